@@ -1,0 +1,53 @@
+# One command for each thing a developer does. Each makes its own virtual environment when there is none.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test test-slow lint bench docs reproduce clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       train on the embedded MNIST, draw its map and write demo/report.html"
+	@echo "make test       run the tests                make test-slow  the ones that take minutes"
+	@echo "make lint       ruff and mypy --strict       make bench      run the benchmarks"
+	@echo "make reproduce  the course chapter, published beside measured, in chapter/index.html"
+	@echo "make docs       rewrite the generated tables in README and docs"
+
+# The two stamps stand for an environment with the product, and one with the developers' tools as well.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python %s is too old: latentmap needs 3.11 or newer" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m latentmap run mnist -o demo
+
+reproduce: $(VENV)/.installed
+	$(BIN)/python -m latentmap reproduce -o chapter
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks
+	$(MAKE) docs
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.tables
+
+clean:
+	rm -rf $(VENV) demo chapter build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

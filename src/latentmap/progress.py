@@ -1,0 +1,77 @@
+"""Progress of long work: reported from below by callback, shown by whoever is on top.
+
+Library code calls ``callback(Progress(...))`` and prints nothing. A face passes ``shown("training")``, which draws
+a bar with the time left on a terminal and writes plain lines into a log.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a piece of work has come: ``done`` of ``total`` steps, and figures worth showing (a loss, say)."""
+
+    done: int
+    total: int
+    values: dict[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "  ".join(f"{name} {value:.4g}" for name, value in self.values.items())
+
+
+Callback: TypeAlias = Callable[[Progress], None]
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def shown(what: str, *, quiet: bool = False) -> Iterator[Callback]:
+    """Give a callback that shows progress on stderr: a bar on a terminal, a line now and then in a log, or nothing."""
+    if quiet:
+        yield lambda progress: None
+    elif sys.stderr.isatty():
+        with _bar(what) as callback:
+            yield callback
+    else:
+        yield _lines(what)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callback]:
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    columns = (
+        rich_progress.TextColumn("{task.description:<10}"),
+        rich_progress.BarColumn(),
+        rich_progress.TaskProgressColumn(),
+        rich_progress.TimeRemainingColumn(),
+        rich_progress.TextColumn("{task.fields[values]}"),
+    )
+    with rich_progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None, values="")
+
+        def callback(progress: Progress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total, values=str(progress))
+
+        yield callback
+
+
+def _lines(what: str) -> Callback:
+    begun = last = time.monotonic()
+
+    def callback(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < SECONDS_BETWEEN_LINES and progress.done < progress.total:
+            return
+        last = now
+        left = (now - begun) * (progress.total - progress.done) / max(progress.done, 1)
+        print(f"{what}: {progress.done}/{progress.total}  {progress}  {left:.0f} s left", file=sys.stderr, flush=True)
+
+    return callback
