@@ -1,1 +1,1 @@
-"""Benchmarks: each module measures one claim and writes benchmarks/results/NAME.json."""
+"""Benchmarks: each module measures one claim and writes benchmarks/results/NAME.json; tables.py shows them."""

@@ -33,7 +33,7 @@ SECONDS_BETWEEN_LINES = 10.0
 def shown(what: str, *, quiet: bool = False) -> Iterator[Callback]:
     """Give a callback that shows progress on stderr: a bar on a terminal, a line now and then in a log, or nothing."""
     if quiet:
-        yield lambda progress: None
+        yield lambda _: None
     elif sys.stderr.isatty():
         with _bar(what) as callback:
             yield callback
