@@ -1,0 +1,81 @@
+"""Metrics: by hand where that is possible, and equal to scikit-learn's where it has them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import manifold
+from sklearn.metrics import silhouette_score
+
+from latentmap import metrics
+
+labels = st.lists(st.integers(0, 4), min_size=1, max_size=30)
+
+
+def test_accuracy_by_hand():
+    assert metrics.clustering_accuracy(list("aabbc"), [1, 1, 0, 0, 0]) == 0.8
+    assert metrics.clustering_accuracy([0, 0, 0, 0], [0, 1, 2, 3]) == 0.25  # one group stands for the label
+    assert metrics.purity([0, 0, 0, 0], [0, 1, 2, 3]) == 1.0
+    assert metrics.purity([0, 1, 0, 1], [0, 0, 0, 0]) == 0.5
+
+
+@given(labels, st.permutations(range(5)))
+def test_renaming_groups_changes_nothing(values, names):
+    renamed = [names[value] for value in values]
+    report = metrics.clustering_report(values, renamed)
+    assert report == pytest.approx({"accuracy": 1.0, "nmi": 1.0, "ari": 1.0, "purity": 1.0})
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))
+def test_accuracy_is_at_most_purity(pairs):
+    true, predicted = zip(*pairs, strict=True)
+    assert metrics.clustering_accuracy(true, predicted) <= metrics.purity(true, predicted) + 1e-12
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 5, 15])
+def test_trustworthiness_equals_scikit_learns(n_neighbors):
+    X = np.random.default_rng(0).normal(size=(120, 6))
+    embedding = X[:, :2] + 0.1 * np.random.default_rng(1).normal(size=(120, 2))
+    ours = metrics.trustworthiness(X, embedding, n_neighbors=n_neighbors)
+    assert ours == pytest.approx(manifold.trustworthiness(X, embedding, n_neighbors=n_neighbors), abs=1e-9)
+
+
+def test_sampled_map_quality_is_near_the_whole():
+    X = np.random.default_rng(0).normal(size=(1500, 5)).astype(np.float32)
+    for metric in (metrics.trustworthiness, metrics.neighborhood_preservation):
+        whole = metric(X, X[:, :2])
+        assert metric(X, X[:, :2], sample_size=500) == pytest.approx(whole, abs=0.02)
+        assert metric(X, X[:, :2], sample_size=500) != whole
+
+
+def test_a_perfect_map_keeps_all_neighbours():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    assert metrics.neighborhood_preservation(X, 3 * X) == 1.0
+    assert metrics.trustworthiness(X, 3 * X) == 1.0
+    assert metrics.neighborhood_preservation(X, np.random.default_rng(1).normal(size=(200, 2))) < 0.3
+
+
+def test_blocks_change_nothing(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    expected = [metric(X, X[:, :2]) for metric in (metrics.trustworthiness, metrics.neighborhood_preservation)]
+    monkeypatch.setattr(metrics, "BLOCK_DISTANCES", 300 * 26)
+    found = [metric(X, X[:, :2]) for metric in (metrics.trustworthiness, metrics.neighborhood_preservation)]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_silhouette_equals_scikit_learns():
+    X = np.concatenate([np.random.default_rng(i).normal(5 * i, 1, (50, 3)) for i in range(3)])
+    groups = np.repeat([0, 1, 2], 50)
+    assert metrics.silhouette(X, groups) == pytest.approx(silhouette_score(X, groups))
+    assert np.isnan(metrics.silhouette(X, np.zeros(150)))
+
+
+def test_wrong_input_is_met_with_a_sentence():
+    with pytest.raises(ValueError, match="3 in y_true, but 2 in y_pred"):
+        metrics.clustering_accuracy([0, 1, 2], [0, 1])
+    with pytest.raises(ValueError, match="with n at least 1"):
+        metrics.purity([], [])
+    with pytest.raises(ValueError, match="4 in X, but 3 in embedding"):
+        metrics.trustworthiness(np.zeros((4, 2)), np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="n_neighbors=15 with 20 points"):
+        metrics.neighborhood_preservation(np.zeros((20, 2)), np.zeros((20, 2)))
