@@ -1,7 +1,5 @@
 """An autoencoder with scikit-learn's contract: images in, latent vectors out, and back."""
 
-import hashlib
-import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,8 +11,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -22,16 +18,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentmap.networks import NETWORKS, Layer, build
 from latentmap.progress import Callback, shown
-from latentmap.training import INFERENCE_BATCH, PixelScale, reconstruction_errors, train
-
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "weights.safetensors"
-FORMAT = "latentmap-autoencoder"
-FORMAT_VERSION = 1
-
-
-class ModelFileError(ValueError):
-    """A saved model is missing, damaged or of another format."""
+from latentmap.saving import ModelFileError, read_model, write_model
+from latentmap.training import INFERENCE_BATCH, PixelScale, at_once, reconstruction_errors, train
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -268,30 +256,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # ---------------------------------------------------------------- files
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there.
-
-        Each file is written under a temporary name and renamed; the configuration goes last and holds the checksum of
-        the weights, so that a save that was cut short is noticed by :meth:`load`.
-        """
+        """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there."""
         check_is_fitted(self)
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.network_.state_dict().items()}
-        data = save_tensors(weights)
         parameters = self.get_params(deep=False) | {"callback": None}
         if isinstance(self.random_state, np.random.RandomState):
             parameters["random_state"] = None  # a generator's state is no setting
         config = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
             "parameters": parameters,
             "image_shape": list(self.image_shape_),
             "scale": [self.scale_.low, self.scale_.high],
             "history": self.history_,
-            "weights_sha256": hashlib.sha256(data).hexdigest(),
         }
-        _write(path / WEIGHTS_FILE, data)
-        _write(path / CONFIG_FILE, json.dumps(config, indent=1, default=_plain).encode())
+        write_model(Path(folder), config, self.network_.state_dict())
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -302,14 +278,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ModelFileError
             If a file is missing, damaged, or of another format.
         """
-        path = Path(folder)
-        config = _read_config(path)
-        data = _read(path / WEIGHTS_FILE)
-        if hashlib.sha256(data).hexdigest() != config["weights_sha256"]:
-            raise ModelFileError(
-                f"{path / WEIGHTS_FILE} is not the file that {CONFIG_FILE} describes (its SHA-256 differs): "
-                "it is damaged or from another save; save the model again"
-            )
+        config, weights = read_model(Path(folder))
         try:
             model = cls(**config["parameters"])
             model.image_shape_ = tuple(config["image_shape"])
@@ -317,9 +286,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             model.scale_ = PixelScale(*config["scale"])
             model.history_ = config["history"]
             network = build(model.network, shape, model.latent_dim, model.activation)
-            network.load_state_dict(load_tensors(data))
+            network.load_state_dict(weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelFileError(f"{path / CONFIG_FILE} does not describe a model of this version: {error}") from error
+            raise ModelFileError(f"{folder} does not hold a model that this version can build: {error}") from error
         model.network_ = network.to(_device(model.device)).eval()
         model.n_epochs_ = len(model.history_["loss"])
         model.n_features_in_ = prod(shape)
@@ -373,8 +342,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.network_.eval()
         result = np.empty((len(items), *shape), np.float32)
         with torch.inference_mode():
-            for begin in range(0, len(items), INFERENCE_BATCH):
-                batch = items[begin : begin + INFERENCE_BATCH]
+            batch_size = at_once(INFERENCE_BATCH, self.image_shape_)
+            for begin in range(0, len(items), batch_size):
+                batch = items[begin : begin + batch_size]
                 result[begin : begin + len(batch)] = function(batch).cpu().numpy().reshape(len(batch), *shape)
         return result
 
@@ -420,45 +390,3 @@ def _device(name: str) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(
-            f"cannot read {path} ({error.strerror}): pass the folder that Autoencoder.save wrote"
-        ) from error
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(_read(path / CONFIG_FILE))
-    except ValueError as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path / CONFIG_FILE} is not JSON ({error}): the file is damaged") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ModelFileError(f"{path / CONFIG_FILE} is not a model of latentmap: pass the folder that save wrote")
-    if config.get("format_version") != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path / CONFIG_FILE} has format version {config.get('format_version')}, this latentmap reads version "
-            f"{FORMAT_VERSION}: load it with the version that wrote it"
-        )
-    return config
-
-
-def _plain(value: object) -> object:
-    """NumPy's numbers as Python's, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{value!r} cannot be written as JSON")

@@ -3,6 +3,7 @@
 import copy
 import time
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,14 @@ from latentmap.progress import Callback, Progress
 
 # Keras' epsilon, with which the course chapter's figures were made; torch's own default is 1e-8.
 ADAM_EPSILON = 1e-7
-# Images on which the weights are scaled before training.
+# Inputs to a unit up to which it learns at the full rate. Adam moves every weight by about the learning rate, and with
+# very many inputs these moves add up to more than the activation can bear.
+FULL_RATE_INPUTS = 4096
+# Images on which the weights are scaled before training, and images that pass through the network at once when nothing
+# is learned. Of large images fewer, so that their values together stay below a limit: activations take many times that.
 INITIALIZATION_SAMPLE = 1024
-# Images that pass through the network at once when nothing is learned.
 INFERENCE_BATCH = 512
+MOST_VALUES = 2**22
 
 History = dict[str, list[float]]
 
@@ -104,9 +109,9 @@ def train(
     """
     device = next(network.parameters()).device
     n = len(images)
-    sample = torch.randperm(n, generator=generator)[:INITIALIZATION_SAMPLE].numpy()
+    sample = torch.randperm(n, generator=generator)[: at_once(INITIALIZATION_SAMPLE, images.shape[1:])].numpy()
     network.initialize(generator, scale.to_tensor(images[sample], device))
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, eps=ADAM_EPSILON, fused=True)
+    optimizer = torch.optim.Adam(_by_rate(network, learning_rate), eps=ADAM_EPSILON, fused=True)
     n_batches = -(-n // batch_size)
     history: History = {"loss": [], "seconds": []}
     if validation is not None:
@@ -148,10 +153,29 @@ def reconstruction_errors(network: Network, images: NDArray[Any], scale: PixelSc
     network.eval()
     errors = np.empty(len(images), np.float32)
     with torch.inference_mode():
-        for begin in range(0, len(images), INFERENCE_BATCH):
-            x = scale.to_tensor(images[begin : begin + INFERENCE_BATCH], device)
+        batch_size = at_once(INFERENCE_BATCH, images.shape[1:])
+        for begin in range(0, len(images), batch_size):
+            x = scale.to_tensor(images[begin : begin + batch_size], device)
             errors[begin : begin + len(x)] = (network(x) - x).square_().flatten(1).mean(1).cpu().numpy()
     return errors
+
+
+def _by_rate(network: Network, learning_rate: float) -> list[dict[str, Any]]:
+    """Adam's parameter groups: layers with very many inputs learn at a rate that falls with their number.
+
+    This is how rates scale with width in Yang et al. (2021), Tuning large neural networks via zero-shot
+    hyperparameter transfer.
+    """
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter in network.parameters():
+        inputs = parameter.shape[1] if parameter.ndim == 2 else 1
+        groups.setdefault(min(1.0, FULL_RATE_INPUTS / inputs), []).append(parameter)
+    return [{"params": parameters, "lr": learning_rate * share} for share, parameters in groups.items()]
+
+
+def at_once(n_images: int, image_shape: tuple[int, ...]) -> int:
+    """``n_images``, or as many of ``image_shape`` as keep to the limit; at least 16."""
+    return min(n_images, max(16, MOST_VALUES // prod(image_shape)))
 
 
 def _finite(loss: float, epoch: int, learning_rate: float) -> float:
