@@ -27,19 +27,27 @@ _PUBLIC = {
     "plots": "latentmap.plots",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the keys are strings
+__all__ = [
+    "TSNE",
+    "Autoencoder",
+    "ImageCollection",
+    "KMeans",
+    "Run",
+    "__version__",
+    "load_images",
+    "load_mnist",
+    "metrics",
+    "plots",
+    "read_idx",
+]
 
 if TYPE_CHECKING:
-    from latentmap import metrics as metrics
-    from latentmap import plots as plots
-    from latentmap.autoencoder import Autoencoder as Autoencoder
-    from latentmap.images import ImageCollection as ImageCollection
-    from latentmap.images import load_images as load_images
-    from latentmap.images import load_mnist as load_mnist
-    from latentmap.images import read_idx as read_idx
-    from latentmap.kmeans import KMeans as KMeans
-    from latentmap.run import Run as Run
-    from latentmap.tsne import TSNE as TSNE
+    from latentmap import metrics, plots
+    from latentmap.autoencoder import Autoencoder
+    from latentmap.images import ImageCollection, load_images, load_mnist, read_idx
+    from latentmap.kmeans import KMeans
+    from latentmap.run import Run
+    from latentmap.tsne import TSNE
 
 
 def __getattr__(name: str) -> Any:
