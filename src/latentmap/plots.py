@@ -1,0 +1,451 @@
+"""Figures: each function takes arrays and returns a matplotlib Figure.
+
+None of them touches pyplot, so nothing is shown and nothing stays open: call ``figure.savefig(path)``, or let a
+notebook display what is returned. Up to ten classes have colours that colour-blind readers can tell apart (Petroff
+2021, Accessible color sequences for data visualization); with more of them the labels on the map tell them apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib import color_sequences, colormaps, patheffects
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from latentmap.placement import place_thumbnails
+
+INK = "#1c2330"
+SOFT = "#5b6472"
+BLUE, ORANGE = color_sequences["petroff10"][:2]
+# Classes up to which a colour bar names them all.
+MOST_ON_COLORBAR = 20
+
+
+class Step(Protocol):
+    """One iteration of K-means: see :class:`latentmap.kmeans.KMeansStep`."""
+
+    @property
+    def centers(self) -> NDArray[Any]: ...
+    @property
+    def labels(self) -> NDArray[Any]: ...
+    @property
+    def inertia(self) -> float: ...
+
+
+def group_colors(n: int) -> NDArray[np.float64]:
+    """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked."""
+    if n <= 10:
+        return np.array([to_rgb(color) for color in color_sequences["petroff10"][:n]])
+    spread = colormaps["turbo"](np.linspace(0.03, 0.97, n))[:, :3]
+    # neighbours in number get colours far apart
+    step = next(step for step in range(round(n * 0.382) or 1, n + 1) if np.gcd(step, n) == 1)
+    shuffled: NDArray[np.float64] = spread[np.arange(n) * step % n] * 0.92
+    return shuffled
+
+
+def first_image(image: ArrayLike, label: object = None) -> Figure:
+    """One image with a colour bar of its values.
+
+    Parameters
+    ----------
+    image : array (h, w), (h, w, 1) or (h, w, 3)
+        uint8, or floats in [0, 1].
+    label : optional
+        Written above it.
+    """
+    pixels = _drawable(np.asarray(image)[None])[0]
+    top = 255 if pixels.dtype == np.uint8 else 1.0
+    figure, axes = _figure(4.6, 4.0)
+    shown = axes.imshow(pixels, cmap="gray", vmin=0, vmax=top)
+    axes.tick_params(colors=SOFT, labelsize=8)
+    if pixels.ndim == 2:
+        figure.colorbar(shown, ax=axes, label="value of the pixel")
+    height, width = pixels.shape[:2]
+    axes.set_title(f"{height}×{width} pixels" + ("" if label is None else f", label {label}"), fontsize=11)
+    return figure
+
+
+def loss_curve(history: Mapping[str, Sequence[float]], published: Sequence[float] | None = None) -> Figure:
+    """Loss by epoch.
+
+    Parameters
+    ----------
+    history : mapping
+        ``loss``, and ``val_loss`` when there was a validation split: one value an epoch.
+    published : sequence of float, optional
+        Losses to compare with, from the first epoch on.
+    """
+    figure, axes = _figure(6.4, 3.6)
+    if published is not None:
+        axes.plot(_epochs(published), published, "D", color="#9aa3af", markersize=5, label="published")
+    axes.plot(_epochs(history["loss"]), history["loss"], "o-", color=BLUE, markersize=4, label="training")
+    if "val_loss" in history:
+        axes.plot(
+            _epochs(history["val_loss"]), history["val_loss"], "s--", color=ORANGE, markersize=4, label="validation"
+        )
+    values = [*history["loss"], *(published or ())]
+    if max(values) > 4 * min(values) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:.3g}")
+        axes.yaxis.set_minor_formatter("{x:.3g}")
+        axes.tick_params(axis="y", which="minor", labelsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="mean squared error")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    _open_frame(axes)
+    return figure
+
+
+def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, *, pairs_per_row: int = 1) -> Figure:
+    """Images beside their reconstructions.
+
+    Parameters
+    ----------
+    originals, reconstructed : array (n, h, w) or (n, h, w, c)
+        Each uint8, or floats in [0, 1].
+    pairs_per_row : int, default=1
+    """
+    left, right = _drawable(originals), _drawable(reconstructed)
+    _check_lengths("originals", left, "reconstructed", right)
+    n, (height, width) = len(left), left.shape[1:3]
+    n_columns = min(pairs_per_row, n)
+    n_rows = -(-n // n_columns)
+    figure = Figure(figsize=(3.4 * n_columns, 1.7 * n_rows * height / width + 0.5), layout="constrained")
+    grid = figure.subplots(n_rows, 2 * n_columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for row, pair in zip(grid.reshape(-1, 2), zip(left, right, strict=True), strict=False):
+        for axes, pixels in zip(row, pair, strict=True):
+            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1.0)
+    for column, axes in enumerate(grid[0]):
+        axes.set_title("reconstruction" if column % 2 else "original", fontsize=10, color=INK)
+    for axes in grid.ravel()[2 * n :]:
+        axes.remove()
+    return figure
+
+
+def activations() -> Figure:
+    """ReLU against ELU, f(x) = x for x > 0 and eˣ − 1 otherwise, from −5 to 5 (Clevert et al. 2015)."""
+    x = np.arange(-5, 5, 0.01)
+    figure, axes = _figure(5.6, 3.8)
+    axes.axvline(0, color="#c3c9d2", linewidth=1)
+    axes.axhline(0, color="#c3c9d2", linewidth=1)
+    axes.plot(x, np.maximum(x, 0), "--", color=ORANGE, linewidth=2, label="ReLU")
+    axes.plot(x, np.where(x > 0, x, np.expm1(x)), color=BLUE, linewidth=2, label="ELU")
+    axes.set(xlabel="x", ylabel="f(x)")
+    axes.legend(frameon=False)
+    _open_frame(axes)
+    return figure
+
+
+def kmeans_steps(X: ArrayLike, history: Sequence[Step]) -> Figure:
+    """K-means step by step: a panel an iteration, with an arrow from each centre's last place to its new one.
+
+    Parameters
+    ----------
+    X : array (n, 2)
+    history : sequence of KMeansStep
+        ``history_`` of a :class:`latentmap.KMeans` fitted with ``record_history=True``.
+    """
+    points = np.asarray(X)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"X of shape {points.shape}: the steps can be drawn for points in the plane, (n, 2)")
+    _check_lengths("X", points, "labels", history[0].labels)
+    n_columns = 2 if len(history) == 4 else min(3, len(history))
+    n_rows = -(-len(history) // n_columns)
+    figure = Figure(figsize=(3.3 * n_columns, 3.3 * n_rows), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
+    palette = group_colors(len(history[0].centers))
+    for number, (axes, step) in enumerate(zip(grid, history, strict=False)):
+        axes.scatter(*points.T, s=14, c=palette[step.labels], linewidths=0, alpha=0.8)
+        for color, center in zip(palette, step.centers, strict=True):
+            axes.plot(*center, marker="D", markersize=9, color=color, markeredgecolor="black", zorder=4)
+        if number:
+            for start, end in zip(history[number - 1].centers, step.centers, strict=True):
+                arrow = {"arrowstyle": "->", "color": INK, "linewidth": 1.3, "shrinkA": 0, "shrinkB": 6}
+                axes.annotate("", xy=end, xytext=start, arrowprops=arrow, zorder=5)
+        axes.set_title(f"step {number}   inertia {step.inertia:,.0f}", fontsize=10)
+        axes.set(xticks=[], yticks=[])
+    for axes in grid[len(history) :]:
+        axes.remove()
+    return figure
+
+
+def cluster_sheet(
+    images: ArrayLike,
+    groups: ArrayLike,
+    n_columns: int = 10,
+    *,
+    scores: ArrayLike | None = None,
+    max_rows: int = 40,
+) -> Figure:
+    """A row for each group, with its number, its size and some of its members.
+
+    Parameters
+    ----------
+    images : array (n, h, w) or (n, h, w, c)
+        uint8, or floats in [0, 1].
+    groups : array (n,)
+    n_columns : int, default=10
+        Members shown.
+    scores : array (n,), optional
+        Members with the lowest come first; by default they come in their order.
+    max_rows : int, default=40
+        The largest groups are shown when there are more.
+    """
+    pixels, members = _drawable(images), np.asarray(groups)
+    _check_lengths("images", pixels, "groups", members)
+    order = np.arange(len(members)) if scores is None else np.argsort(np.asarray(scores), kind="stable")
+    names, sizes = np.unique(members, return_counts=True)
+    kept = np.sort(np.argsort(-sizes, kind="stable")[:max_rows])
+    height, width = pixels.shape[1:3]
+    gap = max(1, width // 14)
+    cell_height, cell_width = height + gap, width + gap
+    white = 255 if pixels.dtype == np.uint8 else 1.0
+    shape = (len(kept) * cell_height - gap, n_columns * cell_width - gap, *pixels.shape[3:])
+    sheet = np.full(shape, white, pixels.dtype)
+    for row, group in enumerate(kept):
+        for column, index in enumerate(order[members[order] == names[group]][:n_columns]):
+            top, left = row * cell_height, column * cell_width
+            sheet[top : top + height, left : left + width] = pixels[index]
+    cell = 0.62  # inches
+    figure, axes = _figure(cell * n_columns + 1.3, cell * len(kept) * cell_height / cell_width + 0.3)
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=white, interpolation="nearest" if width < 64 else "antialiased")
+    axes.set_yticks(
+        np.arange(len(kept)) * cell_height + (height - 1) / 2,
+        [f"{names[group]}  ({sizes[group]:,})" for group in kept],
+        fontsize=9,
+    )
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(
+        f"{len(names)} groups" + ("" if len(kept) == len(names) else f", the {len(kept)} largest"), fontsize=11
+    )
+    return figure
+
+
+def scatter(xy: ArrayLike, labels: ArrayLike | None = None, title: str | None = None) -> Figure:
+    """A map as dots, coloured by label, with each label written where its dots are.
+
+    Parameters
+    ----------
+    xy : array (n, 2)
+    labels : array (n,), optional
+        Numbers or strings.
+    title : str, optional
+    """
+    points = np.asarray(xy)
+    figure, axes = _figure(8.2, 7.2)
+    classes = _scatter(axes, points, labels)
+    if 1 < len(classes) <= MOST_ON_COLORBAR:
+        palette = ListedColormap(group_colors(len(classes)))
+        bounds = BoundaryNorm(np.arange(len(classes) + 1) - 0.5, len(classes))
+        bar = figure.colorbar(ScalarMappable(bounds, palette), ax=axes, ticks=range(len(classes)), shrink=0.85)
+        bar.ax.set_yticklabels([str(name) for name in classes])
+        bar.ax.tick_params(length=0)
+        bar.outline.set_visible(False)
+    if len(classes) > 1:
+        _write_labels(axes, points, np.asarray(labels), classes)
+    heading = f"{len(points):,} images" + ("" if title is None else f", {title}")
+    axes.set_title(heading, fontsize=11)
+    return figure
+
+
+def t_against_normal(df: float = 2.74) -> Figure:
+    """Student's t density against the normal: the heavier tail lets moderate distances become large on the map.
+
+    Parameters
+    ----------
+    df : float, default=2.74
+        Degrees of freedom.
+    """
+    x = np.linspace(-5, 5, 401)
+    figure, axes = _figure(5.6, 3.8)
+    axes.plot(x, stats.t(df).pdf(x), color=ORANGE, linewidth=2, label=f"Student's t, {df:g} degrees of freedom")
+    axes.plot(x, stats.norm().pdf(x), "--", color=BLUE, linewidth=2, label="normal")
+    axes.set(xlabel="distance", ylabel="density")
+    axes.set_ylim(0, 0.5)
+    axes.legend(frameon=False, fontsize=9, loc="upper right")
+    _open_frame(axes)
+    return figure
+
+
+def perplexity_sweep(maps: Mapping[float, ArrayLike], labels: ArrayLike | None = None) -> Figure:
+    """The same images mapped with several perplexities, a panel each.
+
+    Parameters
+    ----------
+    maps : mapping of float to array (n, 2)
+        Perplexity → map.
+    labels : array (n,), optional
+    """
+    if not maps:
+        raise ValueError("no maps: pass at least one perplexity with its map")
+    n_columns = min(2, len(maps))
+    n_rows = -(-len(maps) // n_columns)
+    figure = Figure(figsize=(4.3 * n_columns, 4.3 * n_rows), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes, (perplexity, xy) in zip(grid, maps.items(), strict=False):
+        points = np.asarray(xy)
+        classes = _scatter(axes, points, labels)
+        if len(classes) > 1:
+            _write_labels(axes, points, np.asarray(labels), classes)
+        axes.set_title(f"perplexity: {perplexity:g}", fontsize=11)
+    for axes in grid[len(maps) :]:
+        axes.remove()
+    return figure
+
+
+def image_map(
+    xy: ArrayLike,
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    n_images: int = 200,
+    size_inches: float = 16.0,
+) -> Figure:
+    """The map with pictures at their places.
+
+    Pictures that would cover each other are left out; their dots show through. Bright strokes on black, as MNIST's, are
+    drawn in the colour of their label on a light ground, other images as they are in a frame of that colour.
+
+    Parameters
+    ----------
+    xy : array (n, 2)
+    images : array (n, h, w) or (n, h, w, c)
+        uint8, or floats in [0, 1].
+    labels : array (n,), optional
+    n_images : int, default=200
+        Pictures wanted; they are as large as fits.
+    size_inches : float, default=16
+        Side of the figure.
+    """
+    points, pixels = np.asarray(xy), np.asarray(images)
+    _check_lengths("xy", points, "images", pixels)
+    figure, axes = _figure(size_inches, size_inches)
+    classes = _scatter(axes, points, labels, alpha=0.5)
+    chosen, side = place_thumbnails(points, n_images)
+    names = None if labels is None else np.asarray(labels)
+    palette = group_colors(max(len(classes), 1))
+    strokes = _are_strokes(pixels)
+    width = size_inches / 16
+    for index in chosen:
+        x, y = points[index]
+        color = palette[0 if names is None else int(np.searchsorted(classes, names[index]))]
+        picture = _drawable(pixels[index][None])[0]
+        height, breadth = picture.shape[:2]
+        half_x, half_y = (side / 2 * length / max(height, breadth) * 0.97 for length in (breadth, height))
+        box = (x - half_x, x + half_x, y - half_y, y + half_y)
+        shown = _as_strokes(picture, color) if strokes else picture
+        top = 255 if picture.dtype == np.uint8 else 1.0
+        axes.imshow(shown, cmap="gray", vmin=0, vmax=top, extent=box, zorder=3, interpolation="antialiased")
+        if not strokes:
+            corners = np.array(box)[[0, 1, 1, 0, 0]], np.array(box)[[2, 2, 3, 3, 2]]
+            axes.plot(*corners, color=color, linewidth=1.2 * width, zorder=4)
+    _fit_view(axes, points, margin=side * 0.6)
+    return figure
+
+
+def _scatter(axes: Axes, points: NDArray[Any], labels: ArrayLike | None, alpha: float = 0.75) -> NDArray[Any]:
+    """Draw the dots; return the classes in their order."""
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"xy of shape {points.shape}: a map is (n, 2)")
+    names = np.zeros(len(points), int) if labels is None else np.asarray(labels)
+    _check_lengths("xy", points, "labels", names)
+    classes, numbers = np.unique(names, return_inverse=True)
+    # dots that together cover a fixed share of the page, within reason
+    area = float(np.clip(40_000 / max(len(points), 1), 0.8, 30))
+    # in random order, so that no class lies above all others
+    order = np.random.default_rng(0).permutation(len(points))
+    colors = group_colors(len(classes))[numbers[order]]
+    axes.scatter(points[order, 0], points[order, 1], s=area, c=colors, alpha=alpha, linewidths=0, rasterized=True)
+    _fit_view(axes, points)
+    return classes
+
+
+def _fit_view(axes: Axes, points: NDArray[Any], margin: float | None = None) -> None:
+    low, high = points.min(0), points.max(0)
+    extent = float((high - low).max()) or 1.0
+    room = extent * 0.03 if margin is None else margin
+    middle = (low + high) / 2
+    half = extent / 2 + room
+    axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[], yticks=[])
+    axes.set_aspect("equal")
+    axes.spines[:].set_color("#d9dee6")
+
+
+def _write_labels(axes: Axes, points: NDArray[Any], labels: NDArray[Any], classes: NDArray[Any]) -> None:
+    halo = [patheffects.withStroke(linewidth=3, foreground="white")]
+    for name in classes:
+        x, y = _densest(points[labels == name])
+        axes.text(
+            x, y, str(name), ha="center", va="center", fontsize=11, fontweight="bold", color=INK, path_effects=halo
+        )
+
+
+def _densest(points: NDArray[Any]) -> NDArray[np.float64]:
+    """Middle of the fullest of 64 cells: where a label names most of its dots, even when they form several islands."""
+    counts, x_edges, y_edges = np.histogram2d(points[:, 0], points[:, 1], bins=8)
+    column, row = np.unravel_index(np.argmax(counts), counts.shape)
+    in_cell = (
+        (points[:, 0] >= x_edges[column])
+        & (points[:, 0] <= x_edges[column + 1])
+        & (points[:, 1] >= y_edges[row])
+        & (points[:, 1] <= y_edges[row + 1])
+    )
+    middle: NDArray[np.float64] = np.median(points[in_cell], axis=0)
+    return middle
+
+
+def _are_strokes(images: NDArray[Any]) -> bool:
+    """Whether images are grey with a border that is black almost everywhere."""
+    if images.ndim == 4 and images.shape[3] != 1:
+        return False
+    some = images[:: max(1, len(images) // 500)]
+    edge = np.concatenate([some[:, 0].ravel(), some[:, -1].ravel(), some[:, :, 0].ravel(), some[:, :, -1].ravel()])
+    return bool(np.mean(edge) < 0.03 * (255 if images.dtype == np.uint8 else 1.0))
+
+
+def _as_strokes(picture: NDArray[Any], color: NDArray[Any]) -> NDArray[np.float64]:
+    """Grey (h, w) → RGBA (h, w, 4): the colour, darkened, as dense as the strokes, on a thin white veil."""
+    density = picture / (255 if picture.dtype == np.uint8 else 1.0)
+    veil = 0.72
+    alpha = veil + (1 - veil) * density
+    shade = density[..., None] * (color * 0.72) + (1 - density[..., None])
+    return np.concatenate([shade, alpha[..., None]], axis=2)
+
+
+def _drawable(images: ArrayLike) -> NDArray[Any]:
+    """(n, h, w), (n, h, w, 3): uint8, or floats clipped to [0, 1]."""
+    pixels = np.asarray(images)
+    if pixels.ndim == 4 and pixels.shape[3] == 1:
+        pixels = pixels[..., 0]
+    if not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (3, 4))):
+        raise ValueError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels behind")
+    return pixels if pixels.dtype == np.uint8 else np.clip(pixels.astype(np.float64), 0, 1)
+
+
+def _check_lengths(name: str, values: NDArray[Any], other_name: str, other: NDArray[Any]) -> None:
+    if len(values) != len(other):
+        raise ValueError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each image")
+
+
+def _epochs(values: Sequence[float]) -> NDArray[np.int64]:
+    return np.arange(1, len(values) + 1)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _open_frame(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,157 @@
+"""Figures show what they were given, all of it inside the page, and leave nothing open."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from latentmap import plots
+
+RANDOM = np.random.default_rng(0)
+GREY = RANDOM.integers(0, 255, (60, 9, 7), dtype=np.uint8)
+STROKES = GREY.copy()
+STROKES[:, [0, -1]] = STROKES[:, :, [0, -1]] = 0
+COLOR = RANDOM.uniform(0, 1, (60, 8, 8, 3))
+XY = RANDOM.normal(size=(60, 2))
+STEPS = [
+    SimpleNamespace(centers=XY[:3] + t, labels=RANDOM.integers(0, 3, 60), inertia=100.0 - t) for t in (0.0, 0.5, 1.0)
+]
+
+
+def drawn(figure: Figure) -> Figure:
+    FigureCanvasAgg(figure).draw()
+    return figure
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+
+
+FIGURES = {
+    "first_image": lambda: plots.first_image(GREY[0], label=5),
+    "first_image_color": lambda: plots.first_image(COLOR[0]),
+    "loss_curve": lambda: plots.loss_curve({"loss": [0.5, 0.1, 0.02], "val_loss": [0.6, 0.2, 0.1]}, [0.7, 0.3, 0.1]),
+    "loss_curve_one": lambda: plots.loss_curve({"loss": [0.5]}),
+    "reconstructions": lambda: plots.reconstructions(GREY[:4], GREY[:4] / 255),
+    "activations": plots.activations,
+    "kmeans_steps": lambda: plots.kmeans_steps(XY, STEPS),
+    "cluster_sheet": lambda: plots.cluster_sheet(GREY, np.arange(60) % 4),
+    "cluster_sheet_names": lambda: plots.cluster_sheet(COLOR, np.array(["a long name", "b"])[np.arange(60) % 2]),
+    "scatter": lambda: plots.scatter(XY, np.arange(60) % 10, title="coloured by digit"),
+    "scatter_plain": lambda: plots.scatter(XY),
+    "scatter_many": lambda: plots.scatter(XY, np.arange(60)),
+    "t_against_normal": plots.t_against_normal,
+    "perplexity_sweep": lambda: plots.perplexity_sweep(dict.fromkeys((5, 10, 15, 25, 50, 100), XY), np.arange(60) % 3),
+    "image_map": lambda: plots.image_map(XY, STROKES, np.arange(60) % 10, n_images=20, size_inches=8),
+    "image_map_color": lambda: plots.image_map(XY, COLOR, None, n_images=20, size_inches=8),
+    "image_map_one": lambda: plots.image_map(XY[:1], GREY[:1], ["only"], size_inches=4),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_all_text_lies_inside_the_page(name):
+    figure = drawn(FIGURES[name]())
+    renderer = figure.canvas.get_renderer()
+    width, height = figure.canvas.get_width_height()
+    for axes in figure.axes:
+        box = axes.get_tightbbox(renderer)
+        assert box.x0 >= -1
+        assert box.y0 >= -1
+        assert box.x1 <= width + 1
+        assert box.y1 <= height + 1
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_panel_is_empty(name):
+    for axes in drawn(FIGURES[name]()).axes:
+        assert axes.has_data() or axes.get_label() == "<colorbar>"
+
+
+def test_panels_are_as_many_as_the_steps_and_maps():
+    assert len(plots.kmeans_steps(XY, STEPS).axes) == 3
+    assert len(plots.perplexity_sweep(dict.fromkeys((5, 10, 15, 25, 50, 100), XY)).axes) == 6
+    assert len(plots.reconstructions(GREY[:4], GREY[:4]).axes) == 8
+    assert len(plots.reconstructions(GREY[:5], GREY[:5], pairs_per_row=3).axes) == 10
+
+
+def test_arrows_lead_from_each_centre_to_its_next_place():
+    second = plots.kmeans_steps(XY, STEPS).axes[1]
+    arrows = [child for child in second.texts if child.arrow_patch is not None]
+    assert len(arrows) == 3
+    np.testing.assert_allclose([arrow.xy for arrow in arrows], STEPS[1].centers)
+    np.testing.assert_allclose([arrow.get_position() for arrow in arrows], STEPS[0].centers)
+
+
+def test_equal_labels_have_equal_colours_and_others_not():
+    labels = np.array(list("abc"))[np.arange(60) % 3]
+    dots = plots.scatter(XY, labels).axes[0].collections[0]
+    places, colors = dots.get_offsets(), dots.get_facecolors()
+    index = [int(np.flatnonzero((place == XY).all(1))[0]) for place in places]
+    by_label = {name: {tuple(colors[i]) for i in range(60) if labels[index[i]] == name} for name in "abc"}
+    assert all(len(found) == 1 for found in by_label.values())
+    assert len(set.union(*by_label.values())) == 3
+
+
+def test_labels_are_written_on_the_map_and_on_the_colour_bar():
+    figure = drawn(plots.scatter(XY, np.arange(60) % 10))
+    found = texts(figure)
+    assert all(found.count(str(digit)) == 2 for digit in range(10))
+
+
+def test_cluster_sheet_shows_the_lowest_scores_first():
+    images = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8)
+    sheet = plots.cluster_sheet(images, np.arange(40) % 2, 3, scores=-np.arange(40.0)).axes[0].images[0].get_array()
+    gap = max(1, 4 // 14)
+    assert [int(sheet[0, i * (4 + gap)]) for i in range(3)] == [38, 36, 34]
+    assert [int(sheet[4 + gap, i * (4 + gap)]) for i in range(3)] == [39, 37, 35]
+
+
+def test_largest_groups_are_kept_when_there_are_too_many():
+    groups = np.concatenate([np.zeros(30, int), np.ones(20, int), np.arange(2, 12)])
+    figure = plots.cluster_sheet(GREY, groups, max_rows=2)
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert names == ["0  (30)", "1  (20)"]
+    assert "12 groups, the 2 largest" in figure.axes[0].get_title()
+
+
+def test_pictures_lie_at_their_places():
+    figure = plots.image_map(XY, COLOR, np.arange(60) % 3, n_images=15, size_inches=6)
+    pictures = figure.axes[0].images
+    assert len(pictures) == 15
+    middles = np.array([[(e[0] + e[1]) / 2, (e[2] + e[3]) / 2] for e in (p.get_extent() for p in pictures)])
+    for middle in middles:
+        assert np.abs(XY - middle).sum(1).min() < 1e-9
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 11, 50, 200])
+def test_colours_differ_from_each_other(n):
+    colors = plots.group_colors(n)
+    assert colors.shape == (n, 3)
+    assert len(np.unique(colors.round(6), axis=0)) == n
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: plots.scatter(XY, [1, 2]), "60 in xy, but 2 in labels"),
+        (lambda: plots.scatter(np.zeros((3, 3))), r"a map is \(n, 2\)"),
+        (lambda: plots.image_map(XY, GREY[:5]), "60 in xy, but 5 in images"),
+        (lambda: plots.cluster_sheet(GREY, [0]), "60 in images, but 1 in groups"),
+        (lambda: plots.kmeans_steps(np.zeros((60, 3)), STEPS), "points in the plane"),
+        (lambda: plots.reconstructions(np.zeros((2, 4)), GREY), "images of shape"),
+        (lambda: plots.perplexity_sweep({}), "no maps"),
+    ],
+)
+def test_wrong_input_is_met_with_a_sentence(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_pyplot_is_left_alone():
+    code = "import sys, latentmap.plots as p; p.activations(); assert 'matplotlib.pyplot' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
