@@ -31,7 +31,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def shown(what: str, *, quiet: bool = False) -> Iterator[Callback]:
-    """Give a callback that shows progress on stderr: a bar on a terminal, a line now and then in a log, or nothing."""
+    """Give a callback that shows progress on stderr: a bar on a terminal, a line now and then in a log, or nothing.
+
+    Until the callback is called, the bar only shows that work goes on.
+    """
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
@@ -47,7 +50,7 @@ def _bar(what: str) -> Iterator[Callback]:
     from rich.console import Console
 
     columns = (
-        rich_progress.TextColumn("{task.description:<10}"),
+        rich_progress.TextColumn("{task.description}"),
         rich_progress.BarColumn(),
         rich_progress.TaskProgressColumn(),
         rich_progress.TimeRemainingColumn(),

@@ -1,0 +1,175 @@
+"""The command ``latentmap``. Only what draws this page of help is imported before a command is chosen."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import latentmap
+
+if TYPE_CHECKING:
+    from latentmap.chapter import RowResult
+    from latentmap.run import Run
+
+app = typer.Typer(
+    name="latentmap",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Turns a pile of unlabelled images into a map you can explore.",
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def _print_version(given: bool) -> None:
+    if given:
+        print(f"latentmap {latentmap.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.callback()
+def _latentmap(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version)] = False,
+) -> None:
+    """Turns a pile of unlabelled images into a map you can explore."""
+
+
+@app.command()
+def run(  # noqa: PLR0917 - typer makes options of them
+    source: Annotated[str, typer.Argument(help="'mnist', an .npy, .npz or IDX file, or a folder of images.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    network: Annotated[str, typer.Option(help="auto, dense or conv.")] = "auto",
+    activation: Annotated[str, typer.Option(help="Any elementwise activation of torch.nn.")] = "elu",
+    latent_dim: Annotated[int, typer.Option(help="Length of the latent vectors.")] = 64,
+    epochs: Annotated[int, typer.Option(help="Passes over the images in training.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Images in a step of training.")] = 256,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 1e-3,
+    n_clusters: Annotated[int, typer.Option(help="Groups to make.")] = 10,
+    perplexity: Annotated[float, typer.Option(help="Neighbours that the map cares for, roughly.")] = 30.0,
+    map_sample: Annotated[int, typer.Option(help="Images on the map, chosen at random; 0 for all.")] = 10_000,
+    size: Annotated[int | None, typer.Option(help="Side to which images of a folder are fitted, in pixels.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Labels: an .npy or IDX file, or text with one a line.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train, encode, group, map and report: from images to a map.
+
+    The same command again goes on where it was; a changed option redoes what depends on it and nothing else.
+    """
+    with _errors_as_sentences(f"the same command goes on where it was: {out}"):
+        from latentmap.run import RunOptions
+
+        options = RunOptions(
+            network=network,
+            activation=activation,
+            latent_dim=latent_dim,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            n_clusters=n_clusters,
+            perplexity=perplexity,
+            map_sample=map_sample,
+            seed=seed,
+        )
+        from latentmap.progress import shown
+        from latentmap.report import write_report
+        from latentmap.run import make_run
+
+        make_run(
+            source,
+            out,
+            options,
+            size=size,
+            labels=labels,
+            report=write_report,
+            show=partial(shown, quiet=quiet),
+            say=(lambda _: None) if quiet else partial(print, file=sys.stderr, flush=True),
+        )
+    print(f"report  {out / 'report.html'}")
+    print(f"map     {out / 'figures' / 'map.png'}")
+    print(f"tables  {out / 'atlas.parquet'}")
+
+
+@app.command()
+def info(path: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Say what a run holds: its source, its stages, what was measured."""
+    with _errors_as_sentences("nothing was changed"):
+        from latentmap.run import Run
+
+        _print_info(Run.open(path))
+
+
+@app.command()
+def reproduce(
+    rows: Annotated[list[str] | None, typer.Argument(help="Rows to run, S1 to S14; all by default.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page and its figures.")] = Path("chapter"),
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the data; nothing is judged.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the course chapter again: each of its tables and figures, published beside measured."""
+    with _errors_as_sentences("nothing is kept of a chapter that was interrupted"):
+        from latentmap.chapter import reproduce as reproduce_chapter
+
+        _print_verdicts(reproduce_chapter(out, rows, quick=quick, quiet=quiet))
+    print(f"page  {out / 'index.html'}")
+
+
+@contextmanager
+def _errors_as_sentences(interrupted: str) -> Iterator[None]:
+    """Turn errors that a user can mend into a sentence on stderr and exit status 2."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"latentmap: stopped; {interrupted}", file=sys.stderr)
+        raise SystemExit(130) from None
+    except (ValueError, OSError) as error:
+        print(f"latentmap: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _print_info(run: "Run") -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from latentmap.run import STAGES
+
+    console = Console()
+    source = run.state["source"]
+    shape = "×".join(map(str, source["image_shape"]))
+    console.print(f"{run.path}: {source['n']:,} images of {shape} from {source['name']}", highlight=False)
+    if source["skipped"]:
+        console.print(f"{source['skipped']} files skipped, listed in skipped.parquet", highlight=False)
+    table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
+    for stage in STAGES:
+        record = run.stages.get(stage, {"state": "missing", "files": {}})
+        size = sum(file["bytes"] for file in record["files"].values()) / 1e6
+        table.add_row(
+            stage,
+            record["state"] if record["state"] != "running" else "interrupted or running",
+            f"{record['seconds']:.1f}" if "seconds" in record else "",
+            str(record.get("peak_memory_mb", "")),
+            f"{size:.1f}" if size else "",
+        )
+    console.print(table)
+    if run.stages.get("report", {}).get("state") == "done":
+        for name, value in run.metrics().items():
+            console.print(f"{name:<26}{'undefined' if value is None else f'{value:.4f}'}", highlight=False)
+
+
+def _print_verdicts(results: "list[RowResult]") -> None:
+    for result in results:
+        print(f"{result.id:<4} {result.part:<28} {result.verdict.upper()}")
+        for check in result.checks:
+            print(f"       {check.what}: {check.measured}  (published {check.published}, {check.tolerance})")
+    counts = {verdict: sum(result.verdict == verdict for result in results) for verdict in ("met", "not met")}
+    print(f"{counts['met']} rows met, {counts['not met']} not met")

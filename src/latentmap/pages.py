@@ -1,0 +1,29 @@
+"""Self-contained HTML pages: Jinja templates with the pictures inside."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+
+def render(template: str, *, folder: Path, **values: Any) -> str:
+    """Fill in ``templates/TEMPLATE``; pictures named in it are read from ``folder`` and embedded.
+
+    All values are escaped. In a template, ``{{ picture(name, alt) }}`` gives an ``<img>`` with the file inside.
+    """
+    environment = Environment(
+        loader=PackageLoader("latentmap"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["picture"] = lambda name, alt: _picture(folder / name, alt)
+    return environment.get_template(template).render(**values)
+
+
+def _picture(path: Path, alt: str) -> Markup:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return Markup('<img src="data:image/png;base64,{}" alt="{}" loading="lazy">').format(data, alt)

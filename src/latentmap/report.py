@@ -1,0 +1,108 @@
+"""report.html of a run: one self-contained file that tells what went in and what came out."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentmap import plots
+from latentmap.files import whole, write_text
+from latentmap.pages import render
+from latentmap.run import Run, RunOptions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FILE = "report.html"
+FIGURES = "figures"
+# Pairs shown beside each other, and skipped files listed.
+N_PAIRS = 8
+N_SKIPPED = 50
+# What each measured figure is, in words.
+METRICS = {
+    "reconstruction_error": ("Reconstruction error", "mean squared error of a pixel, in units of [0, 1]"),
+    "silhouette": ("Silhouette", "of the groups in latent space, on a sample; 1 is tight and far apart"),
+    "trustworthiness": ("Trustworthiness of the map", "1 when all neighbours on the map are neighbours in truth"),
+    "neighborhood_preservation": ("Neighbours kept", "share of the 15 nearest in latent space that are so on the map"),
+    "accuracy": ("Clustering accuracy", "share of images in the right group, groups and labels matched at best"),
+    "nmi": ("Normalised mutual information", "of groups and labels; 1 when they are the same"),
+    "ari": ("Adjusted Rand index", "agreement on pairs beyond chance; 1 when they are the same"),
+    "purity": ("Purity", "share of images with the commonest label of their group"),
+}
+
+
+def write_report(folder: Path) -> list[str]:
+    """Draw the figures of a run and write ``report.html``.
+
+    Parameters
+    ----------
+    folder : Path
+        A run whose other stages are done.
+
+    Returns
+    -------
+    list of str
+        The files written, below ``folder``.
+    """
+    run = Run.open(folder)
+    (folder / FIGURES).mkdir(exist_ok=True)
+    written = []
+    for name, figure in _figures(run).items():
+        written.append(f"{FIGURES}/{name}.png")
+        with whole(folder / written[-1]) as temporary:
+            figure.savefig(temporary, dpi=120, format="png")
+    write_text(folder / FILE, render("report.html.j2", folder=folder, **_facts(run)))
+    return [*written, FILE]
+
+
+def _figures(run: Run) -> "dict[str, Figure]":
+    collection, groups, xy = run.images(), run.groups(), run.map()
+    images, labels = collection.images, collection.labels
+    model = run.model()
+    chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
+    shown = np.isfinite(xy[:, 0])
+    colored_by = groups if labels is None or len(np.unique(labels)) > 20 else labels
+    return {
+        "first": plots.first_image(images[0], label=None if labels is None else str(labels[0])),
+        "loss": plots.loss_curve(model.history_),
+        "pairs": plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4),
+        "groups": plots.cluster_sheet(images, groups, scores=run.distances()),
+        "map": plots.image_map(xy[shown], images[shown], colored_by[shown], n_images=400),
+        "map-groups": plots.scatter(xy[shown], groups[shown], title="coloured by group"),
+    } | ({} if labels is None else {"map-labels": plots.scatter(xy[shown], labels[shown], title="coloured by label")})
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    sizes = np.bincount(run.groups())
+    skipped = run.skipped()
+    model = run.model()
+    layers = model.layer_table()
+    return {
+        "source": run.state["source"],
+        "options": run.state["options"],
+        "command": _command(run),
+        "layers": layers,
+        "n_parameters": sum(layer.n_parameters for layer in layers),
+        "loss": model.history_["loss"],
+        "n_map": int(np.isfinite(run.map()[:, 0]).sum()),
+        "n_groups": int((sizes > 0).sum()),
+        "smallest": int(sizes[sizes > 0].min()),
+        "largest": int(sizes.max()),
+        "metrics": [(*METRICS[name], value) for name, value in run.metrics().items()],
+        "stages": [(name, record) for name, record in run.stages.items() if record["state"] == "done"],
+        "skipped": skipped[:N_SKIPPED],
+        "n_skipped": len(skipped),
+        "versions": run.state["versions"],
+        "threads": run.state["threads"],
+        "platform": run.state["platform"],
+    }
+
+
+def _command(run: Run) -> str:
+    """The command that makes the same run, with those options that are not the defaults."""
+    source, defaults = run.state["source"], RunOptions().as_dict()
+    options = {name: value for name, value in run.state["options"].items() if value != defaults[name]}
+    options |= {name: source[name] for name in ("size", "labels") if source[name] is not None}
+    flags = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    return shlex.join(["latentmap", "run", source["path"] or "SOURCE", "-o", str(run.path), *flags])

@@ -1,0 +1,109 @@
+"""run.json: what a run was asked for and which of its stages are done."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from latentmap.files import sha256, write_text
+from latentmap.images import ImageCollection
+from latentmap.run.options import RunOptions
+
+FORMAT_VERSION = 1
+FILE = "run.json"
+
+# Stage -> the stages that it needs. In the order in which they run.
+STAGES: dict[str, tuple[str, ...]] = {
+    "train": (),
+    "encode": ("train",),
+    "group": ("encode",),
+    "map": ("encode",),
+    "report": ("group", "map"),
+}
+# Stage -> the options that change what it makes.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "train": ("network", "activation", "latent_dim", "epochs", "batch_size", "learning_rate", "seed"),
+    "encode": (),
+    "group": ("n_clusters", "seed"),
+    "map": ("perplexity", "map_sample", "seed"),
+    "report": (),
+}
+
+
+class RunError(ValueError):
+    """A folder that is not a run that can be opened or gone on with."""
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Read run.json.
+
+    Raises
+    ------
+    RunError
+        If it is missing or damaged, or another version of the format.
+    """
+    path = folder / FILE
+    try:
+        state = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no {FILE} in it: pass a folder that `latentmap run` made") from error
+    except ValueError as error:
+        raise RunError(f"{path}: damaged ({error}): run into another folder") from error
+    found = state.get("format_version") if isinstance(state, dict) else None
+    if found != FORMAT_VERSION:
+        raise RunError(
+            f"{path}: format version {found}, this latentmap reads version {FORMAT_VERSION}: "
+            "open it with the version that made it, or run into another folder"
+        )
+    checked: dict[str, Any] = state
+    return checked
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write run.json, whole."""
+    write_text(folder / FILE, json.dumps(state, indent=1, ensure_ascii=False))
+
+
+def stage_keys(options: RunOptions, images: ImageCollection) -> dict[str, str]:
+    """A hash for each stage over all that it depends on: its options, the stages before it, and the images.
+
+    Only the report looks at labels and paths.
+    """
+    keys: dict[str, str] = {}
+    for stage, needs in STAGES.items():
+        parts = {
+            "format_version": FORMAT_VERSION,
+            "images": images.annotations_fingerprint if stage == "report" else images.fingerprint,
+            "options": {name: getattr(options, name) for name in OPTIONS[stage]},
+            "needs": [keys[need] for need in needs],
+        }
+        keys[stage] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return keys
+
+
+def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:
+    """Whether a stage was finished with this key and all that it wrote is still there, unchanged."""
+    if record is None or record["state"] != "done" or record["key"] != key:
+        return False
+    files: dict[str, dict[str, Any]] = record["files"]
+    return all(
+        (folder / name).is_file()
+        and (folder / name).stat().st_size == file["bytes"]
+        and sha256(folder / name) == file["sha256"]
+        for name, file in files.items()
+    )
+
+
+def dependents(stage: str) -> list[str]:
+    """The stages that need ``stage``, directly or not."""
+    found = {stage}
+    for other, needs in STAGES.items():
+        if found.intersection(needs):
+            found.add(other)
+    return [other for other in STAGES if other in found and other != stage]
+
+
+def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of files of the run."""
+    return {name: {"bytes": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in sorted(names)}

@@ -1,0 +1,268 @@
+"""A run on disk: it goes on where it was, redoes what a change touches and nothing else, and refuses in sentences."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from latentmap.images import SourceError, load_images
+from latentmap.report import write_report
+from latentmap.run import STAGES, OptionError, Run, RunError, RunOptions, make_run
+from latentmap.run.lock import locked
+
+TABLES = ["latents.parquet", "groups.parquet", "map.parquet", "atlas.parquet"]
+OPTIONS = {"epochs": 2, "latent_dim": 5, "n_clusters": 4, "perplexity": 10.0, "batch_size": 64}
+FLAGS = [part for name, value in OPTIONS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """400 pictures of four kinds of bars, in a file."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 60, (400, 12, 12), dtype=np.uint8)
+    kinds = random.integers(0, 4, 400)
+    for image, kind in zip(images, kinds, strict=True):
+        image[3 * kind : 3 * kind + 3] += 180
+    path = tmp_path_factory.mktemp("source") / "bars.npz"
+    np.savez(path, images=images, labels=kinds)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(source, tmp_path_factory) -> Path:
+    """A run of ``source`` that nothing interrupted, made by the command."""
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    subprocess.run(command(source, path), check=True, env=environment())
+    return path
+
+
+def command(source: Path, path: Path) -> list[str]:
+    return [sys.executable, "-m", "latentmap", "run", str(source), "-o", str(path), *FLAGS, "--quiet"]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+
+
+def stage_states(path: Path) -> dict[str, str]:
+    try:
+        return {name: record["state"] for name, record in json.loads((path / "run.json").read_text())["stages"].items()}
+    except FileNotFoundError:
+        return {}
+
+
+def assert_equal_runs(path: Path, whole: Path) -> None:
+    for name in ["model/weights.safetensors", "metrics.json", *TABLES]:
+        assert (path / name).read_bytes() == (whole / name).read_bytes(), name
+    figures = sorted(figure.name for figure in (whole / "figures").iterdir())
+    assert sorted(figure.name for figure in (path / "figures").iterdir()) == figures
+    assert (path / "report.html").stat().st_size > 50_000
+    assert not list(path.rglob("*.tmp"))
+    assert stage_states(path) == dict.fromkeys(STAGES, "done")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("stage", STAGES)
+def test_run_killed_in_any_stage_and_resumed_equals_an_uninterrupted_one(stage, source, whole, tmp_path):
+    path = tmp_path / "run"
+    process = subprocess.Popen(command(source, path), env=environment())
+    deadline = time.monotonic() + 60
+    while stage_states(path).get(stage) != "running":
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert stage_states(path)[stage] == "running"
+    subprocess.run(command(source, path), check=True, env=environment())
+    assert_equal_runs(path, whole)
+
+
+def run_again(source: Path, path: Path, **changes: object) -> list[str]:
+    """The stages that are done again."""
+    said: list[str] = []
+    labels = changes.pop("labels", None)
+    make_run(source, path, RunOptions(**OPTIONS | changes), labels=labels, report=write_report, say=said.append)
+    assert [line.split(":")[0] for line in said] == list(STAGES)
+    return [line.split(":")[0] for line in said if not line.endswith("kept")]
+
+
+@pytest.fixture
+def copy(source, tmp_path) -> Path:
+    path = tmp_path / "copy"
+    make_run(source, path, RunOptions(**OPTIONS), report=write_report)
+    return path
+
+
+def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy, tmp_path):
+    assert run_again(source, copy) == []
+    assert run_again(source, copy, perplexity=20.0) == ["map", "report"]
+    assert run_again(source, copy, perplexity=20.0, n_clusters=3) == ["group", "report"]
+    assert run_again(source, copy, labels=["x", "y"] * 200) == ["group", "map", "report"]
+    assert run_again(source, copy) == ["report"]
+    assert run_again(source, copy, network="dense") == list(STAGES)
+    other = tmp_path / "other.npy"
+    np.save(other, 255 - load_images(source).images)
+    assert run_again(other, copy, network="dense") == list(STAGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "redone"),
+    [
+        ("model/weights.safetensors", list(STAGES)),
+        ("latents.parquet", ["encode", "group", "map", "report"]),
+        ("groups.parquet", ["group", "report"]),
+        ("map.parquet", ["map", "report"]),
+        ("figures/map.png", ["report"]),
+    ],
+)
+def test_a_damaged_or_missing_file_is_made_again(name, redone, source, copy, whole):
+    path = copy / name
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert run_again(source, copy) == redone
+    path.unlink()
+    assert run_again(source, copy) == redone
+    assert path.read_bytes() == data
+
+
+def test_outputs_of_later_stages_are_gone_while_an_earlier_one_is_redone(source, copy):
+    def fail(_: Path) -> list[str]:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        make_run(source, copy, RunOptions(**OPTIONS | {"n_clusters": 2}), report=fail)
+    assert not (copy / "report.html").exists()
+    assert not (copy / "figures" / "map.png").exists()
+    assert (copy / "map.parquet").exists()
+    assert run_again(source, copy, n_clusters=2) == ["report"]
+
+
+def test_atlas_joins_everything(whole, source):
+    table = pq.read_table(whole / "atlas.parquet")
+    assert table.column_names == ["id", "path", "image", "latent", "error", "group", "x", "y", "label"]
+    assert table.num_rows == 400
+    run, collection = Run.open(whole), load_images(source)
+    np.testing.assert_array_equal(run.images().images, collection.images)
+    np.testing.assert_array_equal(run.images().labels, collection.labels)
+    assert run.images().paths == collection.paths
+    np.testing.assert_array_equal(np.array(table["latent"].to_pylist(), np.float32), run.latents())
+    np.testing.assert_array_equal(table["group"].to_numpy(), run.groups())
+    np.testing.assert_allclose(run.model().score_samples(collection.images), run.errors(), rtol=1e-5)
+    assert str(table.schema.field("latent").type) == "fixed_size_list<element: float>[5]"
+    assert str(table.schema.field("image").type) == "struct<bytes: binary, path: string>"
+
+
+def test_map_shows_the_sample_asked_for(source, tmp_path):
+    run = make_run(source, tmp_path / "run", RunOptions(**OPTIONS | {"map_sample": 150}))
+    assert np.isfinite(run.map()).all(1).sum() == 150
+    assert pq.read_table(run.path / "atlas.parquet")["x"].null_count == 250
+
+
+def test_run_json_tells_how_the_run_was_made(whole):
+    state = Run.open(whole).state
+    assert state["options"] == RunOptions(**OPTIONS).as_dict()
+    assert state["source"]["n"] == 400
+    assert {"latentmap", "python", "torch", "numpy"} <= set(state["versions"])
+    for record in state["stages"].values():
+        assert record["seconds"] > 0
+        assert record["peak_memory_mb"] > 50
+        assert all(len(file["sha256"]) == 64 for file in record["files"].values())
+
+
+@pytest.mark.parametrize("n", [5, 11])
+def test_the_smallest_collections_run(n, tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3), dtype=np.uint8)
+    run = make_run(images, tmp_path / "run", RunOptions(epochs=1, n_clusters=2), report=write_report)
+    assert np.isfinite(run.map()).all()
+
+
+def test_skipped_files_are_listed(tmp_path):
+    from PIL import Image
+
+    folder = tmp_path / "<b>folder"
+    folder.mkdir()
+    for i in range(6):
+        Image.fromarray(np.full((8, 8), 20 * i, np.uint8)).save(folder / f"{i}.png")
+    (folder / "<script>alert(1)<.png").write_text("no image")
+    run = make_run(folder, tmp_path / "run", RunOptions(epochs=1, n_clusters=2), report=write_report)
+    assert [path for path, _ in run.skipped()] == ["<script>alert(1)<.png"]
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script" not in html
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"latent_dim": 0}, "latent_dim=0: ask for at least 1"),
+        ({"n_clusters": 0}, "n_clusters=0: ask for at least 1"),
+        ({"perplexity": 0}, "perplexity=0: ask for more than 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan: ask for more than 0"),
+        ({"seed": -1}, "seed=-1: ask for one from 0"),
+        ({"network": "resnet"}, "network='resnet': choose among auto, dense, conv"),
+        ({"activation": "rellu"}, "activation='rellu' is not in torch.nn: did you mean"),
+    ],
+)
+def test_wrong_option_is_met_with_a_sentence(options, words):
+    with pytest.raises(OptionError, match=words):
+        RunOptions(**options)
+
+
+def test_options_that_do_not_fit_the_collection_are_met_with_a_sentence(source, tmp_path):
+    with pytest.raises(OptionError, match="n_clusters=500 exceeds the 400 images: ask for at most 400"):
+        make_run(source, tmp_path / "run", RunOptions(n_clusters=500))
+    with pytest.raises(SourceError, match="array: 2 images: a map needs at least 5"):
+        make_run(np.zeros((2, 4, 4), np.uint8), tmp_path / "run")
+
+
+def test_wrong_folder_is_met_with_a_sentence_and_left_alone(source, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("precious")
+    with pytest.raises(RunError, match="a file is in the way"):
+        make_run(source, file)
+    with pytest.raises(RunError, match=r"cannot be written to \(Not a directory\)"):
+        make_run(source, file / "below")
+    with pytest.raises(RunError, match="not empty and not a run"):
+        make_run(source, tmp_path)
+    with pytest.raises(RunError, match=r"no run\.json in it"):
+        Run.open(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert file.read_text() == "precious"
+
+
+def test_a_run_of_another_version_is_left_alone(source, tmp_path):
+    state = json.dumps({"format_version": 99, "stages": {}})
+    (tmp_path / "run.json").write_text(state)
+    for use in (lambda: make_run(source, tmp_path), lambda: Run.open(tmp_path)):
+        with pytest.raises(RunError, match="format version 99, this latentmap reads version 1"):
+            use()
+    assert (tmp_path / "run.json").read_text() == state
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        Run.open(tmp_path)
+
+
+def test_a_second_writer_is_refused(source, copy):
+    with locked(copy), pytest.raises(RunError, match="another latentmap is writing to this run"):
+        make_run(source, copy, RunOptions(**OPTIONS))
+    assert run_again(source, copy) == []
+
+
+def test_unfinished_runs_say_what_is_missing(source, tmp_path):
+    def fail(_: Path) -> list[str]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_run(source, tmp_path / "run", RunOptions(**OPTIONS), report=fail)
+    run = Run.open(tmp_path / "run")
+    (run.path / "atlas.parquet").unlink()
+    with pytest.raises(RunError, match=r"atlas\.parquet: not there yet: finish the run"):
+        run.atlas()

@@ -1,0 +1,99 @@
+"""The command: quick to answer, sentences instead of tracebacks, and every part of the chapter within reach."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import latentmap
+from latentmap.cli import app
+
+SRC = Path(__file__).parents[1] / "src"
+
+
+def command(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(SRC), "COLUMNS": "100"}
+    line = [sys.executable, "-m", "latentmap", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, env=environment, check=False, **options)
+
+
+def test_help_is_drawn_without_loading_what_computes():
+    heavy = "torch", "sklearn", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"
+    code = (
+        "import sys, latentmap.cli\nfrom typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(latentmap.cli.app, ['--help']).exit_code == 0\n"
+        f"found = [name for name in {heavy!r} if name in sys.modules]\n"
+        "assert not found, found"
+    )
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize("name", ["run", "info", "reproduce"])
+def test_every_command_has_help(name):
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert name in result.output
+
+
+def test_version():
+    assert command("--version").stdout == f"latentmap {latentmap.__version__}\n"
+
+
+def test_run_then_info(tmp_path):
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8))
+    arguments = ["run", tmp_path / "images.npy", "-o", tmp_path / "run", "--epochs", 1, "--n-clusters", 3]
+    first = command(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert f"report  {tmp_path / 'run' / 'report.html'}" in first.stdout
+    assert "train: done in" in first.stderr
+    again = command(*arguments)
+    assert again.stderr.splitlines() == [f"{stage}: kept" for stage in ("train", "encode", "group", "map", "report")]
+    assert command(*arguments, "--quiet").stderr == ""
+    info = command("info", tmp_path / "run")
+    assert "60 images of 8×8 from images" in info.stdout
+    assert "trustworthiness" in info.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "mnist", "-o", "{}/run", "--network", "resnet"], "network='resnet': choose among auto, dense, conv"),
+        (["run", "mnist", "-o", "{}/run", "--latent-dim", "0"], "latent_dim=0: ask for at least 1"),
+        (["run", "{}/nan.npy", "-o", "{}/run"], "2 images hold NaN or infinite pixels, the first is number 3"),
+        (["run", "{}/good.npy", "-o", "{}/run", "--labels", "{}/labels.txt"], "2 labels for 6 images"),
+        (["run", "{}/empty", "-o", "{}/run"], "no images in this folder"),
+        (["run", "{}/nowhere", "-o", "{}/run"], "there is no such file or folder: a source is 'mnist'"),
+        (["run", "{}/good.npy", "-o", "{}/labels.txt/run"], "cannot be written to (Not a directory)"),
+        (["run", "{}/good.npy", "-o", "{}/old"], "format version 0, this latentmap reads version 1"),
+        (["info", "{}/empty"], "no run.json in it"),
+        (["reproduce", "S99", "-o", "{}/chapter"], "no row S99 in the chapter: choose among S1, S2"),
+    ],
+)
+def test_a_wrong_call_is_met_with_a_sentence(arguments, words, tmp_path):
+    images = np.zeros((6, 4, 4))
+    np.save(tmp_path / "good.npy", images)
+    images[3:5, 0, 0] = np.nan
+    np.save(tmp_path / "nan.npy", images)
+    (tmp_path / "labels.txt").write_text("a\nb\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "run.json").write_text('{"format_version": 0}')
+    result = command(*(argument.format(tmp_path) for argument in arguments))
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert result.stderr.startswith("latentmap: ")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user whom permissions bind")
+def test_an_unwritable_folder_is_met_with_a_sentence(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((6, 4, 4)))
+    (tmp_path / "locked").mkdir(mode=0o555)
+    result = command("run", tmp_path / "images.npy", "-o", tmp_path / "locked" / "run")
+    assert result.returncode == 2
+    assert "cannot be written to (Permission denied)" in result.stderr
