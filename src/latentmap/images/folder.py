@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentmap.images.collection import ImageCollection, Skipped
 
@@ -132,5 +132,8 @@ def _labels(paths: list[str]) -> NDArray[np.str_] | None:
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error) or "cannot be decoded"
-    return f"{type(error).__name__}: {text}"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of any format that Pillow reads"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # the path is listed beside it
+    return f"{type(error).__name__}: {error}"
