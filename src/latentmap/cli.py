@@ -45,7 +45,7 @@ def _latentmap(
 
 
 @app.command()
-def run(  # noqa: PLR0917 - typer makes options of them
+def run(
     source: Annotated[str, typer.Argument(help="'mnist', an .npy, .npz or IDX file, or a folder of images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
     network: Annotated[str, typer.Option(help="auto, dense or conv.")] = "auto",
