@@ -18,6 +18,7 @@ _PUBLIC = {
     "Autoencoder": "latentmap.autoencoder",
     "KMeans": "latentmap.kmeans",
     "TSNE": "latentmap.tsne",
+    "nearest_neighbors": "latentmap.neighbors",
     "ImageCollection": "latentmap.images",
     "load_images": "latentmap.images",
     "load_mnist": "latentmap.images",
@@ -37,6 +38,7 @@ __all__ = [
     "load_images",
     "load_mnist",
     "metrics",
+    "nearest_neighbors",
     "plots",
     "read_idx",
 ]
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from latentmap.autoencoder import Autoencoder
     from latentmap.images import ImageCollection, load_images, load_mnist, read_idx
     from latentmap.kmeans import KMeans
+    from latentmap.neighbors import nearest_neighbors
     from latentmap.run import Run
     from latentmap.tsne import TSNE
 

@@ -53,15 +53,17 @@ class Workers:
         shares = iter(range(n_shares))
 
         def work() -> None:
-            for share in shares:  # next() of a range's iterator is atomic: each share is taken once
-                kernel(share)
+            try:
+                for share in shares:  # next() of a range's iterator is atomic: each share is taken once
+                    kernel(share)
+            finally:
+                for _ in shares:  # after an error nobody begins another share
+                    pass
 
         helpers = [self._pool.submit(work) for _ in range(min(self.n_threads, n_shares) - 1)] if self._pool else []
         try:
             work()
         finally:
-            for _ in shares:  # after an error nobody begins another share
-                pass
             for helper in helpers:
                 helper.result()
 

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from latentmap.frame import Frame
 from latentmap.kernels import Workers, one_blas_thread
 from latentmap.kmeans.assignment import assign, squared_distances
 from latentmap.kmeans.initialization import plus_plus, random_points
@@ -122,7 +123,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         data = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         weights = _check_sample_weight(sample_weight, data, dtype=data.dtype)
         self._n_init = self._check_starts(data)
-        frame = _Frame.around(data)
+        frame = Frame.around(data)
         with Workers() as workers, one_blas_thread():
             best = self._advance(frame, frame.into(data), weights, workers)
         if best.labels.max(initial=0) >= 0 and (distinct := len(np.unique(best.labels))) < self.n_clusters:
@@ -167,7 +168,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         with Workers() as workers, one_blas_thread():
             if first:
                 self._n_init = self._check_starts(data)
-                frame = _Frame.around(data)
+                frame = Frame.around(data)
                 self.cluster_centers_ = frame.out_of(self._starts(frame, frame.into(data), weights, workers)[0])
                 self.counts_ = np.zeros(self.n_clusters)
                 self.n_steps_ = 0
@@ -202,7 +203,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
             found: NDArray[np.int32] = super().predict(X)
             return found
         data = self._check_test_data(X)
-        frame = _Frame.around(np.asarray(self.cluster_centers_))
+        frame = Frame.around(np.asarray(self.cluster_centers_))
         centers = frame.into(np.asarray(self.cluster_centers_))
         labels = np.empty(len(data), np.int32)
         with Workers() as workers, one_blas_thread():
@@ -234,7 +235,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
             return 1
         return int(self.n_init)
 
-    def _starts(self, frame: "_Frame", X: NDArray[Any], weights: NDArray[Any], workers: Workers) -> NDArray[Any]:
+    def _starts(self, frame: Frame, X: NDArray[Any], weights: NDArray[Any], workers: Workers) -> NDArray[Any]:
         """Centres to begin with, in the frame: (n_init, n_clusters, n_features)."""
         random = check_random_state(self.random_state)
         if isinstance(self.init, str):
@@ -250,7 +251,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
             self._validate_center_shape(X, centers)
         return np.stack([frame.into(centers) for centers in checked])
 
-    def _advance(self, frame: "_Frame", X: NDArray[Any], weights: NDArray[Any], workers: Workers) -> Start:
+    def _advance(self, frame: Frame, X: NDArray[Any], weights: NDArray[Any], workers: Workers) -> Start:
         """Run all starts and return the best; its steps become ``history_``."""
         steps: dict[int, list[KMeansStep]] = {}
 
@@ -280,7 +281,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
             self.history_ = steps[best]
         return results[best]
 
-    def _ended(self, frame: "_Frame", n_starts: int) -> Callable[[Start], None]:
+    def _ended(self, frame: Frame, n_starts: int) -> Callable[[Start], None]:
         results: list[Start] = []
 
         def ended(result: Start) -> None:
@@ -292,35 +293,3 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
                 self.callback(Progress(len(results), n_starts, {"inertia": frame.area(least)}))
 
         return ended
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """Where the arithmetic is done: the mean at zero, the largest entry near one, whatever the data's unit.
-
-    Squares then neither overflow nor vanish, and products lose nothing to what all points have in common. The scale is
-    a power of two, so nothing is rounded.
-    """
-
-    mean: NDArray[Any]
-    exponent: int
-
-    @classmethod
-    def around(cls, X: NDArray[Any]) -> "_Frame":
-        mean = X.mean(axis=0, dtype=np.float64)
-        mean = np.where(np.isfinite(mean), mean, 0).astype(X.dtype)
-        largest = float(max(np.abs(X.max(axis=0) - mean).max(), np.abs(X.min(axis=0) - mean).max()))
-        return cls(mean, int(np.frexp(largest)[1]) if 0 < largest < np.inf else 0)
-
-    def into(self, X: NDArray[Any]) -> NDArray[Any]:
-        moved: NDArray[Any] = X - self.mean
-        np.ldexp(moved, -self.exponent, out=moved)
-        return moved
-
-    def out_of(self, X: NDArray[Any]) -> NDArray[Any]:
-        moved: NDArray[Any] = np.ldexp(X, self.exponent) + self.mean
-        return moved
-
-    def area(self, value: float) -> float:
-        """A squared distance in the data's own unit."""
-        return float(np.ldexp(value, 2 * self.exponent))

@@ -1,0 +1,86 @@
+"""Threads that share rows, and compilation where nothing can be written."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import latentmap
+from latentmap.kernels import Workers, balanced_bounds, bounds
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 5, None])
+def test_each_share_is_taken_once(n_jobs):
+    taken = []
+    with Workers(n_jobs) as workers:
+        workers.run(taken.append, 100)
+        workers.run(taken.append, 0)
+    assert sorted(taken) == list(range(100))
+
+
+def test_an_error_in_a_share_comes_out_and_ends_the_rest():
+    begun = []
+
+    def kernel(share):
+        begun.append(share)
+        if share == 3:
+            raise ZeroDivisionError
+
+    with Workers(2) as workers, pytest.raises(ZeroDivisionError):
+        workers.run(kernel, 10_000)
+    assert len(begun) < 10_000
+    assert not any(thread.name.startswith("ThreadPool") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize(("n_rows", "n_shares"), [(10, 3), (0, 2), (2, 5), (7, 1)])
+def test_bounds_cover_all_rows(n_rows, n_shares):
+    edges = bounds(n_rows, n_shares)
+    assert edges[0] == 0
+    assert edges[-1] == n_rows
+    assert len(edges) == n_shares + 1
+    assert (np.diff(edges) >= 0).all()
+
+
+def test_balanced_bounds_share_the_entries_not_the_rows():
+    entries = np.array([100, *[1] * 100])
+    edges = balanced_bounds(np.concatenate([[0], np.cumsum(entries)]), 2)
+    assert edges == [0, 1, 101]
+
+
+COPY = """
+    import numpy as np, latentmap as lm
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    lm.KMeans(3, n_init=1, random_state=0).fit(X)
+    print(lm.TSNE(perplexity=5, max_iter=250, random_state=0).fit_transform(X).shape, lm.__file__)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of folders mean something else there")
+@pytest.mark.parametrize("home", ["writable", "none"])
+def test_an_install_that_cannot_be_written_works_all_the_same(tmp_path, home):
+    """The cache falls back to the user's folder, and to none at all where that cannot be written either."""
+    package = tmp_path / "site" / "latentmap"
+    source = Path(latentmap.__file__).parent
+    names = [path.relative_to(source) for path in source.rglob("*.py")]
+    for name in names:
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_bytes((source / name).read_bytes())
+        # a file where the cache's folder would be: unlike a mode, it stops the superuser as well
+        (package / name).parent.joinpath("__pycache__").touch()
+    cache = tmp_path / "cache"
+    cache.mkdir() if home == "writable" else cache.touch()
+    environment = {key: value for key, value in os.environ.items() if key not in ("NUMBA_CACHE_DIR", "PYTHONPATH")}
+    environment |= {"PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(COPY)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(60, 2)" in done.stdout
+    assert str(tmp_path) in done.stdout
+    kept = list(cache.rglob("*.nbi")) if home == "writable" else []
+    assert bool(kept) == (home == "writable")
