@@ -23,6 +23,7 @@ from latentmap.kmeans.lloyd import lloyd
 N_SEEN = 13_000  # points that each point is compared with: all of them, up to this size
 FEW = 1_000  # up to here scikit-learn's distances are as quick, for every metric but the Euclidean
 QUERIES, POINTS = 128, 512  # a block of products: 256 KiB, which stays in the cache
+SAFE_EXPONENT = 60  # of 2: within, distances and their squares are numbers in single precision
 CANCELLED = 1e-4  # of a squared norm: squared distances below it are taken again from differences
 
 
@@ -33,7 +34,7 @@ class NeighborGraph:
     Attributes
     ----------
     indices : array (n, k), int32; nearest first
-    distances : array (n, k), float32, or float64 where the search was given that; in the metric's unit
+    distances : array (n, k), float32, or float64 where X is that or single precision would not do; in the metric's unit
     order : array (n,), int
         The points in an order in which neighbours are near each other, for loops that follow the graph.
     """
@@ -98,9 +99,8 @@ class NeighborSearch:
     """
 
     def __init__(self, X: Any, metric: Any, metric_params: dict[str, Any] | None) -> None:
-        self._X, self._metric, self._metric_params = X, metric, dict(metric_params or {})
-        fast = metric == "euclidean" or (metric == "cosine" and X.shape[0] > FEW)
-        self._fast = fast and not metric_params and not sparse.issparse(X)
+        self.X, self._metric, self._metric_params = X, metric, dict(metric_params or {})
+        self._fast = metric in ("euclidean", "cosine") and not metric_params and not sparse.issparse(X)
         self._index: NeighborIndex | None = None
         if metric == "mahalanobis" and not self._metric_params.keys() & {"V", "VI"}:
             raise ValueError("Must provide either V or VI for Mahalanobis distance")
@@ -109,16 +109,16 @@ class NeighborSearch:
 
     def graph(self, k: int, n_jobs: int | None) -> NeighborGraph:
         """The k nearest neighbours of each point, itself excluded."""
-        n = self._X.shape[0]
+        n = self.X.shape[0]
         if not 1 <= k < n:
             raise ValueError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
-        if self._fast:
+        if self._fast and (self._metric == "euclidean" or n > FEW):
             with Workers(n_jobs) as workers, one_blas_thread():
                 index = self._indexed(workers)
                 indices, distances = index.graph(k, workers)
             return NeighborGraph(indices, self._in_unit(distances), index.order)
-        if self._metric == "precomputed" and sparse.issparse(self._X):
-            indices, distances = _nearest_stored(self._X, k)
+        if self._metric == "precomputed" and sparse.issparse(self.X):
+            indices, distances = _nearest_stored(self.X, k)
         else:
             indices, distances = self._nearest(None, k, n_jobs)
         return NeighborGraph(indices.astype(np.int32), distances, np.arange(n))
@@ -135,7 +135,7 @@ class NeighborSearch:
 
     def _indexed(self, workers: Workers) -> "NeighborIndex":
         if self._index is None:
-            self._index = NeighborIndex(_unit_rows(self._X) if self._metric == "cosine" else self._X, workers)
+            self._index = NeighborIndex(_unit_rows(self.X) if self._metric == "cosine" else self.X, workers)
         return self._index
 
     def _in_unit(self, distances: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -155,13 +155,13 @@ class NeighborSearch:
             by_length = np.lexsort((found, lengths), axis=1)
             return np.take_along_axis(found, by_length, axis=1), np.take_along_axis(lengths, by_length, axis=1)
 
-        queries = self._X if X_new is None else X_new
+        queries = self.X if X_new is None else X_new
         if self._metric == "precomputed":
             blocks = [nearest(queries[first : first + 1000], first) for first in range(0, len(queries), 1000)]
         else:
-            jobs = 1 if self._X.shape[0] <= FEW else -1 if n_jobs is None else n_jobs  # few do not pay for threads
+            jobs = 1 if self.X.shape[0] <= FEW else -1 if n_jobs is None else n_jobs  # few do not pay for threads
             params = {"metric": self._metric, "n_jobs": jobs, **self._metric_params}
-            known = None if X_new is None else self._X
+            known = None if X_new is None else self.X
             blocks = list(pairwise_distances_chunked(queries, known, reduce_func=nearest, **params))
         indices, distances = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return indices, distances
@@ -204,7 +204,8 @@ class NeighborIndex:
     """
 
     def __init__(self, X: NDArray[Any], workers: Workers) -> None:
-        self._frame, self._dtype = Frame.around(X), X.dtype
+        self._frame = Frame.around(X)
+        self._dtype = X.dtype if abs(self._frame.exponent) < SAFE_EXPONENT else np.dtype(np.float64)
         points = np.ascontiguousarray(self._frame.into(X), np.float32)
         n, _ = points.shape
         n_cells = min(n, round(2 * np.sqrt(n)))

@@ -1,5 +1,5 @@
 """t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008)."""
 
-from sklearn.manifold import TSNE
+from latentmap.tsne.estimator import TSNE, MapProgress
 
-__all__ = ["TSNE"]
+__all__ = ["TSNE", "MapProgress"]

@@ -1,0 +1,105 @@
+"""How much each point of the data wants each other one near it (van der Maaten and Hinton 2008, section 2)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from latentmap.kernels import Array, Workers, bounds, compiled
+from latentmap.neighbors import NeighborGraph
+
+ENTROPY_TOLERANCE = 1e-5
+MAX_STEPS = 100
+
+
+def conditional_affinities(
+    distances: NDArray[np.floating[Any]], perplexity: float, workers: Workers
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Gaussian affinities of each point with its neighbours, as wide as the perplexity asks.
+
+    Parameters
+    ----------
+    distances : array (n, k)
+    perplexity : float
+        At most k; 2 to the power of each row's entropy.
+    workers : Workers
+
+    Returns
+    -------
+    affinities : array (n, k), float32; each row sums to 1
+    sigmas : array (n,), float64; the Gaussians' widths, 0 where all neighbours are at the same distance
+    """
+    n, k = distances.shape
+    affinities, sigmas = np.empty((n, k), np.float32), np.empty(n)
+    n_shares = 4 * workers.n_threads
+    edges = bounds(n, n_shares)
+
+    def share(s: int) -> None:
+        rows = slice(edges[s], edges[s + 1])
+        _condition(distances[rows], np.log(perplexity), affinities[rows], sigmas[rows])
+
+    workers.run(share, n_shares)
+    return affinities, sigmas
+
+
+def joint_affinities(graph: NeighborGraph, affinities: NDArray[np.float32]) -> sparse.csr_array:
+    """The affinities made symmetric: the upper triangle of P (n, n), float32, whose entries sum to 1/2.
+
+    Rows and columns follow ``graph.order``, so that entry (a, b) belongs to the points ``order[a]`` and ``order[b]``.
+    """
+    n, k = affinities.shape
+    place = np.empty(n, np.int32)
+    place[graph.order] = np.arange(n, dtype=np.int32)
+    columns = place[graph.indices[graph.order, :k]]
+    ends = np.arange(0, n * k + 1, k, dtype=np.int64 if n * k > np.iinfo(np.int32).max else np.int32)
+    conditional = sparse.csr_array((affinities[graph.order].ravel(), columns.ravel(), ends), shape=(n, n))
+    conditional = sparse.triu(conditional, format="csr") + sparse.tril(conditional, format="csr").T.tocsr()
+    conditional.sum_duplicates()
+    conditional.data /= np.float32(2 * n)
+    return conditional
+
+
+@compiled
+def _condition(distances: Array, wanted: float, affinities: Array, sigmas: Array) -> None:
+    """Newton's method on the logarithm of the precision, kept between bounds: entropy falls as precision grows."""
+    n, k = distances.shape
+    squares = np.empty(k)
+    for row in range(n):
+        nearest = distances[row, 0]
+        for j in range(k):
+            nearest = min(nearest, distances[row, j])
+        spread = 0.0
+        for j in range(k):
+            squares[j] = np.float64(distances[row, j]) ** 2 - np.float64(nearest) ** 2
+            spread += squares[j] / k
+        precision = 1.0 / spread if spread > 0 else 1.0
+        low, high = 0.0, np.inf
+        total = 1.0
+        for _ in range(MAX_STEPS):
+            total = mean = mean_square = 0.0
+            for j in range(k):
+                p = np.exp(np.float32(-precision * squares[j]))
+                affinities[row, j] = p
+                total += p
+                mean += p * squares[j]
+                mean_square += p * squares[j] * squares[j]
+            mean /= total
+            entropy = np.log(total) + precision * mean
+            error = entropy - wanted
+            if abs(error) < ENTROPY_TOLERANCE or spread == 0:
+                break
+            if error > 0:
+                low = precision
+            else:
+                high = precision
+            # d entropy / d log(precision) = -precision² · variance
+            slope = precision * precision * (mean_square / total - mean * mean)
+            step = error / slope if slope > 0 else 1.0
+            following = precision * np.exp(min(max(step, -2.0), 2.0))
+            if not low < following < high:
+                following = 0.5 * (low + high) if high < np.inf else 2 * precision
+            precision = following
+        for j in range(k):
+            affinities[row, j] /= total
+        sigmas[row] = np.sqrt(0.5 / precision) if spread > 0 else 0.0
