@@ -47,7 +47,8 @@ def test_from_the_same_centres_it_goes_where_scikit_learn_goes(k, n, seed, weigh
     assert ours.cluster_centers_.dtype == dtype
     if dtype == np.float64:
         np.testing.assert_array_equal(ours.labels_, theirs.labels_)
-        assert ours.n_iter_ == theirs.n_iter_
+        # a weighted mean of one point may or may not be that point to the last digit, and then one more pass is made
+        assert abs(ours.n_iter_ - theirs.n_iter_) <= 1
 
 
 @pytest.mark.parametrize("k", [2, 30])

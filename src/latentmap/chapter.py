@@ -26,6 +26,7 @@ from latentmap.files import write_text
 from latentmap.images import load_mnist
 from latentmap.kmeans import KMeans
 from latentmap.metrics import clustering_report, trustworthiness
+from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.pages import render
 from latentmap.placement import place_thumbnails
 from latentmap.progress import shown
@@ -226,6 +227,11 @@ class _Chapter:
         return kmeans, timing
 
     @cached_property
+    def neighbors(self) -> NeighborGraph:
+        """Neighbours of the latent vectors that are mapped, enough for every perplexity of the sweep."""
+        return nearest_neighbors(self.latents[: self.scale.n_map], 3 * max(PERPLEXITIES) + 1)
+
+    @cached_property
     def maps(self) -> dict[int, tuple[NDArray[np.float32], float, float]]:
         """Perplexity → (map (n_map, 2), KL divergence, seconds)."""
         return {}
@@ -234,9 +240,9 @@ class _Chapter:
         """The map of the first latents at one perplexity: coordinates, KL divergence, seconds."""
         if perplexity not in self.maps:
             latents = self.latents[: self.scale.n_map]
+            tsne = TSNE(learning_rate=100, perplexity=perplexity, random_state=0)
             with _timed() as timing:
-                tsne = TSNE(learning_rate=100, perplexity=perplexity, random_state=0)
-                xy = tsne.fit_transform(latents)
+                xy = tsne.fit_transform(latents, neighbors=self.neighbors)
             self.maps[perplexity] = np.asarray(xy, np.float32), float(tsne.kl_divergence_), timing.wall
         return self.maps[perplexity]
 

@@ -56,7 +56,6 @@ def run(
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 1e-3,
     n_clusters: Annotated[int, typer.Option(help="Groups to make.")] = 10,
     perplexity: Annotated[float, typer.Option(help="Neighbours that the map cares for, roughly.")] = 30.0,
-    map_sample: Annotated[int, typer.Option(help="Images on the map, chosen at random; 0 for all.")] = 10_000,
     size: Annotated[int | None, typer.Option(help="Side to which images of a folder are fitted, in pixels.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Labels: an .npy or IDX file, or text with one a line.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
@@ -78,7 +77,6 @@ def run(
             learning_rate=learning_rate,
             n_clusters=n_clusters,
             perplexity=perplexity,
-            map_sample=map_sample,
             seed=seed,
         )
         from latentmap.progress import shown

@@ -61,16 +61,15 @@ def _figures(run: Run) -> "dict[str, Figure]":
     images, labels = collection.images, collection.labels
     model = run.model()
     chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
-    shown = np.isfinite(xy[:, 0])
     colored_by = groups if labels is None or len(np.unique(labels)) > 20 else labels
     return {
         "first": plots.first_image(images[0], label=None if labels is None else str(labels[0])),
         "loss": plots.loss_curve(model.history_),
         "pairs": plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4),
         "groups": plots.cluster_sheet(images, groups, scores=run.distances()),
-        "map": plots.image_map(xy[shown], images[shown], colored_by[shown], n_images=400),
-        "map-groups": plots.scatter(xy[shown], groups[shown], title="coloured by group"),
-    } | ({} if labels is None else {"map-labels": plots.scatter(xy[shown], labels[shown], title="coloured by label")})
+        "map": plots.image_map(xy, images, colored_by, n_images=400),
+        "map-groups": plots.scatter(xy, groups, title="coloured by group"),
+    } | ({} if labels is None else {"map-labels": plots.scatter(xy, labels, title="coloured by label")})
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -85,7 +84,6 @@ def _facts(run: Run) -> dict[str, Any]:
         "layers": layers,
         "n_parameters": sum(layer.n_parameters for layer in layers),
         "loss": model.history_["loss"],
-        "n_map": int(np.isfinite(run.map()[:, 0]).sum()),
         "n_groups": int((sizes > 0).sum()),
         "smallest": int(sizes[sizes > 0].min()),
         "largest": int(sizes.max()),
@@ -102,7 +100,7 @@ def _facts(run: Run) -> dict[str, Any]:
 def _command(run: Run) -> str:
     """The command that makes the same run, with those options that are not the defaults."""
     source, defaults = run.state["source"], RunOptions().as_dict()
-    options = {name: value for name, value in run.state["options"].items() if value != defaults[name]}
+    options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
     options |= {name: source[name] for name in ("size", "labels") if source[name] is not None}
     flags = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     return shlex.join(["latentmap", "run", source["path"] or "SOURCE", "-o", str(run.path), *flags])

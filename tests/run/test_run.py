@@ -160,10 +160,18 @@ def test_atlas_joins_everything(whole, source):
     assert str(table.schema.field("image").type) == "struct<bytes: binary, path: string>"
 
 
-def test_map_shows_the_sample_asked_for(source, tmp_path):
-    run = make_run(source, tmp_path / "run", RunOptions(**OPTIONS | {"map_sample": 150}))
-    assert np.isfinite(run.map()).all(1).sum() == 150
-    assert pq.read_table(run.path / "atlas.parquet")["x"].null_count == 250
+def test_every_image_is_on_the_map(whole):
+    run = Run.open(whole)
+    assert run.map().shape == (400, 2)
+    assert np.isfinite(run.map()).all()
+    table = pq.read_table(whole / "atlas.parquet")
+    np.testing.assert_array_equal(np.column_stack([table["x"], table["y"]]), run.map())
+
+
+def test_options_of_an_older_version_are_left_out(whole):
+    run = Run.open(whole)
+    run.state["options"]["an_option_that_is_gone"] = 3
+    assert run.options == RunOptions(**OPTIONS)
 
 
 def test_run_json_tells_how_the_run_was_made(whole):

@@ -20,8 +20,6 @@ class RunOptions:
         Groups that K-means makes.
     perplexity : float
         Of t-SNE; a collection too small for it is mapped with a third of its size instead.
-    map_sample : int
-        Images that the map shows, chosen at random; 0 for all.
     seed : int
         Of everything that is random.
 
@@ -39,11 +37,10 @@ class RunOptions:
     learning_rate: float = 1e-3
     n_clusters: int = 10
     perplexity: float = 30.0
-    map_sample: int = 10_000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("n_clusters", 1), ("map_sample", 0)):
+        for name, least in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("n_clusters", 1)):
             if getattr(self, name) < least:
                 raise OptionError(f"{name}={getattr(self, name)}: ask for at least {least}")
         for name, bound in (("learning_rate", 0.0), ("perplexity", 0.0)):

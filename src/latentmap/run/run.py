@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ class Run:
     @property
     def options(self) -> RunOptions:
         """What the run was asked for."""
-        return RunOptions(**self.state["options"])
+        known = {field.name for field in fields(RunOptions)}  # an older version may have had others
+        return RunOptions(**{name: value for name, value in self.state["options"].items() if name in known})
 
     @property
     def stages(self) -> dict[str, dict[str, Any]]:
@@ -103,7 +105,7 @@ class Run:
         return tables.read_column(self._file(stages.GROUPS), "distance")
 
     def map(self) -> NDArray[np.float32]:
-        """Places on the map (n, 2); NaN for images that it does not show."""
+        """Places on the map (n, 2)."""
         path = self._file(stages.MAP)
         return np.column_stack([tables.read_column(path, name) for name in "xy"])
 

@@ -3,21 +3,24 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.files import write_text
 from latentmap.images import ImageCollection
 from latentmap.kmeans import KMeans
 from latentmap.metrics import clustering_report, neighborhood_preservation, silhouette, trustworthiness
+from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.progress import Callback
 from latentmap.run import tables
 from latentmap.run.options import RunOptions
 from latentmap.tsne import TSNE
+from latentmap.warmup import compiling_in_background
 
 MODEL = "model"
 LATENTS = "latents.parquet"
@@ -40,12 +43,20 @@ class Work:
     options: RunOptions
     show: Callable[[str], AbstractContextManager[Callback]]
     report: Reporter | None
+    _graphs: dict[str, NeighborGraph] = field(default_factory=dict, init=False, repr=False)
+
+    def neighbors(self, latents: NDArray[np.float32], n_neighbors: int) -> NeighborGraph:
+        """At least that many nearest neighbours of each latent vector, searched once for all stages."""
+        graph = self._graphs.get("latents")
+        if graph is None or graph.n_neighbors < n_neighbors:
+            graph = self._graphs["latents"] = nearest_neighbors(latents, n_neighbors)
+        return graph
 
 
 def train(work: Work) -> list[str]:
     """Fit the autoencoder: model/."""
     options = work.options
-    with work.show("train") as callback:
+    with compiling_in_background(), work.show("train") as callback:
         model = Autoencoder(
             options.network,
             latent_dim=options.latent_dim,
@@ -73,8 +84,9 @@ def encode(work: Work) -> list[str]:
 def group(work: Work) -> list[str]:
     """Group the latent vectors: groups.parquet."""
     latents = tables.read_column(work.folder / LATENTS, "latent")
-    with work.show("group"):
-        kmeans = KMeans(n_clusters=work.options.n_clusters, n_init=10, random_state=work.options.seed).fit(latents)
+    options = work.options
+    with work.show("group") as callback:
+        kmeans = KMeans(options.n_clusters, n_init=10, random_state=options.seed, callback=callback).fit(latents)
     distances = np.linalg.norm(latents - kmeans.cluster_centers_[kmeans.labels_], axis=1)
     columns = {
         "id": np.arange(len(latents)),
@@ -89,14 +101,11 @@ def map_(work: Work) -> list[str]:
     """Lay the latent vectors out in the plane: map.parquet."""
     latents = tables.read_column(work.folder / LATENTS, "latent")
     n = len(latents)
-    shown = np.arange(n)
-    if 0 < work.options.map_sample < n:
-        shown = np.sort(np.random.default_rng(work.options.seed).choice(n, work.options.map_sample, replace=False))
-    perplexity = min(work.options.perplexity, max(1.0, (len(shown) - 1) / 3))
-    xy = np.full((n, 2), np.nan, np.float32)
-    with work.show("map"):
-        xy[shown] = TSNE(perplexity=perplexity, random_state=work.options.seed).fit_transform(latents[shown])
-    columns = {"id": np.arange(n), "x": tables.nullable(xy[:, 0]), "y": tables.nullable(xy[:, 1])}
+    perplexity = min(work.options.perplexity, max(1.0, (n - 1) / 3))
+    with work.show("map") as callback:
+        tsne = TSNE(perplexity=perplexity, random_state=work.options.seed, callback=callback)
+        xy = tsne.fit_transform(latents, neighbors=work.neighbors(latents, tsne.n_neighbors_for(n)))
+    columns = {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]}
     tables.write_table(work.folder / MAP, columns)
     return [MAP]
 
@@ -124,8 +133,8 @@ def _atlas(folder: Path, images: ImageCollection) -> dict[str, Any]:
         "latent": tables.vectors(latents),
         "error": tables.read_column(folder / LATENTS, "error"),
         "group": tables.read_column(folder / GROUPS, "group"),
-        "x": tables.nullable(tables.read_column(folder / MAP, "x")),
-        "y": tables.nullable(tables.read_column(folder / MAP, "y")),
+        "x": tables.read_column(folder / MAP, "x"),
+        "y": tables.read_column(folder / MAP, "y"),
     }
     if images.labels is not None:
         columns["label"] = images.labels
@@ -136,14 +145,13 @@ def _measure(folder: Path, images: ImageCollection) -> dict[str, float | None]:
     latents = tables.read_column(folder / LATENTS, "latent")
     groups = tables.read_column(folder / GROUPS, "group")
     xy = np.column_stack([tables.read_column(folder / MAP, name) for name in "xy"])
-    shown = np.isfinite(xy[:, 0])
-    near = min(15, (int(shown.sum()) - 1) // 2)
+    near = min(15, (len(xy) - 1) // 2)
     errors = tables.read_column(folder / LATENTS, "error")
     found = {
         "reconstruction_error": float(errors.mean(dtype=np.float64)),
         "silhouette": silhouette(latents, groups),
-        "trustworthiness": trustworthiness(latents[shown], xy[shown], n_neighbors=near),
-        "neighborhood_preservation": neighborhood_preservation(latents[shown], xy[shown], n_neighbors=near),
+        "trustworthiness": trustworthiness(latents, xy, n_neighbors=near),
+        "neighborhood_preservation": neighborhood_preservation(latents, xy, n_neighbors=near),
     }
     if images.labels is not None:
         found |= clustering_report(images.labels, groups)

@@ -26,7 +26,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "train": ("network", "activation", "latent_dim", "epochs", "batch_size", "learning_rate", "seed"),
     "encode": (),
     "group": ("n_clusters", "seed"),
-    "map": ("perplexity", "map_sample", "seed"),
+    "map": ("perplexity", "seed"),
     "report": (),
 }
 

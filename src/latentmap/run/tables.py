@@ -33,11 +33,6 @@ def vectors(values: NDArray[np.float32]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
 
 
-def nullable(values: NDArray[np.float32]) -> pa.Array:
-    """Numbers, with null for NaN."""
-    return pa.array(values, mask=np.isnan(values))
-
-
 def pictures(images: ImageCollection) -> pa.Array:
     """PNG bytes and the path of each image: struct{bytes, path}."""
     data = pa.array((images.png(i) for i in range(len(images))), pa.binary(), size=len(images))

@@ -185,7 +185,9 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         graph = self._find_neighbors(n) if neighbors is None else self._check_neighbors(neighbors, n)
         start = self._start(data)
         with Workers(self.n_jobs) as workers:
-            affinities, sigmas = conditional_affinities(graph.distances[:, : self._k(n)], self.perplexity, workers)
+            affinities, sigmas = conditional_affinities(
+                graph.distances[:, : self.n_neighbors_for(n)], self.perplexity, workers
+            )
             if self.verbose:
                 print(f"[t-SNE] Computed conditional probabilities for {n} samples")
                 print(f"[t-SNE] Mean sigma: {sigmas.mean():f}")
@@ -220,7 +222,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         if sparse.issparse(data) and not sparse.issparse(self._search.X):
             data = data.toarray()
         n = len(self.embedding_)
-        indices, distances = self._search.query(data, min(n, self._k(n)), self.n_jobs)
+        indices, distances = self._search.query(data, min(n, self.n_neighbors_for(n)), self.n_jobs)
         with Workers(self.n_jobs) as workers:
             affinities, _ = conditional_affinities(distances, min(self.perplexity, indices.shape[1]), workers)
             placed = place(indices, affinities, self.embedding_, exact=self._is_exact, workers=workers)
@@ -237,7 +239,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
     def _is_exact(self) -> bool:
         return bool(self.method == "exact")
 
-    def _k(self, n: int) -> int:
+    def n_neighbors_for(self, n: int) -> int:
         """Neighbours that carry the perplexity: three times as many, and one more, as far as there are points."""
         return min(n - 1, int(3 * self.perplexity + 1))
 
@@ -265,8 +267,8 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
     def _find_neighbors(self, n: int) -> NeighborGraph:
         begun = time.perf_counter()
         if self.verbose:
-            print(f"[t-SNE] Computing {self._k(n)} nearest neighbors...")
-        graph = self._search.graph(self._k(n), self.n_jobs)
+            print(f"[t-SNE] Computing {self.n_neighbors_for(n)} nearest neighbors...")
+        graph = self._search.graph(self.n_neighbors_for(n), self.n_jobs)
         if self.verbose:
             print(f"[t-SNE] Computed neighbors for {n} samples in {time.perf_counter() - begun:.3f}s...")
         return graph
@@ -274,10 +276,10 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
     def _check_neighbors(self, graph: NeighborGraph, n: int) -> NeighborGraph:
         if len(graph.indices) != n:
             raise ValueError(f"neighbors holds {len(graph.indices)} points, X has {n}: search the neighbours of X")
-        if graph.n_neighbors < self._k(n):
+        if graph.n_neighbors < self.n_neighbors_for(n):
             raise ValueError(
                 f"neighbors holds {graph.n_neighbors} neighbours of each point, perplexity={self.perplexity:g} needs "
-                f"{self._k(n)}: search for as many"
+                f"{self.n_neighbors_for(n)}: search for as many"
             )
         return graph
 

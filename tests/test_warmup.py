@@ -1,0 +1,60 @@
+"""Compilation ahead of time: what a run calls later is on disk already, and nobody waits for it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from latentmap import warmup
+
+USE = """
+import numba
+from numba.core.dispatcher import _FunctionCompiler
+
+compiled, compile = [], _FunctionCompiler.compile
+
+def record(self, *arguments):
+    compiled.append(self.py_func.__name__)
+    return compile(self, *arguments)
+
+_FunctionCompiler.compile = record
+
+@numba.njit
+def new(x):
+    return x
+
+import numpy as np
+from latentmap import KMeans, TSNE
+
+new(1)
+X = np.random.default_rng(1).normal(size=(2500, 6)).astype(np.float32)
+KMeans(5, n_init=3, random_state=0).fit(X)
+for few in (X, X[:300]):
+    TSNE(perplexity=4, max_iter=250, random_state=0).fit(few)
+print(*compiled)
+"""
+
+
+def test_nothing_is_left_to_compile(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "latentmap.warmup"], env=environment, check=True)
+    done = subprocess.run([sys.executable, "-c", USE], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "new"
+
+
+def test_it_ends_with_the_work_beside_it():
+    begun = time.monotonic()
+    with warmup.compiling_in_background():
+        np.zeros(3)
+    assert time.monotonic() - begun < 1
+
+
+def test_it_is_done_without_where_no_process_can_be_made(monkeypatch):
+    def refuse(*_, **__):
+        raise OSError
+
+    monkeypatch.setattr(warmup.subprocess, "Popen", refuse)
+    with warmup.compiling_in_background():
+        pass
