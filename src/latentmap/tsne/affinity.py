@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from latentmap.kernels import Array, Workers, bounds, compiled
+from latentmap.kernels import Array, Workers, balanced_bounds, bounds, compiled
 from latentmap.neighbors import NeighborGraph
 
 ENTROPY_TOLERANCE = 1e-5
@@ -43,7 +43,7 @@ def conditional_affinities(
     return affinities, sigmas
 
 
-def joint_affinities(graph: NeighborGraph, affinities: NDArray[np.float32]) -> sparse.csr_array:
+def joint_affinities(graph: NeighborGraph, affinities: NDArray[np.float32], workers: Workers) -> sparse.csr_array:
     """The affinities made symmetric: the upper triangle of P (n, n), float32, whose entries sum to 1/2.
 
     Rows and columns follow ``graph.order``, so that entry (a, b) belongs to the points ``order[a]`` and ``order[b]``.
@@ -51,13 +51,23 @@ def joint_affinities(graph: NeighborGraph, affinities: NDArray[np.float32]) -> s
     n, k = affinities.shape
     place = np.empty(n, np.int32)
     place[graph.order] = np.arange(n, dtype=np.int32)
-    columns = place[graph.indices[graph.order, :k]]
-    ends = np.arange(0, n * k + 1, k, dtype=np.int64 if n * k > np.iinfo(np.int32).max else np.int32)
-    conditional = sparse.csr_array((affinities[graph.order].ravel(), columns.ravel(), ends), shape=(n, n))
-    conditional = sparse.triu(conditional, format="csr") + sparse.tril(conditional, format="csr").T.tocsr()
-    conditional.sum_duplicates()
-    conditional.data /= np.float32(2 * n)
-    return conditional
+    counts = np.zeros(n + 1, np.int64)
+    _count(graph.indices, place, k, counts[1:])
+    begin = np.cumsum(counts)
+    columns, values = np.empty(n * k, np.int32), np.empty(n * k, np.float32)
+    _gather(graph.indices, affinities, graph.order, place, begin[:-1].copy(), (columns, values))
+    merged = np.zeros(n + 1, np.int64)
+    edges = balanced_bounds(begin, n_shares := 4 * workers.n_threads)
+
+    def share(s: int) -> None:
+        _merge(begin, columns, values, np.float32(1 / (2 * n)), merged[1:], edges[s], edges[s + 1])
+
+    workers.run(share, n_shares)
+    indptr = np.cumsum(merged)
+    _close_up(begin, indptr, columns, values)
+    n_edges = int(indptr[-1])
+    index_type = np.int32 if n_edges <= np.iinfo(np.int32).max else np.int64
+    return sparse.csr_array((values[:n_edges], columns[:n_edges], indptr.astype(index_type)), shape=(n, n))
 
 
 @compiled
@@ -103,3 +113,54 @@ def _condition(distances: Array, wanted: float, affinities: Array, sigmas: Array
         for j in range(k):
             affinities[row, j] /= total
         sigmas[row] = np.sqrt(0.5 / precision) if spread > 0 else 0.0
+
+
+@compiled
+def _count(indices: Array, place: Array, k: int, counts: Array) -> None:
+    """Entries of each row of the upper triangle, those found from both ends counted twice."""
+    for i in range(len(indices)):
+        for j in range(k):
+            counts[min(place[i], place[indices[i, j]])] += 1
+
+
+@compiled
+def _gather(
+    indices: Array, affinities: Array, order: Array, place: Array, following: Array, out: tuple[Array, Array]
+) -> None:
+    """Put each entry into its row; ``following`` says where the next one of each row goes."""
+    columns, values = out
+    for a in range(len(order)):
+        i = order[a]
+        for j in range(affinities.shape[1]):
+            b = place[indices[i, j]]
+            row = min(a, b)
+            columns[following[row]] = max(a, b)
+            values[following[row]] = affinities[i, j]
+            following[row] += 1
+
+
+@compiled
+def _merge(begin: Array, columns: Array, values: Array, scale: float, merged: Array, first: int, last: int) -> None:
+    """Sort each row by column, add up entries of one column, and say how many are left."""
+    for row in range(first, last):
+        start, end = begin[row], begin[row + 1]
+        by_column = np.argsort(columns[start:end], kind="mergesort")
+        sorted_columns, sorted_values = columns[start:end][by_column], values[start:end][by_column]
+        put = start - 1
+        for i in range(end - start):
+            if put >= start and columns[put] == sorted_columns[i]:
+                values[put] += sorted_values[i] * scale
+            else:
+                put += 1
+                columns[put] = sorted_columns[i]
+                values[put] = sorted_values[i] * scale
+        merged[row] = put + 1 - start
+
+
+@compiled
+def _close_up(begin: Array, indptr: Array, columns: Array, values: Array) -> None:
+    """Move the rows together."""
+    for row in range(len(indptr) - 1):
+        for i in range(indptr[row + 1] - indptr[row]):
+            columns[indptr[row] + i] = columns[begin[row] + i]
+            values[indptr[row] + i] = values[begin[row] + i]
