@@ -60,7 +60,7 @@ def joint_affinities(graph: NeighborGraph, affinities: NDArray[np.float32], work
     edges = balanced_bounds(begin, n_shares := 4 * workers.n_threads)
 
     def share(s: int) -> None:
-        _merge(begin, columns, values, np.float32(1 / (2 * n)), merged[1:], edges[s], edges[s + 1])
+        _merge(begin, columns, values, 1 / (2 * n), merged[1:], edges[s], edges[s + 1])
 
     workers.run(share, n_shares)
     indptr = np.cumsum(merged)
@@ -142,6 +142,7 @@ def _gather(
 @compiled
 def _merge(begin: Array, columns: Array, values: Array, scale: float, merged: Array, first: int, last: int) -> None:
     """Sort each row by column, add up entries of one column, and say how many are left."""
+    factor = np.float32(scale)
     for row in range(first, last):
         start, end = begin[row], begin[row + 1]
         by_column = np.argsort(columns[start:end], kind="mergesort")
@@ -149,11 +150,11 @@ def _merge(begin: Array, columns: Array, values: Array, scale: float, merged: Ar
         put = start - 1
         for i in range(end - start):
             if put >= start and columns[put] == sorted_columns[i]:
-                values[put] += sorted_values[i] * scale
+                values[put] += sorted_values[i] * factor
             else:
                 put += 1
                 columns[put] = sorted_columns[i]
-                values[put] = sorted_values[i] * scale
+                values[put] = sorted_values[i] * factor
         merged[row] = put + 1 - start
 
 

@@ -40,7 +40,8 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
     Parameters, attributes and results are those of :class:`sklearn.manifold.TSNE`, with these differences. All cores
     are used by default. 750 iterations lead further down than 1,000 of the usual ones, since the later ones have a
-    longer step and a momentum of 0.95. The tails are Student's with one degree of freedom in any number of dimensions.
+    longer step and a momentum of 0.95 (of 0.8 where a learning rate is given that is larger than "auto"). The tails
+    are Student's with one degree of freedom in any number of dimensions.
     New points can be placed on a finished map.
 
     Parameters
@@ -307,10 +308,10 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
     def _descend(self, descent: Descent, order: NDArray[np.intp]) -> None:
         """Early exaggeration, then two phases of growing momentum."""
         n, explored = len(order), self._EXPLORATION_MAX_ITER
-        early = late = self.learning_rate
-        if self.learning_rate == "auto":
-            # the step that is stable under an attraction that many times as strong
-            early, late = n / self.early_exaggeration / 4, n / self.exaggeration / 4
+        # steps that are stable under an attraction that many times as strong
+        stable_early, stable = n / self.early_exaggeration / 4, n / self.exaggeration / 4
+        early, late = (stable_early, stable) if self.learning_rate == "auto" else (self.learning_rate,) * 2
+        final_momentum = FINAL_MOMENTUM if late <= stable else MOMENTUM
         self.learning_rate_ = early
         patience = self.n_iter_without_progress
         settled = explored + int(SETTLING * (self.max_iter - explored))
@@ -319,7 +320,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         if self.verbose and explored:
             found = descent.divergence()
             print(f"[t-SNE] KL divergence after {explored} iterations with early exaggeration: {found:f}")
-        for end, momentum in ((settled, MOMENTUM), (self.max_iter, FINAL_MOMENTUM)):
+        for end, momentum in ((settled, MOMENTUM), (self.max_iter, final_momentum)):
             if self._run(descent, order, Phase(end, self.exaggeration, late, momentum, patience), values):
                 break
 
