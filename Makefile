@@ -43,6 +43,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev
+	$(PIP) -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks
 	$(MAKE) docs
 

@@ -1,6 +1,7 @@
 """Runs every benchmark: ``python -m benchmarks``."""
 
-from benchmarks import reconstruction
+from benchmarks import kmeans, reconstruction, tsne
 
 if __name__ == "__main__":
-    reconstruction.main()
+    for benchmark in (kmeans, tsne, reconstruction):
+        benchmark.main()

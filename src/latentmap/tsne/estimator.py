@@ -41,8 +41,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
     Parameters, attributes and results are those of :class:`sklearn.manifold.TSNE`, with these differences. All cores
     are used by default. 750 iterations lead further down than 1,000 of the usual ones, since the later ones have a
     longer step and a momentum of 0.95 (of 0.8 where a learning rate is given that is larger than "auto"). The tails
-    are Student's with one degree of freedom in any number of dimensions.
-    New points can be placed on a finished map.
+    are Student's with one degree of freedom in any number of dimensions. New points can be placed on a finished map.
 
     Parameters
     ----------

@@ -25,6 +25,7 @@ N_EXACT = 2_000  # points up to which all pairs are quicker than the grid
 SPACING = 0.5  # of the grid's nodes, in units of the kernel's width
 MIN_NODES = 16  # along the longer side, where the whole map is small against the kernel
 MAX_NODES = 4_096  # along each side, where a map has grown out of all proportion
+SHARE = 2**27  # pairs of points that a thread sums in one go
 STEP = 16  # nodes by which a grid grows with the map, so that few sizes are needed
 
 
@@ -108,8 +109,9 @@ class Repulsion:
         self.forces = np.empty((n, n_components), np.float32)
         self._values = np.empty(n, np.float32)
         self._potential = potential_for(n, n_components, exact=exact)
-        self._edges = bounds(n, n_shares)
-        self._n_shares = n_shares
+        # short shares, so that an interrupt is heard soon
+        self._n_shares = n_shares if self._potential is GridPotential else max(n_shares, n * n // SHARE)
+        self._edges = bounds(n, self._n_shares)
 
     def push(self, Y: NDArray[np.float32], workers: Workers) -> float:
         """Work out the forces on the map Y; return the normalisation Σ_{i≠j} 1 / (1 + |y_i - y_j|²)."""
