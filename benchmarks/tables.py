@@ -107,8 +107,8 @@ def kmeans() -> str:
             rows.append([f"{title}: {name}", *figures, f"+{side['inertia'] / best - 1:.3%}"])
         floors.append(f"{case['floor']['products_seconds']:.2g}")
     note = (
-        "Medians of turns with as many seeds. Lloyd's algorithm without bounds compares every point with every centre in "
-        "each iteration; these products alone, at the best rate measured on this machine, would take "
+        "Medians of turns with as many seeds. Without bounds, Lloyd's algorithm compares every point with every centre "
+        "in each iteration; these products alone, at the best rate measured on this machine, would take "
         f"{', '.join(floors)} s. FAISS makes as many iterations as it is told: 100, and 50 for k=1,000.\n"
     )
     packages = ("scikit-learn", "scikit-learn-intelex", "faiss-cpu")
