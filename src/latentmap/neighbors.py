@@ -226,7 +226,7 @@ class NeighborIndex:
 
     def query(self, X: NDArray[Any], k: int, workers: Workers) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
         """The k points nearest to each row of X: their rows and their distances, (m, k) each, nearest first."""
-        queries = self._frame.into(X).astype(np.float32, copy=False)
+        queries = np.ascontiguousarray(self._frame.into(X), np.float32)
         labels = assign(queries, self._centers, workers)
         order = np.argsort(labels, kind="stable")
         begin = np.searchsorted(labels[order], np.arange(len(self._centers) + 1))
