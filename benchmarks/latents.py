@@ -31,7 +31,8 @@ def drawn_latents(n: int) -> NDArray[np.float32]:
             m = min(BLOCK, n - begin)
             seeds = latents[random.integers(0, len(latents), m)]
             noise = random.normal(scale=0.3 * latents.std(axis=0), size=seeds.shape).astype(np.float32)
-            blocks.append(model.transform(model.inverse_transform(seeds + noise)))
+            drawn = np.round(255 * model.inverse_transform(seeds + noise)).astype(np.uint8)
+            blocks.append(model.transform(drawn))
         return np.concatenate(blocks)
 
     return _kept(f"drawn-{n}", draw)
