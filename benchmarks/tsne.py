@@ -45,6 +45,7 @@ def main() -> None:
         "few": _few(latents[:FEW]),
         "many": _many(latents),
         "neighbors": _recall(latents),
+        "neighbors_of_most": _recall(drawn_latents(SIZES[-1])),
         "floor": _floor(latents, best),
         "growth": [_in_a_process(n) for n in SIZES],
     }
