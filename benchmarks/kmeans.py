@@ -17,7 +17,7 @@ from benchmarks.latents import drawn_latents, mnist_latents
 from benchmarks.record import save
 from benchmarks.rounds import in_turns, peaks
 
-# FAISS makes as many iterations as it is told: the least number that brings it to the others' inertia
+# FAISS makes as many iterations as it is told, and does not stop when nothing changes any more
 CASES = {
     "60,000, k=10, 10 starts": {"n": 60_000, "k": 10, "n_init": 10, "faiss_iterations": 100, "rounds": 7},
     "60,000, k=100, 1 start": {"n": 60_000, "k": 100, "n_init": 1, "faiss_iterations": 100, "rounds": 5},

@@ -50,7 +50,8 @@ def speed() -> str:
         theirs = _seconds(sides["scikit-learn"]) if "scikit-learn" in sides else "not tried"
         rows.append([work, _seconds(sides["latentmap"]), f"{_seconds(others[fastest])} ({fastest})", theirs])
     head = ["latent vectors of 64 numbers", "latentmap", "fastest other", "scikit-learn"]
-    return _table(head, rows) + _source(tsne, "scikit-learn", "openTSNE")
+    commands = {"command": f"{tsne['command']}` and `{kmeans['command']}"}
+    return _table(head, rows) + _source(tsne | commands, "scikit-learn", "openTSNE")
 
 
 def tsne() -> str:

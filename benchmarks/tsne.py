@@ -26,7 +26,7 @@ import latentmap as lm
 from benchmarks.latents import drawn_latents, mnist_latents
 from benchmarks.record import save
 from benchmarks.rounds import ROUNDS, in_turns, peaks
-from latentmap.neighbors import N_SEEN, nearest_neighbors
+from latentmap.neighbors.index import N_SEEN
 
 SIZES = (10_000, 70_000, 300_000, 1_000_000)
 JOBS = os.cpu_count() or 1
@@ -135,7 +135,7 @@ def _recall(X: NDArray[np.float32]) -> dict[str, float]:
     """Seconds of the neighbour search, and the share of the true neighbours that it finds, of 2,000 points."""
     k = 3 * MANY_PERPLEXITY + 1
     begun = time.perf_counter()
-    found = nearest_neighbors(X, k).indices
+    found = lm.nearest_neighbors(X, k).indices
     seconds = time.perf_counter() - begun
     chosen = np.random.default_rng(0).choice(len(X), 2000, replace=False)
     true = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(X).kneighbors(X[chosen])[1]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.files import write_text
@@ -34,7 +33,7 @@ METRICS = "metrics.json"
 Reporter = Callable[[Path], list[str]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Work:
     """What a stage is given."""
 
@@ -43,14 +42,13 @@ class Work:
     options: RunOptions
     show: Callable[[str], AbstractContextManager[Callback]]
     report: Reporter | None
-    _graphs: dict[str, NeighborGraph] = field(default_factory=dict, init=False, repr=False)
+    _graph: NeighborGraph | None = field(default=None, init=False, repr=False)
 
-    def neighbors(self, latents: NDArray[np.float32], n_neighbors: int) -> NeighborGraph:
+    def neighbors(self, n_neighbors: int) -> NeighborGraph:
         """At least that many nearest neighbours of each latent vector, searched once for all stages."""
-        graph = self._graphs.get("latents")
-        if graph is None or graph.n_neighbors < n_neighbors:
-            graph = self._graphs["latents"] = nearest_neighbors(latents, n_neighbors)
-        return graph
+        if self._graph is None or self._graph.n_neighbors < n_neighbors:
+            self._graph = nearest_neighbors(tables.read_column(self.folder / LATENTS, "latent"), n_neighbors)
+        return self._graph
 
 
 def train(work: Work) -> list[str]:
@@ -104,7 +102,7 @@ def map_(work: Work) -> list[str]:
     perplexity = min(work.options.perplexity, max(1.0, (n - 1) / 3))
     with work.show("map") as callback:
         tsne = TSNE(perplexity=perplexity, random_state=work.options.seed, callback=callback)
-        xy = tsne.fit_transform(latents, neighbors=work.neighbors(latents, tsne.n_neighbors_for(n)))
+        xy = tsne.fit_transform(latents, neighbors=work.neighbors(tsne.n_neighbors_for(n)))
     columns = {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]}
     tables.write_table(work.folder / MAP, columns)
     return [MAP]

@@ -1,5 +1,7 @@
 """The pull between neighbours, over the edges of the sparse graph, each edge taken once for both its ends."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -66,14 +68,21 @@ def _pull_in_the_plane(
 
 
 @compiled
+def _one_and_square(Y: Array, i: int, j: Any) -> float:
+    """1 + |y_i - y_j|²."""
+    square = np.float32(1)
+    for c in range(Y.shape[1]):
+        square += (Y[i, c] - Y[j, c]) ** 2
+    return square  # type: ignore[return-value]
+
+
+@compiled
 def _pull(indptr: Array, indices: Array, data: Array, Y: Array, forces: Array, begin: int, end: int) -> None:
     forces[:] = 0
     for i in range(begin, end):
         for edge in range(indptr[i], indptr[i + 1]):
             j = np.uint64(indices[edge])
-            square = np.float32(1)
-            for c in range(Y.shape[1]):
-                square += (Y[i, c] - Y[j, c]) ** 2
+            square = _one_and_square(Y, i, j)
             for c in range(Y.shape[1]):
                 pull = data[edge] * (Y[i, c] - Y[j, c]) / square
                 forces[i, c] += pull
@@ -86,9 +95,7 @@ def _cross(indptr: Array, indices: Array, data: Array, Y: Array, begin: int, end
     for i in range(begin, end):
         for edge in range(indptr[i], indptr[i + 1]):
             j = np.uint64(indices[edge])
-            square = np.float32(1)
-            for c in range(Y.shape[1]):
-                square += (Y[i, c] - Y[j, c]) ** 2
+            square = _one_and_square(Y, i, j)
             if data[edge] > 0:
                 total += data[edge] * np.log(data[edge] * square)
     return total

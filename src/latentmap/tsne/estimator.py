@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +145,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         self.exaggeration = exaggeration
         self.callback = callback
 
-    def fit(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> "TSNE":
+    def fit(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> Self:
         """Make the map; see :meth:`fit_transform`."""
         self.fit_transform(X, y, neighbors=neighbors)
         return self
@@ -221,10 +221,9 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         data = validate_data(self, X, accept_sparse=accept_sparse, dtype=[np.float32, np.float64], reset=False)
         if sparse.issparse(data) and not sparse.issparse(self._search.X):
             data = data.toarray()
-        n = len(self.embedding_)
-        indices, distances = self._search.query(data, min(n, self.n_neighbors_for(n)), self.n_jobs)
+        indices, distances = self._search.query(data, self.n_neighbors_for(len(self.embedding_)), self.n_jobs)
         with Workers(self.n_jobs) as workers:
-            affinities, _ = conditional_affinities(distances, min(self.perplexity, indices.shape[1]), workers)
+            affinities, _ = conditional_affinities(distances, self.perplexity, workers)
             placed = place(indices, affinities, self.embedding_, exact=self._is_exact, workers=workers)
         known = distances[:, 0] == 0
         placed[known] = self.embedding_[indices[known, 0]]
