@@ -140,9 +140,10 @@ def test_activation_names_are_forgiving(bars):
 
 
 def test_float_images_equal_their_uint8_twins(bars):
-    expected = small().fit(bars).transform(bars)
+    expected = small(precision="float32").fit(bars).transform(bars)
     unit = (bars / 255).astype(np.float32)
-    np.testing.assert_allclose(small().fit(unit).transform(unit), expected, rtol=1e-4, atol=1e-5)
+    found = small(precision="float32").fit(unit).transform(unit)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_other_ranges_are_mapped_to_the_unit_interval():
@@ -243,7 +244,7 @@ def _set_version(folder: Path) -> None:
         (lambda folder: (folder / "config.json").write_text("{"), "is not JSON"),
         (lambda folder: (folder / "config.json").write_text("[]"), "is not a model of latentmap"),
         (_break_weights, "SHA-256 differs"),
-        (_set_version, "format version 99, this latentmap reads version 1"),
+        (_set_version, "format version 99, this latentmap reads version 2"),
     ],
 )
 def test_damaged_model_is_met_with_a_sentence(damage, words, bars, tmp_path):

@@ -57,12 +57,16 @@ def test_run_then_info(tmp_path):
     info = command("info", tmp_path / "run")
     assert "60 images of 8×8 from images" in info.stdout
     assert "trustworthiness" in info.stdout
+    assert "trained with products in" in info.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "mnist", "-o", "{}/run", "--network", "resnet"], "network='resnet': choose among auto, dense, conv"),
+        (
+            ["run", "mnist", "-o", "{}/run", "--network", "resnet"],
+            "network='resnet': choose among auto, pyramid, variational, dense, conv",
+        ),
         (["run", "mnist", "-o", "{}/run", "--latent-dim", "0"], "latent_dim=0: ask for at least 1"),
         (["run", "{}/nan.npy", "-o", "{}/run"], "2 images hold NaN or infinite pixels, the first is number 3"),
         (["run", "{}/good.npy", "-o", "{}/run", "--labels", "{}/labels.txt"], "2 labels for 6 images"),

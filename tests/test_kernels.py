@@ -1,5 +1,6 @@
 """Threads that share rows, and compilation where nothing can be written."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import textwrap
 import threading
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -84,3 +86,16 @@ def test_an_install_that_cannot_be_written_works_all_the_same(tmp_path, home):
     assert str(tmp_path) in done.stdout
     kept = list(cache.rglob("*.nbi")) if home == "writable" else []
     assert bool(kept) == (home == "writable")
+
+
+def test_threads_are_counted_as_jobs_are_and_also_in_a_process_that_may_begin_none():
+    cores = joblib.cpu_count()
+    assert [Workers(n).n_threads for n in (1, 3, None, -1, -cores - 5)] == [1, 3, cores, cores, 1]
+    with pytest.raises(ValueError, match="n_jobs=0 has no meaning"):
+        Workers(0)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # its process is daemonic
+        assert pool.apply(n_threads, (2,)) == 2
+
+
+def n_threads(n_jobs: int) -> int:
+    return Workers(n_jobs).n_threads

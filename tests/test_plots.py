@@ -38,6 +38,10 @@ FIGURES = {
     "loss_curve": lambda: plots.loss_curve({"loss": [0.5, 0.1, 0.02], "val_loss": [0.6, 0.2, 0.1]}, [0.7, 0.3, 0.1]),
     "loss_curve_one": lambda: plots.loss_curve({"loss": [0.5]}),
     "reconstructions": lambda: plots.reconstructions(GREY[:4], GREY[:4] / 255),
+    "residuals": lambda: plots.residuals(GREY[:4], GREY[4:8] / 255, ["a", "b", "c", "d"]),
+    "residuals_color": lambda: plots.residuals(COLOR[:2], COLOR[2:4]),
+    "strips": lambda: plots.strips(GREY[:12].reshape(3, 4, *GREY.shape[1:]), ["first", "second", "third"]),
+    "strips_color": lambda: plots.strips(COLOR[:2, None] / 255),
     "activations": plots.activations,
     "kmeans_steps": lambda: plots.kmeans_steps(XY, STEPS),
     "cluster_sheet": lambda: plots.cluster_sheet(GREY, np.arange(60) % 4),
@@ -77,6 +81,14 @@ def test_panels_are_as_many_as_the_steps_and_maps():
     assert len(plots.perplexity_sweep(dict.fromkeys((5, 10, 15, 25, 50, 100), XY)).axes) == 6
     assert len(plots.reconstructions(GREY[:4], GREY[:4]).axes) == 8
     assert len(plots.reconstructions(GREY[:5], GREY[:5], pairs_per_row=3).axes) == 10
+
+
+def test_residuals_are_red_where_the_image_is_brighter():
+    bright, dark = np.full((1, 4, 4), 255, np.uint8), np.zeros((1, 4, 4))
+    picture = plots.residuals(bright, dark).axes[2].images[0]
+    red, _, blue, _ = picture.cmap(picture.norm(picture.get_array()[0, 0]))
+    assert float(picture.get_array()[0, 0]) == 1
+    assert red > blue
 
 
 def test_arrows_lead_from_each_centre_to_its_next_place():

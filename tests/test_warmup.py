@@ -26,13 +26,17 @@ def new(x):
     return x
 
 import numpy as np
-from latentmap import KMeans, TSNE
+from latentmap import Autoencoder, KMeans, TSNE
 
 new(1)
 X = np.random.default_rng(1).normal(size=(2500, 6)).astype(np.float32)
 KMeans(5, n_init=3, random_state=0).fit(X)
 for few in (X, X[:300]):
     TSNE(perplexity=4, max_iter=250, random_state=0).fit(few)
+pixels = np.random.default_rng(0).integers(0, 255, (70, 30, 9, 3), dtype=np.uint8)
+for images, precision in ((pixels, "float32"), (pixels, "bfloat16"), (pixels / 255, "bfloat16")):
+    Autoencoder(latent_dim=3, epochs=1, batch_size=65, precision=precision, denoising="gaussian").fit(images)
+    Autoencoder(latent_dim=3, epochs=1, batch_size=65, precision=precision, activation="tanh").fit(images)
 print(*compiled)
 """
 

@@ -1,12 +1,15 @@
 """An autoencoder with scikit-learn's contract: images in, latent vectors out, and back."""
 
+import hashlib
+import json
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import asdict, replace
 from math import prod
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -16,10 +19,24 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from latentmap.networks import NETWORKS, Layer, build
+from latentmap import exchange, latent_space
+from latentmap.networks import NETWORKS, Layer, Network, VariationalNetwork, build, resolve
+from latentmap.networks.activations import make_activation
 from latentmap.progress import Callback, shown
 from latentmap.saving import ModelFileError, read_model, write_model
-from latentmap.training import INFERENCE_BATCH, PixelScale, at_once, reconstruction_errors, train
+from latentmap.training import Batches, Recipe, train
+from latentmap.training.augmentation import AUGMENTATIONS, FOR_VECTORS
+from latentmap.training.corruption import NOISES
+from latentmap.training.defaults import choose_batch_size, choose_recipe
+from latentmap.training.devices import choose_device
+from latentmap.training.evaluation import INITIALIZATION_SAMPLE, at_once, in_batches, reconstruction_errors
+from latentmap.training.pixels import PixelScale, to_unit
+from latentmap.training.precision import PRECISIONS, choose_precision
+
+# Most images that are kept in mind, as latent vectors and errors, for what is usual among those of `fit`.
+MOST_REFERENCES = 10_000
+# What their tensors are called in a saved model.
+REFERENCE = "reference/"
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -27,22 +44,51 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Parameters
     ----------
-    network : {"auto", "dense", "conv"}, default="auto"
-        ``"dense"``: one hidden layer on either side of the latent vector. ``"conv"``: two strided convolutions and
-        their transposes. ``"auto"``: ``"conv"`` for images, ``"dense"`` for plain vectors.
+    network : {"auto", "pyramid", "variational", "dense", "conv"}, default="auto"
+        ``"pyramid"``, which ``"auto"`` stands for: patches merged level by level down to a few cells, and a linear
+        latent vector. ``"variational"``: the same with a cloud for a latent vector, to draw new images from.
+        ``"dense"`` and ``"conv"``: those of the course chapter, a hidden layer or two strided convolutions on either
+        side.
     latent_dim : int, default=64
         Length of the latent vector.
-    activation : str, default="elu"
-        Of every layer but the last; any elementwise activation of ``torch.nn`` by its name in lower case.
-    epochs : int, default=10
-    batch_size : int, default=256
-    learning_rate : float, default=1e-3
-        Of Adam, constant.
+    activation : str, default="auto"
+        Of the hidden layers; any elementwise activation of ``torch.nn`` by its name in lower case. ``"auto"`` is ELU.
+    epochs : int or "auto", default="auto"
+        ``"auto"``: ten for the chapter's networks, and for ours as many as make 7,000 steps, from 3 to 300.
+    batch_size : int or "auto", default="auto"
+        ``"auto"``: 256 for the chapter's networks; for ours 64, and fewer in collections below a thousand.
+    learning_rate : float or "auto", default="auto"
+        Largest of Adam. ``"auto"``: 0.001 for the chapter's networks, 0.003 for ours.
+    schedule : {"auto", "constant", "cosine"}, default="auto"
+        How the learning rate goes: ``"cosine"`` rises over the first 5 % of the steps and falls along half a cosine to
+        a thousandth. ``"auto"``: constant for the chapter's networks, cosine for ours.
+    beta : float, default=1.0
+        Weight of the divergence in the variational network; it rises from zero over the first 20 % of the training.
+    denoising : {"gaussian", "masking", "salt_and_pepper"}, optional
+        Spoil the images that go in so, and learn to draw the clean ones.
+    noise_level : float, default=0.25
+        Standard deviation of the Gaussian noise in units of [0, 1], or share of the values that are spoiled.
+    augmentation : sequence of {"mixup", "shift", "flip", "contrast"} or "auto", default="auto"
+        Train on variants of the images: mixed with another, moved by up to 7 % of a side, mirrored left to right, with
+        up to 20 % more or less contrast. ``"auto"``: mixed for fewer than 10,000 images, else none, and none for the
+        chapter's networks.
+    max_grad_norm : float, optional
+        Scale longer gradients down to this length.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the factors of products in training; weights and sums are float32. ``"auto"`` takes bfloat16 when the device
+        multiplies it faster and the gradient at the start differs by less than 5 %.
     validation_fraction : float, default=0.0
         Share of the images that is not trained on, in [0, 1). Their loss is recorded as ``val_loss``, and the weights
         of the epoch where it was lowest are kept.
     patience : int, optional
         Stop early when ``val_loss`` has not fallen for so many epochs. Needs ``validation_fraction``.
+    warm_start : bool, default=False
+        Let a further ``fit`` go on from the weights of the last one instead of new ones.
+    checkpoint : path, optional
+        A file written after each epoch. ``fit`` with the same settings and images goes on where it ended, to the same
+        weights to the last bit; with others it begins anew. It stays there when ``fit`` is done.
+    tensorboard : path, optional
+        A folder for TensorBoard's event files: the figures of each epoch. Needs the package tensorboard.
     device : str, default="auto"
         A torch device; ``"auto"`` takes CUDA, else MPS, else the CPU.
     random_state : int, RandomState or None, default=None
@@ -59,9 +105,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The trained network, in evaluation mode. It takes and gives floats in [0, 1] of shape
         (n, height, width, channels), or (n, n_features).
     history_ : dict of lists
-        ``loss``, ``seconds`` and, with validation, ``val_loss``: one value an epoch.
+        ``loss``, ``learning_rate``, ``seconds`` and, with validation, ``val_loss``: one value an epoch. ``loss`` is
+        the mean squared error of what was trained on, variants and all (for ``"variational"`` minus the bound, in nats
+        for a value).
     n_epochs_ : int
         Epochs trained.
+    recipe_ : dict
+        What was chosen where ``"auto"`` was asked: network, activation, epochs, batch size, learning rate, schedule.
+    precision_ : {"float32", "bfloat16"}
+        Of the factors of products in training.
+    reference_latents_, reference_errors_ : ndarray (m, latent_dim), (m,), float32
+        Of the validation images, or without them of at most 10,000 of the images: what :meth:`sample` and
+        :meth:`outlier_threshold` know as usual.
     image_shape_ : tuple of int
         Shape of one image of those given to ``fit``.
     n_features_in_ : int
@@ -73,7 +128,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     uint8 pixels are divided by 255, floats in [0, 1] are taken as they are, and any other range is mapped to [0, 1] by
     the smallest and largest value seen in ``fit``. All that is drawn and every error is in that [0, 1].
 
-    Sides that four does not divide are padded inside ``"conv"`` and its output is cropped, so that any size works.
+    Any size works: sides that do not fit are padded inside the network and cropped again. A memory-mapped array is
+    never copied as a whole: batches are read from the file as they are needed, and beyond 2 GiB the images are
+    shuffled in windows of 128 MiB, so that the disk reads in runs.
 
     References
     ----------
@@ -83,7 +140,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     --------
     >>> import latentmap as lm
     >>> images, _ = lm.load_mnist("test")
-    >>> autoencoder = lm.Autoencoder(network="dense", latent_dim=16, epochs=1, random_state=0).fit(images[:512])
+    >>> autoencoder = lm.Autoencoder(latent_dim=16, epochs=1, random_state=0).fit(images[:512])
     >>> autoencoder.transform(images[:512]).shape
     (512, 16)
     >>> autoencoder.reconstruct(images[:3]).shape
@@ -94,11 +151,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "network": [StrOptions({"auto", *NETWORKS})],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "activation": [str],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "schedule": [StrOptions({"auto", "constant", "cosine"})],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "denoising": [None, StrOptions(set(NOISES))],
+        "noise_level": [Interval(Real, 0, 1, closed="both")],
+        "augmentation": [list, tuple, StrOptions({"auto"})],
+        "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "precision": [StrOptions({"auto", *PRECISIONS})],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "patience": [None, Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "checkpoint": [None, str, os.PathLike],
+        "tensorboard": [None, str, os.PathLike],
         "device": [str],
         "random_state": ["random_state"],
         "callback": [None, callable],
@@ -110,12 +177,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         network: str = "auto",
         *,
         latent_dim: int = 64,
-        activation: str = "elu",
-        epochs: int = 10,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
+        activation: str = "auto",
+        epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: float | Literal["auto"] = "auto",
+        schedule: str = "auto",
+        beta: float = 1.0,
+        denoising: str | None = None,
+        noise_level: float = 0.25,
+        augmentation: Sequence[str] = "auto",
+        max_grad_norm: float | None = None,
+        precision: str = "auto",
         validation_fraction: float = 0.0,
         patience: int | None = None,
+        warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        tensorboard: str | os.PathLike[str] | None = None,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         callback: Callback | None = None,
@@ -127,8 +204,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.beta = beta
+        self.denoising = denoising
+        self.noise_level = noise_level
+        self.augmentation = augmentation
+        self.max_grad_norm = max_grad_norm
+        self.precision = precision
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.tensorboard = tensorboard
         self.device = device
         self.random_state = random_state
         self.callback = callback
@@ -142,6 +229,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         X : array (n, height, width), (n, height, width, channels) or (n, n_features)
+            In memory, or a memory-mapped file of any size.
         y : ignored
 
         Returns
@@ -156,44 +244,55 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If the loss becomes infinite or NaN.
         """
         self._validate_params()
-        if self.patience is not None and not self.validation_fraction:
-            raise ValueError(
-                f"patience={self.patience} watches the validation loss, but validation_fraction=0: "
-                "set it to 0.1, say, or leave patience out"
-            )
+        self._check_parameters()
         images = self._check_images(X, reset=True)
+        unfit = [name for name in self._variants() if name not in FOR_VECTORS]
+        if unfit and images.ndim == 2:
+            raise ValueError(
+                f"augmentation={unfit} is for images, but vectors of {images.shape[1]} features were given"
+            )
         self.scale_ = PixelScale.of(images)
         seed = int(check_random_state(self.random_state).randint(2**31))
         generator = torch.Generator().manual_seed(seed)
-        images, validation = _split(images, self.validation_fraction, generator)
+        rows, validation_rows = _split(len(images), self.validation_fraction, generator)
+        name, activation = resolve(self.network, self.activation)
+        batch_size = choose_batch_size(self.batch_size, name, len(rows))
+        recipe = self._recipe(name, len(rows), batch_size)
+        self.recipe_: dict[str, Any] = {"network": name, "activation": activation, "batch_size": batch_size} | asdict(
+            recipe
+        )
+        batches = Batches(images, rows, self.scale_, batch_size, seed)
         # torch's global generator, from which its constructors and a few activations draw, is left as it was
-        with torch.random.fork_rng(), self._progress() as callback:
+        with ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng())
+            callback = stack.enter_context(self._progress())
+            on_epoch = stack.enter_context(self._event_files())
             torch.manual_seed(seed)
-            network = build(self.network, images.shape[1:], self.latent_dim, self.activation)
-            network.to(_device(self.device))
+            network = self._begin(images, rows, generator)
+            sample = self.scale_.prepare(images[rows[:INITIALIZATION_SAMPLE]])
+            dtype = choose_precision(self.precision, network, sample)
             self.history_ = train(
                 network,
-                images,
-                self.scale_,
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
-                generator=generator,
-                validation=validation,
-                patience=self.patience,
+                batches,
+                recipe,
+                dtype=dtype,
+                validation=None if validation_rows is None else images[validation_rows],
+                checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+                key=self._checkpoint_key(images, seed) if self.checkpoint is not None else "",
                 callback=callback,
+                on_epoch=on_epoch,
             )
-        self.network_ = network
+        self.network_: Network = network
+        self.precision_ = str(dtype).removeprefix("torch.")
         self.n_epochs_ = len(self.history_["loss"])
         self._n_features_out = self.latent_dim
+        self._refer_to(images, rows if validation_rows is None else validation_rows, seed)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Encode images: (n, *image_shape) → latent vectors (n, latent_dim) float32."""
         images = self._check_images(X, reset=False)
-        return self._in_batches(
-            lambda batch: self.network_.encode(self._tensor(batch)), images, (self.network_.latent_dim,)
-        )
+        return self._encode(images)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
         """Draw the images of latent vectors: (n, latent_dim) → (n, *image_shape) float32 in [0, 1]."""
@@ -204,14 +303,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"latent vectors of {latents.shape[1]} dimensions, but this Autoencoder has "
                 f"latent_dim={self.network_.latent_dim}: pass an array of shape (n, {self.network_.latent_dim})"
             )
-        return self._in_batches(
-            lambda batch: self.network_.decode(torch.from_numpy(batch).to(self._device())), latents, self.image_shape_
-        )
+        return in_batches(self.network_.decode, latents, self.image_shape_, self.network_)
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
         """Encode and draw again: (n, *image_shape) → the same shape, float32 in [0, 1]."""
         images = self._check_images(X, reset=False)
-        return self._in_batches(lambda batch: self.network_(self._tensor(batch)), images, self.image_shape_)
+        return in_batches(self.network_, images, self.image_shape_, self.network_, self.scale_)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:
         """Reconstruction error of each image: (n, *image_shape) → mean squared error (n,) float32; high is unusual."""
@@ -227,6 +324,114 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags.transformer_tags.preserves_dtype = ["float32"]  # latent vectors are float32 whatever goes in
         return tags
 
+    # ---------------------------------------------------------------- what the model can do
+
+    def denoise(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Draw images without their noise: (n, *image_shape) → the same shape, float32 in [0, 1].
+
+        That is :meth:`reconstruct`; a network trained with ``denoising`` takes away most.
+        """
+        return self.reconstruct(X)
+
+    def residuals(self, X: ArrayLike) -> NDArray[np.float32]:
+        """What the network did not draw: image minus reconstruction, (n, *image_shape) float32 in [-1, 1]."""
+        images = self._check_images(X, reset=False)
+        unit = to_unit(self.scale_.prepare(images)).reshape(len(images), *self.image_shape_)
+        return unit - self.reconstruct(X)
+
+    def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 8) -> NDArray[np.float32]:
+        """Draw the way from image ``a`` to image ``b``, straight in latent space, both ends included.
+
+        Parameters
+        ----------
+        a, b : array image_shape
+        steps : int, default=8
+
+        Returns
+        -------
+        ndarray (steps, *image_shape) float32 in [0, 1]
+        """
+        if steps < 2:
+            raise ValueError(f"steps={steps}: ask for at least 2, the two ends")
+        ends = self.transform(np.stack([np.asarray(a), np.asarray(b)]))
+        return self.inverse_transform(latent_space.between(ends[0], ends[1], steps))
+
+    def traverse(
+        self, dimension: int, X: ArrayLike | None = None, *, steps: int = 7, span: float = 2.0
+    ) -> NDArray[np.float32]:
+        """Draw what one latent dimension changes.
+
+        Parameters
+        ----------
+        dimension : int
+            From 0 to latent_dim - 1.
+        X : array image_shape, optional
+            The image to start from; by default the mean latent vector.
+        steps : int, default=7
+        span : float, default=2.0
+            How far to go to either side, in standard deviations of that dimension.
+
+        Returns
+        -------
+        ndarray (steps, *image_shape) float32 in [0, 1]
+        """
+        reference = self._reference()[0]
+        if not 0 <= dimension < self.network_.latent_dim:
+            raise ValueError(f"dimension={dimension}: choose one from 0 to {self.network_.latent_dim - 1}")
+        start = reference.mean(0) if X is None else self.transform(np.asarray(X)[None])[0]
+        reach = span * float(reference[:, dimension].std())
+        return self.inverse_transform(latent_space.along(start, dimension, reach, steps))
+
+    def sample(self, n: int = 1, random_state: int | np.random.RandomState | None = None) -> NDArray[np.float32]:
+        """Draw new images: (n, *image_shape) float32 in [0, 1].
+
+        The variational network draws latent vectors from the standard normal distribution, every other from a Gaussian
+        mixture fitted to the latent vectors of the images it was trained on, at the first call.
+        """
+        reference = self._reference()[0]
+        if n < 1:
+            raise ValueError(f"n={n}: ask for at least 1")
+        random = check_random_state(random_state)
+        if isinstance(self.network_, VariationalNetwork):
+            return self.inverse_transform(random.normal(size=(n, self.network_.latent_dim)))
+        if not hasattr(self, "_density"):
+            self._density = latent_space.fit_density(reference)
+        return self.inverse_transform(latent_space.draw(self._density, n, random))
+
+    def elbo(self, X: ArrayLike, random_state: int | None = None) -> NDArray[np.float32]:
+        """Evidence lower bound of each image under the variational network: (n,) float32 in nats.
+
+        One latent vector is drawn for each image. Pixels are taken as normal around what is drawn, all with one
+        variance, which was learned.
+
+        Raises
+        ------
+        AttributeError
+            For any other network.
+        """
+        images = self._check_images(X, reset=False)
+        network = self.network_
+        if not isinstance(network, VariationalNetwork):
+            raise AttributeError(f"network={self.network!r} has no evidence lower bound: fit network='variational'")
+        with torch.random.fork_rng():
+            torch.manual_seed(int(check_random_state(random_state).randint(2**31)))
+            return in_batches(network.elbo, images, (), network, self.scale_)
+
+    def outlier_threshold(self, contamination: float = 0.01) -> float:
+        """Reconstruction error that a share ``contamination`` of usual images exceeds.
+
+        Usual are the validation images, where there are such; else the images of ``fit``, whose errors are a little
+        smaller than those of new ones.
+        """
+        if not 0 < contamination < 1:
+            raise ValueError(f"contamination={contamination}: pass a share between 0 and 1")
+        return float(np.quantile(self._reference()[1], 1 - contamination))
+
+    def is_outlier(self, X: ArrayLike, contamination: float = 0.01) -> NDArray[np.bool_]:
+        """Which images are drawn worse than :meth:`outlier_threshold` allows: (n,) bool."""
+        outliers: NDArray[np.bool_] = self.score_samples(X) > self.outlier_threshold(contamination)
+        return outliers
+
     # ---------------------------------------------------------------- looking at the network
 
     def layer_table(self) -> list[Layer]:
@@ -240,7 +445,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         table = self.layer_table()
         line = "{:<29}{:<27}{:>10}".format
-        print_fn(f"Network: {type(self.network_).__name__}, activation {self.activation}")
+        print_fn(f"Network: {type(self.network_).__name__}, activation {self.recipe_['activation']}")
         print_fn(line("Layer (type)", "Output Shape", "Param #"))
         print_fn("=" * 66)
         for layer in table:
@@ -252,22 +457,31 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         print_fn(f"Total params: {total:,}")
         print_fn(f"Trainable params: {trainable:,}")
         print_fn(f"Non-trainable params: {total - trainable:,}")
+        print_fn(f"Trained with products in {self.precision_}, weights and sums in float32")
 
     # ---------------------------------------------------------------- files
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there."""
         check_is_fitted(self)
-        parameters = self.get_params(deep=False) | {"callback": None}
+        parameters = self.get_params(deep=False) | {"callback": None, "checkpoint": None, "tensorboard": None}
+        if self.augmentation != "auto":
+            parameters["augmentation"] = list(self.augmentation)
         if isinstance(self.random_state, np.random.RandomState):
             parameters["random_state"] = None  # a generator's state is no setting
         config = {
             "parameters": parameters,
+            "recipe": self.recipe_,
+            "precision": self.precision_,
             "image_shape": list(self.image_shape_),
             "scale": [self.scale_.low, self.scale_.high],
             "history": self.history_,
         }
-        write_model(Path(folder), config, self.network_.state_dict())
+        reference = {
+            f"{REFERENCE}latents": torch.from_numpy(self.reference_latents_),
+            f"{REFERENCE}errors": torch.from_numpy(self.reference_errors_),
+        }
+        write_model(Path(folder), config, self.network_.state_dict() | reference)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -280,20 +494,45 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         config, weights = read_model(Path(folder))
         try:
-            model = cls(**config["parameters"])
+            parameters = config["parameters"]
+            if parameters["augmentation"] != "auto":
+                parameters["augmentation"] = tuple(parameters["augmentation"])  # JSON has lists only
+            model = cls(**parameters)
+            recipe = config["recipe"]
+            model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
+            model.precision_ = config["precision"]
             model.image_shape_ = tuple(config["image_shape"])
             shape = _canonical_shape(model.image_shape_)
             model.scale_ = PixelScale(*config["scale"])
             model.history_ = config["history"]
-            network = build(model.network, shape, model.latent_dim, model.activation)
+            model.reference_latents_ = weights.pop(f"{REFERENCE}latents").numpy()
+            model.reference_errors_ = weights.pop(f"{REFERENCE}errors").numpy()
+            name, activation = model.recipe_["network"], model.recipe_["activation"]
+            network = build(name, shape, model.latent_dim, activation, beta=model.beta)
             network.load_state_dict(weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelFileError(f"{folder} does not hold a model that this version can build: {error}") from error
-        model.network_ = network.to(_device(model.device)).eval()
+        model.network_ = network.to(choose_device(model.device)).eval()
         model.n_epochs_ = len(model.history_["loss"])
         model.n_features_in_ = prod(shape)
         model._n_features_out = model.latent_dim
         return model
+
+    def export_onnx(self, path: str | os.PathLike[str], part: Literal["encoder", "decoder"] = "encoder") -> None:
+        """Write one half of the network as an ONNX file, and check it against onnxruntime.
+
+        The encoder takes ``images`` (n, *image_shape) float32 in [0, 1] and gives ``latents`` (n, latent_dim); the
+        decoder the other way round. n is free.
+
+        Raises
+        ------
+        ImportError
+            Without the packages of ``pip install 'latentmap[onnx]'``.
+        ValueError
+            For another part, or when onnxruntime gives something else by more than 1e-4; the file is then not written.
+        """
+        check_is_fitted(self)
+        exchange.export_onnx(self.network_, Path(path), part, self.image_shape_)
 
     # ---------------------------------------------------------------- helpers
 
@@ -326,27 +565,84 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         return images.reshape(len(images), *shape)
 
+    def _check_parameters(self) -> None:
+        """What the table of constraints cannot say."""
+        if self.activation != "auto":
+            make_activation(self.activation)
+        if self.patience is not None and not self.validation_fraction:
+            raise ValueError(
+                f"patience={self.patience} watches the validation loss, but validation_fraction=0: "
+                "set it to 0.1, say, or leave patience out"
+            )
+        unknown = [name for name in self._variants() if name not in AUGMENTATIONS]
+        if unknown:
+            raise ValueError(f"augmentation={unknown}: choose among {', '.join(AUGMENTATIONS)}")
+
+    def _variants(self) -> tuple[str, ...]:
+        """The augmentation that was asked for by name."""
+        return () if self.augmentation == "auto" else tuple(self.augmentation)
+
+    def _recipe(self, name: str, n: int, batch_size: int) -> Recipe:
+        asked = self.epochs, self.learning_rate, self.schedule, self.augmentation
+        recipe = choose_recipe(name, n, batch_size, *asked)
+        return replace(
+            recipe,
+            max_grad_norm=self.max_grad_norm,
+            patience=self.patience,
+            denoising=self.denoising,
+            noise_level=self.noise_level,
+        )
+
+    def _begin(self, images: NDArray[Any], rows: NDArray[np.intp], generator: torch.Generator) -> Network:
+        """The network to train: that of the last fit, or a new one scaled on some of the images."""
+        device = choose_device(self.device)
+        name, activation = resolve(self.network, self.activation)
+        network = build(name, images.shape[1:], self.latent_dim, activation, beta=self.beta)
+        if self.warm_start and hasattr(self, "network_"):
+            shapes = {key: value.shape for key, value in network.state_dict().items()}
+            if shapes != {key: value.shape for key, value in self.network_.state_dict().items()}:
+                raise ValueError(
+                    "warm_start=True, but the network of the last fit has other layers: keep network, latent_dim and "
+                    "the size of the images, or set warm_start=False"
+                )
+            network.load_state_dict(self.network_.state_dict())
+            return network.to(device)
+        network.to(device)
+        chosen = torch.randperm(len(rows), generator=generator)[: at_once(INITIALIZATION_SAMPLE, images.shape[1:])]
+        sample = to_unit(self.scale_.prepare(images[np.sort(rows[chosen.numpy()])]))
+        network.initialize(generator, torch.from_numpy(sample).to(device))
+        return network
+
+    def _checkpoint_key(self, images: NDArray[Any], seed: int) -> str:
+        """A hash over all that the weights depend on; of the images, at most 1,000."""
+        shown = ("callback", "checkpoint", "tensorboard", "verbose", "random_state")
+        settings = {name: value for name, value in self.get_params(deep=False).items() if name not in shown}
+        facts = {"settings": settings, "seed": seed, "shape": images.shape, "warm": hasattr(self, "network_")}
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+        digest.update(np.ascontiguousarray(images[:: max(1, len(images) // 1000)]))
+        return digest.hexdigest()
+
+    def _refer_to(self, images: NDArray[Any], rows: NDArray[np.intp], seed: int) -> None:
+        chosen = rows
+        if len(rows) > MOST_REFERENCES:
+            chosen = np.sort(np.random.default_rng(seed).choice(rows, MOST_REFERENCES, replace=False))
+        usual = images[chosen]
+        self.reference_latents_ = self._encode(usual)
+        self.reference_errors_ = reconstruction_errors(self.network_, usual, self.scale_)
+        self.__dict__.pop("_density", None)
+
+    def _reference(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        check_is_fitted(self)
+        return self.reference_latents_, self.reference_errors_
+
+    def _encode(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        return in_batches(self.network_.encode, images, (self.network_.latent_dim,), self.network_, self.scale_)
+
     def _progress(self) -> AbstractContextManager[Callback | None]:
         return shown("training") if self.verbose and self.callback is None else nullcontext(self.callback)
 
-    def _device(self) -> torch.device:
-        device: torch.device = next(self.network_.parameters()).device
-        return device
-
-    def _tensor(self, images: NDArray[Any]) -> torch.Tensor:
-        return self.scale_.to_tensor(images, self._device())
-
-    def _in_batches(
-        self, function: Callable[[NDArray[Any]], torch.Tensor], items: NDArray[Any], shape: tuple[int, ...]
-    ) -> NDArray[np.float32]:
-        self.network_.eval()
-        result = np.empty((len(items), *shape), np.float32)
-        with torch.inference_mode():
-            batch_size = at_once(INFERENCE_BATCH, self.image_shape_)
-            for begin in range(0, len(items), batch_size):
-                batch = items[begin : begin + batch_size]
-                result[begin : begin + len(batch)] = function(batch).cpu().numpy().reshape(len(batch), *shape)
-        return result
+    def _event_files(self) -> AbstractContextManager[Callable[[int, dict[str, float]], None] | None]:
+        return nullcontext() if self.tensorboard is None else exchange.event_files(Path(self.tensorboard))
 
 
 def _check_pixels(images: NDArray[Any]) -> None:
@@ -369,24 +665,15 @@ def _canonical_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape, 1) if len(shape) == 2 else tuple(shape)
 
 
-def _split(
-    images: NDArray[Any], fraction: float, generator: torch.Generator
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _split(n: int, fraction: float, generator: torch.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp] | None]:
+    """Rows to train on and rows to validate on, ascending."""
     if not fraction:
-        return images, None
-    n_validation = round(len(images) * fraction)
-    if not 1 <= n_validation < len(images):
+        return np.arange(n), None
+    n_validation = round(n * fraction)
+    if not 1 <= n_validation < n:
         raise ValueError(
-            f"validation_fraction={fraction:g} of {len(images)} images leaves {n_validation} to validate on and "
-            f"{len(images) - n_validation} to train on: both need at least one"
+            f"validation_fraction={fraction:g} of {n} images leaves {n_validation} to validate on and "
+            f"{n - n_validation} to train on: both need at least one"
         )
-    order = torch.randperm(len(images), generator=generator).numpy()
-    return images[np.sort(order[n_validation:])], images[np.sort(order[:n_validation])]
-
-
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    order = torch.randperm(n, generator=generator).numpy()
+    return np.sort(order[n_validation:]), np.sort(order[:n_validation])

@@ -48,12 +48,19 @@ def _latentmap(
 def run(
     source: Annotated[str, typer.Argument(help="'mnist', an .npy, .npz or IDX file, or a folder of images.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
-    network: Annotated[str, typer.Option(help="auto, dense or conv.")] = "auto",
-    activation: Annotated[str, typer.Option(help="Any elementwise activation of torch.nn.")] = "elu",
+    network: Annotated[str, typer.Option(help="auto, pyramid, variational, dense or conv.")] = "auto",
+    activation: Annotated[str, typer.Option(help="auto, or any elementwise activation of torch.nn.")] = "auto",
     latent_dim: Annotated[int, typer.Option(help="Length of the latent vectors.")] = 64,
-    epochs: Annotated[int, typer.Option(help="Passes over the images in training.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Images in a step of training.")] = 256,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 1e-3,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images in training.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images in a step of training.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Largest of Adam.")] = None,
+    beta: Annotated[float, typer.Option(help="Weight of the divergence in the variational network.")] = 1.0,
+    denoising: Annotated[str | None, typer.Option(help="gaussian, masking or salt_and_pepper noise to undo.")] = None,
+    noise_level: Annotated[float, typer.Option(help="Deviation of that noise, or share of values it spoils.")] = 0.25,
+    augmentation: Annotated[
+        list[str] | None, typer.Option(help="mixup, shift, flip, contrast or none; may be repeated.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16 products in training.")] = "auto",
     n_clusters: Annotated[int, typer.Option(help="Groups to make.")] = 10,
     perplexity: Annotated[float, typer.Option(help="Neighbours that the map cares for, roughly.")] = 30.0,
     size: Annotated[int | None, typer.Option(help="Side to which images of a folder are fitted, in pixels.")] = None,
@@ -75,6 +82,11 @@ def run(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            beta=beta,
+            denoising=denoising,
+            noise_level=noise_level,
+            augmentation=None if not augmentation else tuple(name for name in augmentation if name != "none"),
+            precision=precision,
             n_clusters=n_clusters,
             perplexity=perplexity,
             seed=seed,
@@ -159,6 +171,9 @@ def _print_info(run: "Run") -> None:
             f"{size:.1f}" if size else "",
         )
     console.print(table)
+    precision = run.precision()
+    if precision is not None:
+        console.print(f"trained with products in {precision}", highlight=False)
     if run.stages.get("report", {}).get("state") == "done":
         for name, value in run.metrics().items():
             console.print(f"{name:<26}{'undefined' if value is None else f'{value:.4f}'}", highlight=False)

@@ -45,24 +45,26 @@ class Workers:
     """
 
     def __init__(self, n_jobs: int | None = None) -> None:
-        self.n_threads = joblib.effective_n_jobs(-1 if n_jobs is None else n_jobs)
+        self.n_threads = _n_threads(-1 if n_jobs is None else n_jobs)
         self._pool = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
 
     def run(self, kernel: Callable[[int], object], n_shares: int) -> None:
         """Call ``kernel(share)`` for every share from 0 on, and return when all are done."""
-        shares = iter(range(n_shares))
+        n_threads = min(self.n_threads, n_shares)
+        shares = iter(range(n_threads, n_shares))
 
-        def work() -> None:
+        def work(own: int) -> None:
             try:
+                kernel(own)  # so that a thread meets the same share each time, in its own cache
                 for share in shares:  # next() of a range's iterator is atomic: each share is taken once
                     kernel(share)
             finally:
                 for _ in shares:  # after an error nobody begins another share
                     pass
 
-        helpers = [self._pool.submit(work) for _ in range(min(self.n_threads, n_shares) - 1)] if self._pool else []
+        helpers = [self._pool.submit(work, own) for own in range(1, n_threads)] if self._pool else []
         try:
-            work()
+            work(0)
         finally:
             for helper in helpers:
                 helper.result()
@@ -71,8 +73,19 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads."""
         if self._pool:
             self._pool.shutdown()
+
+
+def _n_threads(n_jobs: int) -> int:
+    """As joblib counts jobs, but threads also where no further process may be begun."""
+    if n_jobs == 0:
+        raise ValueError("n_jobs=0 has no meaning: ask for 1 or more, or -1 for as many threads as there are")
+    return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
 
 
 def bounds(n_rows: int, n_shares: int) -> list[int]:

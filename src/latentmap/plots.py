@@ -131,6 +131,63 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, *, pairs_per
     return figure
 
 
+def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[str] | None = None) -> Figure:
+    """Images, their reconstructions, and what the two differ by: a column an image.
+
+    The third row is red where the image is brighter than its reconstruction and blue where it is darker, of colour
+    images by the mean over the channels.
+
+    Parameters
+    ----------
+    originals, reconstructed : array (n, h, w) or (n, h, w, c)
+        Each uint8, or floats in [0, 1].
+    names : sequence of str, optional
+        Written over the columns.
+    """
+    left, right = _drawable(originals), _drawable(reconstructed)
+    _check_lengths("originals", left, "reconstructed", right)
+    n, (height, width) = len(left), left.shape[1:3]
+    difference = (_unit(left) - _unit(right)).reshape(n, height, width, -1).mean(3)
+    figure = Figure(figsize=(1.15 * n + 1.1, 3.3 * height / width + 0.5), layout="constrained")
+    grid = figure.subplots(3, n, squeeze=False)
+    for column in range(n):
+        for row, pixels in enumerate((left[column], right[column])):
+            grid[row, column].imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1.0)
+        grid[2, column].imshow(difference[column], cmap="RdBu_r", vmin=-1, vmax=1)
+        if names is not None:
+            grid[0, column].set_title(names[column], fontsize=8, color=INK)
+    for row, name in enumerate(("image", "reconstruction", "residual")):
+        grid[row, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, color=INK)
+    for axes in grid.ravel():
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
+    """Rows of images that lead from one to the other: interpolations, traversals, samples.
+
+    Parameters
+    ----------
+    images : array (rows, columns, h, w) or (rows, columns, h, w, c)
+        uint8, or floats in [0, 1].
+    names : sequence of str, optional
+        Written before the rows.
+    """
+    pixels = np.asarray(images)
+    n_rows, n_columns, height, width = pixels.shape[:4]
+    drawn = _drawable(pixels.reshape(-1, *pixels.shape[2:]))
+    figure = Figure(figsize=(0.9 * n_columns + 0.6, 0.9 * n_rows * height / width + 0.2), layout="constrained")
+    grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    for axes, picture in zip(grid.ravel(), drawn, strict=True):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for axes, name in zip(grid[:, 0], names or (), strict=False):
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=INK)
+    return figure
+
+
 def activations() -> Figure:
     """ReLU against ELU, f(x) = x for x > 0 and eˣ − 1 otherwise, from −5 to 5 (Clevert et al. 2015)."""
     x = np.arange(-5, 5, 0.01)
@@ -431,6 +488,11 @@ def _drawable(images: ArrayLike) -> NDArray[Any]:
     if not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (3, 4))):
         raise ValueError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels behind")
     return pixels if pixels.dtype == np.uint8 else np.clip(pixels.astype(np.float64), 0, 1)
+
+
+def _unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """uint8, or floats in [0, 1] → float32 in [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
 
 
 def _check_lengths(name: str, values: NDArray[Any], other_name: str, other: NDArray[Any]) -> None:

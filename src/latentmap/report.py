@@ -19,6 +19,9 @@ FIGURES = "figures"
 # Pairs shown beside each other, and skipped files listed.
 N_PAIRS = 8
 N_SKIPPED = 50
+# Unusual images shown, and how many strips of how many steps for what the decoder draws by itself.
+N_UNUSUAL = 8
+N_STRIPS, N_STEPS = 4, 9
 # What each measured figure is, in words.
 METRICS = {
     "reconstruction_error": ("Reconstruction error", "mean squared error of a pixel, in units of [0, 1]"),
@@ -60,12 +63,30 @@ def _figures(run: Run) -> "dict[str, Figure]":
     collection, groups, xy = run.images(), run.groups(), run.map()
     images, labels = collection.images, collection.labels
     model = run.model()
+    errors = run.errors()
+    unusual = np.argsort(-errors, kind="stable")[:N_UNUSUAL]
+    random = np.random.default_rng(run.options.seed)
+    ends = random.choice(len(images), 2 * N_STRIPS)
+    varied = np.argsort(-model.reference_latents_.std(0))[:N_STRIPS]
     chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
     colored_by = groups if labels is None or len(np.unique(labels)) > 20 else labels
     return {
         "first": plots.first_image(images[0], label=None if labels is None else str(labels[0])),
         "loss": plots.loss_curve(model.history_),
         "pairs": plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4),
+        "unusual": plots.residuals(
+            images[unusual], model.reconstruct(images[unusual]), [f"{error:.3f}" for error in errors[unusual]]
+        ),
+        "interpolations": plots.strips(
+            np.stack([model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)])
+        ),
+        "traversals": plots.strips(
+            np.stack([model.traverse(int(dimension), steps=N_STEPS) for dimension in varied]),
+            [str(dimension) for dimension in varied],
+        ),
+        "samples": plots.strips(
+            model.sample(N_STRIPS * N_STEPS, run.options.seed).reshape(N_STRIPS, N_STEPS, *images.shape[1:])
+        ),
         "groups": plots.cluster_sheet(images, groups, scores=run.distances()),
         "map": plots.image_map(xy, images, colored_by, n_images=400),
         "map-groups": plots.scatter(xy, groups, title="coloured by group"),
@@ -84,6 +105,9 @@ def _facts(run: Run) -> dict[str, Any]:
         "layers": layers,
         "n_parameters": sum(layer.n_parameters for layer in layers),
         "loss": model.history_["loss"],
+        "recipe": model.recipe_,
+        "precision": model.precision_,
+        "threshold": model.outlier_threshold(),
         "n_groups": int((sizes > 0).sum()),
         "smallest": int(sizes[sizes > 0].min()),
         "largest": int(sizes.max()),
@@ -102,5 +126,8 @@ def _command(run: Run) -> str:
     source, defaults = run.state["source"], RunOptions().as_dict()
     options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
     options |= {name: source[name] for name in ("size", "labels") if source[name] is not None}
-    flags = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    if "augmentation" in options:
+        options["augmentation"] = options["augmentation"] or ["none"]
+    values = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]
+    flags = [part for name, value in values for part in (f"--{name.replace('_', '-')}", str(value))]
     return shlex.join(["latentmap", "run", source["path"] or "SOURCE", "-o", str(run.path), *flags])

@@ -16,7 +16,7 @@ from latentmap.files import write_bytes, write_text
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = "latentmap-autoencoder"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class ModelFileError(ValueError):

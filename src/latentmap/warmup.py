@@ -38,7 +38,9 @@ def compile_kernels() -> None:
     """Run every kernel once, on arrays of the kinds that a run has."""
     import numpy as np
 
+    from latentmap.autoencoder import Autoencoder
     from latentmap.kmeans import KMeans
+    from latentmap.training.precision import PRECISIONS
     from latentmap.tsne import TSNE
     from latentmap.tsne.repulsion import N_EXACT
 
@@ -46,6 +48,9 @@ def compile_kernels() -> None:
     KMeans(4, n_init=2, random_state=0).fit(X)
     for few in (X[:50], X):  # all pairs, and the grid
         TSNE(perplexity=2, max_iter=250, random_state=0).fit(few).transform(few[:2] + 1)
+    for pixels in (np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.float32)):
+        for precision in PRECISIONS:
+            Autoencoder("conv", latent_dim=1, epochs=1, precision=precision, max_grad_norm=1.0).fit(pixels)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,7 @@ def test_patch_form_equals_torchs_convolutions(rows, columns, channels, latent_d
 def test_what_is_padded_is_cropped_again(height, width, channels):
     network = ConvNetwork((height, width, channels), 3, "elu")
     images = torch.rand(2, height, width, channels)
-    restored = network._restore(network._arrange(images).view(-1, channels))
-    assert torch.equal(restored, images)
+    assert torch.equal(network.restore(network.arrange(images)), images)
 
 
 @pytest.mark.parametrize("name", ["dense", "conv"])

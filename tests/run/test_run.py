@@ -215,7 +215,7 @@ def test_skipped_files_are_listed(tmp_path):
         ({"perplexity": 0}, "perplexity=0: ask for more than 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan: ask for more than 0"),
         ({"seed": -1}, "seed=-1: ask for one from 0"),
-        ({"network": "resnet"}, "network='resnet': choose among auto, dense, conv"),
+        ({"network": "resnet"}, "network='resnet': choose among auto, pyramid, variational, dense, conv"),
         ({"activation": "rellu"}, "activation='rellu' is not in torch.nn: did you mean"),
     ],
 )
@@ -274,3 +274,24 @@ def test_unfinished_runs_say_what_is_missing(source, tmp_path):
     (run.path / "atlas.parquet").unlink()
     with pytest.raises(RunError, match=r"atlas\.parquet: not there yet: finish the run"):
         run.atlas()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_training_that_was_killed_goes_on_at_its_last_epoch(source, tmp_path):
+    options = ["--epochs", "60", "--latent-dim", "5", "--n-clusters", "4", "--batch-size", "16"]
+    path, whole = tmp_path / "run", tmp_path / "whole"
+    subprocess.run([*command(source, whole), *options], check=True, env=environment())
+    process = subprocess.Popen([*command(source, path), *options], env=environment())
+    deadline = time.monotonic() + 60
+    while not (path / "training.safetensors").exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert stage_states(path)["train"] == "running"
+    subprocess.run([*command(source, path), *options], check=True, env=environment())
+    assert_equal_runs(path, whole)
+    assert not (path / "training.safetensors").exists()
+    losses = [Run.open(run).model().history_["loss"] for run in (path, whole)]
+    assert losses[0] == losses[1]

@@ -4,34 +4,63 @@ from latentmap.networks.activations import activation_names
 from latentmap.networks.base import Layer, Network
 from latentmap.networks.conv import ConvNetwork
 from latentmap.networks.dense import DenseNetwork
+from latentmap.networks.pyramid import PyramidNetwork
+from latentmap.networks.variational import VariationalNetwork
 
-__all__ = ["NETWORKS", "ConvNetwork", "DenseNetwork", "Layer", "Network", "activation_names", "build"]
+__all__ = [
+    "NETWORKS",
+    "ConvNetwork",
+    "DenseNetwork",
+    "Layer",
+    "Network",
+    "PyramidNetwork",
+    "VariationalNetwork",
+    "activation_names",
+    "build",
+    "resolve",
+]
 
-NETWORKS: dict[str, type[DenseNetwork] | type[ConvNetwork]] = {"dense": DenseNetwork, "conv": ConvNetwork}
+NETWORKS: dict[str, type[Network]] = {
+    "pyramid": PyramidNetwork,
+    "variational": VariationalNetwork,
+    "dense": DenseNetwork,
+    "conv": ConvNetwork,
+}
+# The course chapter's, trained as the chapter does unless told otherwise.
+CHAPTER = ("dense", "conv")
 
 
-def build(name: str, image_shape: tuple[int, ...], latent_dim: int, activation: str) -> Network:
+def resolve(name: str, activation: str = "auto") -> tuple[str, str]:
+    """What ``"auto"`` stands for: the pyramid network, and ELU."""
+    return "pyramid" if name == "auto" else name, "elu" if activation == "auto" else activation
+
+
+def build(
+    name: str, image_shape: tuple[int, ...], latent_dim: int, activation: str = "auto", *, beta: float = 1.0
+) -> Network:
     """Build the network called ``name`` for images of ``image_shape``; its weights are not initialised yet.
 
     Parameters
     ----------
-    name : {"auto", "dense", "conv"}
-        ``"auto"`` takes ``"conv"`` for images and ``"dense"`` for plain vectors.
+    name : {"auto", "pyramid", "variational", "dense", "conv"}
     image_shape : (height, width, channels) or (n_features,)
     latent_dim : int
     activation : str
-        See :func:`activation_names`.
+        ``"auto"``, or see :func:`activation_names`.
+    beta : float
+        Of the variational network.
 
     Raises
     ------
     ValueError
         If the network does not fit the shape.
     """
-    if name == "auto":
-        name = "dense" if len(image_shape) == 1 else "conv"
+    name, activation = resolve(name, activation)
     if name == "conv" and len(image_shape) == 1:
         raise ValueError(
             f"network='conv' needs images of shape (n, height, width[, channels]), got vectors of {image_shape[0]} "
             "features: reshape them into images, or use network='dense'"
         )
-    return NETWORKS[name](image_shape, latent_dim, activation)
+    if name == "variational":
+        return VariationalNetwork(image_shape, latent_dim, activation, beta)
+    return NETWORKS[name](image_shape, latent_dim, activation)  # type: ignore[call-arg]

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Layer(NamedTuple):
@@ -41,6 +42,13 @@ class Network(nn.Module):
     def decode(self, latents: Tensor) -> Tensor:
         """(n, latent_dim) → (n, *image_shape) float in [0, 1]."""
         raise NotImplementedError
+
+    def loss(self, inputs: Tensor, targets: Tensor, progress: float) -> Tensor:  # noqa: ARG002
+        """What training makes small: the mean squared error between ``targets`` and what is drawn from ``inputs``.
+
+        ``progress`` is the share of the training that is done.
+        """
+        return functional.mse_loss(self(inputs).float(), targets)
 
     def initialize(self, generator: torch.Generator, sample: Tensor) -> None:
         """Draw all weights anew; ``sample`` is a batch of training images (n, *image_shape)."""

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.networks.activations import make_activation
-from latentmap.networks.base import Layer, Network, count_parameters
+from latentmap.networks.base import Layer, count_parameters
+from latentmap.networks.chain import ChainNetwork, Link
 from latentmap.networks.initialization import initialize_in_order
 
 # Past this a square first layer would have more weights than most collections have pixels.
 WIDEST = 1024
 
 
-class DenseNetwork(Network):
+class DenseNetwork(ChainNetwork):
     """As many hidden units as an image has values (at most 1,024), the latent vector, and the image again.
 
     For 28×28 images and 64 latent dimensions these are 615,440 + 50,240 + 50,960 = 716,640 parameters.
@@ -35,16 +36,15 @@ class DenseNetwork(Network):
         self.latent = nn.Linear(self.hidden.out_features, latent_dim)
         self.latent_activation = make_activation(activation)
         self.output = nn.Linear(latent_dim, size)
+        self.output_activation = nn.Sigmoid()
 
-    def encode(self, images: Tensor) -> Tensor:
-        """(n, *image_shape) → (n, latent_dim)."""
-        hidden = self.hidden_activation(self.hidden(images.flatten(1)))
-        latents: Tensor = self.latent_activation(self.latent(hidden))
-        return latents
+    def encoder(self) -> list[Link]:
+        """The hidden layer and the latent vector."""
+        return [Link(self.hidden, self.hidden_activation), Link(self.latent, self.latent_activation)]
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """(n, latent_dim) → (n, *image_shape), between 0 and 1."""
-        return torch.sigmoid(self.output(latents)).view(-1, *self.image_shape)
+    def decoder(self) -> list[Link]:
+        """The image."""
+        return [Link(self.output, self.output_activation)]
 
     def initialize(self, generator: torch.Generator, sample: Tensor) -> None:
         """Draw all weights anew, scaled on ``sample``; see :mod:`latentmap.networks.initialization`."""

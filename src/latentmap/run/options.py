@@ -14,8 +14,10 @@ class RunOptions:
 
     Parameters
     ----------
-    network, activation, latent_dim, epochs, batch_size, learning_rate
+    network, activation, latent_dim, beta, denoising, noise_level, precision
         See :class:`latentmap.Autoencoder`.
+    epochs, batch_size, learning_rate, augmentation
+        The same; None for what the autoencoder finds fit.
     n_clusters : int
         Groups that K-means makes.
     perplexity : float
@@ -30,36 +32,59 @@ class RunOptions:
     """
 
     network: str = "auto"
-    activation: str = "elu"
+    activation: str = "auto"
     latent_dim: int = 64
-    epochs: int = 10
-    batch_size: int = 256
-    learning_rate: float = 1e-3
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    beta: float = 1.0
+    denoising: str | None = None
+    noise_level: float = 0.25
+    augmentation: tuple[str, ...] | None = None
+    precision: str = "auto"
     n_clusters: int = 10
     perplexity: float = 30.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, least in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("n_clusters", 1)):
-            if getattr(self, name) < least:
-                raise OptionError(f"{name}={getattr(self, name)}: ask for at least {least}")
-        for name, bound in (("learning_rate", 0.0), ("perplexity", 0.0)):
-            if not getattr(self, name) > bound:
-                raise OptionError(f"{name}={getattr(self, name):g}: ask for more than {bound:g}")
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise OptionError(f"{name}={value}: ask for at least {least}")
+        for name in ("learning_rate", "perplexity"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise OptionError(f"{name}={value:g}: ask for more than 0")
+        if not self.beta >= 0:
+            raise OptionError(f"beta={self.beta:g}: ask for at least 0")
+        if not 0 <= self.noise_level <= 1:
+            raise OptionError(f"noise_level={self.noise_level:g}: ask for one from 0 to 1")
+        if self.augmentation is not None:
+            object.__setattr__(self, "augmentation", tuple(self.augmentation))  # JSON has lists only
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"seed={self.seed}: ask for one from 0 to {2**32 - 1}")
         # torch is loaded last: the checks above answer at once
         from latentmap.networks import NETWORKS
         from latentmap.networks.activations import make_activation
+        from latentmap.training.augmentation import AUGMENTATIONS
+        from latentmap.training.corruption import NOISES
+        from latentmap.training.precision import PRECISIONS
 
-        known = ["auto", *NETWORKS]
-        if self.network not in known:
-            raise OptionError(f"network={self.network!r}: choose among {', '.join(known)}")
-        try:
-            make_activation(self.activation)
-        except ValueError as error:
-            raise OptionError(str(error)) from error
+        choices: list[tuple[str, object, list[str]]] = [
+            ("network", self.network, ["auto", *NETWORKS]),
+            ("denoising", self.denoising or "gaussian", list(NOISES)),
+            ("precision", self.precision, ["auto", *PRECISIONS]),
+            *(("augmentation", name, list(AUGMENTATIONS)) for name in self.augmentation or ()),
+        ]
+        for name, value, known in choices:
+            if value not in known:
+                raise OptionError(f"{name}={value!r}: choose among {', '.join(known)}")
+        if self.activation != "auto":
+            try:
+                make_activation(self.activation)
+            except ValueError as error:
+                raise OptionError(str(error)) from error
 
     def as_dict(self) -> dict[str, Any]:
-        """The options by name."""
-        return asdict(self)
+        """The options by name, as JSON can hold them."""
+        return asdict(self) | {"augmentation": None if self.augmentation is None else list(self.augmentation)}

@@ -88,6 +88,11 @@ class Run:
         """The trained autoencoder."""
         return Autoencoder.load(self._file(stages.MODEL))
 
+    def precision(self) -> str | None:
+        """Type of the factors of products in training, float32 or bfloat16; None before it is done."""
+        path = self.path / stages.MODEL / "config.json"
+        return str(json.loads(path.read_bytes())["precision"]) if path.exists() else None
+
     def latents(self) -> NDArray[np.float32]:
         """Latent vectors (n, latent_dim)."""
         return tables.read_column(self._file(stages.LATENTS), "latent")

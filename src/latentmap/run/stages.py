@@ -22,6 +22,7 @@ from latentmap.tsne import TSNE
 from latentmap.warmup import compiling_in_background
 
 MODEL = "model"
+CHECKPOINT = "training.safetensors"
 LATENTS = "latents.parquet"
 GROUPS = "groups.parquet"
 MAP = "map.parquet"
@@ -52,20 +53,28 @@ class Work:
 
 
 def train(work: Work) -> list[str]:
-    """Fit the autoencoder: model/."""
+    """Fit the autoencoder: model/. After a kill it goes on where the last epoch ended."""
     options = work.options
+    checkpoint = work.folder / CHECKPOINT
     with compiling_in_background(), work.show("train") as callback:
         model = Autoencoder(
             options.network,
             latent_dim=options.latent_dim,
             activation=options.activation,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            learning_rate=options.learning_rate,
+            epochs=options.epochs or "auto",
+            batch_size=options.batch_size or "auto",
+            learning_rate=options.learning_rate or "auto",
+            beta=options.beta,
+            denoising=options.denoising,
+            noise_level=options.noise_level,
+            augmentation="auto" if options.augmentation is None else options.augmentation,
+            precision=options.precision,
             random_state=options.seed,
+            checkpoint=checkpoint,
             callback=callback,
         ).fit(work.images.images)
     model.save(work.folder / MODEL)
+    checkpoint.unlink()
     return [f"{MODEL}/config.json", f"{MODEL}/weights.safetensors"]
 
 

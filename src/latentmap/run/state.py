@@ -23,7 +23,10 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 # Stage -> the options that change what it makes.
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "train": ("network", "activation", "latent_dim", "epochs", "batch_size", "learning_rate", "seed"),
+    "train": (
+        *("network", "activation", "latent_dim", "epochs", "batch_size", "learning_rate", "seed"),
+        *("beta", "denoising", "noise_level", "augmentation", "precision"),
+    ),
     "encode": (),
     "group": ("n_clusters", "seed"),
     "map": ("perplexity", "seed"),
