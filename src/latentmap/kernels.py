@@ -50,6 +50,8 @@ class Workers:
 
     def run(self, kernel: Callable[[int], object], n_shares: int) -> None:
         """Call ``kernel(share)`` for every share from 0 on, and return when all are done."""
+        if n_shares == 0:
+            return
         n_threads = min(self.n_threads, n_shares)
         shares = iter(range(n_threads, n_shares))
 

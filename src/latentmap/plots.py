@@ -135,7 +135,7 @@ def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[st
     """Images, their reconstructions, and what the two differ by: a column an image.
 
     The third row is red where the image is brighter than its reconstruction and blue where it is darker, of colour
-    images by the mean over the channels.
+    images by the mean over the channels; full colour is the largest difference in the figure.
 
     Parameters
     ----------
@@ -148,12 +148,13 @@ def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[st
     _check_lengths("originals", left, "reconstructed", right)
     n, (height, width) = len(left), left.shape[1:3]
     difference = (_unit(left) - _unit(right)).reshape(n, height, width, -1).mean(3)
+    largest = float(np.abs(difference).max()) or 1.0
     figure = Figure(figsize=(1.15 * n + 1.1, 3.3 * height / width + 0.5), layout="constrained")
     grid = figure.subplots(3, n, squeeze=False)
     for column in range(n):
         for row, pixels in enumerate((left[column], right[column])):
             grid[row, column].imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1.0)
-        grid[2, column].imshow(difference[column], cmap="RdBu_r", vmin=-1, vmax=1)
+        grid[2, column].imshow(difference[column], cmap="RdBu_r", vmin=-largest, vmax=largest)
         if names is not None:
             grid[0, column].set_title(names[column], fontsize=8, color=INK)
     for row, name in enumerate(("image", "reconstruction", "residual")):

@@ -75,7 +75,7 @@ def _figures(run: Run) -> "dict[str, Figure]":
         "loss": plots.loss_curve(model.history_),
         "pairs": plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4),
         "unusual": plots.residuals(
-            images[unusual], model.reconstruct(images[unusual]), [f"{error:.3f}" for error in errors[unusual]]
+            images[unusual], model.reconstruct(images[unusual]), [f"{error:.2g}" for error in errors[unusual]]
         ),
         "interpolations": plots.strips(
             np.stack([model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)])

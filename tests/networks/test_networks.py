@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from latentmap.networks import ConvNetwork, DenseNetwork, build
+from latentmap.networks import ConvNetwork, DenseNetwork, PyramidNetwork, build
 from latentmap.networks.activations import make_activation
 from latentmap.networks.initialization import STD, straightest_mean
 
@@ -111,3 +111,14 @@ def test_same_generator_gives_the_same_weights():
         network.initialize(torch.Generator().manual_seed(5), sample)
         weights.append(np.concatenate([p.detach().numpy().ravel() for p in network.parameters()]))
     np.testing.assert_array_equal(*weights)
+
+
+@pytest.mark.parametrize(
+    ("shape", "levels"), [((28, 28, 1), 3), ((256, 256, 3), 6), ((8, 8, 1), 1), ((4, 9, 3), 0), ((1000, 10, 1), 2)]
+)
+def test_the_pyramid_pads_little_whatever_the_shape(shape, levels):
+    network = PyramidNetwork(shape, 3, "elu")
+    assert network.n_levels == levels
+    size = network.arrange(torch.zeros(1, *shape)).numel()
+    assert size <= 1.4 * np.prod(shape)
+    assert sum(p.numel() for p in network.parameters()) < 15e6

@@ -12,7 +12,7 @@ from latentmap.networks.chain import ChainNetwork, Link
 from latentmap.networks.initialization import initialize_in_order
 from latentmap.networks.patches import PatchConv, PatchConvTranspose, arrange, n_blocks, restore
 
-# Levels halve the image until a side is at most this.
+# Levels halve the image until its shorter side is at most this.
 LAST_SIDE = 4
 # Channels of the last levels, the very last one last, and of any level before them. A cell of the last level stands for
 # the largest patch, so it has most.
@@ -25,7 +25,7 @@ KINDS: dict[type[nn.Module], str] = {nn.Linear: "Dense", PatchConv: "Conv2D", Pa
 
 
 class PyramidNetwork(ChainNetwork):
-    """Merges patches of 2×2 until a side is at most 4; all cells together give the latent vector, which is linear.
+    """Merges patches of 2×2 until the shorter side is at most 4; all cells together give a linear latent vector.
 
     Plain vectors, and images too small for a level, pass through layers of 1,024 and 512 units instead.
 
@@ -49,7 +49,7 @@ class PyramidNetwork(ChainNetwork):
         self, image_shape: tuple[int, ...], latent_dim: int, activation: str, latent_values: int | None = None
     ) -> None:
         super().__init__(image_shape, latent_dim)
-        side = max(image_shape[:2]) if len(image_shape) == 3 else 1
+        side = min(image_shape[:2]) if len(image_shape) == 3 else 1  # the longer one would pad the shorter one
         self.n_levels = ((side - 1) // LAST_SIDE).bit_length()
         channels = [image_shape[-1], *_channels(self.n_levels)]
         cells = prod(n_blocks(side, self.n_levels) for side in image_shape[:-1])
