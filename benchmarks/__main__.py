@@ -1,7 +1,7 @@
 """Runs every benchmark: ``python -m benchmarks``."""
 
-from benchmarks import kmeans, reconstruction, tsne
+from benchmarks import anomaly, collections, curve, kmeans, reconstruction, training, tsne
 
 if __name__ == "__main__":
-    for benchmark in (kmeans, tsne, reconstruction):
+    for benchmark in (kmeans, tsne, reconstruction, training, curve, collections, anomaly):
         benchmark.main()

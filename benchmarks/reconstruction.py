@@ -1,6 +1,6 @@
-"""Test error of the course chapter's three networks on MNIST: five seeds, ten epochs, batches of 256.
+"""Test error on MNIST, five seeds: the course chapter's three networks as it trains them, and the default.
 
-Run with ``python -m benchmarks.reconstruction``. About twelve minutes on two cores.
+Run with ``python -m benchmarks.reconstruction``. About ten minutes on two cores.
 """
 
 import statistics
@@ -13,6 +13,7 @@ NETWORKS = {
     "dense": ("dense", "relu", 0.0059),
     "conv, ReLU": ("conv", "relu", 0.0188),
     "conv, ELU": ("conv", "elu", 0.00517),
+    "pyramid (the default)": ("auto", "auto", None),
 }
 SEEDS = range(5)
 
@@ -32,6 +33,7 @@ def main() -> None:
                     "test_mse": -model.score(test),
                     "loss": model.history_["loss"],
                     "seconds_an_epoch": statistics.median(model.history_["seconds"]),
+                    "precision": model.precision_,
                     "constant_latent_dimensions": int((spread < 1e-3 * spread.max()).sum()),
                 }
             )
@@ -42,6 +44,12 @@ def main() -> None:
             "worst_test_mse": max(row["test_mse"] for row in rows),
             "rows": rows,
         }
+    for name, (network, activation, published) in NETWORKS.items():
+        if published is not None:  # the chapter's, once more in the precision of its time
+            exact = lm.Autoencoder(network, activation=activation, precision="float32", random_state=SEEDS[0]).fit(
+                train
+            )
+            results[name]["float32_test_mse"] = -exact.score(test)
     print(save("reconstruction", results))
 
 

@@ -30,11 +30,13 @@ def in_turns(sides: dict[str, Callable[[int], Any]], rounds: int = ROUNDS) -> di
 
 
 def peaks() -> dict[str, float]:
-    """Largest rates seen on all cores: float32 products of matrices, flop/s, and reading memory, bytes/s."""
+    """Largest rates seen on all cores: products of matrices, flop/s, and reading memory, bytes/s."""
     a, b = torch.rand(3000, 3000), torch.rand(3000, 3000)
+    narrow_a, narrow_b = a.bfloat16(), b.bfloat16()
     many = torch.rand(2**27)  # half a GiB, far more than the caches hold
     return {
         "flops": 2 * 3000**3 / _quickest(lambda: a @ b),
+        "bfloat16_flops": 2 * 3000**3 / _quickest(lambda: narrow_a @ narrow_b),
         "bytes_per_second": many.numel() * 4 / _quickest(many.sum),
     }
 

@@ -1,12 +1,18 @@
 """Moving through latent space: straight lines, single dimensions, and a density to draw new vectors from."""
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+
+from latentmap.kernels import one_blas_thread
 
 # Vectors for each component of the mixture and each dimension, so that a covariance is worth its name; most components.
 VECTORS_A_DIMENSION = 10
 MOST_COMPONENTS = 20
+ITERATIONS = 20
 
 Vectors = NDArray[np.float32]
 
@@ -30,9 +36,12 @@ def fit_density(latents: Vectors) -> GaussianMixture:
     n, d = latents.shape
     n_components = int(np.clip(n // (VECTORS_A_DIMENSION * d), 1, MOST_COMPONENTS))
     spread = float(latents.var(axis=0).mean()) or 1.0
-    mixture = GaussianMixture(n_components, reg_covar=1e-3 * spread, random_state=0)
-    # two are needed, and one vector twice has the same density as once
-    return mixture.fit(latents.astype(np.float64) if n > 1 else np.repeat(latents, 2, axis=0))
+    mixture = GaussianMixture(n_components, reg_covar=1e-3 * spread, max_iter=ITERATIONS, random_state=0)
+    # products of 64 columns are too small to share among threads
+    with one_blas_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # samples look no better after more iterations
+        # two are needed, and one vector twice has the same density as once
+        return mixture.fit(latents.astype(np.float64) if n > 1 else np.repeat(latents, 2, axis=0))
 
 
 def draw(density: GaussianMixture, n: int, random: np.random.RandomState) -> NDArray[np.float64]:
