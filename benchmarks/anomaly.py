@@ -1,8 +1,9 @@
 """Is the reconstruction error of a digit that was never seen larger? Ten digits, each held out once.
 
 Run with ``python -m benchmarks.anomaly`` after ``pip install -c constraints.txt -r benchmarks/requirements.txt``. Each
-model learns 6,000 images of the nine other digits in ten epochs, not mixed, and scores the 10,000 test images; the figure is the
-area under the ROC curve of the held-out digit against the others, beside PCA and PyOD's autoencoder with its defaults.
+model learns 6,000 images of the nine other digits in ten epochs, not mixed, and scores the 10,000 test images. The
+figure is the area under the ROC curve of the held-out digit against the others, beside PCA and PyOD's autoencoder with
+its defaults.
 """
 
 import time

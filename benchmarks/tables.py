@@ -38,10 +38,9 @@ def reconstruction() -> str:
         for name, result in record["results"].items()
         if "float32_test_mse" in result
     ]
-    note = (
-        "The chapter prints none for the dense network; 0.0059 is what its code gives today. Trained with products in "
-        f"bfloat16; the first seed in that and in float32: {', '.join(pairs)}.\n"
-    )
+    note = "The chapter prints none for the dense network; 0.0059 is what its code gives today.\n"
+    if pairs:
+        note += f"Products in bfloat16; the first seed in that and in float32: {', '.join(pairs)}.\n"
     head = ["network", "published", "median of five seeds", "worst"]
     return _table(head, rows) + _source(record, "torch") + note
 
@@ -101,7 +100,10 @@ def anomaly() -> str:
     rows = [[str(row["digit"]), *(f"{row[name]['auroc']:.3f}" for name in names)] for row in record["results"]]
     means = [statistics.mean(row[name]["auroc"] for row in record["results"]) for name in names]
     rows.append(["mean", *(f"{mean:.3f}" for mean in means)])
-    note = "6,000 images of the nine others learned, in ten epochs and not mixed; PCA with 64 dimensions, PyOD with its defaults.\n"
+    note = (
+        "6,000 images of the nine others learned, in ten epochs and not mixed; PCA with 64 dimensions, PyOD with its "
+        "defaults.\n"
+    )
     return _table(["held out", *names], rows) + _source(record, "torch", "scikit-learn", "pyod") + note
 
 
