@@ -44,6 +44,7 @@ def main() -> None:
             "worst_test_mse": max(row["test_mse"] for row in rows),
             "rows": rows,
         }
+        save("reconstruction", results)  # a run that is ended leaves whole networks
     for name, (network, activation, published) in NETWORKS.items():
         if published is not None:  # the chapter's, once more in the precision of its time
             exact = lm.Autoencoder(network, activation=activation, precision="float32", random_state=SEEDS[0]).fit(

@@ -39,6 +39,8 @@ def reconstruction() -> str:
         if "float32_test_mse" in result
     ]
     note = "The chapter prints none for the dense network; 0.0059 is what its code gives today.\n"
+    if "incomplete" in record:
+        note += f"Incomplete: {record['incomplete']}.\n"
     if pairs:
         note += f"Products in bfloat16; the first seed in that and in float32: {', '.join(pairs)}.\n"
     head = ["network", "published", "median of five seeds", "worst"]
