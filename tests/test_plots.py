@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from latentmap import plots
+from latentmap.groups.tree import Dendrogram
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 255, (60, 9, 7), dtype=np.uint8)
@@ -21,6 +22,7 @@ XY = RANDOM.normal(size=(60, 2))
 STEPS = [
     SimpleNamespace(centers=XY[:3] + t, labels=RANDOM.integers(0, 3, 60), inertia=100.0 - t) for t in (0.0, 0.5, 1.0)
 ]
+TREE = Dendrogram(np.array([[0, 1], [2, 3], [4, 5]]), np.array([2.0, 0.4, 0.01]))
 
 
 def drawn(figure: Figure) -> Figure:
@@ -47,6 +49,7 @@ FIGURES = {
     "cluster_sheet": lambda: plots.cluster_sheet(GREY, np.arange(60) % 4),
     "cluster_sheet_names": lambda: plots.cluster_sheet(COLOR, np.array(["a long name", "b"])[np.arange(60) % 2]),
     "scatter": lambda: plots.scatter(XY, np.arange(60) % 10, title="coloured by digit"),
+    "group_tree": lambda: plots.group_tree(TREE, 3, GREY[:3], [1, 3, 0]),
     "scatter_plain": lambda: plots.scatter(XY),
     "scatter_many": lambda: plots.scatter(XY, np.arange(60)),
     "t_against_normal": plots.t_against_normal,

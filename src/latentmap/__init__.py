@@ -16,8 +16,11 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it. A module listed as itself is public as a whole.
 _PUBLIC = {
     "Autoencoder": "latentmap.autoencoder",
+    "GraphClustering": "latentmap.groups",
     "KMeans": "latentmap.kmeans",
+    "LabelSpreading": "latentmap.groups",
     "TSNE": "latentmap.tsne",
+    "invariant_neighbors": "latentmap.neighbors",
     "nearest_neighbors": "latentmap.neighbors",
     "ImageCollection": "latentmap.images",
     "load_images": "latentmap.images",
@@ -31,10 +34,13 @@ _PUBLIC = {
 __all__ = [
     "TSNE",
     "Autoencoder",
+    "GraphClustering",
     "ImageCollection",
     "KMeans",
+    "LabelSpreading",
     "Run",
     "__version__",
+    "invariant_neighbors",
     "load_images",
     "load_mnist",
     "metrics",
@@ -46,9 +52,10 @@ __all__ = [
 if TYPE_CHECKING:
     from latentmap import metrics, plots
     from latentmap.autoencoder import Autoencoder
+    from latentmap.groups import GraphClustering, LabelSpreading
     from latentmap.images import ImageCollection, load_images, load_mnist, read_idx
     from latentmap.kmeans import KMeans
-    from latentmap.neighbors import nearest_neighbors
+    from latentmap.neighbors import invariant_neighbors, nearest_neighbors
     from latentmap.run import Run
     from latentmap.tsne import TSNE
 

@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentmap import exchange, latent_space
+from latentmap.deformation import N_DEFORMATIONS, tangents
 from latentmap.networks import NETWORKS, Layer, Network, VariationalNetwork, build, resolve
 from latentmap.networks.activations import make_activation
 from latentmap.progress import Callback, shown
@@ -293,6 +294,30 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Encode images: (n, *image_shape) → latent vectors (n, latent_dim) float32."""
         images = self._check_images(X, reset=False)
         return self._encode(images)
+
+    def tangents(self, X: ArrayLike) -> NDArray[np.float32]:
+        """How latent vectors move when images are shifted, turned, sheared or stretched a little.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+
+        Returns
+        -------
+        array (n, 6, latent_dim), float32
+            See :func:`latentmap.deformation.tangents`. Twelve times the work of :meth:`transform`.
+
+        Raises
+        ------
+        ValueError
+            For plain vectors, which cannot be shifted.
+        """
+        images = self._check_images(X, reset=False)
+        network = self.network_
+        if len(network.image_shape) != 3:
+            raise ValueError("plain vectors have no rows and columns to shift: group them without tangents")
+        shape = (N_DEFORMATIONS, network.latent_dim)
+        return in_batches(lambda x: tangents(network.encode, x), images, shape, network, self.scale_)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
         """Draw the images of latent vectors: (n, latent_dim) → (n, *image_shape) float32 in [0, 1]."""

@@ -61,7 +61,14 @@ def run(
         list[str] | None, typer.Option(help="mixup, shift, flip, contrast or none; may be repeated.")
     ] = None,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16 products in training.")] = "auto",
-    n_clusters: Annotated[int, typer.Option(help="Groups to make.")] = 10,
+    groups: Annotated[str, typer.Option(help="graph, or kmeans as in the course.")] = "graph",
+    n_clusters: Annotated[
+        int | None, typer.Option(help="Groups to make; by default counted on the graph, and 10 for kmeans.")
+    ] = None,
+    invariant: Annotated[
+        bool, typer.Option(help="Groups take slightly shifted, turned or stretched images for the same.")
+    ] = True,
+    min_confidence: Annotated[float, typer.Option(help="Images less sure of their group get group -1.")] = 0.0,
     perplexity: Annotated[float, typer.Option(help="Neighbours that the map cares for, roughly.")] = 30.0,
     size: Annotated[int | None, typer.Option(help="Side to which images of a folder are fitted, in pixels.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Labels: an .npy or IDX file, or text with one a line.")] = None,
@@ -87,7 +94,10 @@ def run(
             noise_level=noise_level,
             augmentation=None if not augmentation else tuple(name for name in augmentation if name != "none"),
             precision=precision,
+            groups=groups,
             n_clusters=n_clusters,
+            invariant=invariant,
+            min_confidence=min_confidence,
             perplexity=perplexity,
             seed=seed,
         )

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_samples
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.special import logsumexp
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, pairwise_distances, silhouette_samples
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_random_state
 
@@ -101,6 +103,55 @@ def silhouette(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000, rand
     if not 2 <= n_groups < len(chosen):
         return float("nan")
     return float(silhouette_samples(X[chosen], labels[chosen]).mean())
+
+
+def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000, random_state: Any = 0) -> float:
+    """Density-based validity (DBCV) over a random sample: 1 when groups are denser inside than between them.
+
+    Parameters
+    ----------
+    X : array (n, d)
+    labels : array (n,)
+        -1 for points in no group; they count against it.
+    sample_size : int, default=2000
+    random_state : int, RandomState or None
+
+    Returns
+    -------
+    float in [-1, 1]
+        NaN when the sample has fewer than two groups of at least three points.
+
+    References
+    ----------
+    Moulavi et al. (2014), Density-based clustering validation. The ends of the minimum spanning trees count as inner.
+    """
+    X, labels = np.asarray(X, np.float64), np.asarray(labels)
+    _same_length("X", X, "labels", labels)
+    chosen = _sample(len(X), sample_size, random_state)
+    X, labels = X[chosen], labels[chosen]
+    names = [name for name, size in zip(*np.unique(labels, return_counts=True), strict=True) if name != -1 and size > 2]
+    if len(names) < 2:
+        return float("nan")
+    distances = pairwise_distances(X)
+    cores, sparseness = np.zeros(len(X)), []
+    members = [np.flatnonzero(labels == name) for name in names]
+    for rows in members:
+        own = distances[np.ix_(rows, rows)]
+        logs = np.log(np.maximum(own, np.finfo(float).tiny)) * -X.shape[1]
+        logs[np.arange(len(rows)), np.arange(len(rows))] = -np.inf
+        cores[rows] = np.exp(-(logsumexp(logs, axis=1) - np.log(len(rows) - 1)) / X.shape[1])
+        reach = np.maximum(own, np.maximum.outer(cores[rows], cores[rows]))
+        sparseness.append(float(minimum_spanning_tree(reach + np.finfo(float).tiny).data.max()))
+    validity = 0.0
+    for i, rows in enumerate(members):
+        nearest = min(
+            float(np.maximum(distances[np.ix_(rows, others)], np.maximum.outer(cores[rows], cores[others])).min())
+            for j, others in enumerate(members)
+            if j != i
+        )
+        larger = max(nearest, sparseness[i])
+        validity += len(rows) / len(X) * ((nearest - sparseness[i]) / larger if larger > 0 else 0.0)
+    return validity
 
 
 def trustworthiness(

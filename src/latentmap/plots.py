@@ -6,7 +6,7 @@ notebook display what is returned. Up to ten classes have colours that colour-bl
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from matplotlib import color_sequences, colormaps, patheffects
@@ -19,6 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from latentmap.placement import place_thumbnails
+
+if TYPE_CHECKING:
+    from latentmap.groups.tree import Dendrogram
 
 INK = "#1c2330"
 SOFT = "#5b6472"
@@ -243,6 +246,7 @@ def cluster_sheet(
     *,
     scores: ArrayLike | None = None,
     max_rows: int = 40,
+    show_sizes: bool = True,
 ) -> Figure:
     """A row for each group, with its number, its size and some of its members.
 
@@ -257,6 +261,8 @@ def cluster_sheet(
         Members with the lowest come first; by default they come in their order.
     max_rows : int, default=40
         The largest groups are shown when there are more.
+    show_sizes : bool, default=True
+        Write the size of a group beside its number.
     """
     pixels, members = _drawable(images), np.asarray(groups)
     _check_lengths("images", pixels, "groups", members)
@@ -278,7 +284,7 @@ def cluster_sheet(
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=white, interpolation="nearest" if width < 64 else "antialiased")
     axes.set_yticks(
         np.arange(len(kept)) * cell_height + (height - 1) / 2,
-        [f"{names[group]}  ({sizes[group]:,})" for group in kept],
+        [f"{names[group]}  ({sizes[group]:,})" if show_sizes else f"{names[group]}" for group in kept],
         fontsize=9,
     )
     axes.set_xticks([])
@@ -287,6 +293,60 @@ def cluster_sheet(
     axes.set_title(
         f"{len(names)} groups" + ("" if len(kept) == len(names) else f", the {len(kept)} largest"), fontsize=11
     )
+    return figure
+
+
+def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: ArrayLike) -> Figure:
+    """The upper part of a tree of groups, with a picture of each group at its leaf.
+
+    Parameters
+    ----------
+    tree : Dendrogram
+        See :attr:`latentmap.GraphClustering.tree_`.
+    n_groups : int
+        Leaves, at least 2: the tree is drawn down to where it is cut into so many.
+    images : array (n_groups, h, w) or (n_groups, h, w, c)
+        One of each group, in the order of the groups.
+    blocks : array (n_groups,), int
+        The block that each of them lies in.
+    """
+    pixels, n_blocks = _drawable(images), tree.n_blocks
+    first = 2 * n_blocks - n_groups  # of the merges that are drawn
+    place: dict[int, float] = {}
+    leaf_of = dict(zip(tree.cut(n_groups)[np.asarray(blocks)].tolist(), range(n_groups), strict=True))
+    height: dict[int, float] = {}
+    leaves: list[int] = []
+    stack = [2 * n_blocks - 2]
+    while stack:
+        node = stack.pop()
+        if node >= first:
+            left, right = tree.merges[node - n_blocks]
+            stack += [int(right), int(left)]
+        else:
+            place[node], height[node] = float(len(leaves)), 0.0
+            leaves.append(node)
+    figure, axes = _figure(1.6 + 0.62 * n_groups, 3.4)
+    shown = -np.log10(np.maximum(tree.associations[first - n_blocks :], 1e-9))
+    base = min(float(shown.min()), 0.0) - 0.3
+    for step, node in enumerate(range(first, 2 * n_blocks - 1)):
+        left, right = (int(child) for child in tree.merges[node - n_blocks])
+        x, top = (place[left], place[right]), float(shown[step])
+        bottoms = [base if child < first else height[child] for child in (left, right)]
+        axes.plot([x[0], x[0], x[1], x[1]], [bottoms[0], top, top, bottoms[1]], color="0.35", linewidth=1.2)
+        place[node], height[node] = sum(x) / 2, top
+    span = float(shown.max()) - base
+    axes.set_xlim(-0.7, n_groups - 0.3)
+    axes.set_ylim(base - 0.02 * span, float(shown.max()) + 0.08 * span)
+    axes.set_xticks([])
+    for group in range(n_groups):
+        inset = axes.inset_axes((group - 0.42, -0.27, 0.84, 0.25), transform=axes.get_xaxis_transform())
+        inset.set_title(str(leaf_of[group]), y=-0.4, fontsize=9)
+        inset.imshow(pixels[leaf_of[group]], cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
+        inset.set_axis_off()
+    ticks = np.arange(np.ceil(base), np.floor(float(shown.max())) + 1)
+    axes.set_yticks(ticks, [f"{10.0**-tick:g}" for tick in ticks], fontsize=8)
+    axes.set_ylabel("edges between, over chance", fontsize=9)
+    _open_frame(axes)
     return figure
 
 

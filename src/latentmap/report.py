@@ -9,10 +9,11 @@ import numpy as np
 from latentmap import plots
 from latentmap.files import whole, write_text
 from latentmap.pages import render
-from latentmap.run import Run, RunOptions
+from latentmap.run import Run, RunOptions, tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 FILE = "report.html"
 FIGURES = "figures"
@@ -22,9 +23,23 @@ N_SKIPPED = 50
 # Unusual images shown, and how many strips of how many steps for what the decoder draws by itself.
 N_UNUSUAL = 8
 N_STRIPS, N_STEPS = 4, 9
+# Groups in the table and the sheets.
+MOST_GROUPS = 40
 # What each measured figure is, in words.
 METRICS = {
     "reconstruction_error": ("Reconstruction error", "mean squared error of a pixel, in units of [0, 1]"),
+    "n_groups": ("Groups", "found, or as many as were asked for"),
+    "unsure": ("Unsure", "share of images that no group is given, for they are less sure than was asked"),
+    "stability": (
+        "Stability of the groups",
+        "agreement with groups found on random parts of the images; 1 is the same",
+    ),
+    "density_validity": ("Density validity", "of the groups, on a sample; 1 is denser inside than between them"),
+    "kmeans_silhouette": ("K-means: silhouette", "of as many groups by K-means on the same latent vectors"),
+    "kmeans_accuracy": ("K-means: accuracy", "the same for K-means"),
+    "kmeans_nmi": ("K-means: mutual information", "the same for K-means"),
+    "kmeans_ari": ("K-means: adjusted Rand index", "the same for K-means"),
+    "kmeans_purity": ("K-means: purity", "the same for K-means"),
     "silhouette": ("Silhouette", "of the groups in latent space, on a sample; 1 is tight and far apart"),
     "trustworthiness": ("Trustworthiness of the map", "1 when all neighbours on the map are neighbours in truth"),
     "neighborhood_preservation": ("Neighbours kept", "share of the 15 nearest in latent space that are so on the map"),
@@ -70,31 +85,54 @@ def _figures(run: Run) -> "dict[str, Figure]":
     varied = np.argsort(-model.reference_latents_.std(0))[:N_STRIPS]
     chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
     colored_by = groups if labels is None or len(np.unique(labels)) > 20 else labels
-    return {
-        "first": plots.first_image(images[0], label=None if labels is None else str(labels[0])),
-        "loss": plots.loss_curve(model.history_),
-        "pairs": plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4),
-        "unusual": plots.residuals(
-            images[unusual], model.reconstruct(images[unusual]), [f"{error:.2g}" for error in errors[unusual]]
-        ),
-        "interpolations": plots.strips(
-            np.stack([model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)])
-        ),
-        "traversals": plots.strips(
-            np.stack([model.traverse(int(dimension), steps=N_STEPS) for dimension in varied]),
-            [str(dimension) for dimension in varied],
-        ),
-        "samples": plots.strips(
-            model.sample(N_STRIPS * N_STEPS, run.options.seed).reshape(N_STRIPS, N_STEPS, *images.shape[1:])
-        ),
-        "groups": plots.cluster_sheet(images, groups, scores=run.distances()),
-        "map": plots.image_map(xy, images, colored_by, n_images=400),
-        "map-groups": plots.scatter(xy, groups, title="coloured by group"),
-    } | ({} if labels is None else {"map-labels": plots.scatter(xy, labels, title="coloured by label")})
+    return (
+        {
+            "first": plots.first_image(images[0], label=None if labels is None else str(labels[0])),
+            "loss": plots.loss_curve(model.history_),
+            "pairs": plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4),
+            "unusual": plots.residuals(
+                images[unusual], model.reconstruct(images[unusual]), [f"{error:.2g}" for error in errors[unusual]]
+            ),
+            "interpolations": plots.strips(
+                np.stack([model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)])
+            ),
+            "traversals": plots.strips(
+                np.stack([model.traverse(int(dimension), steps=N_STEPS) for dimension in varied]),
+                [str(dimension) for dimension in varied],
+            ),
+            "samples": plots.strips(
+                model.sample(N_STRIPS * N_STEPS, run.options.seed).reshape(N_STRIPS, N_STEPS, *images.shape[1:])
+            ),
+            "groups": plots.cluster_sheet(images, groups, scores=-run.confidence()),
+            "map": plots.image_map(xy, images, colored_by, n_images=400),
+            "map-groups": plots.scatter(xy, groups, title="coloured by group"),
+        }
+        | _group_figures(run, images)
+        | ({} if labels is None else {"map-labels": plots.scatter(xy, labels, title="coloured by label")})
+    )
+
+
+def _group_figures(run: Run, images: "NDArray[Any]") -> "dict[str, Figure]":
+    """Of groups on the graph: the tree, and the images on the border of each group."""
+    if run.options.groups == "kmeans":
+        return {}
+    summary = run.group_summary()[:MOST_GROUPS]
+    borders = [one["boundary"] for one in summary]
+    rows = np.concatenate([np.array(rows, int) for rows in borders])
+    of_row = np.repeat(np.arange(len(borders)), [len(rows) for rows in borders])
+    tree = run.tree()
+    n_groups = len(run.group_summary())
+    figures = {"borders": plots.cluster_sheet(images[rows], of_row, show_sizes=False)}
+    if n_groups > 1:
+        first = [one["typical"][0] for one in run.group_summary()]
+        blocks = tables.read_column(run.path / "groups.parquet", "block")
+        figures["tree"] = plots.group_tree(tree, n_groups, images[first], blocks[first])
+    return figures
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    sizes = np.bincount(run.groups())
+    groups = run.groups()
+    sizes = np.bincount(groups[groups >= 0], minlength=1)
     skipped = run.skipped()
     model = run.model()
     layers = model.layer_table()
@@ -108,8 +146,9 @@ def _facts(run: Run) -> dict[str, Any]:
         "recipe": model.recipe_,
         "precision": model.precision_,
         "threshold": model.outlier_threshold(),
+        "summary": [] if run.options.groups == "kmeans" else run.group_summary()[:MOST_GROUPS],
         "n_groups": int((sizes > 0).sum()),
-        "smallest": int(sizes[sizes > 0].min()),
+        "smallest": int(sizes[sizes > 0].min(initial=sizes.max())),
         "largest": int(sizes.max()),
         "metrics": [(*METRICS[name], value) for name, value in run.metrics().items()],
         "stages": [(name, record) for name, record in run.stages.items() if record["state"] == "done"],
@@ -129,5 +168,8 @@ def _command(run: Run) -> str:
     if "augmentation" in options:
         options["augmentation"] = options["augmentation"] or ["none"]
     values = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]
-    flags = [part for name, value in values for part in (f"--{name.replace('_', '-')}", str(value))]
+    flags = []
+    for name, value in values:
+        option = name.replace("_", "-")
+        flags += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
     return shlex.join(["latentmap", "run", source["path"] or "SOURCE", "-o", str(run.path), *flags])

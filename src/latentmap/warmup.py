@@ -39,6 +39,7 @@ def compile_kernels() -> None:
     import numpy as np
 
     from latentmap.autoencoder import Autoencoder
+    from latentmap.groups import GraphClustering
     from latentmap.kmeans import KMeans
     from latentmap.training.precision import PRECISIONS
     from latentmap.tsne import TSNE
@@ -46,6 +47,7 @@ def compile_kernels() -> None:
 
     X = np.random.default_rng(0).normal(size=(N_EXACT + 1, 2)).astype(np.float32)
     KMeans(4, n_init=2, random_state=0).fit(X)
+    GraphClustering(random_state=0).fit(X[:300], tangents=np.ones((300, 1, X.shape[1]), np.float32))
     for few in (X[:50], X):  # all pairs, and the grid
         TSNE(perplexity=2, max_iter=250, random_state=0).fit(few).transform(few[:2] + 1)
     for pixels in (np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.float32)):

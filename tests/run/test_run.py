@@ -147,7 +147,9 @@ def test_outputs_of_later_stages_are_gone_while_an_earlier_one_is_redone(source,
 
 def test_atlas_joins_everything(whole, source):
     table = pq.read_table(whole / "atlas.parquet")
-    assert table.column_names == ["id", "path", "image", "latent", "error", "group", "x", "y", "label"]
+    assert table.column_names == [
+        *("id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y", "label")
+    ]
     assert table.num_rows == 400
     run, collection = Run.open(whole), load_images(source)
     np.testing.assert_array_equal(run.images().images, collection.images)
@@ -185,6 +187,39 @@ def test_run_json_tells_how_the_run_was_made(whole):
         assert all(len(file["sha256"]) == 64 for file in record["files"].values())
 
 
+def test_groups_their_tree_and_what_is_said_of_them(whole):
+    run = Run.open(whole)
+    groups, summary, tree = run.groups(), run.group_summary(), run.tree()
+    assert len(np.unique(groups)) == len(summary) == 4
+    assert [one["size"] for one in summary] == np.bincount(groups).tolist()
+    assert (run.confidence() > 0).all()
+    pairs = set(zip(run.cut(4).tolist(), groups.tolist(), strict=True))
+    assert len(pairs) == 4
+    assert len(np.unique(run.cut(tree.n_blocks))) == tree.n_blocks
+    with pytest.raises(ValueError, match="n_clusters=0: the tree can be cut into 1 to"):
+        run.cut(0)
+    metrics = run.metrics()
+    assert metrics["n_groups"] == 4
+    assert {"stability", "density_validity", "kmeans_accuracy", "accuracy"} <= metrics.keys()
+
+
+def test_groups_by_kmeans_and_without_invariance(source, copy):
+    assert run_again(source, copy, groups="kmeans", n_clusters=None) == ["group", "report"]
+    run = Run.open(copy)
+    assert len(np.unique(run.groups())) == 10
+    assert ((run.confidence() >= 0.5) & (run.confidence() <= 1)).all()
+    assert not (copy / "tree.parquet").exists()
+    assert run_again(source, copy, invariant=False) == ["group", "report"]
+    assert "--no-invariant" in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_unsure_images_are_in_no_group(source, copy):
+    assert run_again(source, copy, min_confidence=0.95) == ["group", "report"]
+    run = Run.open(copy)
+    np.testing.assert_array_equal(run.groups() < 0, run.confidence() < 0.95)
+    assert run.metrics()["unsure"] == (run.groups() < 0).mean() > 0
+
+
 @pytest.mark.parametrize("n", [5, 11])
 def test_the_smallest_collections_run(n, tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3), dtype=np.uint8)
@@ -213,6 +248,8 @@ def test_skipped_files_are_listed(tmp_path):
         ({"latent_dim": 0}, "latent_dim=0: ask for at least 1"),
         ({"n_clusters": 0}, "n_clusters=0: ask for at least 1"),
         ({"perplexity": 0}, "perplexity=0: ask for more than 0"),
+        ({"groups": "dbscan"}, "groups='dbscan': choose among graph, kmeans"),
+        ({"min_confidence": 1.5}, "min_confidence=1.5: ask for one from 0 to 1"),
         ({"learning_rate": float("nan")}, "learning_rate=nan: ask for more than 0"),
         ({"seed": -1}, "seed=-1: ask for one from 0"),
         ({"network": "resnet"}, "network='resnet': choose among auto, pyramid, variational, dense, conv"),

@@ -18,8 +18,15 @@ class RunOptions:
         See :class:`latentmap.Autoencoder`.
     epochs, batch_size, learning_rate, augmentation
         The same; None for what the autoencoder finds fit.
-    n_clusters : int
-        Groups that K-means makes.
+    groups : {"graph", "kmeans"}
+        How the latent vectors are grouped: :class:`latentmap.GraphClustering` or :class:`latentmap.KMeans`.
+    n_clusters : int, optional
+        Groups to make. By default they are counted on the graph; K-means makes ten.
+    invariant : bool
+        Take an image that is shifted, turned, sheared or stretched a little for the same one when neighbours in the
+        graph are looked for. Takes as long as encoding twelve times.
+    min_confidence : float
+        Images that are less sure of their group in the graph get group -1.
     perplexity : float
         Of t-SNE; a collection too small for it is mapped with a third of its size instead.
     seed : int
@@ -42,27 +49,17 @@ class RunOptions:
     noise_level: float = 0.25
     augmentation: tuple[str, ...] | None = None
     precision: str = "auto"
-    n_clusters: int = 10
+    groups: str = "graph"
+    n_clusters: int | None = None
+    invariant: bool = True
+    min_confidence: float = 0.0
     perplexity: float = 30.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("n_clusters", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise OptionError(f"{name}={value}: ask for at least {least}")
-        for name in ("learning_rate", "perplexity"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise OptionError(f"{name}={value:g}: ask for more than 0")
-        if not self.beta >= 0:
-            raise OptionError(f"beta={self.beta:g}: ask for at least 0")
-        if not 0 <= self.noise_level <= 1:
-            raise OptionError(f"noise_level={self.noise_level:g}: ask for one from 0 to 1")
+        self._check_ranges()
         if self.augmentation is not None:
             object.__setattr__(self, "augmentation", tuple(self.augmentation))  # JSON has lists only
-        if not 0 <= self.seed < 2**32:
-            raise OptionError(f"seed={self.seed}: ask for one from 0 to {2**32 - 1}")
         # torch is loaded last: the checks above answer at once
         from latentmap.networks import NETWORKS
         from latentmap.networks.activations import make_activation
@@ -73,6 +70,7 @@ class RunOptions:
         choices: list[tuple[str, object, list[str]]] = [
             ("network", self.network, ["auto", *NETWORKS]),
             ("denoising", self.denoising or "gaussian", list(NOISES)),
+            ("groups", self.groups, ["graph", "kmeans"]),
             ("precision", self.precision, ["auto", *PRECISIONS]),
             *(("augmentation", name, list(AUGMENTATIONS)) for name in self.augmentation or ()),
         ]
@@ -84,6 +82,23 @@ class RunOptions:
                 make_activation(self.activation)
             except ValueError as error:
                 raise OptionError(str(error)) from error
+
+    def _check_ranges(self) -> None:
+        for name, least in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("n_clusters", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise OptionError(f"{name}={value}: ask for at least {least}")
+        for name in ("learning_rate", "perplexity"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise OptionError(f"{name}={value:g}: ask for more than 0")
+        if not self.beta >= 0:
+            raise OptionError(f"beta={self.beta:g}: ask for at least 0")
+        for name in ("noise_level", "min_confidence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionError(f"{name}={getattr(self, name):g}: ask for one from 0 to 1")
+        if not 0 <= self.seed < 2**32:
+            raise OptionError(f"seed={self.seed}: ask for one from 0 to {2**32 - 1}")
 
     def as_dict(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""

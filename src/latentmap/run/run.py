@@ -19,6 +19,7 @@ from PIL import Image
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.environment import describe_environment
+from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Skipped, SourceError, load_images
 from latentmap.progress import Callback
 from latentmap.run import stages, tables
@@ -105,9 +106,32 @@ class Run:
         """Group of each image (n,)."""
         return tables.read_column(self._file(stages.GROUPS), "group")
 
-    def distances(self) -> NDArray[np.float32]:
-        """Distance of each latent vector to the centre of its group (n,)."""
-        return tables.read_column(self._file(stages.GROUPS), "distance")
+    def confidence(self) -> NDArray[np.float32]:
+        """How sure each image is of its group (n,), in [0, 1]."""
+        return tables.read_column(self._file(stages.GROUPS), "confidence")
+
+    def tree(self) -> Dendrogram:
+        """The tree over the blocks of images that groups are cut from."""
+        table = pq.read_table(self._file(stages.TREE)).to_pydict()
+        return Dendrogram(np.column_stack([table["left"], table["right"]]), np.array(table["association"]))
+
+    def cut(self, n_clusters: int) -> NDArray[np.int32]:
+        """Groups of the images (n,), when the tree is cut into another number of them.
+
+        Raises
+        ------
+        ValueError
+            If the tree has fewer blocks.
+        """
+        tree = self.tree()
+        check_cut(tree, n_clusters)
+        blocks: NDArray[np.int32] = tables.read_column(self._file(stages.GROUPS), "block")
+        return tree.cut(n_clusters)[blocks]
+
+    def group_summary(self) -> list[dict[str, Any]]:
+        """What there is to say of each group: see :class:`latentmap.groups.Group`, whose fields are the keys."""
+        found: list[dict[str, Any]] = json.loads(self._file(stages.SUMMARY).read_bytes())["groups"]
+        return found
 
     def map(self) -> NDArray[np.float32]:
         """Places on the map (n, 2)."""
@@ -120,7 +144,7 @@ class Run:
         return found
 
     def atlas(self) -> pa.Table:
-        """The table that joins everything: id, path, image, latent, error, group, x, y and, where known, label."""
+        """All in one table: id, path, image, latent, error, group, confidence, tree, x, y and, where known, label."""
         return pq.read_table(self._file(stages.ATLAS))
 
     def images(self) -> ImageCollection:
@@ -228,7 +252,7 @@ def _check_fit(images: ImageCollection, options: RunOptions) -> None:
     n = len(images)
     if n < FEWEST_IMAGES:
         raise SourceError(f"{images.name}: {n} images: a map needs at least {FEWEST_IMAGES}")
-    if options.n_clusters > n:
+    if options.n_clusters is not None and options.n_clusters > n:
         raise OptionError(f"n_clusters={options.n_clusters} exceeds the {n} images: ask for at most {n}")
 
 

@@ -3,17 +3,27 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
+from latentmap.deformation import N_DEFORMATIONS as MOVES
 from latentmap.files import write_text
+from latentmap.groups import GraphClustering
+from latentmap.groups.graph import default_neighbors
 from latentmap.images import ImageCollection
 from latentmap.kmeans import KMeans
-from latentmap.metrics import clustering_report, neighborhood_preservation, silhouette, trustworthiness
+from latentmap.metrics import (
+    clustering_report,
+    density_validity,
+    neighborhood_preservation,
+    silhouette,
+    trustworthiness,
+)
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.progress import Callback
 from latentmap.run import tables
@@ -29,6 +39,11 @@ MAP = "map.parquet"
 ATLAS = "atlas.parquet"
 SKIPPED = "skipped.parquet"
 METRICS = "metrics.json"
+TREE = "tree.parquet"
+SUMMARY = "groups.json"
+KMEANS_CLUSTERS = 10  # the chapter's
+# Beyond 512 MiB of tangents (300,000 images with 64 dimensions) neighbours are plain Euclidean ones.
+MOST_TANGENT_VALUES = 2**27
 
 # (folder of the run) → names of the files that it wrote below it. Draws the report; comes from the floor above.
 Reporter = Callable[[Path], list[str]]
@@ -89,19 +104,61 @@ def encode(work: Work) -> list[str]:
 
 
 def group(work: Work) -> list[str]:
-    """Group the latent vectors: groups.parquet."""
+    """Group the latent vectors: groups.parquet, groups.json, and tree.parquet."""
     latents = tables.read_column(work.folder / LATENTS, "latent")
-    options = work.options
     with work.show("group") as callback:
-        kmeans = KMeans(options.n_clusters, n_init=10, random_state=options.seed, callback=callback).fit(latents)
-    distances = np.linalg.norm(latents - kmeans.cluster_centers_[kmeans.labels_], axis=1)
-    columns = {
-        "id": np.arange(len(latents)),
-        "group": kmeans.labels_.astype(np.int32),
-        "distance": distances.astype(np.float32),
+        by_kmeans = work.options.groups == "kmeans"
+        return _group_by_kmeans(work, latents, callback) if by_kmeans else _group_on_graph(work, latents, callback)
+
+
+def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:
+    options, folder = work.options, work.folder
+    model = GraphClustering(
+        options.n_clusters, min_confidence=options.min_confidence, random_state=options.seed, callback=callback
+    )
+    tangents = neighbors = None
+    pixels = work.images.images
+    if options.invariant and pixels.ndim > 2 and len(latents) * MOVES * latents.shape[1] <= MOST_TANGENT_VALUES:
+        tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
+    else:
+        neighbors = work.neighbors(default_neighbors(len(latents)))
+    model.fit(latents, tangents=tangents, neighbors=neighbors)
+    tree = model.tree_
+    sizes = tree.totals(np.bincount(model.blocks_, minlength=tree.n_blocks).astype(float)).astype(np.int64)
+    merges = {
+        "node": tree.n_blocks + np.arange(len(tree.merges)),
+        "left": tree.merges[:, 0],
+        "right": tree.merges[:, 1],
+        "association": tree.associations,
+        "size": sizes[tree.n_blocks :],
     }
-    tables.write_table(work.folder / GROUPS, columns)
+    tables.write_table(folder / TREE, merges)
+    paths = np.array(tree.paths())[model.blocks_]
+    _write_groups(folder, model.labels_, model.confidence_, model.blocks_, paths)
+    summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
+    write_text(folder / SUMMARY, json.dumps({"stability": model.stability(), "groups": summary}, default=_plain))
+    return [GROUPS, SUMMARY, TREE]
+
+
+def _group_by_kmeans(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:
+    k = min(len(latents), work.options.n_clusters or KMEANS_CLUSTERS)
+    kmeans = KMeans(k, n_init=10, random_state=work.options.seed, callback=callback).fit(latents)
+    nearest = np.sort(kmeans.transform(latents), axis=1)[:, :2].astype(np.float64)
+    sums = nearest.sum(axis=1)
+    confidence = np.divide(nearest[:, -1], sums, out=np.ones(len(sums)), where=(sums > 0) & (k > 1))
+    labels = kmeans.labels_
+    _write_groups(work.folder, labels, confidence.astype(np.float32), labels, np.full(len(labels), ""))
     return [GROUPS]
+
+
+def _write_groups(folder: Path, labels: Any, confidence: Any, blocks: Any, paths: Any) -> None:
+    columns = {"id": np.arange(len(labels)), "group": labels.astype(np.int32), "confidence": confidence}
+    tables.write_table(folder / GROUPS, columns | {"block": blocks.astype(np.int32), "tree": paths})
+
+
+def _plain(value: Any) -> Any:
+    """NumPy values as JSON can hold them."""
+    return value.tolist()
 
 
 def map_(work: Work) -> list[str]:
@@ -139,7 +196,7 @@ def _atlas(folder: Path, images: ImageCollection) -> dict[str, Any]:
         "image": tables.pictures(images),
         "latent": tables.vectors(latents),
         "error": tables.read_column(folder / LATENTS, "error"),
-        "group": tables.read_column(folder / GROUPS, "group"),
+        **{name: tables.read_column(folder / GROUPS, name) for name in ("group", "confidence", "tree")},
         "x": tables.read_column(folder / MAP, "x"),
         "y": tables.read_column(folder / MAP, "y"),
     }
@@ -154,12 +211,23 @@ def _measure(folder: Path, images: ImageCollection) -> dict[str, float | None]:
     xy = np.column_stack([tables.read_column(folder / MAP, name) for name in "xy"])
     near = min(15, (len(xy) - 1) // 2)
     errors = tables.read_column(folder / LATENTS, "error")
-    found = {
+    sure = groups >= 0 if (groups >= 0).any() else np.ones(len(groups), bool)
+    found: dict[str, float] = {
         "reconstruction_error": float(errors.mean(dtype=np.float64)),
-        "silhouette": silhouette(latents, groups),
+        "n_groups": len(np.unique(groups[groups >= 0])),
+        "unsure": float((groups < 0).mean()),
+        "silhouette": silhouette(latents[sure], groups[sure]),
+        "density_validity": density_validity(latents, groups),
         "trustworthiness": trustworthiness(latents, xy, n_neighbors=near),
         "neighborhood_preservation": neighborhood_preservation(latents, xy, n_neighbors=near),
     }
+    summary = folder / SUMMARY
+    if summary.exists():
+        found["stability"] = json.loads(summary.read_bytes())["stability"]
+        plain = KMeans(max(1, int(found["n_groups"])), n_init=3, random_state=0).fit(latents).labels_
+        found["kmeans_silhouette"] = silhouette(latents, plain)
+        if images.labels is not None:
+            found |= {f"kmeans_{name}": value for name, value in clustering_report(images.labels, plain).items()}
     if images.labels is not None:
-        found |= clustering_report(images.labels, groups)
+        found |= clustering_report(images.labels[sure], groups[sure])
     return {name: value if np.isfinite(value) else None for name, value in found.items()}

@@ -28,7 +28,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         *("beta", "denoising", "noise_level", "augmentation", "precision"),
     ),
     "encode": (),
-    "group": ("n_clusters", "seed"),
+    "group": ("groups", "n_clusters", "invariant", "min_confidence", "seed"),
     "map": ("perplexity", "seed"),
     "report": (),
 }

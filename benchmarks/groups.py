@@ -1,0 +1,173 @@
+"""Groups of MNIST's 70,000 images and of scikit-learn's digits, with no label used: ours beside what others do.
+
+Run with ``python -m benchmarks.groups`` after ``pip install -c constraints.txt -r benchmarks/requirements.txt``. Ours
+and what works on our latent vectors begin with images: each of five seeds trains a network of its own. ``seconds`` are
+all of a method's, training included; ``grouping`` those after latent vectors and tangents.
+Deep embedded clustering (ClustPy's DEC and IDEC) and N2D's recipe take many minutes here, so they have one seed and
+fewer epochs than published on MNIST, as said beside each.
+"""
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+from unittest.mock import MagicMock
+
+# ClustPy brings torchvision along, of which nothing is used here, and which does not load beside a CPU build of torch.
+for _name in ("", ".transforms", ".models", ".models._api", ".models.resnet", ".datasets"):
+    sys.modules[f"torchvision{_name}"] = MagicMock()
+
+import numpy as np
+import torch
+import umap
+from clustpy import deep
+from numpy.typing import NDArray
+from sklearn.cluster import HDBSCAN
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+import latentmap as lm
+from benchmarks.record import save
+from latentmap.groups.graph import default_neighbors
+from latentmap.kernels import one_blas_thread
+from latentmap.metrics import clustering_report
+
+SEEDS = range(5)
+DEEP_EPOCHS = {"MNIST": 10, "digits": 100}
+N2D_EPOCHS = {"MNIST": 20, "digits": 100}
+
+Found = tuple[str, NDArray[Any], dict[str, float]]
+
+
+def main() -> None:
+    warnings.filterwarnings("ignore", category=UserWarning, module="umap")
+    lm.GraphClustering().fit(np.random.default_rng(0).normal(size=(500, 4)), tangents=np.ones((500, 1, 4)))  # compiled
+    digits = load_digits()
+    sets = {
+        "digits": ((digits.images * 15.9375).astype(np.uint8), digits.target),
+        "MNIST": lm.load_mnist("all"),
+    }
+    results: dict[str, Any] = {}
+    for name, (images, labels) in sets.items():
+        runs: dict[str, list[dict[str, float]]] = {}
+        for seed in SEEDS:
+            for method, groups, facts in _methods(name, images, seed):
+                sure = groups >= 0
+                row = {"seed": seed, **facts, "n_groups": len(np.unique(groups[sure])), "unsure": float((~sure).mean())}
+                row |= clustering_report(labels, groups)
+                if "confidence" in facts:
+                    row |= _at_coverage(groups, labels, facts.pop("confidence"))  # type: ignore[arg-type]
+                    row.pop("confidence")
+                runs.setdefault(method, []).append(row)
+                print(name, method, row, flush=True)
+                results[name] = {"n": len(images), "epochs": DEEP_EPOCHS[name], "methods": runs}
+                save("groups", results, packages=("numpy", "torch", "scikit-learn", "umap-learn", "clustpy"))
+    print("benchmarks/results/groups.json")
+
+
+def _methods(name: str, images: NDArray[np.uint8], seed: int) -> Iterator[Found]:
+    pixels = (images.reshape(len(images), -1) / 255).astype(np.float32)
+    yield _timed("K-means on pixels", lambda: _kmeans(pixels, seed))
+    yield _timed("K-means on PCA-64", lambda: _kmeans(PCA(min(63, 64), random_state=seed).fit_transform(pixels), seed))
+    if seed == 0:
+        begun = time.perf_counter()
+        chapter = lm.Autoencoder("conv", activation="elu", random_state=0).fit(images)
+        _methods.latents = chapter.transform(images)  # type: ignore[attr-defined]
+        _methods.seconds = time.perf_counter() - begun  # type: ignore[attr-defined]
+    latents, seconds = _methods.latents, _methods.seconds  # type: ignore[attr-defined]
+    yield _timed("K-means on the chapter's latents", lambda: _kmeans(latents, seed), seconds)
+    begun = time.perf_counter()
+    embedded = umap.UMAP(n_components=10, n_neighbors=15, min_dist=0.0, random_state=None, n_jobs=-1).fit_transform(
+        latents
+    )
+    seconds += time.perf_counter() - begun
+    yield _timed("UMAP and mixture, K given, chapter's latents", lambda: _mixture(embedded, seed), seconds)
+    least = max(5, len(images) // 100)
+    yield _timed("HDBSCAN on UMAP, chapter's latents", lambda: HDBSCAN(least, n_jobs=-1).fit_predict(embedded), seconds)
+    yield from _ours(images, seed)
+    if seed == 0:
+        yield _timed("N2D's recipe, K given", lambda: _n2d(name, pixels))
+        for method in ("DEC", "IDEC"):
+            yield _timed(f"ClustPy {method}, K given", lambda method=method: _deep(method, name, pixels))
+
+
+def _ours(images: NDArray[np.uint8], seed: int) -> Iterator[Found]:
+    begun = time.perf_counter()
+    model = lm.Autoencoder(random_state=seed).fit(images)
+    latents = model.transform(images)
+    tangents = model.tangents(images)
+    trained = time.perf_counter() - begun
+    begun = time.perf_counter()
+    neighbors = lm.invariant_neighbors(latents, tangents, default_neighbors(len(images)))
+    searched = time.perf_counter() - begun
+    for method, k in (("latentmap, K found", None), ("latentmap, K given", 10)):
+        begun = time.perf_counter()
+        found = lm.GraphClustering(k, random_state=seed).fit(latents, neighbors=neighbors)
+        grouping = searched + time.perf_counter() - begun
+        confidence: Any = found.confidence_
+        yield method, found.labels_, {"seconds": trained + grouping, "grouping": grouping, "confidence": confidence}
+    begun = time.perf_counter()
+    plain = lm.GraphClustering(10, random_state=seed).fit(latents)
+    grouping = time.perf_counter() - begun
+    facts = {"seconds": trained + grouping, "grouping": grouping, "confidence": plain.confidence_}
+    yield "latentmap without invariance, K given", plain.labels_, facts
+    yield _timed("K-means on latentmap's latents", lambda: _kmeans(latents, seed), trained)
+
+
+def _at_coverage(groups: NDArray[Any], labels: NDArray[Any], confidence: Any) -> dict[str, float]:
+    """Accuracy of the surest 95 %, each group matched as for all."""
+    surest = np.argsort(-confidence, kind="stable")[: round(0.95 * len(labels))]
+    return {"accuracy_at_95": clustering_report(labels[surest], groups[surest])["accuracy"]}
+
+
+def _timed(name: str, group: Callable[[], NDArray[Any]], before: float = 0.0) -> Found:
+    begun = time.perf_counter()
+    groups = np.asarray(group())
+    grouping = time.perf_counter() - begun
+    return name, groups, {"seconds": before + grouping, "grouping": grouping}
+
+
+def _kmeans(X: NDArray[Any], seed: int) -> NDArray[Any]:
+    return np.asarray(lm.KMeans(10, n_init=10, random_state=seed).fit_predict(X))
+
+
+def _mixture(X: NDArray[Any], seed: int) -> NDArray[Any]:
+    with one_blas_thread():
+        return np.asarray(GaussianMixture(10, n_init=5, random_state=seed).fit_predict(X))
+
+
+def _n2d(name: str, pixels: NDArray[np.float32]) -> NDArray[Any]:
+    """McConville et al. 2021: a dense autoencoder to ten values, UMAP with 20 neighbours, a Gaussian mixture."""
+    torch.manual_seed(0)
+    widths = [pixels.shape[1], 500, 500, 2000, 10]
+    layers: list[torch.nn.Module] = []
+    for into, out in [*pairwise(widths), *pairwise(reversed(widths))]:
+        layers += [torch.nn.Linear(into, out), torch.nn.ReLU()]
+    encoder = torch.nn.Sequential(*layers[:7])
+    decoder = torch.nn.Sequential(*layers[8:-1])
+    X = torch.from_numpy(pixels)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()])
+    for _ in range(N2D_EPOCHS[name]):
+        for rows in torch.randperm(len(X)).split(256):
+            optimizer.zero_grad()
+            torch.nn.functional.mse_loss(decoder(encoder(X[rows])), X[rows]).backward()
+            optimizer.step()
+    with torch.no_grad():
+        latents = encoder(X).numpy()
+    embedded = umap.UMAP(n_components=10, n_neighbors=20, min_dist=0.0, random_state=None, n_jobs=-1).fit_transform(
+        latents
+    )
+    return _mixture(embedded, 0)
+
+
+def _deep(method: str, name: str, pixels: NDArray[np.float32]) -> NDArray[Any]:
+    epochs = DEEP_EPOCHS[name]
+    model = getattr(deep, method)(10, pretrain_epochs=epochs, clustering_epochs=epochs, random_state=0)
+    return np.asarray(model.fit(pixels).labels_)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A few labels spread over the graph, held against scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn import semi_supervised
+from sklearn.datasets import load_digits
+from sklearn.metrics.pairwise import rbf_kernel
+
+from latentmap import LabelSpreading
+from latentmap.groups.graph import affinity_graph
+from latentmap.neighbors import nearest_neighbors
+
+
+def test_equals_scikit_learns_on_the_same_graph():
+    digits = load_digits()
+    X, labels = digits.data[:400], digits.target[:400]
+    y = np.where(np.arange(400) % 10 == 0, labels, -1)
+    weights = rbf_kernel(X, gamma=0.002)
+    np.fill_diagonal(weights, 0)
+    theirs = semi_supervised.LabelSpreading(kernel=lambda *_: weights, alpha=0.6, max_iter=300, tol=1e-9).fit(X, y)
+    ours = LabelSpreading(alpha=0.6, max_iter=300, tol=1e-9).fit(X, y, graph=csr_matrix(weights))
+    np.testing.assert_allclose(ours.label_distributions_, theirs.label_distributions_, atol=1e-5)
+    np.testing.assert_array_equal(ours.transduction_, theirs.transduction_)
+
+
+def test_a_few_names_reach_all_points_and_new_ones():
+    digits = load_digits()
+    names = np.array([f"digit {label}" for label in digits.target], dtype=object)
+    given = np.full(len(names), "", dtype=object)
+    for label in range(10):
+        given[np.flatnonzero(digits.target == label)[:5]] = f"digit {label}"
+    model = LabelSpreading().fit(digits.data, given)
+    assert (model.transduction_ == names).mean() > 0.9
+    sure = model.confidence_ > np.median(model.confidence_)
+    assert (model.transduction_ == names)[sure].mean() > (model.transduction_ == names).mean()
+    assert (model.predict(digits.data + 0.01) == names).mean() > 0.9
+
+
+def test_known_neighbours_and_islands_without_a_label():
+    X = np.concatenate([np.arange(6.0), 100 + np.arange(6.0)])[:, None]
+    y = [3, *[-1] * 11]
+    model = LabelSpreading(n_neighbors=2).fit(X, y, neighbors=nearest_neighbors(X, 3))
+    assert (model.confidence_[:6] == 1).all()
+    assert (model.confidence_[6:] == 0).all()
+
+
+def test_weights_fall_with_distance_and_the_graph_is_symmetric():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    graph = affinity_graph(nearest_neighbors(X, 6), 6)
+    assert abs(graph - graph.T).max() == 0
+    assert graph.data.min() > 0
+    assert graph.diagonal().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "sentence"),
+    [
+        ([-1] * 10, {}, "no label is known: give at least one"),
+        ([0] * 9, {}, r"labels of shape \(9,\) for 10 points"),
+        ([0] * 10, {"alpha": 1.0}, "alpha=1.0: ask for one between 0 and 1"),
+    ],
+)
+def test_wrong_calls_are_met_with_a_sentence(y, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        LabelSpreading(**options).fit(np.arange(10.0)[:, None], y)

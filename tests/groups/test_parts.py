@@ -1,0 +1,90 @@
+"""Communities, the tree over blocks, and the selection of groups, on graphs done by hand."""
+
+import networkx as nx
+import numpy as np
+from scipy import sparse
+from scipy.cluster import hierarchy
+
+from latentmap.groups.blocks import grouped_tree, shared_out, summed
+from latentmap.groups.communities import communities, contracted
+from latentmap.groups.tree import absorb, average_linkage
+
+
+def modularity(graph, labels, resolution=1.0):
+    total = graph.sum()
+    between = contracted(graph, labels).toarray()
+    return between.trace() / total - resolution * ((between.sum(axis=1) / total) ** 2).sum()
+
+
+def random_graph(seed, n=200):
+    G = nx.random_partition_graph([n // 4] * 4, 0.2, 0.02, seed=seed)
+    return sparse.csr_matrix(nx.to_scipy_sparse_array(G, dtype=float)), G
+
+
+def test_communities_are_as_good_as_networkx_finds():
+    for seed in range(5):
+        graph, G = random_graph(seed)
+        ours = communities(graph, 1.0, np.random.RandomState(0))
+        theirs = nx.community.louvain_communities(G, seed=0)
+        assert modularity(graph, ours) >= nx.community.modularity(G, theirs) - 1e-3
+
+
+def test_communities_of_the_karate_club():
+    graph = sparse.csr_matrix(nx.to_scipy_sparse_array(nx.karate_club_graph(), weight=None, dtype=float))
+    best = max(modularity(graph, communities(graph, 1.0, np.random.RandomState(seed))) for seed in range(5))
+    assert round(best, 4) == 0.4198  # the optimum (Brandes et al. 2008)
+
+
+def test_communities_are_connected():
+    graph, _ = random_graph(3)
+    labels = communities(graph, 4.0, np.random.RandomState(0))
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        assert sparse.csgraph.connected_components(graph[rows][:, rows])[0] == 1
+
+
+def test_the_tree_is_average_linkage():
+    random = np.random.default_rng(0)
+    between = random.random((12, 12))
+    between += between.T
+    tree = average_linkage(between, np.ones(12))  # equal volumes: the mean over pairs, as SciPy takes it
+    distances = (between.max() - between)[np.triu_indices(12, 1)]
+    theirs = hierarchy.linkage(distances, "average")
+    for k in range(1, 13):
+        ours = tree.cut(k)
+        other = hierarchy.fcluster(theirs, k, "maxclust")
+        assert len(set(zip(ours, other, strict=True))) == k
+
+
+def test_three_blocks_by_hand():
+    between = np.array([[8.0, 4, 1], [4, 6, 1], [1, 1, 10]])
+    tree = average_linkage(between, between.sum(axis=1))
+    assert tree.merges.tolist() == [[0, 1], [3, 2]]
+    np.testing.assert_allclose(tree.associations, [4 * 36 / (13 * 11), 2 * 36 / (24 * 12)])
+    assert tree.paths() == ["00", "01", "1"]
+    np.testing.assert_allclose(tree.totals(np.array([1.0, 2, 3])), [1, 2, 3, 3, 6])
+
+
+def test_small_blocks_go_to_the_closest_of_their_label():
+    between = np.array([[9.0, 2, 5, 0], [2, 9, 0, 0], [5, 0, 1, 0], [0, 0, 0, 9]])
+    sizes = np.array([10, 10, 2, 10])
+    assert absorb(np.zeros(4, np.int32), between, sizes, 5).tolist() == [0, 1, 0, 2]
+    assert absorb(np.array([0, 1, 1, 0], np.int32), between, sizes, 5).tolist() == [0, 1, 1, 2]
+    assert absorb(np.array([0, 1, 2, 0], np.int32), between, sizes, 5).tolist() == [0, 1, 2, 3]
+
+
+def test_blocks_without_a_group_are_shared_out_along_chains():
+    between = np.eye(5)
+    for i, weight in enumerate([3.0, 2.0, 1.0, 4.0]):
+        between[i, i + 1] = between[i + 1, i] = weight
+    assert shared_out(np.array([0, -1, -1, -1, 1], np.int32), between).tolist() == [0, 0, 0, 1, 1]
+
+
+def test_groups_stay_whole_in_the_tree():
+    random = np.random.default_rng(1)
+    between = random.random((20, 20))
+    between += between.T
+    groups = random.integers(0, 5, 20).astype(np.int32)
+    tree = grouped_tree(between, groups)
+    assert len(set(zip(tree.cut(5), groups, strict=True))) == 5
+    np.testing.assert_allclose(summed(between, groups).sum(), between.sum())
