@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - the stand-in for torchvision comes before what imports it
 """Groups of MNIST's 70,000 images and of scikit-learn's digits, with no label used: ours beside what others do.
 
 Run with ``python -m benchmarks.groups`` after ``pip install -c constraints.txt -r benchmarks/requirements.txt``. Ours
@@ -7,11 +8,13 @@ Deep embedded clustering (ClustPy's DEC and IDEC) and N2D's recipe take many min
 fewer epochs than published on MNIST, as said beside each.
 """
 
+import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -23,6 +26,7 @@ import numpy as np
 import torch
 import umap
 from clustpy import deep
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.cluster import HDBSCAN
 from sklearn.datasets import load_digits
@@ -38,6 +42,17 @@ from latentmap.metrics import clustering_report
 SEEDS = range(5)
 DEEP_EPOCHS = {"MNIST": 10, "digits": 100}
 N2D_EPOCHS = {"MNIST": 20, "digits": 100}
+
+PICTURE = Path(__file__).parent.parent / "docs" / "images" / "groups.png"
+# Where the names of methods stand that would cover each other.
+PLACES = {
+    "latentmap, K found": (8, -10),
+    "latentmap, K given": (8, 4),
+    "latentmap without invariance, K given": (8, -12),
+    "UMAP and mixture, K given, chapter's latents": (-8, -4),
+    "HDBSCAN on UMAP, chapter's latents": (-8, -4),
+    "K-means on latentmap's latents": (-8, -3),
+}
 
 Found = tuple[str, NDArray[Any], dict[str, float]]
 
@@ -65,7 +80,26 @@ def main() -> None:
                 print(name, method, row, flush=True)
                 results[name] = {"n": len(images), "epochs": DEEP_EPOCHS[name], "methods": runs}
                 save("groups", results, packages=("numpy", "torch", "scikit-learn", "umap-learn", "clustpy"))
+    _draw(results["MNIST"]["methods"])
     print("benchmarks/results/groups.json")
+
+
+def _draw(methods: dict[str, list[dict[str, float]]]) -> None:
+    """Accuracy against time, as docs/images/groups.png."""
+    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    for name, rows in methods.items():
+        color = "#0072b2" if name.startswith("latentmap") else "#57606a"
+        x, y = (statistics.median(row[key] for row in rows) for key in ("seconds", "accuracy"))
+        axes.plot([row["seconds"] for row in rows], [row["accuracy"] for row in rows], ".", color=color, markersize=4)
+        axes.plot(x, y, "o", color=color, markersize=7)
+        side = PLACES.get(name, (8, -3))
+        where = "right" if side[0] < 0 else "left"
+        axes.annotate(name, (x, y), side, textcoords="offset points", fontsize=8, color=color, ha=where)
+    axes.set(xlabel="seconds, training included", ylabel="share of the digits in the right group", xscale="log")
+    axes.set_ylim(0.35, 1.02)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(PICTURE, dpi=120)
 
 
 def _methods(name: str, images: NDArray[np.uint8], seed: int) -> Iterator[Found]:

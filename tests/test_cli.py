@@ -33,7 +33,7 @@ def test_help_is_drawn_without_loading_what_computes():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-@pytest.mark.parametrize("name", ["run", "info", "reproduce"])
+@pytest.mark.parametrize("name", ["run", "label", "info", "reproduce"])
 def test_every_command_has_help(name):
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0
@@ -101,3 +101,9 @@ def test_an_unwritable_folder_is_met_with_a_sentence(tmp_path):
     result = command("run", tmp_path / "images.npy", "-o", tmp_path / "locked" / "run")
     assert result.returncode == 2
     assert "cannot be written to (Permission denied)" in result.stderr
+
+
+def test_label_wants_a_table_of_labels(tmp_path):
+    done = command("label", tmp_path, tmp_path / "labels.csv")
+    assert done.returncode == 2
+    assert "no run.json in it" in done.stderr

@@ -79,3 +79,23 @@ def test_wrong_input_is_met_with_a_sentence():
         metrics.trustworthiness(np.zeros((4, 2)), np.zeros((3, 2)))
     with pytest.raises(ValueError, match="n_neighbors=15 with 20 points"):
         metrics.neighborhood_preservation(np.zeros((20, 2)), np.zeros((20, 2)))
+
+
+def test_density_validity_of_tight_and_of_mixed_groups():
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 100)
+    X = random.normal(size=(300, 2)) + 30 * labels[:, None]
+    assert metrics.density_validity(X, labels) > 0.8
+    assert metrics.density_validity(X, random.permutation(labels)) < 0
+    noisy = np.where(np.arange(300) % 2, labels, -1)
+    assert metrics.density_validity(X, noisy) < 0.55  # points in no group count against it
+    assert np.isnan(metrics.density_validity(X, np.zeros(300, int)))
+    assert np.isfinite(metrics.density_validity(np.repeat(X[::50], 50, axis=0), labels))
+
+
+def test_density_validity_of_three_points_a_group_by_hand():
+    X, labels = np.array([0.0, 1, 2, 10, 11, 12])[:, None], np.repeat([0, 1], 3)
+    cores = np.array([1 / ((1 + 1 / 2) / 2), 1.0, 1 / ((1 + 1 / 2) / 2)])  # reciprocal mean of reciprocal distances
+    sparseness = np.maximum(1, cores).max()
+    separation = 8.0
+    assert metrics.density_validity(X, labels) == pytest.approx((separation - sparseness) / separation)

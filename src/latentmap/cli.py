@@ -130,6 +130,18 @@ def info(path: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None
 
 
 @app.command()
+def label(
+    path: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    labels: Annotated[Path, typer.Argument(help="A CSV file with the columns label, and path or id.")],
+) -> None:
+    """Spread the labels of a few images over the graph to all: labels.parquet."""
+    with _errors_as_sentences("nothing was changed"):
+        from latentmap.run.labels import spread_labels
+
+        print(f"labels  {spread_labels(path, labels)}")
+
+
+@app.command()
 def reproduce(
     rows: Annotated[list[str] | None, typer.Argument(help="Rows to run, S1 to S14; all by default.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page and its figures.")] = Path("chapter"),

@@ -15,6 +15,7 @@ import pytest
 from latentmap.images import SourceError, load_images
 from latentmap.report import write_report
 from latentmap.run import STAGES, OptionError, Run, RunError, RunOptions, make_run
+from latentmap.run.labels import spread_labels
 from latentmap.run.lock import locked
 
 TABLES = ["latents.parquet", "groups.parquet", "map.parquet", "atlas.parquet"]
@@ -211,6 +212,26 @@ def test_groups_by_kmeans_and_without_invariance(source, copy):
     assert not (copy / "tree.parquet").exists()
     assert run_again(source, copy, invariant=False) == ["group", "report"]
     assert "--no-invariant" in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_few_labels_are_spread_to_all_images(source, copy, tmp_path):
+    run, truth = Run.open(copy), load_images(source).labels
+    file = tmp_path / "labels.csv"
+    paths = run.atlas()["path"].to_pylist()
+    some = [int(np.flatnonzero(truth == label)[i]) for label in np.unique(truth) for i in range(3)]
+    file.write_text("path,label\n" + "".join(f"{paths[i]},kind {truth[i]}\n" for i in some), encoding="utf-8")
+    table = pq.read_table(spread_labels(copy, file)).to_pydict()
+    assert [label for label in table["given"] if label] == [f"kind {truth[i]}" for i in sorted(some)]
+    right = np.array(table["label"]) == np.char.add("kind ", truth.astype(str))
+    assert right.mean() > 1.5 / len(np.unique(truth))
+    assert right[some].all()
+    assert all(0 <= value <= 1 for value in table["confidence"])
+    file.write_text("id,label\n400,a\n", encoding="utf-8")
+    with pytest.raises(RunError, match="id '400' is not in the run"):
+        spread_labels(copy, file)
+    file.write_text("name,label\n", encoding="utf-8")
+    with pytest.raises(RunError, match="columns name, label: give `label`, and `path` or `id`"):
+        spread_labels(copy, file)
 
 
 def test_unsure_images_are_in_no_group(source, copy):

@@ -29,7 +29,7 @@ BLOCKS_A_GROUP = 4  # blocks in the smallest group
 MOST_BLOCKS = 3000
 BLOCK_RESOLUTION = 0.1  # times points over points in a block: about as many blocks as wanted
 # Ratios tried, one after the other, until there are enough groups for n_clusters.
-LOWER_RATIOS = (SEPARATED, 1.3, 1.0, 0.75, 0.5, 0.25, 0.0)
+LOWER_RATIOS = (SEPARATED, 1.5, 1.0, 0.75, 0.5, 0.25, 0.0)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Group:
     split : tuple (int, ...) or None
         Sizes of the two parts that it would be split into first.
     separation : float
-        Conductance of its narrowest cut over that of its border; above 1.7 it stands apart.
+        Conductance of its narrowest cut over that of its border; above 2 it stands apart.
     """
 
     size: int
@@ -92,13 +92,15 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     probabilities_ : array (n, n_clusters_), float32
         Share of each group in each point's surroundings.
     confidence_ : array (n,), float32
-        The largest of them.
+        That of its own group.
     separation_ : array (n_clusters_,), float64
         See :class:`Group`.
     tree_ : Dendrogram
         Over blocks of each group; ``tree_.cut(n_clusters_)`` gives the groups.
     blocks_ : array (n,), int32
         The block of each point.
+    neighbors_ : NeighborGraph
+        The neighbours that the graph is made of.
     n_features_in_ : int
 
     References
@@ -173,18 +175,21 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             least = max(1, min(least, n // (3 * self.n_clusters)))
         self._tangents = None if tangents is None else np.ascontiguousarray(tangents, np.float32)
         neighbors = self._neighbors(data, k, neighbors)
+        self.neighbors_ = neighbors
         self._report(1)
         graph = without_islands(affinity_graph(neighbors, k), data, least, self.n_jobs)
         blocks, groups, separation = self._partition(graph, least, random)
         self._report(2)
-        self.probabilities_ = memberships(graph, groups)
-        by_size = np.argsort(-np.bincount(self.probabilities_.argmax(axis=1), minlength=len(separation)), kind="stable")
-        self.probabilities_ = self.probabilities_[:, by_size]
-        self.separation_ = separation[by_size]
+        shares = memberships(graph, groups)
+        likeliest = shares.argmax(axis=1).astype(np.int32)
+        if len(np.unique(likeliest)) == shares.shape[1]:  # else some group is too small to be anyone's likeliest
+            groups = likeliest
+        by_size = np.argsort(-np.bincount(groups), kind="stable")
+        groups = np.argsort(by_size)[groups].astype(np.int32)
+        self.probabilities_, self.separation_ = shares[:, by_size], separation[by_size]
+        self.confidence_ = self.probabilities_[np.arange(n), groups]
+        self.n_clusters_ = len(by_size)
         self._report(3)
-        groups = self.probabilities_.argmax(axis=1).astype(np.int32)
-        self.confidence_ = self.probabilities_.max(axis=1)
-        self.n_clusters_ = self.probabilities_.shape[1]
         self._build_tree(graph, blocks, groups, least)
         self.labels_ = np.where(self.confidence_ < self.min_confidence, -1, groups).astype(np.int32)
         self._data, self._k, self._least, self._graph, self._all_labels = data, k, least, graph, groups

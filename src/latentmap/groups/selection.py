@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from latentmap.groups.tree import Dendrogram
 
 # How much greater; clouds without structure, and parts of one digit, stay below.
-SEPARATED = 1.7
+SEPARATED = 2.0
 # A piece beside groups that is none itself is left as one when it is no worse than this; else it is shared out.
 UNRESOLVED = 0.75
 # Both sides of a cut hold at least this share of the set.
 BALANCE = 0.15
-# Standard deviations by which the number of edges is allowed to have come about by chance, against the group.
+# Standard deviations by which numbers of edges may have come about by chance, against the group, which then still has
+# to be cut less easily than cut off.
 DOUBT = 1.5
 
 
@@ -56,23 +57,22 @@ def measure(tree: Dendrogram, between: NDArray[np.float64], sizes: NDArray[np.in
     volumes = within[:, -1]
     all_sizes = tree.totals(sizes.astype(float)).astype(np.int64)
     leaving = np.maximum(volumes - within.diagonal(), 0) / unit
-    border = (leaving + DOUBT * np.sqrt(leaving)) * unit / volumes
     parents = tree.parents()
-    narrowest = np.full(len(volumes), np.inf)
+    narrowest, doubted = np.full((2, len(volumes)), np.inf)
     for part in range(len(volumes) - 1):
         whole = parents[part]
         while whole >= 0:
             rest = all_sizes[whole] - all_sizes[part]
             if min(rest, all_sizes[part]) >= BALANCE * all_sizes[whole]:
                 crossing = max(within[part, whole] - within[part, part], 0) / unit
-                crossing = max(crossing - DOUBT * np.sqrt(crossing), 0) * unit
-                cut = crossing / min(volumes[part], volumes[whole] - volumes[part])
-                narrowest[whole] = min(narrowest[whole], cut)
+                lighter = min(volumes[part], volumes[whole] - volumes[part]) / unit
+                narrowest[whole] = min(narrowest[whole], crossing / lighter)
+                doubted[whole] = min(doubted[whole], (crossing - DOUBT * np.sqrt(crossing)) / lighter)
             whole = parents[whole]
-    known = np.isfinite(narrowest)
-    narrowest[~known] = np.median(narrowest[known]) if known.any() else 0.0  # nothing to cut in balance: as others are
-    # half an edge is the least border, one edge the least cut: fewer cannot be told from none
-    ratios = np.maximum(narrowest, unit / volumes) / np.maximum(border, unit / volumes / 2)
+    edges = volumes / unit
+    ratios = _ratios(narrowest, leaving / edges, edges)
+    sure = _ratios(doubted, (leaving + DOUBT * np.sqrt(leaving)) / edges, edges)
+    ratios[sure < 1] = np.minimum(ratios, sure)[sure < 1]
     ratios[-1] = np.nan  # the whole has no border
     return Separation(all_sizes, ratios)
 
@@ -103,3 +103,12 @@ def separated_groups(tree: Dendrogram, separation: Separation, least: int, ratio
                     found = [*found, int(side)]
         chosen.append(found)
     return chosen[root]
+
+
+def _ratios(
+    narrowest: NDArray[np.float64], border: NDArray[np.float64], edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Cut over border; one edge is the least cut, half an edge the least border: fewer cannot be told from none."""
+    known = np.isfinite(narrowest)
+    typical = float(np.median(narrowest[known])) if known.any() else 0.0  # where nothing can be cut in balance
+    return np.maximum(np.where(known, narrowest, typical), 1 / edges) / np.maximum(border, 0.5 / edges)

@@ -19,8 +19,10 @@ from PIL import Image
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.environment import describe_environment
+from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Skipped, SourceError, load_images
+from latentmap.neighbors import NeighborGraph
 from latentmap.progress import Callback
 from latentmap.run import stages, tables
 from latentmap.run.lock import FILE as LOCK_FILE
@@ -132,6 +134,34 @@ class Run:
         """What there is to say of each group: see :class:`latentmap.groups.Group`, whose fields are the keys."""
         found: list[dict[str, Any]] = json.loads(self._file(stages.SUMMARY).read_bytes())["groups"]
         return found
+
+    def neighbors(self) -> NeighborGraph:
+        """The neighbours that the groups were found on: of each image, rows and distances, nearest first."""
+        path = self._file(stages.NEIGHBORS)
+        indices, distances = (tables.read_column(path, name) for name in ("neighbors", "distances"))
+        return NeighborGraph(indices, distances, np.arange(len(indices)))
+
+    def spread_labels(self, labels: ArrayLike) -> LabelSpreading:
+        """Spread a few labels over the graph to all images.
+
+        Parameters
+        ----------
+        labels : array (n,)
+            The label of each image; -1, "" or None where it is not known.
+
+        Returns
+        -------
+        LabelSpreading
+            Fitted: ``transduction_`` has the label of each image and ``confidence_`` how sure it is.
+
+        Raises
+        ------
+        RunError
+            If the groups were not made on the graph.
+        ValueError
+            If no label is known, or there is not one for each image.
+        """
+        return LabelSpreading().fit(self.latents(), labels, neighbors=self.neighbors())
 
     def map(self) -> NDArray[np.float32]:
         """Places on the map (n, 2)."""

@@ -40,6 +40,7 @@ ATLAS = "atlas.parquet"
 SKIPPED = "skipped.parquet"
 METRICS = "metrics.json"
 TREE = "tree.parquet"
+NEIGHBORS = "neighbors.parquet"
 SUMMARY = "groups.json"
 KMEANS_CLUSTERS = 10  # the chapter's
 # Beyond 512 MiB of tangents (300,000 images with 64 dimensions) neighbours are plain Euclidean ones.
@@ -104,7 +105,7 @@ def encode(work: Work) -> list[str]:
 
 
 def group(work: Work) -> list[str]:
-    """Group the latent vectors: groups.parquet, groups.json, and tree.parquet."""
+    """Group the latent vectors: groups.parquet, and on the graph groups.json, tree.parquet and neighbors.parquet."""
     latents = tables.read_column(work.folder / LATENTS, "latent")
     with work.show("group") as callback:
         by_kmeans = work.options.groups == "kmeans"
@@ -135,9 +136,14 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     tables.write_table(folder / TREE, merges)
     paths = np.array(tree.paths())[model.blocks_]
     _write_groups(folder, model.labels_, model.confidence_, model.blocks_, paths)
+    graph = model.neighbors_
+    near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
+    tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(latents)), **near})
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
+    for one in summary:
+        one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN
     write_text(folder / SUMMARY, json.dumps({"stability": model.stability(), "groups": summary}, default=_plain))
-    return [GROUPS, SUMMARY, TREE]
+    return [GROUPS, SUMMARY, TREE, NEIGHBORS]
 
 
 def _group_by_kmeans(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:

@@ -28,7 +28,7 @@ def read_column(path: Path, name: str) -> NDArray[Any]:
     return scalars
 
 
-def vectors(values: NDArray[np.float32]) -> pa.Array:
+def vectors(values: NDArray[Any]) -> pa.Array:
     """(n, d) → n lists of d numbers."""
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
 
