@@ -3,7 +3,9 @@
 
 Run with ``python -m benchmarks.groups`` after ``pip install -c constraints.txt -r benchmarks/requirements.txt``. Ours
 and what works on our latent vectors begin with images: each of five seeds trains a network of its own. ``seconds`` are
-all of a method's, training included; ``grouping`` those after latent vectors and tangents.
+all of a method's, training included; ``grouping`` those after latent vectors and tangents. ``--resume`` goes on with
+the seeds that are missing in the results.
+
 Deep embedded clustering (ClustPy's DEC and IDEC) and N2D's recipe take many minutes here, so they have one seed and
 fewer epochs than published on MNIST, as said beside each.
 """
@@ -34,7 +36,7 @@ from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 import latentmap as lm
-from benchmarks.record import save
+from benchmarks.record import load, save
 from latentmap.groups.graph import default_neighbors
 from latentmap.kernels import one_blas_thread
 from latentmap.metrics import clustering_report
@@ -54,7 +56,10 @@ PLACES = {
     "K-means on latentmap's latents": (-8, -3),
 }
 
-Found = tuple[str, NDArray[Any], dict[str, float]]
+# The last method of each seed.
+LAST = "K-means on latentmap's latents"
+
+Found = tuple[str, NDArray[Any], dict[str, Any]]
 
 
 def main() -> None:
@@ -65,17 +70,19 @@ def main() -> None:
         "digits": ((digits.images * 15.9375).astype(np.uint8), digits.target),
         "MNIST": lm.load_mnist("all"),
     }
-    results: dict[str, Any] = {}
+    results: dict[str, Any] = load("groups")["results"] if "--resume" in sys.argv else {}
     for name, (images, labels) in sets.items():
-        runs: dict[str, list[dict[str, float]]] = {}
-        for seed in SEEDS:
-            for method, groups, facts in _methods(name, images, seed):
-                sure = groups >= 0
-                row = {"seed": seed, **facts, "n_groups": len(np.unique(groups[sure])), "unsure": float((~sure).mean())}
-                row |= clustering_report(labels, groups)
-                if "confidence" in facts:
-                    row |= _at_coverage(groups, labels, facts.pop("confidence"))  # type: ignore[arg-type]
-                    row.pop("confidence")
+        runs: dict[str, list[dict[str, float]]] = results.get(name, {}).get("methods", {})
+        done = {int(row["seed"]) for row in runs.get(LAST, [])}
+        if done.issuperset(SEEDS):
+            continue
+        begun = time.perf_counter()
+        chapter = lm.Autoencoder("conv", activation="elu", random_state=0).fit(images).transform(images)
+        seconds = time.perf_counter() - begun
+        for seed in sorted(set(SEEDS) - done):
+            for method, groups, facts in _methods(name, images, (chapter, seconds), seed):
+                measured = _measured(groups, labels, facts.pop("confidence", None))
+                row = {"seed": seed, **facts, **measured}
                 runs.setdefault(method, []).append(row)
                 print(name, method, row, flush=True)
                 results[name] = {"n": len(images), "epochs": DEEP_EPOCHS[name], "methods": runs}
@@ -102,16 +109,14 @@ def _draw(methods: dict[str, list[dict[str, float]]]) -> None:
     figure.savefig(PICTURE, dpi=120)
 
 
-def _methods(name: str, images: NDArray[np.uint8], seed: int) -> Iterator[Found]:
+def _methods(name: str, images: NDArray[np.uint8], chapter: tuple[NDArray[Any], float], seed: int) -> Iterator[Found]:
     pixels = (images.reshape(len(images), -1) / 255).astype(np.float32)
     yield _timed("K-means on pixels", lambda: _kmeans(pixels, seed))
-    yield _timed("K-means on PCA-64", lambda: _kmeans(PCA(min(63, 64), random_state=seed).fit_transform(pixels), seed))
-    if seed == 0:
-        begun = time.perf_counter()
-        chapter = lm.Autoencoder("conv", activation="elu", random_state=0).fit(images)
-        _methods.latents = chapter.transform(images)  # type: ignore[attr-defined]
-        _methods.seconds = time.perf_counter() - begun  # type: ignore[attr-defined]
-    latents, seconds = _methods.latents, _methods.seconds  # type: ignore[attr-defined]
+    yield _timed(
+        "K-means on PCA-64",
+        lambda: _kmeans(PCA(min(64, pixels.shape[1] - 1), random_state=seed).fit_transform(pixels), seed),
+    )
+    latents, seconds = chapter
     yield _timed("K-means on the chapter's latents", lambda: _kmeans(latents, seed), seconds)
     begun = time.perf_counter()
     embedded = umap.UMAP(n_components=10, n_neighbors=15, min_dist=0.0, random_state=None, n_jobs=-1).fit_transform(
@@ -121,11 +126,11 @@ def _methods(name: str, images: NDArray[np.uint8], seed: int) -> Iterator[Found]
     yield _timed("UMAP and mixture, K given, chapter's latents", lambda: _mixture(embedded, seed), seconds)
     least = max(5, len(images) // 100)
     yield _timed("HDBSCAN on UMAP, chapter's latents", lambda: HDBSCAN(least, n_jobs=-1).fit_predict(embedded), seconds)
-    yield from _ours(images, seed)
     if seed == 0:
         yield _timed("N2D's recipe, K given", lambda: _n2d(name, pixels))
         for method in ("DEC", "IDEC"):
             yield _timed(f"ClustPy {method}, K given", lambda method=method: _deep(method, name, pixels))
+    yield from _ours(images, seed)
 
 
 def _ours(images: NDArray[np.uint8], seed: int) -> Iterator[Found]:
@@ -141,8 +146,8 @@ def _ours(images: NDArray[np.uint8], seed: int) -> Iterator[Found]:
         begun = time.perf_counter()
         found = lm.GraphClustering(k, random_state=seed).fit(latents, neighbors=neighbors)
         grouping = searched + time.perf_counter() - begun
-        confidence: Any = found.confidence_
-        yield method, found.labels_, {"seconds": trained + grouping, "grouping": grouping, "confidence": confidence}
+        facts = {"seconds": trained + grouping, "grouping": grouping, "confidence": found.confidence_}
+        yield method, found.labels_, facts
     begun = time.perf_counter()
     plain = lm.GraphClustering(10, random_state=seed).fit(latents)
     grouping = time.perf_counter() - begun
@@ -151,10 +156,15 @@ def _ours(images: NDArray[np.uint8], seed: int) -> Iterator[Found]:
     yield _timed("K-means on latentmap's latents", lambda: _kmeans(latents, seed), trained)
 
 
-def _at_coverage(groups: NDArray[Any], labels: NDArray[Any], confidence: Any) -> dict[str, float]:
-    """Accuracy of the surest 95 %, each group matched as for all."""
-    surest = np.argsort(-confidence, kind="stable")[: round(0.95 * len(labels))]
-    return {"accuracy_at_95": clustering_report(labels[surest], groups[surest])["accuracy"]}
+def _measured(groups: NDArray[Any], labels: NDArray[Any], confidence: Any) -> dict[str, float]:
+    """Figures of all images, and the accuracy of the surest 95 %."""
+    sure = groups >= 0
+    row = {"n_groups": float(len(np.unique(groups[sure]))), "unsure": float((~sure).mean())}
+    row |= clustering_report(labels, groups)
+    if confidence is not None:
+        surest = np.argsort(-confidence, kind="stable")[: round(0.95 * len(labels))]
+        row["accuracy_at_95"] = clustering_report(labels[surest], groups[surest])["accuracy"]
+    return row
 
 
 def _timed(name: str, group: Callable[[], NDArray[Any]], before: float = 0.0) -> Found:
