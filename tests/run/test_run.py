@@ -235,7 +235,7 @@ def test_a_few_labels_are_spread_to_all_images(source, copy, tmp_path):
 
 
 def test_unsure_images_are_in_no_group(source, copy):
-    assert run_again(source, copy, min_confidence=0.95) == ["group", "report"]
+    assert run_again(source, copy, min_confidence=0.95, n_clusters=9) == ["group", "report"]  # four are too clear
     run = Run.open(copy)
     np.testing.assert_array_equal(run.groups() < 0, run.confidence() < 0.95)
     assert run.metrics()["unsure"] == (run.groups() < 0).mean() > 0
