@@ -305,17 +305,18 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
         See :attr:`latentmap.GraphClustering.tree_`.
     n_groups : int
         Leaves, at least 2: the tree is drawn down to where it is cut into so many.
-    images : array (n_groups, h, w) or (n_groups, h, w, c)
-        One of each group, in the order of the groups.
-    blocks : array (n_groups,), int
+    images : array (m, h, w) or (m, h, w, c), m at least n_groups
+        One of each group, in the order of the groups; of those in one leaf the first is shown.
+    blocks : array (m,), int
         The block that each of them lies in.
     """
     pixels, n_blocks = _drawable(images), tree.n_blocks
     first = 2 * n_blocks - n_groups  # of the merges that are drawn
     place: dict[int, float] = {}
-    leaf_of = dict(zip(tree.cut(n_groups)[np.asarray(blocks)].tolist(), range(n_groups), strict=True))
+    shown_at: dict[int, int] = {}  # of each leaf, from left to right, the first group in it
+    for group, leaf in enumerate(tree.cut(n_groups)[np.asarray(blocks)].tolist()):
+        shown_at.setdefault(leaf, group)
     height: dict[int, float] = {}
-    leaves: list[int] = []
     stack = [2 * n_blocks - 2]
     while stack:
         node = stack.pop()
@@ -323,15 +324,14 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
             left, right = tree.merges[node - n_blocks]
             stack += [int(right), int(left)]
         else:
-            place[node], height[node] = float(len(leaves)), 0.0
-            leaves.append(node)
+            place[node] = float(len(place))
     figure, axes = _figure(1.6 + 0.62 * n_groups, 3.4)
     shown = -np.log10(np.maximum(tree.associations[first - n_blocks :], 1e-9))
     base = min(float(shown.min()), 0.0) - 0.3
     for step, node in enumerate(range(first, 2 * n_blocks - 1)):
         left, right = (int(child) for child in tree.merges[node - n_blocks])
         x, top = (place[left], place[right]), float(shown[step])
-        bottoms = [base if child < first else height[child] for child in (left, right)]
+        bottoms = [height.get(child, base) for child in (left, right)]
         axes.plot([x[0], x[0], x[1], x[1]], [bottoms[0], top, top, bottoms[1]], color="0.35", linewidth=1.2)
         place[node], height[node] = sum(x) / 2, top
     span = float(shown.max()) - base
@@ -340,8 +340,8 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
     axes.set_xticks([])
     for group in range(n_groups):
         inset = axes.inset_axes((group - 0.42, -0.27, 0.84, 0.25), transform=axes.get_xaxis_transform())
-        inset.set_title(str(leaf_of[group]), y=-0.4, fontsize=9)
-        inset.imshow(pixels[leaf_of[group]], cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
+        inset.set_title(str(shown_at[group]), y=-0.4, fontsize=9)
+        inset.imshow(pixels[shown_at[group]], cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
         inset.set_axis_off()
     ticks = np.arange(np.ceil(base), np.floor(float(shown.max())) + 1)
     axes.set_yticks(ticks, [f"{10.0**-tick:g}" for tick in ticks], fontsize=8)

@@ -126,7 +126,7 @@ def _group_figures(run: Run, images: "NDArray[Any]") -> "dict[str, Figure]":
     if n_groups > 1:
         first = [one["typical"][0] for one in run.group_summary()]
         blocks = tables.read_column(run.path / "groups.parquet", "block")
-        figures["tree"] = plots.group_tree(tree, n_groups, images[first], blocks[first])
+        figures["tree"] = plots.group_tree(tree, min(n_groups, MOST_GROUPS), images[first], blocks[first])
     return figures
 
 

@@ -120,6 +120,10 @@ def test_what_is_said_of_each_group():
         assert number not in [other for other, _ in group.neighbors]
         assert group.merge is not None
         assert group.merge[1] in (1, 2)
+        merged = model.cut(group.merge[1])
+        assert len(np.unique(merged[(model.labels_ == number) | (model.labels_ == group.merge[0])])) == 1
+        apart = model.cut(group.merge[1] + 1)
+        assert len(np.unique(apart[(model.labels_ == number) | (model.labels_ == group.merge[0])])) == 2
         if group.split:
             assert sum(group.split) == group.size
 

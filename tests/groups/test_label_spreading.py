@@ -45,6 +45,15 @@ def test_known_neighbours_and_islands_without_a_label():
     assert (model.confidence_[6:] == 0).all()
 
 
+def test_missing_labels_are_written_in_many_ways():
+    X = np.arange(8.0)[:, None]
+    expected = LabelSpreading().fit(X, [0, *[-1] * 6, 1]).label_distributions_
+    for unknown in (np.nan, None, ""):
+        y = np.array([0, *[unknown] * 6, 1], dtype=object)
+        np.testing.assert_array_equal(LabelSpreading().fit(X, y).label_distributions_, expected)
+    np.testing.assert_array_equal(LabelSpreading().fit(X, [0, *[np.nan] * 6, 1]).label_distributions_, expected)
+
+
 def test_weights_fall_with_distance_and_the_graph_is_symmetric():
     X = np.random.default_rng(0).normal(size=(50, 3))
     graph = affinity_graph(nearest_neighbors(X, 6), 6)

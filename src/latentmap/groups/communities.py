@@ -25,7 +25,7 @@ N_ROUNDS = 3
 MAX_SWEEPS = 30  # visits of a node on one level, at most
 
 
-def communities(graph: Any, resolution: float, random: np.random.RandomState, start: Labels | None = None) -> Labels:
+def communities(graph: Any, resolution: float, random: np.random.RandomState) -> Labels:
     """Communities of a graph.
 
     Parameters
@@ -36,15 +36,13 @@ def communities(graph: Any, resolution: float, random: np.random.RandomState, st
         if edges were drawn at random. The greater, the smaller the communities.
     random : RandomState
         For the order of visits.
-    start : array (n,), int32, optional
-        A partition to begin with; each node for itself by default.
 
     Returns
     -------
     array (n,), int32
         From 0, each a connected piece of the graph.
     """
-    labels = np.arange(graph.shape[0], dtype=np.int32) if start is None else renumbered(start)
+    labels = np.arange(graph.shape[0], dtype=np.int32)
     for _ in range(N_ROUNDS):
         before = labels
         labels = _round(graph, volumes_of(graph), resolution, labels, random)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentmap.groups.blocks import grouped_tree, settled, shared_out, summed
 from latentmap.groups.communities import Labels, communities, contracted
-from latentmap.groups.graph import affinity_graph, default_neighbors, edge_weights, without_islands
+from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors, without_islands
 from latentmap.groups.selection import SEPARATED, measure, separated_groups
 from latentmap.groups.spreading import memberships
 from latentmap.groups.tree import Dendrogram, absorb, average_linkage, check_cut
@@ -44,7 +44,7 @@ class Group:
     neighbors : list of (int, float)
         The other groups, nearest first, with the share of this group's edges that lead to each.
     merge : tuple (int, int) or None
-        The group that it would be merged with first, and how many groups there would be then.
+        The nearest of the groups that it would be merged with first, and how many groups there would be then.
     split : tuple (int, ...) or None
         Sizes of the two parts that it would be split into first.
     separation : float
@@ -217,10 +217,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             with Workers(self.n_jobs) as workers:
                 indices, squared = points.nearest(new, candidates, min(n, k), workers)
             distances = np.sqrt(squared)
-        weights = edge_weights(distances)
-        shares = np.einsum("mk,mkg->mg", weights / weights.sum(axis=1, keepdims=True), self.probabilities_[indices])
-        result: NDArray[np.float32] = shares.astype(np.float32)
-        return result
+        return mean_over_neighbors(self.probabilities_, indices, distances)
 
     def cut(self, n_clusters: int) -> Labels:
         """Labels (n,) with another number of groups: the nearest groups merged, or the loosest split.
@@ -241,7 +238,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_groups = self.n_clusters_
         between = contracted(self._graph, self._all_labels).toarray()
         shares = between / between.sum(axis=1, keepdims=True)
-        parents, of_node = self.tree_.parents(), {node: group for group, node in enumerate(self._group_nodes())}
+        parents = self.tree_.parents()
         sizes = self.tree_.totals(np.bincount(self.blocks_, minlength=self.tree_.n_blocks).astype(float))
         described = []
         for group, node in enumerate(self._group_nodes()):
@@ -250,10 +247,10 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             nearest = [int(j) for j in np.argsort(-shares[group], kind="stable") if j != group and shares[group, j] > 0]
             merge = None
             if n_groups > 1:
-                left, right = self.tree_.merges[parents[node] - self.tree_.n_blocks]
-                other = int(right if left == node else left)
-                near = of_node.get(other, nearest[0] if nearest else (group + 1) % n_groups)
-                merge = (near, int(2 * self.tree_.n_blocks - 2 - parents[node]) + 1)
+                beside = np.unique(self._all_labels[np.isin(self.blocks_, self.tree_.blocks_under(int(parents[node])))])
+                beside = beside[beside != group]
+                near = int(beside[shares[group, beside].argmax()])
+                merge = (near, int(2 * self.tree_.n_blocks - 1 - parents[node]))
             split = None
             if node >= self.tree_.n_blocks:
                 parts = sizes[self.tree_.merges[node - self.tree_.n_blocks]]

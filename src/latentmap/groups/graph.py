@@ -39,6 +39,16 @@ def edge_weights(distances: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.exp(-((lengths / widths) ** 2)) + LEAST_WEIGHT
 
 
+def mean_over_neighbors(
+    values: NDArray[np.float32], indices: NDArray[np.int32], distances: NDArray[np.floating[Any]]
+) -> NDArray[np.float32]:
+    """Values (n, c) of the neighbours (m, k), the nearer the more: (m, c)."""
+    weights = edge_weights(distances)
+    weights /= weights.sum(axis=1, keepdims=True)
+    mean: NDArray[np.float32] = np.einsum("mk,mkc->mc", weights, values[indices]).astype(np.float32)
+    return mean
+
+
 def without_islands(graph: Any, X: NDArray[Any], least: int, n_jobs: int | None) -> Any:
     """The graph with every piece of fewer than ``least`` nodes tied to the nearest point of a larger one."""
     n_pieces, pieces = csgraph.connected_components(graph, directed=False)

@@ -1,5 +1,6 @@
 """Spreading what is known of some points over the graph to all of them."""
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from latentmap.groups.graph import affinity_graph, default_neighbors, edge_weights
+from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors
 from latentmap.neighbors import NeighborGraph, NeighborSearch, nearest_neighbors
 
 N_STEPS = 20
@@ -91,7 +92,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array (n, d)
         y : array (n,)
-            The label of each point; -1, "" or None where it is not known.
+            The label of each point; -1, "", None or NaN where it is not known.
         neighbors : NeighborGraph, optional
             Neighbours of each point, when they are known already; see
             :func:`latentmap.neighbors.invariant_neighbors`.
@@ -131,10 +132,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         indices, distances = self._search.query(X, self._k, self.n_jobs)
-        weights = edge_weights(distances)
-        weights /= weights.sum(axis=1, keepdims=True)
-        shares: NDArray[np.float32] = np.einsum("mk,mkc->mc", weights, self.label_distributions_[indices])
-        return shares.astype(np.float32)
+        return mean_over_neighbors(self.label_distributions_, indices, distances)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The likeliest class of new points: (m,)."""
@@ -164,10 +162,11 @@ def _known_labels(y: ArrayLike, n: int) -> tuple[NDArray[np.bool_], NDArray[Any]
     labels = np.asarray(y)
     if labels.shape != (n,):
         raise ValueError(f"labels of shape {labels.shape} for {n} points: pass one for each, -1 where it is not known")
-    if labels.dtype.kind in "iufb":
-        known = labels != -1
-    else:
-        known = np.array([label is not None and label not in ("", -1) for label in labels.tolist()])
+    known = np.array([not _is_unknown(label) for label in labels.tolist()])
     if not known.any():
         raise ValueError("no label is known: give at least one point a label other than -1")
     return known, labels
+
+
+def _is_unknown(label: Any) -> bool:
+    return label is None or label in ("", -1) or (isinstance(label, float) and math.isnan(label))

@@ -101,13 +101,14 @@ class TangentPoints:
         def share(s: int) -> None:
             rows = slice(shares[s], shares[s + 1])
             asking = (queries.X[rows], queries.tangents[rows], queries.gram[rows])
-            _compare(asking, self._arrays, self.ridge, candidates[rows], (indices[rows], squared[rows]))
+            _compare(asking, self.arrays, self.ridge, candidates[rows], (indices[rows], squared[rows]))
 
         workers.run(share, len(shares) - 1)
         return indices, squared
 
     @property
-    def _arrays(self) -> tuple[Array, Array, Array]:
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Points, tangents, and products of the tangents, as the kernels take them."""
         return self.X, self.tangents, self.gram
 
 
@@ -129,7 +130,7 @@ def _descend(
         _gather(rows, indices, forward, begin, backward, candidates)
         part = slice(shares[s], shares[s + 1])
         asking = (points.X[part], points.tangents[part], points.gram[part])
-        _compare(asking, points._arrays, points.ridge, candidates, (found[part], lengths[part]))
+        _compare(asking, points.arrays, points.ridge, candidates, (found[part], lengths[part]))
 
     workers.run(share, len(shares) - 1)
     return found, lengths

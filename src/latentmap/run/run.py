@@ -147,7 +147,7 @@ class Run:
         Parameters
         ----------
         labels : array (n,)
-            The label of each image; -1, "" or None where it is not known.
+            The label of each image; -1, "", None or NaN where it is not known.
 
         Returns
         -------

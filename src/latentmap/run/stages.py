@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.deformation import N_DEFORMATIONS as MOVES
+from latentmap.deformation import N_DEFORMATIONS
 from latentmap.files import write_text
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
@@ -119,7 +119,7 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     )
     tangents = neighbors = None
     pixels = work.images.images
-    if options.invariant and pixels.ndim > 2 and len(latents) * MOVES * latents.shape[1] <= MOST_TANGENT_VALUES:
+    if options.invariant and pixels.ndim > 2 and latents.size * N_DEFORMATIONS <= MOST_TANGENT_VALUES:
         tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
     else:
         neighbors = work.neighbors(default_neighbors(len(latents)))
