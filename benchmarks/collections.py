@@ -36,13 +36,13 @@ def digits() -> tuple[Images, Images]:
 
 def flags() -> tuple[Images, Images]:
     """Flags of 16×11 pixels, in colour."""
-    return _split(lm.load_images(_package("famfamfam-flag-png")).images)
+    return _split(lm.open_images(_package("famfamfam-flag-png")).images)
 
 
 def icons(side: int) -> tuple[Images, Images]:
     """Icons of the Oxygen theme, in colour."""
     folder = _package("oxygen-icon-theme") / "usr/share/icons/oxygen/base" / f"{side}x{side}"
-    return _split(lm.load_images(folder, size=side).images)
+    return _split(lm.open_images(folder, size=side).images)
 
 
 def glyphs() -> tuple[Images, Images]:

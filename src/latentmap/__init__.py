@@ -23,7 +23,7 @@ _PUBLIC = {
     "invariant_neighbors": "latentmap.neighbors",
     "nearest_neighbors": "latentmap.neighbors",
     "ImageCollection": "latentmap.images",
-    "load_images": "latentmap.images",
+    "open_images": "latentmap.images",
     "load_mnist": "latentmap.images",
     "read_idx": "latentmap.images",
     "Run": "latentmap.run",
@@ -41,10 +41,10 @@ __all__ = [
     "Run",
     "__version__",
     "invariant_neighbors",
-    "load_images",
     "load_mnist",
     "metrics",
     "nearest_neighbors",
+    "open_images",
     "plots",
     "read_idx",
 ]
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from latentmap import metrics, plots
     from latentmap.autoencoder import Autoencoder
     from latentmap.groups import GraphClustering, LabelSpreading
-    from latentmap.images import ImageCollection, load_images, load_mnist, read_idx
+    from latentmap.images import ImageCollection, load_mnist, open_images, read_idx
     from latentmap.kmeans import KMeans
     from latentmap.neighbors import invariant_neighbors, nearest_neighbors
     from latentmap.run import Run

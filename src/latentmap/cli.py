@@ -1,5 +1,6 @@
 """The command ``latentmap``. Only what draws this page of help is imported before a command is chosen."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,13 @@ def _latentmap(
 
 @app.command()
 def run(
-    source: Annotated[str, typer.Argument(help="'mnist', an .npy, .npz or IDX file, or a folder of images.")],
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="A folder of images, a pattern, a table with paths, an archive, a Parquet file with images, "
+            "a TIFF of many pages, an .npy, .npz or IDX file, or 'mnist'; several become one collection."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
     network: Annotated[str, typer.Option(help="auto, pyramid, variational, dense or conv.")] = "auto",
     activation: Annotated[str, typer.Option(help="auto, or any elementwise activation of torch.nn.")] = "auto",
@@ -70,7 +77,13 @@ def run(
     ] = True,
     min_confidence: Annotated[float, typer.Option(help="Images less sure of their group get group -1.")] = 0.0,
     perplexity: Annotated[float, typer.Option(help="Neighbours that the map cares for, roughly.")] = 30.0,
-    size: Annotated[int | None, typer.Option(help="Side to which images of a folder are fitted, in pixels.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of the square that images become, in pixels.")] = None,
+    fit: Annotated[str, typer.Option(help="fit (whole, on their border's colour), fill (cropped) or stretch.")] = "fit",
+    color: Annotated[str, typer.Option(help="auto, grey or rgb.")] = "auto",
+    background: Annotated[str, typer.Option(help="Colour that transparent images lie on.")] = "white",
+    frames: Annotated[bool, typer.Option("--frames", help="Each frame of an animation is an image.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="A file that cannot be decoded is an error.")] = False,
+    cache_limit: Annotated[float, typer.Option(help="Most that decoded images may take, in GB.")] = 64.0,
     labels: Annotated[Path | None, typer.Option(help="Labels: an .npy or IDX file, or text with one a line.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
     quiet: Quiet = False,
@@ -101,6 +114,8 @@ def run(
             perplexity=perplexity,
             seed=seed,
         )
+        from latentmap.images import ShapeOptions
+        from latentmap.images.sources import Decoding
         from latentmap.progress import shown
         from latentmap.report import write_report
         from latentmap.run import make_run
@@ -109,8 +124,9 @@ def run(
             source,
             out,
             options,
-            size=size,
+            decoding=Decoding(ShapeOptions(size, fit, color, background), frames, cache_limit),
             labels=labels,
+            strict=strict,
             report=write_report,
             show=partial(shown, quiet=quiet),
             say=(lambda _: None) if quiet else partial(print, file=sys.stderr, flush=True),
@@ -127,6 +143,65 @@ def info(path: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None
         from latentmap.run import Run
 
         _print_info(Run.open(path))
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    source: Annotated[list[str], typer.Argument(help="More images: see `latentmap run --help`.")],
+    frames: Annotated[bool, typer.Option("--frames", help="Each frame of an animation is an image.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put more images on a finished map, which does not move; files that it has already are known by their content."""
+    with _errors_as_sentences(f"the same command goes on where it was: {path}"):
+        from latentmap.progress import shown
+        from latentmap.report import write_report
+        from latentmap.run import add_images, bring_up_to_date
+
+        show = partial(shown, quiet=quiet)
+        finish = partial(bring_up_to_date, report=write_report, show=show)
+        done = add_images(path, source, frames=frames, finish=finish, show=show)
+        print(f"added   {done.n_added:,} images; {done.n_known:,} known already, {done.n_skipped:,} skipped")
+        if done.n_added:
+            print(f"drift   {done.drift:.3f} of them are strange to the run" + (": a fresh run is due" * done.is_due))
+            print(f"report  {path / 'report.html'}")
+
+
+@app.command()
+def similar(
+    path: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    image: Annotated[str, typer.Argument(help="An image file, or the id of an image of the run.")],
+    n: Annotated[int, typer.Option("--number", "-n", help="Images to find.")] = 10,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to draw of what is found, a PNG.")] = None,
+) -> None:
+    """Find the images of a run that are nearest to an image in latent space."""
+    with _errors_as_sentences("nothing was changed"):
+        from latentmap.run import Run
+
+        run, asked = Run.open(path), int(image) if image.isdigit() else image
+        found = run.similar(asked, n)
+        print("id\tgroup\tdistance\tpath")
+        for row in found.to_pylist():
+            print(f"{row['id']}\t{row['group']}\t{row['distance']:.4f}\t{row['path']}")
+        if out is not None:
+            from latentmap.report import draw_similar
+
+            draw_similar(run, asked, found, out)
+            print(f"picture {out}", file=sys.stderr)
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder or onnx.")],
+    out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.")],
+    copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
+) -> None:
+    """Write a run in a form that other tools take."""
+    with _errors_as_sentences("nothing is kept of an export that was interrupted"):
+        from latentmap.run import export_run
+
+        print(f"{kind:<12}{export_run(path, kind, out, copy=copy)}")
 
 
 @app.command()
@@ -164,8 +239,10 @@ def _errors_as_sentences(interrupted: str) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"latentmap: stopped; {interrupted}", file=sys.stderr)
         raise SystemExit(130) from None
-    except (ValueError, OSError) as error:
-        print(f"latentmap: {error}", file=sys.stderr)
+    except (ValueError, ImportError, OSError) as error:
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        advice = f": the disk is full; make room, and {interrupted}" if full else ""
+        print(f"latentmap: {error}{advice}", file=sys.stderr)
         raise SystemExit(2) from error
 
 
@@ -173,14 +250,16 @@ def _print_info(run: "Run") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from latentmap.run import STAGES
+    from latentmap.run import STAGES, describe_images
 
     console = Console()
     source = run.state["source"]
     shape = "×".join(map(str, source["image_shape"]))
     console.print(f"{run.path}: {source['n']:,} images of {shape} from {source['name']}", highlight=False)
-    if source["skipped"]:
-        console.print(f"{source['skipped']} files skipped, listed in skipped.parquet", highlight=False)
+    for line in describe_images(source):
+        console.print(line, highlight=False)
+    for one in run.state["added"]:
+        console.print(f"  {one['n']:,} images added from {one['name']}, drift {one['drift']:.3f}", highlight=False)
     table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
     for stage in STAGES:
         record = run.stages.get(stage, {"state": "missing", "files": {}})

@@ -13,7 +13,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_random_state
 
 # Distances held at once by the sampled figures: queries × points.
-BLOCK_DISTANCES = 2**25
+BLOCK_DISTANCES = 2**24
 
 
 def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:

@@ -41,6 +41,10 @@ class Step(Protocol):
     def inertia(self) -> float: ...
 
 
+# Points of a map among which those with a picture are chosen.
+MOST_CANDIDATES = 100_000
+
+
 def group_colors(n: int) -> NDArray[np.float64]:
     """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked."""
     if n <= 10:
@@ -192,6 +196,27 @@ def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
     return figure
 
 
+def row(images: ArrayLike, names: Sequence[str]) -> Figure:
+    """Images beside each other, each with its name above it.
+
+    Parameters
+    ----------
+    images : array (n, h, w) or (n, h, w, c)
+        uint8, or floats in [0, 1].
+    names : sequence of str, one an image
+    """
+    pixels = _drawable(images)
+    figure = Figure(
+        figsize=(1.1 * len(pixels) + 0.2, 1.1 * pixels.shape[1] / pixels.shape[2] + 0.6), layout="constrained"
+    )
+    for axes, picture, name in zip(figure.subplots(1, len(pixels), squeeze=False)[0], pixels, names, strict=True):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.set_title(name, fontsize=8, color=INK)
+    return figure
+
+
 def activations() -> Figure:
     """ReLU against ELU, f(x) = x for x > 0 and eˣ − 1 otherwise, from −5 to 5 (Clevert et al. 2015)."""
     x = np.arange(-5, 5, 0.01)
@@ -247,6 +272,7 @@ def cluster_sheet(
     scores: ArrayLike | None = None,
     max_rows: int = 40,
     show_sizes: bool = True,
+    title: str | None = None,
 ) -> Figure:
     """A row for each group, with its number, its size and some of its members.
 
@@ -263,6 +289,8 @@ def cluster_sheet(
         The largest groups are shown when there are more.
     show_sizes : bool, default=True
         Write the size of a group beside its number.
+    title : str, optional
+        By default how many groups there are.
     """
     pixels, members = _drawable(images), np.asarray(groups)
     _check_lengths("images", pixels, "groups", members)
@@ -290,9 +318,8 @@ def cluster_sheet(
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(
-        f"{len(names)} groups" + ("" if len(kept) == len(names) else f", the {len(kept)} largest"), fontsize=11
-    )
+    counted = f"{len(names)} groups" + ("" if len(kept) == len(names) else f", the {len(kept)} largest")
+    axes.set_title(counted if title is None else title, fontsize=11)
     return figure
 
 
@@ -450,7 +477,11 @@ def image_map(
     _check_lengths("xy", points, "images", pixels)
     figure, axes = _figure(size_inches, size_inches)
     classes = _scatter(axes, points, labels, alpha=0.5)
-    chosen, side = place_thumbnails(points, n_images)
+    candidates = np.arange(len(points))
+    if len(points) > MOST_CANDIDATES:
+        candidates = np.random.default_rng(0).choice(len(points), MOST_CANDIDATES, replace=False)
+    chosen, side = place_thumbnails(points[candidates], n_images)
+    chosen = candidates[chosen]
     names = None if labels is None else np.asarray(labels)
     palette = group_colors(max(len(classes), 1))
     strokes = _are_strokes(pixels)
@@ -472,6 +503,39 @@ def image_map(
     return figure
 
 
+def added_map(xy: ArrayLike, places: ArrayLike, images: ArrayLike, *, n_images: int = 150) -> Figure:
+    """Images that were added to a map, as pictures at their places on the dots of those that it was made of.
+
+    Parameters
+    ----------
+    xy : array (n, 2)
+        The map.
+    places : array (m, 2)
+        Of the images that were added.
+    images : array (k, h, w) or (k, h, w, c)
+        The first k ≤ m of them.
+    n_images : int, default=150
+        Pictures wanted.
+    """
+    points, new, pixels = np.asarray(xy), np.asarray(places), np.asarray(images)
+    figure, axes = _figure(10.0, 10.0)
+    axes.scatter(points[:, 0], points[:, 1], s=_dot_size(len(points)), color="#c3c9d2", linewidths=0, rasterized=True)
+    axes.scatter(new[:, 0], new[:, 1], s=_dot_size(len(new)) + 4, color=INK, linewidths=0, rasterized=True)
+    chosen, side = place_thumbnails(new[: len(pixels)], n_images, size=0.03)
+    for index in chosen:
+        picture = _drawable(pixels[index][None])[0]
+        x, y = new[index]
+        box = (x - side / 2, x + side / 2, y - side / 2, y + side / 2)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0, extent=box, zorder=3)
+    _fit_view(axes, np.concatenate([points, new]), margin=side)
+    return figure
+
+
+def _dot_size(n: int) -> float:
+    """Area of dots that together cover a fixed share of the page, within reason."""
+    return float(np.clip(40_000 / max(n, 1), 0.8, 30))
+
+
 def _scatter(axes: Axes, points: NDArray[Any], labels: ArrayLike | None, alpha: float = 0.75) -> NDArray[Any]:
     """Draw the dots; return the classes in their order."""
     if points.ndim != 2 or points.shape[1] != 2:
@@ -479,8 +543,7 @@ def _scatter(axes: Axes, points: NDArray[Any], labels: ArrayLike | None, alpha: 
     names = np.zeros(len(points), int) if labels is None else np.asarray(labels)
     _check_lengths("xy", points, "labels", names)
     classes, numbers = np.unique(names, return_inverse=True)
-    # dots that together cover a fixed share of the page, within reason
-    area = float(np.clip(40_000 / max(len(points), 1), 0.8, 30))
+    area = _dot_size(len(points))
     # in random order, so that no class lies above all others
     order = np.random.default_rng(0).permutation(len(points))
     colors = group_colors(len(classes))[numbers[order]]

@@ -7,7 +7,7 @@ a bar with the time left on a terminal and writes plain lines into a log.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -25,8 +25,15 @@ class Progress:
 
 
 Callback: TypeAlias = Callable[[Progress], None]
+# From what is done to a context with a callback: :func:`shown` with its options filled in, or :func:`silent`.
+Show: TypeAlias = Callable[[str], AbstractContextManager[Callback]]
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def silent(_: str) -> AbstractContextManager[Callback]:
+    """Show nothing."""
+    return nullcontext(lambda _: None)
 
 
 @contextmanager

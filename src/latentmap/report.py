@@ -5,15 +5,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.parquet as pq
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from latentmap import plots
 from latentmap.files import whole, write_text
+from latentmap.images.sources import Decoding
 from latentmap.pages import render
-from latentmap.run import Run, RunOptions, tables
+from latentmap.run import Run, RunOptions, files, tables
+from latentmap.run.run import nearest_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+    from pyarrow import Table
 
 FILE = "report.html"
 FIGURES = "figures"
@@ -23,6 +29,8 @@ N_SKIPPED = 50
 # Unusual images shown, and how many strips of how many steps for what the decoder draws by itself.
 N_UNUSUAL = 8
 N_STRIPS, N_STEPS = 4, 9
+# Sets of duplicates, images shown with their neighbours, and images looked at of those that were added.
+N_DUPLICATES, N_NEIGHBORS, N_ADDED = 12, 6, 2000
 # Groups in the table and the sheets.
 MOST_GROUPS = 40
 # What each measured figure is, in words.
@@ -108,6 +116,8 @@ def _figures(run: Run) -> "dict[str, Figure]":
             "map-groups": plots.scatter(xy, groups, title="coloured by group"),
         }
         | _group_figures(run, images)
+        | _standing_out(run, images)
+        | _added(run, xy)
         | ({} if labels is None else {"map-labels": plots.scatter(xy, labels, title="coloured by label")})
     )
 
@@ -128,6 +138,56 @@ def _group_figures(run: Run, images: "NDArray[Any]") -> "dict[str, Figure]":
         blocks = tables.read_column(run.path / "groups.parquet", "block")
         figures["tree"] = plots.group_tree(tree, min(n_groups, MOST_GROUPS), images[first], blocks[first])
     return figures
+
+
+def _standing_out(run: Run, images: "NDArray[Any]") -> "dict[str, Figure]":
+    """Duplicates, images that are like no other, and a few images beside those nearest to them."""
+    figures = {}
+    pairs = _duplicate_rows(run)
+    if len(pairs):
+        rows, of_row = np.concatenate(pairs), np.repeat(np.arange(len(pairs)), [len(rows) for rows in pairs])
+        figures["duplicates"] = plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="")
+    table = run.outliers()
+    alone = np.argsort(-table["isolation"].to_numpy(), kind="stable")[:N_STRIPS]
+    latents = run.latents()
+    figures["isolated"] = plots.strips(_with_nearest(images, latents, alone))
+    random = np.random.default_rng(run.options.seed)
+    chosen = random.choice(len(images), min(N_NEIGHBORS, len(images)), replace=False)
+    figures["neighbors"] = plots.strips(_with_nearest(images, latents, chosen))
+    return figures
+
+
+def _with_nearest(images: "NDArray[Any]", latents: "NDArray[Any]", rows: "NDArray[Any]") -> "NDArray[Any]":
+    """Rows of pictures: an image and those nearest to it."""
+    followers = [nearest_rows(latents, latents[row], N_STEPS)[0] for row in rows]
+    strips = [
+        [row, *near[near != row]][: min(N_STEPS, len(latents))] for row, near in zip(rows, followers, strict=True)
+    ]
+    return images[np.array(strips)]
+
+
+def _duplicate_rows(run: Run) -> "list[NDArray[Any]]":
+    """Images that are the same or nearly, each set as an array of ids, the largest sets first."""
+    table = run.duplicates()
+    n = run.state["source"]["n"]
+    edges = (np.ones(len(table)), (table["id"].to_numpy(), table["duplicate_of"].to_numpy()))
+    _, pieces = csgraph.connected_components(sparse.coo_matrix(edges, shape=(n, n)), directed=False)
+    members = np.flatnonzero(np.bincount(pieces)[pieces] > 1)
+    by_piece = members[np.argsort(pieces[members], kind="stable")]
+    sets = np.split(by_piece, np.flatnonzero(np.diff(pieces[by_piece])) + 1) if len(by_piece) else []
+    return sorted(sets, key=lambda rows: (-len(rows), rows[0]))[:N_DUPLICATES]
+
+
+def _added(run: Run, xy: "NDArray[Any]") -> "dict[str, Figure]":
+    """Where images that were added later lie on the map."""
+    if not run.state["added"]:
+        return {}
+    names = ["x", "y", "added"]
+    table = pq.read_table(run.path / files.ATLAS, columns=names).slice(len(xy))
+    places = np.column_stack([table["x"], table["y"]])
+    pictures = [run.image(len(xy) + i) for i in range(min(len(places), N_ADDED))]
+    some = np.stack([np.asarray(picture) for picture in pictures])
+    return {"map-added": plots.added_map(xy, places, some)}
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -153,6 +213,11 @@ def _facts(run: Run) -> dict[str, Any]:
         "metrics": [(*METRICS[name], value) for name, value in run.metrics().items()],
         "stages": [(name, record) for name, record in run.stages.items() if record["state"] == "done"],
         "skipped": skipped[:N_SKIPPED],
+        "shape": None if run.state["source"]["shape"] is None else str(run.shape()),
+        "n_exact": int(np.sum(run.duplicates()["exact"].to_numpy(zero_copy_only=False))),
+        "n_near": int(np.sum(~run.duplicates()["exact"].to_numpy(zero_copy_only=False))),
+        "n_outliers": int(np.sum(run.outliers()["is_outlier"].to_numpy(zero_copy_only=False))),
+        "added": run.state["added"],
         "n_skipped": len(skipped),
         "versions": run.state["versions"],
         "threads": run.state["threads"],
@@ -164,7 +229,9 @@ def _command(run: Run) -> str:
     """The command that makes the same run, with those options that are not the defaults."""
     source, defaults = run.state["source"], RunOptions().as_dict()
     options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
-    options |= {name: source[name] for name in ("size", "labels") if source[name] is not None}
+    usual = Decoding().as_dict()
+    options |= {name: value for name, value in source["decoding"].items() if value != usual[name]}
+    options |= {"labels": source["labels"]} if source["labels"] is not None else {}
     if "augmentation" in options:
         options["augmentation"] = options["augmentation"] or ["none"]
     values = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]
@@ -172,4 +239,14 @@ def _command(run: Run) -> str:
     for name, value in values:
         option = name.replace("_", "-")
         flags += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
-    return shlex.join(["latentmap", "run", source["path"] or "SOURCE", "-o", str(run.path), *flags])
+    sources = source["path"] if isinstance(source["path"], list) else [source["path"] or "SOURCE"]
+    return shlex.join(["latentmap", "run", *sources, "-o", str(run.path), *flags])
+
+
+def draw_similar(run: Run, asked: str | int, found: "Table", path: Path) -> None:
+    """Draw an image and those that are like it, with their distances, as a PNG file."""
+    first = np.asarray(run.image(asked)) if isinstance(asked, int) else run.pixels(asked)
+    pictures = [first, *(np.asarray(run.image(row)) for row in found["id"].to_pylist())]
+    names = ["asked for", *(f"{row['id']}\n{row['distance']:.2f}" for row in found.to_pylist())]
+    with whole(path) as temporary:
+        plots.row(np.stack(pictures), names).savefig(temporary, dpi=120, format="png")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_idx import idx_bytes
 
-from latentmap.images import IdxError, SourceError, load_images
+from latentmap.images import IdxError, SourceError, open_images
 
 GREY = np.arange(2 * 6 * 5, dtype=np.uint8).reshape(2, 6, 5)
 
@@ -27,10 +27,10 @@ def test_arrays_and_their_files_are_one_collection(tmp_path):
     (tmp_path / "c-images-idx3-ubyte").write_bytes(idx_bytes(GREY))
     (tmp_path / "c-labels-idx1-ubyte").write_bytes(idx_bytes(np.array([4, 7], np.uint8)))
     for source in (GREY, tmp_path / "a.npy", str(tmp_path / "b.npz"), tmp_path / "c-images-idx3-ubyte"):
-        np.testing.assert_array_equal(load_images(source).images, GREY)
-    assert load_images(tmp_path / "a.npy").paths == ["a[0]", "a[1]"]
-    assert load_images(tmp_path / "b.npz").labels.tolist() == ["x", "y"]
-    assert load_images(tmp_path / "c-images-idx3-ubyte").labels.tolist() == [4, 7]
+        np.testing.assert_array_equal(open_images(source).images, GREY)
+    assert open_images(tmp_path / "a.npy").paths == ["a[0]", "a[1]"]
+    assert open_images(tmp_path / "b.npz").labels.tolist() == ["x", "y"]
+    assert open_images(tmp_path / "c-images-idx3-ubyte").labels.tolist() == [4, 7]
 
 
 @pytest.mark.parametrize(
@@ -44,23 +44,23 @@ def test_arrays_and_their_files_are_one_collection(tmp_path):
     ],
 )
 def test_values_become_uint8(values, expected):
-    assert load_images(values).images[0, 0].tolist() == expected
+    assert open_images(values).images[0, 0].tolist() == expected
 
 
 def test_channels_are_one_or_three():
     rgba = np.zeros((1, 2, 2, 4), np.uint8)
     rgba[0, 0, 0] = 10, 20, 30, 255
-    images = load_images(rgba).images
+    images = open_images(rgba).images
     assert images.shape == (1, 2, 2, 3)
     assert images[0, 0, 0].tolist() == [10, 20, 30]
     assert images[0, 1, 1].tolist() == [255, 255, 255]
-    assert load_images(GREY[..., None]).image_shape == (6, 5)
+    assert open_images(GREY[..., None]).image_shape == (6, 5)
 
 
 def test_a_folder_of_equal_small_images_is_kept_to_the_pixel(tmp_path):
     for i, pixels in enumerate(GREY):
         save(tmp_path / f"{'ab'[i]}" / "deep" / "x.png", pixels)
-    collection = load_images(tmp_path)
+    collection = open_images(tmp_path)
     np.testing.assert_array_equal(collection.images, GREY)
     assert collection.paths == ["a/deep/x.png", "b/deep/x.png"]
     assert collection.labels.tolist() == ["a/deep", "b/deep"]
@@ -72,36 +72,36 @@ def test_mixed_sizes_are_fitted_whole_on_their_border_colour(tmp_path):
     wide[5:15, 10:30] = 0
     save(tmp_path / "wide.png", wide)
     save(tmp_path / "small.png", np.full((10, 10), 50, np.uint8))
-    images = load_images(tmp_path, size=40).images
+    images = open_images(tmp_path, size=40).images
     assert images.shape == (2, 40, 40)
     assert (images[1, :10] == 200).all()
     assert images[1, 20, 20] == 0
     assert (images[0] == 50).all()
-    assert load_images(tmp_path).image_shape == (15, 15)
+    assert open_images(tmp_path).image_shape == (15, 15)
 
 
 def test_one_coloured_image_makes_the_collection_colour(tmp_path):
     save(tmp_path / "grey.png", GREY[0])
-    assert load_images(tmp_path).image_shape == (6, 5)
+    assert open_images(tmp_path).image_shape == (6, 5)
     save(tmp_path / "red.png", np.full((6, 5, 3), (255, 0, 0), np.uint8))
-    assert load_images(tmp_path).image_shape == (6, 5, 3)
+    assert open_images(tmp_path).image_shape == (6, 5, 3)
 
 
 def test_orientation_transparency_palette_and_depth_are_read(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     save(tmp_path / "turned.png", GREY[0], exif=exif)
-    np.testing.assert_array_equal(load_images(tmp_path).images[0], np.rot90(GREY[0], -1))
+    np.testing.assert_array_equal(open_images(tmp_path).images[0], np.rot90(GREY[0], -1))
     (tmp_path / "turned.png").unlink()
     transparent = np.zeros((4, 4, 4), np.uint8)
     save(tmp_path / "transparent.png", transparent)
-    assert (load_images(tmp_path).images == 255).all()
+    assert (open_images(tmp_path).images == 255).all()
     (tmp_path / "transparent.png").unlink()
     save(tmp_path / "deep.png", np.array([[0, 65535], [32896, 257]], np.uint16))
-    assert load_images(tmp_path).images[0].tolist() == [[0, 255], [128, 1]]
+    assert open_images(tmp_path).images[0].tolist() == [[0, 255], [128, 1]]
     (tmp_path / "deep.png").unlink()
     Image.fromarray(GREY[0]).convert("P").save(tmp_path / "palette.gif")
-    assert load_images(tmp_path).image_shape == (6, 5)
+    assert open_images(tmp_path).image_shape == (6, 5)
 
 
 def test_files_that_cannot_be_decoded_are_listed_and_end_nothing(tmp_path):
@@ -116,7 +116,7 @@ def test_files_that_cannot_be_decoded_are_listed_and_end_nothing(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / ".hidden.png").write_text("left alone")
     (tmp_path / "notes.txt").write_text("left alone")
-    collection = load_images(tmp_path)
+    collection = open_images(tmp_path)
     assert collection.paths == ["good.png"]
     assert {path for path, _ in collection.skipped} == {
         "truncated.png",
@@ -124,6 +124,7 @@ def test_files_that_cannot_be_decoded_are_listed_and_end_nothing(tmp_path):
         "text.png",
         "bomb.png",
         "dangling.png",
+        "loop",
     }
     reasons = dict(collection.skipped)
     assert reasons["text.png"] == "not an image of any format that Pillow reads"
@@ -143,18 +144,18 @@ def test_a_mutated_image_is_decoded_or_listed(data, kind, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mutated")
     save(folder / "good.png", GREY[0])
     (folder / f"mutated.{kind.lower()}").write_bytes(content)
-    collection = load_images(folder)
+    collection = open_images(folder)
     assert len(collection) + len(collection.skipped) == 2
 
 
 def test_labels_come_from_arrays_and_files(tmp_path):
     (tmp_path / "labels.txt").write_text("first\nsecond\n")
     np.save(tmp_path / "labels.npy", np.array([3, 1]))
-    assert load_images(GREY, labels=["a", "b"]).labels.tolist() == ["a", "b"]
-    assert load_images(GREY, labels=tmp_path / "labels.txt").labels.tolist() == ["first", "second"]
-    assert load_images(GREY, labels=tmp_path / "labels.npy").labels.tolist() == [3, 1]
+    assert open_images(GREY, labels=["a", "b"]).labels.tolist() == ["a", "b"]
+    assert open_images(GREY, labels=tmp_path / "labels.txt").labels.tolist() == ["first", "second"]
+    assert open_images(GREY, labels=tmp_path / "labels.npy").labels.tolist() == [3, 1]
     with pytest.raises(SourceError, match="3 labels for 2 images"):
-        load_images(GREY, labels=[1, 2, 3])
+        open_images(GREY, labels=[1, 2, 3])
 
 
 def _with_nan() -> np.ndarray:
@@ -166,7 +167,7 @@ def _with_nan() -> np.ndarray:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("no/such/place", "there is no such file or folder: a source is 'mnist', an .npy or .npz file"),
+        ("no/such/place", "there is no such file or folder: a source is 'mnist', a folder of images, a pattern"),
         (np.zeros((3, 4)), r"an array of shape \(3, 4\): images are"),
         (np.zeros((3, 4, 4, 2)), "with 1, 3 or 4 channels"),
         (np.zeros((0, 4, 4)), "no images in an array of shape"),
@@ -176,42 +177,42 @@ def _with_nan() -> np.ndarray:
 )
 def test_wrong_source_is_met_with_a_sentence(source, words):
     with pytest.raises(SourceError, match=words):
-        load_images(source)
+        open_images(source)
 
 
 def test_wrong_files_are_met_with_a_sentence(tmp_path):
-    with pytest.raises(SourceError, match="no images in this folder"):
-        load_images(tmp_path)
+    with pytest.raises(SourceError, match="no images in it"):
+        open_images(tmp_path)
     (tmp_path / "broken.png").touch()
-    with pytest.raises(SourceError, match="no images in this folder: 1 files cannot be decoded"):
-        load_images(tmp_path)
+    with pytest.raises(SourceError, match="no images in it: 1 files cannot be decoded"):
+        open_images(tmp_path)
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(SourceError, match="not a whole NumPy file"):
-        load_images(tmp_path / "a.npy")
+        open_images(tmp_path / "a.npy")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(SourceError, match="not a whole NumPy file of plain numbers"):
-        load_images(tmp_path / "objects.npy")
+        open_images(tmp_path / "objects.npy")
     np.savez(tmp_path / "b.npz", p=GREY, q=GREY)
     with pytest.raises(SourceError, match="arrays p, q: call the one with the images 'images'"):
-        load_images(tmp_path / "b.npz")
+        open_images(tmp_path / "b.npz")
     (tmp_path / "c.bin").write_bytes(os.urandom(20))
     with pytest.raises(IdxError, match="this is not an IDX file; a source is"):
-        load_images(tmp_path / "c.bin")
+        open_images(tmp_path / "c.bin")
 
 
 def test_fingerprints_change_with_what_they_stand_for():
-    base, relabelled = load_images(GREY, labels=[0, 1]), load_images(GREY, labels=[0, 2])
+    base, relabelled = open_images(GREY, labels=[0, 1]), open_images(GREY, labels=[0, 2])
     changed = GREY.copy()
     changed[1, 2, 3] += 1
-    assert base.fingerprint == load_images(GREY.copy()).fingerprint == relabelled.fingerprint
-    assert base.fingerprint != load_images(changed).fingerprint
-    assert base.fingerprint != load_images(GREY.reshape(2, 5, 6)).fingerprint
-    assert base.annotations_fingerprint == load_images(changed, labels=[0, 1]).annotations_fingerprint
+    assert base.fingerprint == open_images(GREY.copy()).fingerprint == relabelled.fingerprint
+    assert base.fingerprint != open_images(changed).fingerprint
+    assert base.fingerprint != open_images(GREY.reshape(2, 5, 6)).fingerprint
+    assert base.annotations_fingerprint == open_images(changed, labels=[0, 1]).annotations_fingerprint
     assert base.annotations_fingerprint != relabelled.annotations_fingerprint
 
 
 @pytest.mark.parametrize("images", [GREY, np.random.default_rng(0).integers(0, 255, (2, 4, 5, 3), dtype=np.uint8)])
 def test_png_is_without_loss(images):
-    collection = load_images(images)
+    collection = open_images(images)
     for i in range(2):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(collection.png(i)))), images[i])

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from latentmap.images import SourceError, load_images
+from latentmap.images import SourceError, open_images
 from latentmap.report import write_report
 from latentmap.run import STAGES, OptionError, Run, RunError, RunOptions, make_run
 from latentmap.run.labels import spread_labels
@@ -110,7 +110,7 @@ def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy
     assert run_again(source, copy) == ["report"]
     assert run_again(source, copy, network="dense") == list(STAGES)
     other = tmp_path / "other.npy"
-    np.save(other, 255 - load_images(source).images)
+    np.save(other, 255 - open_images(source).images)
     assert run_again(other, copy, network="dense") == list(STAGES)
 
 
@@ -152,7 +152,7 @@ def test_atlas_joins_everything(whole, source):
         *("id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y", "label")
     ]
     assert table.num_rows == 400
-    run, collection = Run.open(whole), load_images(source)
+    run, collection = Run.open(whole), open_images(source)
     np.testing.assert_array_equal(run.images().images, collection.images)
     np.testing.assert_array_equal(run.images().labels, collection.labels)
     assert run.images().paths == collection.paths
@@ -215,7 +215,7 @@ def test_groups_by_kmeans_and_without_invariance(source, copy):
 
 
 def test_a_few_labels_are_spread_to_all_images(source, copy, tmp_path):
-    run, truth = Run.open(copy), load_images(source).labels
+    run, truth = Run.open(copy), open_images(source).labels
     file = tmp_path / "labels.csv"
     paths = run.atlas()["path"].to_pylist()
     some = [int(np.flatnonzero(truth == label)[i]) for label in np.unique(truth) for i in range(3)]
@@ -308,7 +308,7 @@ def test_a_run_of_another_version_is_left_alone(source, tmp_path):
     state = json.dumps({"format_version": 99, "stages": {}})
     (tmp_path / "run.json").write_text(state)
     for use in (lambda: make_run(source, tmp_path), lambda: Run.open(tmp_path)):
-        with pytest.raises(RunError, match="format version 99, this latentmap reads version 1"):
+        with pytest.raises(RunError, match="format version 99, this latentmap reads version 2"):
             use()
     assert (tmp_path / "run.json").read_text() == state
     (tmp_path / "run.json").write_text("{")

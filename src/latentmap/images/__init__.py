@@ -1,8 +1,20 @@
-"""Where images come from, and how one is decoded."""
+"""Where images come from, and how they are decoded."""
 
-from latentmap.images.collection import ImageCollection, Skipped
+from latentmap.images.collection import ImageCollection
 from latentmap.images.idx import IdxError, read_idx
+from latentmap.images.listing import Skipped, SourceError
 from latentmap.images.mnist import load_mnist
-from latentmap.images.sources import SourceError, load_images
+from latentmap.images.shape import Shape, ShapeOptions
+from latentmap.images.sources import open_images
 
-__all__ = ["IdxError", "ImageCollection", "Skipped", "SourceError", "load_images", "load_mnist", "read_idx"]
+__all__ = [
+    "IdxError",
+    "ImageCollection",
+    "Shape",
+    "ShapeOptions",
+    "Skipped",
+    "SourceError",
+    "load_mnist",
+    "open_images",
+    "read_idx",
+]

@@ -1,21 +1,19 @@
-"""A collection of images of one size, in memory."""
+"""A collection of images of one size, in memory or mapped from a file."""
 
 import hashlib
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-
-class Skipped(NamedTuple):
-    """A file that is not in the collection, and why."""
-
-    path: str
-    reason: str
+from latentmap.images.listing import Skipped, SourceError, make_table
+from latentmap.images.shape import Shape
+from latentmap.mapped import blocks
 
 
 @dataclass(frozen=True)
@@ -25,20 +23,32 @@ class ImageCollection:
     Attributes
     ----------
     images : ndarray (n, height, width) or (n, height, width, 3), uint8
-    paths : list of str
-        Where each image came from: the path below the folder, or ``name[i]`` for the i-th of an array.
-    labels : ndarray (n,) of integers or strings, or None
+    table : pyarrow.Table
+        A row an image: ``path`` (below the folder, in the archive, or ``name[i]`` for the i-th of an array), ``label``
+        where there are labels, what other columns the source has, and of what was decoded ``sha256`` (of the file, or
+        of a frame's pixels), ``width`` and ``height``.
     skipped : list of Skipped
         Files that could not be decoded.
     name : str
         What the source is called.
+    shape : Shape, optional
+        What images were brought to, and why; None where they came as an array.
+    n_ignored : int
+        Files that no one would take for an image.
     """
 
     images: NDArray[np.uint8]
-    paths: list[str]
-    labels: NDArray[Any] | None = None
+    table: pa.Table
     skipped: list[Skipped] = field(default_factory=list)
     name: str = "images"
+    shape: Shape | None = None
+    n_ignored: int = 0
+
+    @classmethod
+    def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
+        """Images that are in memory, numbered by their place."""
+        table = make_table((f"{name}[{i}]" for i in range(len(images))), None if labels is None else {"label": labels})
+        return cls(images, table, name=name)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,21 +58,65 @@ class ImageCollection:
         """(height, width) or (height, width, 3)."""
         return self.images.shape[1:]
 
+    @property
+    def paths(self) -> list[str]:
+        """Where each image came from."""
+        found: list[str] = self.table["path"].to_pylist()
+        return found
+
+    @property
+    def labels(self) -> NDArray[Any] | None:
+        """ndarray (n,) of integers or strings, or None; "" where a label is missing."""
+        if "label" not in self.table.column_names:
+            return None
+        column = self.table["label"]
+        if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+            return np.array(["" if value is None else str(value) for value in column.to_pylist()])
+        labels: NDArray[Any] = column.to_numpy()
+        return labels
+
+    def with_labels(self, labels: NDArray[Any]) -> "ImageCollection":
+        """The same images with other labels, one for each.
+
+        Raises
+        ------
+        SourceError
+            If there are not as many.
+        """
+        if labels.ndim != 1:
+            raise SourceError(
+                f"labels of shape {labels.shape}: pass a one-dimensional array with one label for each image"
+            )
+        if len(labels) != len(self):
+            raise SourceError(f"{len(labels)} labels for {len(self)} images: pass one label for each image")
+        if labels.dtype.kind not in "biuU":
+            labels = labels.astype(str)
+        columns = {name: self.table[name] for name in self.table.column_names if name not in ("path", "label")}
+        return replace(self, table=make_table(self.paths, {"label": pa.array(labels)} | columns))
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the pixels and their shape."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(np.ascontiguousarray(self.images))
+        for rows in blocks(self.images):
+            digest.update(np.ascontiguousarray(rows))
         return digest.hexdigest()
 
     @cached_property
     def annotations_fingerprint(self) -> str:
-        """SHA-256 of all but the pixels: paths, labels, skipped files and the name."""
-        labels = None if self.labels is None else self.labels.tolist()
-        return hashlib.sha256(repr((self.name, self.paths, labels, self.skipped)).encode()).hexdigest()
+        """SHA-256 of all but the pixels: paths, labels and other columns, skipped files and the name."""
+        digest = hashlib.sha256(repr((self.name, self.skipped, self.table.schema.names)).encode())
+        for batch in self.table.combine_chunks().to_batches():
+            digest.update(batch.serialize())
+        return digest.hexdigest()
 
     def png(self, index: int) -> bytes:
         """Image ``index`` as a PNG file, without loss."""
-        file = io.BytesIO()
-        Image.fromarray(self.images[index]).save(file, "PNG", compress_level=1)
-        return file.getvalue()
+        return as_png(self.images[index])
+
+
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """An image (height, width) or (height, width, 3) as a PNG file, without loss."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -1,139 +1,139 @@
-"""A folder of image files, brought to one size."""
+"""Image files in folders, by pattern, or by a list of paths."""
 
+import errno
+import glob
+import hashlib
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from latentmap.images.collection import ImageCollection, Skipped
+from latentmap.images.decoding import Item, reason_for
+from latentmap.images.listing import Listing, Skipped, as_text, make_table
 
-# A working size that nobody chose lies between these, in pixels.
-SMALLEST, LARGEST = 8, 128
+# First bytes of the commonest formats, for files whose names do not say that they are images.
+SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF")
 
 
-def read_folder(folder: Path, size: int | None = None) -> ImageCollection:
-    """Decode all images below ``folder``, in the order of their paths.
+def list_folder(folder: Path) -> Listing:
+    """List all images below a folder, in the order of their names.
 
-    Files count as images when their extension is one that Pillow reads; hidden files and folders are left alone. EXIF
-    orientation is applied and alpha laid over white. The collection is grey when all images are, else RGB. Images that
-    all have one size of at most 128 pixels keep it; others are fitted into a square whose side is ``size``, or
-    the median of their shorter sides between 8 and 128, and centred on the colour of their border.
-
-    A file that cannot be decoded is listed in ``skipped`` with the reason. Names of sub-folders are the labels when
-    every image lies in one and there are at least two.
-
-    Parameters
-    ----------
-    folder : Path
-    size : int, optional
-
-    Returns
-    -------
-    ImageCollection
-        Empty when no file could be decoded.
+    A file counts as an image when its extension is one that Pillow reads or, for any other name, when it begins as a
+    PNG, JPEG, GIF, TIFF or WebP does. Hidden files and folders are left alone. Linked folders are followed, each once.
     """
-    decoded, paths, skipped = [], [], []
-    for path in _image_files(folder):
-        name = path.relative_to(folder).as_posix()
+    root = os.fspath(folder)
+    found = _Walk(root)
+    names = sorted(os.path.relpath(path, root).replace(os.sep, "/") for path in found.files)
+    return list_files(folder.resolve().name, root, names, skipped=found.skipped, n_ignored=found.n_ignored)
+
+
+def list_pattern(pattern: str) -> Listing:
+    """List the files that match a glob pattern, ``**`` standing for folders of any depth."""
+    fixed = []
+    for part in Path(pattern).parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    root = os.path.join(*fixed) if fixed else "."  # noqa: PTH118 - names need not be valid paths
+    files = [name for name in glob.glob(pattern, recursive=True) if not os.path.isdir(name)]  # noqa: PTH112, PTH207
+    names = sorted(os.path.relpath(name, root).replace(os.sep, "/") for name in files)
+    return list_files(Path(root).resolve().name or "images", root, names)
+
+
+def list_files(
+    name: str,
+    root: str,
+    names: list[str],
+    columns: dict[str, object] | None = None,
+    skipped: list[Skipped] | None = None,
+    n_ignored: int = 0,
+) -> Listing:
+    """Files by their names below ``root``."""
+
+    def read(rows: NDArray[np.intp]) -> Iterator[Item]:
+        for row in rows:
+            yield Item(os.path.join(root, names[row]))  # noqa: PTH118
+
+    digest = hashlib.sha256(repr((name, os.path.abspath(root))).encode("utf-8", "surrogatepass"))  # noqa: PTH100
+    for file in names:
         try:
-            decoded.append(_decode(path, size or LARGEST))
-            paths.append(name)
-        except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
-            skipped.append(Skipped(name, _reason(error)))
-    if not decoded:
-        return ImageCollection(np.zeros((0, 1, 1), np.uint8), [], None, skipped, folder.name)
-    return ImageCollection(_stack(decoded, size), paths, _labels(paths), skipped, folder.resolve().name)
+            status = os.stat(os.path.join(root, file))  # noqa: PTH116, PTH118
+            facts = (file, status.st_size, status.st_mtime_ns)
+        except (OSError, ValueError):
+            facts = (file, -1, 0)
+        digest.update(repr(facts).encode("utf-8", "surrogatepass"))
+    table = make_table(names, columns)
+    digest.update(repr(table.drop_columns(["path"]).to_pydict()).encode("utf-8", "surrogatepass"))
+    return Listing(name, table, read, digest.hexdigest(), skipped or [], n_ignored)
 
 
-def _image_files(folder: Path) -> Iterator[Path]:
-    extensions = Image.registered_extensions()
-    found = []
-    for root, folders, names in os.walk(folder):  # does not follow links to folders, so it ends
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - names need not be valid paths yet
-            if not name.startswith(".") and extension in extensions:
-                found.append(Path(root) / name)
-    yield from sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+class _Walk:
+    """All files below a folder that look like images."""
 
+    def __init__(self, root: str) -> None:
+        self.files: list[str] = []
+        self.skipped: list[Skipped] = []
+        self.n_ignored = 0
+        self._root = root
+        self._extensions = set(Image.registered_extensions())
+        self._seen: set[tuple[int, int]] = set()
+        links: list[str] = [root]
+        while links:  # real folders come before linked ones, so that a link to one of them is seen to be that
+            for path in self._walk(links.pop(0)):
+                links.append(path)
 
-def _decode(path: Path, largest: int) -> Image.Image:
-    """Decode one file to mode L or RGB. Very large images come back smaller, but not below twice ``largest``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # Pillow warns from one half of its limit on: that much memory for one image is too much here
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
-            image.draft("RGB" if image.mode not in ("L", "1") else "L", (2 * largest, 2 * largest))
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            flat = _flatten(upright)
-    if max(flat.size) > 2 * largest:
-        flat.thumbnail((2 * largest, 2 * largest), Image.Resampling.BOX)
-    return flat
+    def _walk(self, folder: str) -> Iterator[str]:
+        """Take the files below a folder; give the links to folders that are met."""
+        waiting = [folder]
+        while waiting:
+            current = waiting.pop()
+            try:
+                status = os.stat(current)  # noqa: PTH116
+                if (status.st_dev, status.st_ino) in self._seen:
+                    self._skip(current, "a link to a folder that is read already")
+                    continue
+                self._seen.add((status.st_dev, status.st_ino))
+                with os.scandir(current) as entries:
+                    ordered = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                self._skip(current, reason_for(error))
+                continue
+            for entry in ordered:
+                if entry.name.startswith("."):
+                    continue
+                if self._is_folder(entry):
+                    if entry.is_symlink():
+                        yield entry.path
+                    else:
+                        waiting.append(entry.path)
+                else:
+                    self._take(entry)
 
+    def _is_folder(self, entry: "os.DirEntry[str]") -> bool:
+        try:
+            return entry.is_dir()
+        except OSError:  # a link to itself
+            return False
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """Any mode → L or RGB, transparency over white, 16 bits and floats stretched to the range they use."""
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        low, high = (0.0, 65535.0) if image.mode.startswith("I;16") else (float(values.min()), float(values.max()))
-        return Image.fromarray(np.rint((values - low) * (255 / ((high - low) or 1.0))).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        with_alpha = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        flat = Image.alpha_composite(white, with_alpha).convert("RGB")
-        return flat.convert("L") if _is_grey(flat) else flat
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    flat = image.convert("RGB")
-    return flat.convert("L") if _is_grey(flat) else flat
+    def _take(self, entry: "os.DirEntry[str]") -> None:
+        if os.path.splitext(entry.name)[1].lower() in self._extensions or self._begins_as_image(entry):  # noqa: PTH122
+            self.files.append(entry.path)
+        else:
+            self.n_ignored += 1
 
+    def _begins_as_image(self, entry: "os.DirEntry[str]") -> bool:
+        try:
+            if not entry.is_file():
+                return False
+            with open(entry.path, "rb") as file:  # noqa: PTH123
+                start = file.read(16)
+        except OSError as error:
+            return error.errno == errno.ELOOP
+        return start.startswith(SIGNATURES[:-1]) or (start.startswith(SIGNATURES[-1]) and start[8:12] == b"WEBP")
 
-def _is_grey(image: Image.Image) -> bool:
-    pixels = np.asarray(image)
-    return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
-
-
-def _stack(decoded: list[Image.Image], size: int | None) -> NDArray[np.uint8]:
-    mode = "L" if all(image.mode == "L" for image in decoded) else "RGB"
-    sizes = {image.size for image in decoded}
-    if size is None and len(sizes) == 1 and max(next(iter(sizes))) <= LARGEST:
-        return np.stack([np.asarray(image.convert(mode)) for image in decoded])
-    side = size or int(np.clip(np.median([min(image.size) for image in decoded]), SMALLEST, LARGEST))
-    return np.stack([_fit(image.convert(mode), side) for image in decoded])
-
-
-def _fit(image: Image.Image, side: int) -> NDArray[np.uint8]:
-    """Fit into a square, whole and undistorted, on the median colour of the border."""
-    pixels = np.asarray(image)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    color = np.rint(np.median(border, axis=0)).astype(np.uint8)
-    canvas = np.empty((side, side, *pixels.shape[2:]), np.uint8)
-    canvas[:] = color
-    scale = side / max(image.size)
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    if (width, height) != image.size:
-        # whole multiples of tiny images keep their pixels sharp
-        enlarged = Image.Resampling.NEAREST if scale > 1 and scale == int(scale) else Image.Resampling.LANCZOS
-        pixels = np.asarray(image.resize((width, height), enlarged))
-    top, left = (side - height) // 2, (side - width) // 2
-    canvas[top : top + height, left : left + width] = pixels
-    return canvas
-
-
-def _labels(paths: list[str]) -> NDArray[np.str_] | None:
-    folders = [path.rpartition("/")[0] for path in paths]
-    return np.array(folders) if all(folders) and len(set(folders)) > 1 else None
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image of any format that Pillow reads"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # the path is listed beside it
-    return f"{type(error).__name__}: {error}"
+    def _skip(self, path: str, reason: str) -> None:
+        name = os.path.relpath(path, self._root).replace(os.sep, "/")
+        self.skipped.append(Skipped(as_text(name), reason))

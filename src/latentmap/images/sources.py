@@ -1,48 +1,115 @@
-"""What `latentmap run SOURCE` takes: MNIST, arrays in files, IDX files, a folder of images."""
+"""What a source is: MNIST, arrays, and all that :mod:`latentmap.images.listing` can list; and opening it."""
 
+import hashlib
+import json
 import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.images.archive import is_archive, list_archive
+from latentmap.images.arrays import from_array, from_idx, from_npz, load_numpy
 from latentmap.images.collection import ImageCollection
-from latentmap.images.folder import read_folder
+from latentmap.images.decoding import Decoded, Failure
+from latentmap.images.folder import list_files, list_folder, list_pattern
 from latentmap.images.idx import IdxError, read_idx
+from latentmap.images.listing import Listing, Skipped, SourceError, as_text, join
 from latentmap.images.mnist import load_mnist
+from latentmap.images.pool import DecodingPool
+from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape
+from latentmap.images.store import Store
+from latentmap.images.table import SUFFIXES, list_table
+from latentmap.progress import Callback, Progress
 
-IMAGE_KEYS = ("images", "x", "X", "x_train", "arr_0")
-LABEL_KEYS = ("labels", "y", "Y", "y_train")
-KINDS = "'mnist', an .npy or .npz file, an IDX file, or a folder of images"
+KINDS = (
+    "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
+    "archive, an image file of many pages, an .npy or .npz file, or an IDX file"
+)
+# Pictures that the choice of a shape looks at.
+N_LOOKS = 1000
+# Names of files that can hold several pictures.
+PAGED, ANIMATED = (".tif", ".tiff"), (".gif", ".webp", ".png", ".apng", ".avif", ".fli", ".flc")
+
+Source = str | os.PathLike[str] | NDArray[Any]
 
 
-class SourceError(ValueError):
-    """A source that holds no images that can be used."""
-
-
-def load_images(
-    source: str | os.PathLike[str] | NDArray[Any],
-    *,
-    size: int | None = None,
-    labels: str | os.PathLike[str] | ArrayLike | None = None,
-) -> ImageCollection:
-    """Read a collection of images into memory.
+@dataclass(frozen=True)
+class Decoding:
+    """How a source is to be decoded.
 
     Parameters
     ----------
-    source : str, path or ndarray
-        - ``"mnist"``: all 70,000 images inside the package, with their labels.
+    shape : ShapeOptions
+    frames : bool
+        Take each frame of an animated GIF, WebP, PNG or AVIF as an image, instead of the first. Pages of a TIFF are
+        images always.
+    cache_limit : float
+        Most that decoded images may take, in GB.
+    """
+
+    shape: ShapeOptions = field(default_factory=ShapeOptions)
+    frames: bool = False
+    cache_limit: float = 64.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that changes what comes out, by name, as JSON can hold it."""
+        return asdict(self.shape) | {"frames": self.frames}
+
+
+def open_images(
+    source: Source | list[Source],
+    *,
+    size: int | None = None,
+    fit: str = "fit",
+    color: str = "auto",
+    background: str = "white",
+    frames: bool = False,
+    labels: str | os.PathLike[str] | ArrayLike | None = None,
+    strict: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    cache_limit: float = 64.0,
+) -> ImageCollection:
+    """Open a collection of images, whatever it is kept in, as uint8 pixels of one size.
+
+    Files are decoded by as many processes as there are cores. Every format that Pillow reads is taken, except EPS,
+    which would run a program. EXIF's orientation is applied, ICC profiles are ignored, transparency is laid over
+    ``background``; 16 bits and floats are stretched to the range that the collection uses. What cannot be decoded is
+    in ``skipped`` with the reason.
+
+    Parameters
+    ----------
+    source : str, path or ndarray, or a list of them
+        - A folder, searched recursively; names of sub-folders are the labels when every image lies in one.
+        - A pattern such as ``scans/**/*.png``.
+        - A .txt file with a path a line; a .csv, .tsv or .parquet table with a column of paths, whose other columns are
+          kept; a .parquet table that holds the files themselves, as Hugging Face's do.
+        - A zip or tar archive, read in place.
+        - An image file; pages of a TIFF, and frames of an animation if asked for, are an image each.
         - An array, or an .npy or .npz file with one: (n, height, width), or (n, height, width, channels) with 1, 3 or 4
           channels. From an .npz the array called ``images``, ``x`` or ``arr_0`` is taken, else the only one with three
           or four dimensions, and labels from ``labels`` or ``y``. uint8 is taken as it is, bool becomes 0 and 255,
           floats in [0, 1] are multiplied by 255, and any other range is stretched to 0–255.
         - An IDX file, compressed or not. Labels are taken from a file beside it that is named as MNIST's are.
-        - A folder, searched recursively: see :func:`latentmap.images.folder.read_folder`.
-    size : int, optional
-        Side in pixels to which the images of a folder are fitted. By default it is chosen from the collection.
+        - ``"mnist"``: all 70,000 images inside the package, with their labels.
+    size, fit, color, background
+        See :class:`latentmap.images.ShapeOptions`. Arrays keep their size.
+    frames : bool, default=False
+        Take each frame of an animation as an image, instead of the first.
     labels : path or array (n,), optional
         Labels instead of those that the source has: an array, an .npy or IDX file, or a text file with one a line.
+    strict : bool, default=False
+        Make what cannot be decoded an error.
+    cache : path, optional
+        Folder that decoded images are kept in and mapped from, so that they need no memory; the same call again goes
+        on where the last one was stopped. In memory by default.
+    cache_limit : float, default=64
+        Most that decoded images may take, in GB.
 
     Returns
     -------
@@ -52,145 +119,212 @@ def load_images(
     ------
     SourceError
         If there is no such source, or it holds no images, or arrays of a shape or type that cannot be images, or NaN;
-        or if there are not as many labels as images.
+        if there are not as many labels as images; if images take more room than there is; with ``strict``, if any
+        cannot be decoded.
     IdxError
         If an IDX file is damaged.
 
     Examples
     --------
-    >>> collection = load_images(np.zeros((3, 8, 8), np.uint8), labels=["a", "b", "a"])
+    >>> collection = open_images(np.zeros((3, 8, 8), np.uint8), labels=["a", "b", "a"])
     >>> len(collection), collection.image_shape, collection.paths[0]
     (3, (8, 8), 'array[0]')
     """
-    collection = _read(source, size)
+    decoding = Decoding(ShapeOptions(size, fit, color, background), frames, cache_limit)
+    found = find_source(source)
+    if isinstance(found, Listing):
+        found = decode(found, decoding, cache=None if cache is None else Path(cache))
     if labels is not None:
-        collection = _with_labels(collection, _read_labels(labels))
-    if collection.labels is not None and len(collection.labels) != len(collection):
-        raise SourceError(
-            f"{len(collection.labels)} labels for {len(collection)} images: pass one label for each image"
-        )
-    return collection
+        found = found.with_labels(read_labels(labels))
+    if strict:
+        check_strictly(found)
+    return found
 
 
-def _read(source: str | os.PathLike[str] | NDArray[Any], size: int | None) -> ImageCollection:
+def find_source(source: Source | list[Source]) -> Listing | ImageCollection:
+    """List what is to be decoded, or read the arrays that need no decoding.
+
+    Raises
+    ------
+    SourceError, IdxError
+        See :func:`open_images`.
+    """
+    if isinstance(source, list):
+        if len(source) == 1:
+            return find_source(source[0])
+        listings = [find_source(one) for one in source]
+        if not listings or not all(isinstance(one, Listing) for one in listings):
+            raise SourceError("several sources must all be of files: pass arrays one by one, or as one array")
+        return join([one for one in listings if isinstance(one, Listing)])
     if isinstance(source, np.ndarray):
-        return _from_array(source, "array")
+        return from_array(source, "array")
     if source == "mnist":
         images, labels = load_mnist("all")
-        return ImageCollection(images, _numbered("mnist", len(images)), labels, name="mnist")
-    path = Path(source)
+        return ImageCollection.of(images, "mnist", labels)
+    return _find_path(Path(source))
+
+
+def _find_path(path: Path) -> Listing | ImageCollection:
+    if path.is_file():
+        return _find_file(path)
     if path.is_dir():
-        collection = read_folder(path, size)
-        if not len(collection):
-            found = f": {len(collection.skipped)} files cannot be decoded" if collection.skipped else ""
-            raise SourceError(f"{path}: no images in this folder{found}; pass one with PNG, JPEG or other image files")
-        return collection
-    if not path.exists():
-        raise SourceError(f"{path}: there is no such file or folder: a source is {KINDS}")
+        return _not_empty(list_folder(path), path)
+    if not path.exists() and has_magic(str(path)):
+        return _not_empty(list_pattern(str(path)), path)
+    raise SourceError(f"{path}: there is no such file or folder: a source is {KINDS}")
+
+
+def _find_file(path: Path) -> Listing | ImageCollection:
     if path.suffix == ".npy":
-        return _from_array(_load_numpy(path), path.stem)
+        return from_array(load_numpy(path), path.stem)
     if path.suffix == ".npz":
-        return _from_npz(path)
-    return _from_idx(path)
+        return from_npz(path)
+    if path.suffix in SUFFIXES:
+        return _not_empty(list_table(path), path)
+    if is_archive(path):
+        return _not_empty(list_archive(path), path)
+    return _find_idx_or_image(path)
 
 
-def _load_numpy(path: Path) -> Any:
+def _find_idx_or_image(path: Path) -> Listing | ImageCollection:
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise SourceError(f"{path}: not a whole NumPy file of plain numbers ({error})") from error
-
-
-def _from_npz(path: Path) -> ImageCollection:
-    with _load_numpy(path) as archive:
-        key = next((key for key in IMAGE_KEYS if key in archive.files), None)
-        if key is None:
-            shaped = [key for key in archive.files if archive[key].ndim in (3, 4)]
-            if len(shaped) != 1:
-                raise SourceError(
-                    f"{path}: arrays {', '.join(archive.files) or '(none)'}: call the one with the images 'images'"
-                )
-            key = shaped[0]
-        label_key = next((key for key in LABEL_KEYS if key in archive.files), None)
-        collection = _from_array(archive[key], path.stem)
-        return _with_labels(collection, archive[label_key]) if label_key else collection
-
-
-def _from_idx(path: Path) -> ImageCollection:
-    try:
-        images = read_idx(path)
+        return from_idx(path)
     except IdxError as error:
+        if "not an IDX file" not in str(error):
+            raise
+        listing = list_files(path.stem, str(path.parent), [path.name])
+        if _opens(listing):
+            return listing
         raise IdxError(f"{error}; a source is {KINDS}") from error
-    collection = _from_array(images, path.name.partition(".")[0])
-    beside = path.with_name(path.name.replace("-images-idx3-", "-labels-idx1-"))
-    return _with_labels(collection, read_idx(beside)) if beside != path and beside.exists() else collection
 
 
-def _from_array(images: NDArray[Any], name: str) -> ImageCollection:
-    shape = images.shape
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
+def _opens(listing: Listing) -> bool:
+    with DecodingPool(1) as pool:
+        return not isinstance(next(pool.map("look", listing.read(np.arange(1)))), Failure)
+
+
+def _not_empty(listing: Listing, path: Path) -> Listing:
+    if not len(listing):
+        raise SourceError(f"{path}: no images in it: pass one with PNG, JPEG or other image files")
+    return listing
+
+
+def decode(
+    listing: Listing,
+    decoding: Decoding,
+    *,
+    shape: Shape | None = None,
+    cache: Path | None = None,
+    callback: Callback = lambda _: None,
+) -> ImageCollection:
+    """Decode all that is listed; into ``shape`` where it is known already.
+
+    Raises
+    ------
+    SourceError
+        If nothing can be decoded, or decoded images take more room than there is.
+    """
+    with DecodingPool() as pool:
+        listing = listing.with_frames(_frames(pool, listing, decoding.frames))
+        facts = json.dumps([listing.stamp, decoding.as_dict(), None if shape is None else shape.as_dict()])
+        store = Store(cache, hashlib.sha256(facts.encode()).hexdigest())
+        try:
+            chosen = shape or store.shape or _choose(pool, listing, decoding.shape)
+            if not _fill(pool, listing, store, chosen, decoding, callback):
+                _fill(pool, listing, store, color_shape(chosen), decoding, callback)
+            return _collected(listing, store)
+        finally:
+            store.close()
+
+
+def _frames(pool: DecodingPool, listing: Listing, animations: bool) -> NDArray[np.intp]:
+    n_frames = np.ones(len(listing), np.intp)
+    endings = PAGED + ANIMATED if animations else PAGED
+    rows = np.array([i for i, path in enumerate(listing.table["path"]) if path.as_py().lower().endswith(endings)], int)
+    if len(rows):
+        counts = pool.map("count", listing.read(rows), animations)
+        n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
+    return n_frames
+
+
+def _choose(pool: DecodingPool, listing: Listing, options: ShapeOptions) -> Shape:
+    """A shape for all, from a look at some that lie evenly spread."""
+    rows = np.unique(np.linspace(0, len(listing) - 1, min(len(listing), N_LOOKS)).astype(np.intp))
+    looks = [one for one in pool.map("look", listing.read(rows)) if not isinstance(one, Failure)]
+    if not looks:  # perhaps some of the others
+        looks = [one for one in pool.map("look", listing.read(np.arange(len(listing)))) if not isinstance(one, Failure)]
+    if not looks:
         raise SourceError(
-            f"{name}: an array of shape {shape}: images are (n, height, width) or (n, height, width, channels) "
-            "with 1, 3 or 4 channels"
+            f"{listing.name}: no images in it: {len(listing)} files cannot be decoded; "
+            "pass one with PNG, JPEG or other image files"
         )
-    if 0 in shape:
-        raise SourceError(f"{name}: no images in an array of shape {shape}")
-    pixels = _to_uint8(images, name)
-    if len(shape) == 4:
-        pixels = pixels[..., 0] if shape[3] == 1 else _over_white(pixels)
-    return ImageCollection(np.ascontiguousarray(pixels), _numbered(name, len(images)), name=name)
+    return choose_shape(looks, options, len(listing))
 
 
-def _to_uint8(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype == np.bool_:
-        return images.astype(np.uint8) * np.uint8(255)
-    if images.dtype.kind not in "fiu":
-        raise SourceError(f"{name}: pixels of type {images.dtype}: pass uint8, another integer type, or floats")
-    values = images.astype(np.float32)
-    bad = ~np.isfinite(values).reshape(len(values), -1).all(1)
-    if bad.any():
-        raise SourceError(
-            f"{name}: {int(bad.sum())} images hold NaN or infinite pixels, the first is number {int(np.argmax(bad))}: "
-            "replace them (np.nan_to_num) or leave these images out"
-        )
-    low, high = float(values.min()), float(values.max())
-    if images.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
-        low, high = 0.0, 1.0
-    pixels: NDArray[np.uint8] = np.rint((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
-    return pixels
+def _fill(
+    pool: DecodingPool, listing: Listing, store: Store, shape: Shape, decoding: Decoding, callback: Callback
+) -> bool:
+    """Decode into the store; False when a picture turns out to be in colour where the shape is grey."""
+    n = len(listing)
+    store.begin(shape, n, int(decoding.cache_limit * 1e9))
+    rows = np.arange(store.mark.n_seen, n)
+    for result in pool.map("decode", _read(listing, rows), shape):
+        if isinstance(result, Decoded) and result.pixels.shape != shape.image_shape:
+            return False
+        store.add(result)
+        if store.mark.n_seen % 64 == 0 or store.mark.n_seen == n:
+            callback(Progress(store.mark.n_seen, n, {"skipped": store.mark.n_reasons}))
+    return True
 
 
-def _over_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB as it is; RGBA laid over white."""
-    if pixels.shape[3] == 3:
-        return pixels
-    alpha = pixels[..., 3:].astype(np.uint16)
-    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+def _read(listing: Listing, rows: NDArray[np.intp]) -> Iterator[Any]:
+    return listing.read(rows) if len(rows) else iter(())
 
 
-def _read_labels(labels: str | os.PathLike[str] | ArrayLike) -> NDArray[Any]:
+def _collected(listing: Listing, store: Store) -> ImageCollection:
+    shape = store.shape
+    images, rows, reasons = store.finish()
+    failed = sorted(reasons)
+    names = listing.table["path"].take(failed).to_pylist() if failed else []
+    skipped = listing.skipped + [Skipped(name, reasons[i]) for name, i in zip(names, failed, strict=True)]
+    if not len(images):
+        raise SourceError(f"{listing.name}: no images in it: {len(skipped)} files cannot be decoded")
+    kept = np.flatnonzero(rows["kept"])
+    table = listing.table if len(kept) == len(rows) else listing.table.take(kept)
+    digests = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(32), len(kept), [None, pa.py_buffer(np.ascontiguousarray(rows["sha256"][kept]).tobytes())]
+    )
+    for name, values in (("sha256", digests), ("width", rows["width"][kept]), ("height", rows["height"][kept])):
+        table = table.append_column(name, pa.array(values) if isinstance(values, np.ndarray) else values)
+    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored)
+
+
+def read_labels(labels: str | os.PathLike[str] | ArrayLike) -> NDArray[Any]:
+    """Labels from an array or a file.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file.
+    """
     if not isinstance(labels, str | os.PathLike):
         return np.asarray(labels)
     path = Path(labels)
     if not path.is_file():
         raise SourceError(f"{path}: there is no such file of labels")
     if path.suffix == ".npy":
-        values: NDArray[Any] = _load_numpy(path)
+        values: NDArray[Any] = load_numpy(path)
         return values
     if path.suffix in (".txt", ".csv"):
         return np.array(path.read_text(encoding="utf-8-sig").splitlines())
     return read_idx(path)
 
 
-def _with_labels(collection: ImageCollection, labels: NDArray[Any]) -> ImageCollection:
-    if labels.ndim != 1:
-        raise SourceError(f"labels of shape {labels.shape}: pass a one-dimensional array with one label for each image")
-    if labels.dtype.kind not in "biuUS":
-        labels = labels.astype(str)
-    return ImageCollection(collection.images, collection.paths, labels, collection.skipped, collection.name)
-
-
-def _numbered(name: str, n: int) -> list[str]:
-    return [f"{name}[{i}]" for i in range(n)]
+def check_strictly(collection: ImageCollection) -> None:
+    """Raise SourceError when a file could not be decoded."""
+    if collection.skipped:
+        path, reason = collection.skipped[0]
+        raise SourceError(
+            f"{collection.name}: {len(collection.skipped)} files cannot be decoded, the first is {as_text(path)!r} "
+            f"({reason}): mend or remove them, or do without strictness"
+        )

@@ -1,7 +1,22 @@
-"""A run on disk: its stages, what it keeps, and how it goes on after an interruption."""
+"""A run on disk: its stages, what it keeps, how it goes on after an interruption, and how it grows."""
 
+from latentmap.run.adding import add_images
+from latentmap.run.exporting import EXPORTS, export_run
+from latentmap.run.make import bring_up_to_date, describe_images, make_run
 from latentmap.run.options import OptionError, RunOptions
-from latentmap.run.run import Run, make_run
+from latentmap.run.run import Run
 from latentmap.run.state import STAGES, RunError
 
-__all__ = ["STAGES", "OptionError", "Run", "RunError", "RunOptions", "make_run"]
+__all__ = [
+    "EXPORTS",
+    "STAGES",
+    "OptionError",
+    "Run",
+    "RunError",
+    "RunOptions",
+    "add_images",
+    "bring_up_to_date",
+    "describe_images",
+    "export_run",
+    "make_run",
+]

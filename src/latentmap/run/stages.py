@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
@@ -16,6 +16,10 @@ from latentmap.files import write_text
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
 from latentmap.images import ImageCollection
+from latentmap.images.listing import Listing
+from latentmap.images.sources import Decoding
+from latentmap.images.sources import decode as decode_listing
+from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
 from latentmap.kmeans import KMeans
 from latentmap.metrics import (
     clustering_report,
@@ -25,23 +29,31 @@ from latentmap.metrics import (
     trustworthiness,
 )
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
-from latentmap.progress import Callback
+from latentmap.progress import Callback, Show
 from latentmap.run import tables
+from latentmap.run.atlas import write_atlas
+from latentmap.run.files import (
+    ATLAS,
+    CACHE,
+    CHECKPOINT,
+    DUPLICATES,
+    GROUPS,
+    IMAGES,
+    LATENTS,
+    MAP,
+    METRICS,
+    MODEL,
+    NEIGHBORS,
+    OUTLIERS,
+    SKIPPED,
+    SUMMARY,
+    TREE,
+)
+from latentmap.run.finding import N_NEAREST, duplicates, outliers
 from latentmap.run.options import RunOptions
 from latentmap.tsne import TSNE
 from latentmap.warmup import compiling_in_background
 
-MODEL = "model"
-CHECKPOINT = "training.safetensors"
-LATENTS = "latents.parquet"
-GROUPS = "groups.parquet"
-MAP = "map.parquet"
-ATLAS = "atlas.parquet"
-SKIPPED = "skipped.parquet"
-METRICS = "metrics.json"
-TREE = "tree.parquet"
-NEIGHBORS = "neighbors.parquet"
-SUMMARY = "groups.json"
 KMEANS_CLUSTERS = 10  # the chapter's
 # Beyond 512 MiB of tangents (300,000 images with 64 dimensions) neighbours are plain Euclidean ones.
 MOST_TANGENT_VALUES = 2**27
@@ -55,17 +67,62 @@ class Work:
     """What a stage is given."""
 
     folder: Path
-    images: ImageCollection
     options: RunOptions
-    show: Callable[[str], AbstractContextManager[Callback]]
+    show: Show
     report: Reporter | None
+    found: Listing | ImageCollection
+    decoding: Decoding
+    labels: NDArray[Any] | None = None
+    _images: ImageCollection | None = field(default=None, init=False, repr=False)
     _graph: NeighborGraph | None = field(default=None, init=False, repr=False)
+
+    @property
+    def images(self) -> ImageCollection:
+        """The images, once they are decoded."""
+        assert self._images is not None
+        return self._images
+
+    @images.setter
+    def images(self, images: ImageCollection) -> None:
+        self._images = images
 
     def neighbors(self, n_neighbors: int) -> NeighborGraph:
         """At least that many nearest neighbours of each latent vector, searched once for all stages."""
         if self._graph is None or self._graph.n_neighbors < n_neighbors:
+            self._graph = None  # two at once would be too many
             self._graph = nearest_neighbors(tables.read_column(self.folder / LATENTS, "latent"), n_neighbors)
         return self._graph
+
+    def forget_neighbors(self) -> None:
+        """Make room."""
+        self._graph = None
+
+
+def decode(work: Work) -> list[str]:
+    """Bring all images to one size: cache/pixels.u8, images.parquet and skipped.parquet."""
+    folder, found = work.folder, work.found
+    with work.show("decode") as callback:
+        if isinstance(found, Listing):
+            images = decode_listing(found, work.decoding, cache=folder / CACHE, callback=callback)
+        else:
+            images = kept_in_cache(found, folder / CACHE)
+        if work.labels is not None:
+            images = images.with_labels(work.labels)
+    files = write_images(folder, images)
+    clear_marks(folder / CACHE)
+    work.images = images
+    return files
+
+
+def write_images(folder: Path, images: ImageCollection) -> list[str]:
+    """The tables of a collection: images.parquet, and skipped.parquet where files were skipped."""
+    n = len(images)
+    tables.write_table(folder / IMAGES, images.table.add_column(0, "id", pa.array(np.arange(n))))
+    files = [f"{CACHE}/{PIXELS}", IMAGES]
+    if images.skipped:
+        tables.write_table(folder / SKIPPED, tables.skipped_columns(images.skipped))
+        files.append(SKIPPED)
+    return files
 
 
 def train(work: Work) -> list[str]:
@@ -122,7 +179,7 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     if options.invariant and pixels.ndim > 2 and latents.size * N_DEFORMATIONS <= MOST_TANGENT_VALUES:
         tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
     else:
-        neighbors = work.neighbors(default_neighbors(len(latents)))
+        neighbors = nearest_neighbors(latents, default_neighbors(len(latents)))
     model.fit(latents, tangents=tangents, neighbors=neighbors)
     tree = model.tree_
     sizes = tree.totals(np.bincount(model.blocks_, minlength=tree.n_blocks).astype(float)).astype(np.int64)
@@ -180,35 +237,28 @@ def map_(work: Work) -> list[str]:
     return [MAP]
 
 
+def find(work: Work) -> list[str]:
+    """Look for what stands out: duplicates.parquet and outliers.parquet."""
+    folder = work.folder
+    n = len(work.images)
+    with work.show("find"):
+        graph = work.neighbors(min(n - 1, N_NEAREST))
+        indices, distances = graph.indices[:, :N_NEAREST], graph.distances[:, :N_NEAREST]
+        tables.write_table(folder / DUPLICATES, duplicates(work.images.images, indices, distances))
+        errors = tables.read_column(folder / LATENTS, "error")
+        tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, distances))
+    work.forget_neighbors()
+    return [DUPLICATES, OUTLIERS]
+
+
 def report(work: Work) -> list[str]:
     """Join all into atlas.parquet, measure, and have the report drawn."""
-    folder, images = work.folder, work.images
-    files = [ATLAS, METRICS]
+    folder = work.folder
     with work.show("report"):
-        tables.write_table(folder / ATLAS, _atlas(folder, images))
-        write_text(folder / METRICS, json.dumps(_measure(folder, images), indent=1))
-        if images.skipped:
-            tables.write_table(folder / SKIPPED, tables.skipped_columns(images.skipped))
-            files.append(SKIPPED)
+        write_atlas(folder, work.images)
+        write_text(folder / METRICS, json.dumps(_measure(folder, work.images), indent=1))
         drawn = work.report(folder) if work.report is not None else []
-    return files + drawn
-
-
-def _atlas(folder: Path, images: ImageCollection) -> dict[str, Any]:
-    latents = tables.read_column(folder / LATENTS, "latent")
-    columns = {
-        "id": np.arange(len(images)),
-        "path": tables.paths(images.paths),
-        "image": tables.pictures(images),
-        "latent": tables.vectors(latents),
-        "error": tables.read_column(folder / LATENTS, "error"),
-        **{name: tables.read_column(folder / GROUPS, name) for name in ("group", "confidence", "tree")},
-        "x": tables.read_column(folder / MAP, "x"),
-        "y": tables.read_column(folder / MAP, "y"),
-    }
-    if images.labels is not None:
-        columns["label"] = images.labels
-    return columns
+    return [ATLAS, METRICS, *drawn]
 
 
 def _measure(folder: Path, images: ImageCollection) -> dict[str, float | None]:

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.files import sha256, write_text
-from latentmap.images import ImageCollection
 from latentmap.run.options import RunOptions
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE = "run.json"
 
 # Stage -> the stages that it needs. In the order in which they run.
+# What later stages make depends on the pixels that "decode" finds, and not on how they were found.
 STAGES: dict[str, tuple[str, ...]] = {
+    "decode": (),
     "train": (),
     "encode": ("train",),
     "group": ("encode",),
     "map": ("encode",),
-    "report": ("group", "map"),
+    "find": ("encode",),
+    "report": ("group", "map", "find"),
 }
 # Stage -> the options that change what it makes.
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -30,6 +32,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "encode": (),
     "group": ("groups", "n_clusters", "invariant", "min_confidence", "seed"),
     "map": ("perplexity", "seed"),
+    "find": (),
     "report": (),
 }
 
@@ -68,21 +71,30 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     write_text(folder / FILE, json.dumps(state, indent=1, ensure_ascii=False))
 
 
-def stage_keys(options: RunOptions, images: ImageCollection) -> dict[str, str]:
-    """A hash for each stage over all that it depends on: its options, the stages before it, and the images.
+def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str, Any]]) -> dict[str, str]:
+    """A hash for each stage after "decode" over all that it depends on: its options, the stages before it, the images.
 
-    Only the report looks at labels and paths.
+    Only the report looks at labels and paths, and at images that were added later.
     """
     keys: dict[str, str] = {}
     for stage, needs in STAGES.items():
-        parts = {
+        if stage == "decode":
+            continue
+        parts: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
-            "images": images.annotations_fingerprint if stage == "report" else images.fingerprint,
+            "images": source["annotations" if stage == "report" else "fingerprint"],
             "options": {name: getattr(options, name) for name in OPTIONS[stage]},
             "needs": [keys[need] for need in needs],
         }
-        keys[stage] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        if stage == "report" and added:
+            parts["added"] = [one["fingerprint"] for one in added]
+        keys[stage] = key_of(parts)
     return keys
+
+
+def key_of(parts: Any) -> str:
+    """A hash over values that JSON can hold."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:

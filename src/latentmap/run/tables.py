@@ -1,5 +1,7 @@
 """The Parquet tables of a run."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,26 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.files import whole
-from latentmap.images import ImageCollection, Skipped
+from latentmap.images import Skipped
+from latentmap.images.collection import as_png
+from latentmap.images.listing import as_text
+
+ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
 
 
-def write_table(path: Path, columns: dict[str, Any]) -> None:
+def write_table(path: Path, columns: dict[str, Any] | pa.Table) -> None:
     """Write columns, NumPy arrays or Arrow arrays, as one Parquet file; the same columns give the same bytes."""
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
     with whole(path) as temporary:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=8 * ROWS)
+
+
+def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:
+    """Write tables of one schema one after the other as one Parquet file, each as a row group."""
+    first = next(batches)
+    with whole(path) as temporary, pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
+        for batch in chain([first], batches):
+            writer.write_table(batch.cast(first.schema))
 
 
 def read_column(path: Path, name: str) -> NDArray[Any]:
@@ -33,20 +48,15 @@ def vectors(values: NDArray[Any]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
 
 
-def pictures(images: ImageCollection) -> pa.Array:
+def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
     """PNG bytes and the path of each image: struct{bytes, path}."""
-    data = pa.array((images.png(i) for i in range(len(images))), pa.binary(), size=len(images))
-    return pa.StructArray.from_arrays([data, paths(images.paths)], ["bytes", "path"])
-
-
-def paths(names: list[str]) -> pa.Array:
-    """Names of files as text; bytes that are not UTF-8 are written as escapes."""
-    return pa.array([name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in names])
+    data = pa.array((as_png(image) for image in images), pa.binary(), size=len(images))
+    return pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
 
 
 def skipped_columns(skipped: list[Skipped]) -> dict[str, Any]:
     """path, reason."""
     return {
-        "path": paths([path for path, _ in skipped]),
-        "reason": pa.array([reason for _, reason in skipped], pa.string()),
+        "path": pa.array([as_text(path) for path, _ in skipped], pa.string()),
+        "reason": pa.array([as_text(reason) for _, reason in skipped], pa.string()),
     }

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.mapped import is_mapped, release
 from latentmap.training.pixels import PixelScale
 
 # Memory-mapped collections beyond this are not shuffled as a whole, for every image would be a search on the disk: runs
 # of neighbours of BLOCK_BYTES are put in random order and shuffled within windows of WINDOW_BYTES.
-WHOLE_BYTES = 2**31
+WHOLE_BYTES = 2**28
 BLOCK_BYTES = 2**20
-WINDOW_BYTES = 2**27
+WINDOW_BYTES = 2**26
 # Windows waiting to be used while the next is read.
 READ_AHEAD = 1
 
@@ -77,17 +78,8 @@ class Batches:
             place = random.permutation(len(rows))
             for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
                 window[place[run]] = self.images[rows[run[0]] : rows[run[-1]] + 1]
+            release(self.images)
             yield window
-
-
-def is_mapped(images: NDArray[Any]) -> bool:
-    """Whether an array lies in a file and not in memory."""
-    base: object = images
-    while isinstance(base, np.ndarray):
-        if isinstance(base, np.memmap):
-            return True
-        base = base.base
-    return False
 
 
 def read_ahead(items: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:

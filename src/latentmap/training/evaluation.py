@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latentmap.mapped import release
 from latentmap.networks import Network
 from latentmap.training.devices import to_device
 from latentmap.training.pixels import PixelScale
@@ -18,6 +19,8 @@ INFERENCE_BATCH = 512
 # Images on which the weights are scaled before training.
 INITIALIZATION_SAMPLE = 1024
 MOST_VALUES = 2**22
+# Batches after which a collection that lies in a file is let go of.
+RELEASE_AFTER = 64
 
 
 def in_batches(
@@ -36,10 +39,12 @@ def in_batches(
     result = np.empty((len(items), *shape), np.float32)
     batch_size = at_once(INFERENCE_BATCH, network.image_shape)
     with torch.inference_mode():
-        for begin in range(0, len(items), batch_size):
+        for number, begin in enumerate(range(0, len(items), batch_size), start=1):
             batch = items[begin : begin + batch_size]
             x = to_device(batch if scale is None else scale.prepare(batch), device)
             result[begin : begin + len(batch)] = function(x).float().cpu().numpy().reshape(len(batch), *shape)
+            if number % RELEASE_AFTER == 0:
+                release(items)
     return result
 
 

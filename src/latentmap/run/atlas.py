@@ -1,0 +1,93 @@
+"""atlas.parquet: all that a run knows of each image, in one table that other tools open as it is."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from latentmap.images import ImageCollection
+from latentmap.mapped import release
+from latentmap.run import tables
+from latentmap.run.files import ADDED, ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
+from latentmap.run.state import read_state
+
+# Columns of images.parquet that only serve the run itself.
+INNER = {"id", "path", "label", "sha256", "width", "height"}
+
+
+def write_atlas(folder: Path, images: ImageCollection) -> None:
+    """Join the tables of a run, and those of images that were added, some rows at a time."""
+    tables.write_batches(folder / ATLAS, _batches(folder, images))
+
+
+def _batches(folder: Path, images: ImageCollection) -> Iterator[pa.Table]:
+    n = len(images)
+    copies = tables.read_column(folder / DUPLICATES, "id"), tables.read_column(folder / DUPLICATES, "duplicate_of")
+    columns: dict[str, Any] = {
+        **{name: tables.read_column(folder / LATENTS, name) for name in ("latent", "error")},
+        **{name: pq.read_table(folder / GROUPS, columns=[name])[name] for name in ("group", "confidence", "tree")},
+        **{name: tables.read_column(folder / MAP, name) for name in "xy"},
+        "outlier": tables.read_column(folder / OUTLIERS, "outlier"),
+    }
+    columns["duplicate_of"] = _first_of(copies, n)
+    columns["added"] = pa.array(np.zeros(n, np.int16))
+    schema = None
+    for batch in _joined(images.images, images.table, columns, 0):
+        schema = batch.schema
+        yield batch
+    assert schema is not None
+    first = n
+    for part in added_folders(folder):
+        table = pq.read_table(part / IMAGES)
+        placed = pq.read_table(part / PLACED)
+        names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
+        columns = {"latent": tables.read_column(part / PLACED, "latent")} | {name: placed[name] for name in names}
+        pixels = np.memmap(part / CACHE / "pixels.u8", np.uint8, "r").reshape(len(table), *images.image_shape)
+        for batch in _joined(pixels, table.drop_columns(["id"]), columns, first):
+            yield _fitted(batch, schema)
+        first += len(table)
+
+
+def added_folders(folder: Path) -> list[Path]:
+    """The folders of images that were added, in the order in which they were."""
+    return [folder / ADDED / f"{number + 1:04d}" for number in range(len(read_state(folder)["added"]))]
+
+
+def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any], first: int) -> Iterator[pa.Table]:
+    others = {name: table[name] for name in table.column_names if name not in INNER}
+    for begin in range(0, len(pixels), tables.ROWS):
+        rows = slice(begin, begin + tables.ROWS)
+        paths = table["path"].slice(begin, tables.ROWS).combine_chunks()
+        part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
+        part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
+        part["latent"] = tables.vectors(columns["latent"][rows])
+        part |= {name: values[rows] for name, values in columns.items() if name != "latent"}
+        if "label" in table.column_names:
+            part["label"] = table["label"].slice(begin, tables.ROWS)
+        part |= {name: values.slice(begin, tables.ROWS) for name, values in others.items() if name not in part}
+        release(pixels)
+        yield pa.table(part)
+
+
+def _first_of(pairs: tuple[NDArray[Any], NDArray[Any]], n: int) -> pa.Array:
+    """The image of which each is a duplicate, null for most; the first pair of each counts, which is the nearest."""
+    found = np.full(n, -1, np.int64)
+    found[pairs[0][::-1]] = pairs[1][::-1]
+    return pa.array(found, mask=found < 0)
+
+
+def _fitted(batch: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns that the atlas has, null where images that were added later have none, or none of that type."""
+    return pa.table([_column(batch, field) for field in schema], names=schema.names)
+
+
+def _column(batch: pa.Table, field: pa.Field) -> Any:
+    if field.name in batch.column_names:
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return batch[field.name].cast(field.type)
+    return pa.nulls(len(batch), field.type)

@@ -1,0 +1,117 @@
+"""What stands out: images that are there twice or nearly so, and images that are like no other."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentmap.mapped import blocks
+
+# Neighbours of each image among which near duplicates are looked for, and whose distance says how alone it is.
+N_NEAREST = 5
+# Near duplicates: latent vectors nearer than this share of the usual distance to the nearest, and pixels whose squared
+# difference is at most this share of their variance (a correlation of 0.99).
+NEAR_DISTANCE, NEAR_DIFFERENCE = 0.7, 0.02
+# Outliers stand so many robust standard deviations above the median, on a logarithmic scale.
+FAR_OUT = 4.0
+MAD_TO_DEVIATION = 1.4826
+PAIRS_AT_ONCE = 4096
+
+
+def exact_copies(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """For each image the first with the same pixels, by hash: (n,), itself where it is the first."""
+    digests = np.concatenate(
+        [
+            np.frombuffer(b"".join(hashlib.blake2b(image.data, digest_size=16).digest() for image in part), "V16")
+            for part in map(np.ascontiguousarray, blocks(images))
+        ]
+    )
+    _, firsts, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    found: NDArray[np.int64] = firsts[inverse].astype(np.int64)
+    return found
+
+
+def duplicates(
+    images: NDArray[np.uint8], indices: NDArray[np.int32], distances: NDArray[np.floating[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Pairs of images that are the same, or nearly.
+
+    Parameters
+    ----------
+    images : array (n, h, w) or (n, h, w, 3), uint8
+    indices, distances : array (n, k)
+        Nearest neighbours of each latent vector.
+
+    Returns
+    -------
+    dict of arrays, one value a pair, exact ones first, then by difference
+        ``id`` and ``duplicate_of`` (the smaller), ``exact``, ``distance`` of the latent vectors (0 where exact), and
+        ``difference``: mean squared difference of the pixels over their variance.
+    """
+    n = len(images)
+    firsts = exact_copies(images)
+    copies = np.flatnonzero(firsts != np.arange(n))
+    left = np.repeat(np.arange(n), indices.shape[1])
+    right, lengths = indices.ravel().astype(np.int64), distances.ravel()
+    # copies are near each other by themselves, and say nothing of what is usual
+    usual = np.median(distances[:, -1])
+    near = (lengths <= NEAR_DISTANCE * usual) & (firsts[left] != firsts[right])
+    near &= (firsts[left] == left) & (firsts[right] == right)
+    low, high, lengths = np.minimum(left, right)[near], np.maximum(left, right)[near], lengths[near]
+    _, once = np.unique(low * n + high, return_index=True)
+    low, high, lengths = low[once], high[once], lengths[once]
+    differences = _differences(images, low, high)
+    kept = np.flatnonzero(differences <= NEAR_DIFFERENCE)
+    kept = kept[np.argsort(differences[kept], kind="stable")]
+    return {
+        "id": np.concatenate([copies, high[kept]]),
+        "duplicate_of": np.concatenate([firsts[copies], low[kept]]),
+        "exact": np.repeat([True, False], [len(copies), len(kept)]),
+        "distance": np.concatenate([np.zeros(len(copies)), lengths[kept]]).astype(np.float32),
+        "difference": np.concatenate([np.zeros(len(copies)), differences[kept]]).astype(np.float32),
+    }
+
+
+def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean squared difference over the mean variance of each pair; infinite where an image is of one colour."""
+    found = np.empty(len(left))
+    for begin in range(0, len(left), PAIRS_AT_ONCE):
+        part = slice(begin, begin + PAIRS_AT_ONCE)
+        a, b = (images[rows[part]].reshape(len(rows[part]), -1).astype(np.float32) for rows in (left, right))
+        variance = (a.var(axis=1) + b.var(axis=1)) / 2
+        squares = ((a - b) ** 2).mean(axis=1)
+        found[part] = np.divide(squares, variance, out=np.full(len(a), np.inf), where=variance > 0)
+    return found
+
+
+def outliers(errors: NDArray[np.floating[Any]], distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
+    """How far each image stands out, for being drawn badly or for having no neighbours near.
+
+    Parameters
+    ----------
+    errors : array (n,)
+        Reconstruction errors.
+    distances : array (n, k)
+        To the nearest neighbours of each latent vector.
+
+    Returns
+    -------
+    dict of arrays (n,)
+        ``isolation``: mean distance to the nearest; ``outlier``: the larger of the robust standard scores of the
+        logarithms of error and isolation; ``is_outlier``: above 4.
+    """
+    isolation = distances.mean(axis=1).astype(np.float32)
+    score = np.maximum(_robust_score(errors), _robust_score(isolation)).astype(np.float32)
+    return {"isolation": isolation, "outlier": score, "is_outlier": score > FAR_OUT}
+
+
+def _robust_score(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Distance of the logarithm from its median, in median absolute deviations scaled to standard ones."""
+    positive = values[values > 0]
+    least = float(positive.min()) if len(positive) else 1.0
+    logs = np.log(np.maximum(values.astype(np.float64), least))
+    middle = np.median(logs)
+    spread = MAD_TO_DEVIATION * np.median(np.abs(logs - middle))
+    score: NDArray[np.float64] = (logs - middle) / (spread or 1.0)
+    return score

@@ -1,0 +1,218 @@
+"""Making a run, and going on with one."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from latentmap.environment import describe_environment
+from latentmap.images import ImageCollection, Shape, SourceError
+from latentmap.images.listing import Listing
+from latentmap.images.sources import Decoding, check_strictly, find_source, read_labels
+from latentmap.progress import Show, silent
+from latentmap.run import stages
+from latentmap.run.adding import place_again
+from latentmap.run.doing import do
+from latentmap.run.files import CACHE, SKIPPED
+from latentmap.run.lock import FILE as LOCK_FILE
+from latentmap.run.lock import locked
+from latentmap.run.options import OptionError, RunOptions
+from latentmap.run.run import Run, open_images
+from latentmap.run.state import (
+    FILE,
+    FORMAT_VERSION,
+    STAGES,
+    RunError,
+    is_done,
+    key_of,
+    read_state,
+    stage_keys,
+    write_state,
+)
+
+FUNCTIONS: dict[str, Callable[[stages.Work], list[str]]] = {
+    "decode": stages.decode,
+    "train": stages.train,
+    "encode": stages.encode,
+    "group": stages.group,
+    "map": stages.map_,
+    "find": stages.find,
+    "report": stages.report,
+}
+# With fewer, neither neighbours nor a map mean anything.
+FEWEST_IMAGES = 5
+
+
+def make_run(
+    source: Any,
+    path: str | Path,
+    options: RunOptions | None = None,
+    *,
+    decoding: Decoding | None = None,
+    labels: str | Path | ArrayLike | None = None,
+    strict: bool = False,
+    report: stages.Reporter | None = None,
+    show: Show = silent,
+    say: Callable[[str], None] = lambda _: None,
+) -> Run:
+    """Make a run, or go on with one: do those stages that are missing or whose options or images have changed.
+
+    Parameters
+    ----------
+    source, labels, strict
+        See :func:`latentmap.open_images`.
+    path : path
+        The folder of the run. Made when it is not there; an existing one must be empty or a run.
+    options : RunOptions, optional
+    decoding : Decoding, optional
+        What images are brought to, and the room that they may take.
+    report : callable, optional
+        Draws the report from the folder of the run: pass :func:`latentmap.report.write_report`.
+    show : callable, optional
+        From the name of a stage to a context with a progress callback: pass :func:`latentmap.progress.shown`.
+    say : callable, optional
+        Told in a line what is done and what is kept.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RunError
+        If the folder holds something else, is a run of another format version, cannot be written to, or is in use.
+    SourceError, IdxError
+        If there are no usable images; with ``strict``, if any cannot be decoded.
+    OptionError
+        If an option does not fit the collection.
+    """
+    options, decoding = options or RunOptions(), decoding or Decoding()
+    folder = _prepare(Path(path))
+    with locked(folder):
+        old = read_state(folder) if (folder / FILE).exists() else {}
+        found = find_source(source)
+        given = None if labels is None else read_labels(labels)
+        state = {
+            "format_version": FORMAT_VERSION,
+            "source": old.get("source", {}),
+            "options": options.as_dict(),
+            **describe_environment(),
+            "stages": old.get("stages", {}),
+            "added": old.get("added", []),
+        }
+        work = stages.Work(folder, options, show, report, found, decoding, given)
+        _decode(work, state, say)
+        state["source"] |= {"path": _as_path(source), "labels": _as_path(labels)}
+        _check_fit(work.images, options)
+        if strict:
+            check_strictly(work.images)
+        finish(work, state, say)
+    return Run(folder)
+
+
+def finish(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Do what is missing of all stages after "decode"."""
+    keys = stage_keys(work.options, state["source"], state["added"])
+    for stage in list(STAGES)[1:]:
+        if stage == "report":
+            place_again(work, state, keys, say)
+        if is_done(work.folder, state["stages"].get(stage), keys[stage]):
+            say(f"{stage}: kept")
+        else:
+            seconds = do(stage, keys[stage], FUNCTIONS[stage], work, state)
+            say(f"{stage}: done in {seconds:.1f} s")
+
+
+def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
+    key = _decoding_key(work)
+    if is_done(work.folder, state["stages"].get("decode"), key) and state["source"]:
+        work.images = open_images(work.folder, state)
+        say("decode: kept")
+        return
+    state["source"] = state["source"] or {"name": work.found.name, "n": 0, "image_shape": [], "skipped": 0}
+    seconds = do("decode", key, FUNCTIONS["decode"], work, state)
+    images = work.images
+    state["source"] = {
+        "name": images.name,
+        "n": len(images),
+        "image_shape": list(images.image_shape),
+        "shape": None if images.shape is None else images.shape.as_dict(),
+        "decoding": work.decoding.as_dict(),
+        "labelled": images.labels is not None,
+        "skipped": len(images.skipped),
+        "ignored": images.n_ignored,
+        "cache_bytes": int(images.images.nbytes),
+        "fingerprint": images.fingerprint,
+        "annotations": images.annotations_fingerprint,
+    }
+    write_state(work.folder, state)
+    say(f"decode: done in {seconds:.1f} s")
+    for line in describe_images(state["source"]):
+        say(line)
+
+
+def describe_images(source: dict[str, Any]) -> list[str]:
+    """What was decoded, how, and what was left out, in lines."""
+    size = f"{source['cache_bytes'] / 1e6:,.1f} MB in {CACHE}/"
+    lines = [f"  {source['n']:,} images, {size}"]
+    if source["shape"] is not None:
+        lines.append(f"  {Shape.from_dict(source['shape'])}")
+    if source["skipped"]:
+        lines.append(f"  {source['skipped']:,} files skipped, listed with their reasons in {SKIPPED}")
+    if source["ignored"]:
+        lines.append(f"  {source['ignored']:,} files that are no images were passed over")
+    return lines
+
+
+def _decoding_key(work: stages.Work) -> str:
+    """A hash over all that decoding depends on, as far as it can be told without decoding."""
+    found = work.found
+    stamp = found.stamp if isinstance(found, Listing) else [found.fingerprint, found.annotations_fingerprint]
+    labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
+    return key_of([FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
+
+
+def _prepare(folder: Path) -> Path:
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: a file is in the way: name another folder for the run")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = {path.name for path in folder.iterdir()} - {LOCK_FILE}
+        if held and FILE not in held:
+            raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
+        (folder / LOCK_FILE).touch()
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written to ({error.strerror}): name another folder") from error
+    return folder
+
+
+def _check_fit(images: ImageCollection, options: RunOptions) -> None:
+    n = len(images)
+    if n < FEWEST_IMAGES:
+        raise SourceError(f"{images.name}: {n} images: a map needs at least {FEWEST_IMAGES}")
+    if options.n_clusters is not None and options.n_clusters > n:
+        raise OptionError(f"n_clusters={options.n_clusters} exceeds the {n} images: ask for at most {n}")
+
+
+def _as_path(value: object) -> Any:
+    if isinstance(value, list):
+        return [str(one) for one in value]
+    return str(value) if isinstance(value, str | Path) else None
+
+
+def bring_up_to_date(
+    folder: Path,
+    state: dict[str, Any],
+    *,
+    report: stages.Reporter | None = None,
+    show: Show = silent,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Do what is missing of a run whose images are decoded, from what its run.json says; the folder must be locked."""
+    run = Run(folder)
+    images = run.images()
+    work = stages.Work(folder, run.options, show, report, images, Decoding())
+    work.images = images
+    finish(work, state, say)
