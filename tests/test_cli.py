@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import latentmap
 from latentmap.cli import app
+from latentmap.run import STAGES
 
 SRC = Path(__file__).parents[1] / "src"
 
@@ -33,7 +34,7 @@ def test_help_is_drawn_without_loading_what_computes():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-@pytest.mark.parametrize("name", ["run", "label", "info", "reproduce"])
+@pytest.mark.parametrize("name", ["run", "add", "similar", "export", "label", "info", "reproduce"])
 def test_every_command_has_help(name):
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0
@@ -52,7 +53,7 @@ def test_run_then_info(tmp_path):
     assert f"report  {tmp_path / 'run' / 'report.html'}" in first.stdout
     assert "train: done in" in first.stderr
     again = command(*arguments)
-    assert again.stderr.splitlines() == [f"{stage}: kept" for stage in ("train", "encode", "group", "map", "report")]
+    assert again.stderr.splitlines() == [f"{stage}: kept" for stage in STAGES]
     assert command(*arguments, "--quiet").stderr == ""
     info = command("info", tmp_path / "run")
     assert "60 images of 8×8 from images" in info.stdout
@@ -70,10 +71,10 @@ def test_run_then_info(tmp_path):
         (["run", "mnist", "-o", "{}/run", "--latent-dim", "0"], "latent_dim=0: ask for at least 1"),
         (["run", "{}/nan.npy", "-o", "{}/run"], "2 images hold NaN or infinite pixels, the first is number 3"),
         (["run", "{}/good.npy", "-o", "{}/run", "--labels", "{}/labels.txt"], "2 labels for 6 images"),
-        (["run", "{}/empty", "-o", "{}/run"], "no images in this folder"),
+        (["run", "{}/empty", "-o", "{}/run"], "no images in it"),
         (["run", "{}/nowhere", "-o", "{}/run"], "there is no such file or folder: a source is 'mnist'"),
         (["run", "{}/good.npy", "-o", "{}/labels.txt/run"], "cannot be written to (Not a directory)"),
-        (["run", "{}/good.npy", "-o", "{}/old"], "format version 0, this latentmap reads version 1"),
+        (["run", "{}/good.npy", "-o", "{}/old"], "format version 0, this latentmap reads version 2"),
         (["info", "{}/empty"], "no run.json in it"),
         (["reproduce", "S99", "-o", "{}/chapter"], "no row S99 in the chapter: choose among S1, S2"),
     ],

@@ -340,6 +340,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         images = self._check_images(X, reset=False)
         return reconstruction_errors(self.network_, images, self.scale_)
 
+    def transform_and_score(self, X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What :meth:`transform` and :meth:`score_samples` give, in one pass: (n, latent_dim) and (n,) float32."""
+        images = self._check_images(X, reset=False)
+        network = self.network_
+
+        def both(x: torch.Tensor) -> torch.Tensor:
+            latents = network.encode(x)
+            errors = (network.decode(latents).reshape(x.shape) - x).square_().flatten(1).mean(1, keepdim=True)
+            return torch.cat([latents, errors], dim=1)
+
+        found = in_batches(both, images, (network.latent_dim + 1,), network, self.scale_)
+        return np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, -1])
+
     def score(self, X: ArrayLike, y: object = None) -> float:  # noqa: ARG002 - scikit-learn's signature
         """Minus the mean squared error over all images, so that greater is better, as scikit-learn wants it."""
         return -float(self.score_samples(X).mean(dtype=np.float64))

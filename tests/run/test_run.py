@@ -18,7 +18,10 @@ from latentmap.run import STAGES, OptionError, Run, RunError, RunOptions, make_r
 from latentmap.run.labels import spread_labels
 from latentmap.run.lock import locked
 
-TABLES = ["latents.parquet", "groups.parquet", "map.parquet", "atlas.parquet"]
+TABLES = [
+    *("images.parquet", "latents.parquet", "groups.parquet", "map.parquet"),
+    *("duplicates.parquet", "outliers.parquet", "atlas.parquet"),
+]
 OPTIONS = {"epochs": 2, "latent_dim": 5, "n_clusters": 4, "perplexity": 10.0, "batch_size": 64}
 FLAGS = [part for name, value in OPTIONS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
@@ -91,6 +94,7 @@ def run_again(source: Path, path: Path, **changes: object) -> list[str]:
     said: list[str] = []
     labels = changes.pop("labels", None)
     make_run(source, path, RunOptions(**OPTIONS | changes), labels=labels, report=write_report, say=said.append)
+    said = [line for line in said if not line.startswith(" ")]
     assert [line.split(":")[0] for line in said] == list(STAGES)
     return [line.split(":")[0] for line in said if not line.endswith("kept")]
 
@@ -106,9 +110,9 @@ def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy
     assert run_again(source, copy) == []
     assert run_again(source, copy, perplexity=20.0) == ["map", "report"]
     assert run_again(source, copy, perplexity=20.0, n_clusters=3) == ["group", "report"]
-    assert run_again(source, copy, labels=["x", "y"] * 200) == ["group", "map", "report"]
-    assert run_again(source, copy) == ["report"]
-    assert run_again(source, copy, network="dense") == list(STAGES)
+    assert run_again(source, copy, labels=["x", "y"] * 200) == ["decode", "group", "map", "report"]
+    assert run_again(source, copy) == ["decode", "report"]
+    assert run_again(source, copy, network="dense") == list(STAGES)[1:]
     other = tmp_path / "other.npy"
     np.save(other, 255 - open_images(source).images)
     assert run_again(other, copy, network="dense") == list(STAGES)
@@ -117,10 +121,13 @@ def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy
 @pytest.mark.parametrize(
     ("name", "redone"),
     [
-        ("model/weights.safetensors", list(STAGES)),
-        ("latents.parquet", ["encode", "group", "map", "report"]),
+        ("cache/pixels.u8", ["decode"]),
+        ("images.parquet", ["decode"]),
+        ("model/weights.safetensors", list(STAGES)[1:]),
+        ("latents.parquet", ["encode", "group", "map", "find", "report"]),
         ("groups.parquet", ["group", "report"]),
         ("map.parquet", ["map", "report"]),
+        ("duplicates.parquet", ["find", "report"]),
         ("figures/map.png", ["report"]),
     ],
 )
@@ -149,7 +156,8 @@ def test_outputs_of_later_stages_are_gone_while_an_earlier_one_is_redone(source,
 def test_atlas_joins_everything(whole, source):
     table = pq.read_table(whole / "atlas.parquet")
     assert table.column_names == [
-        *("id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y", "label")
+        *("id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y"),
+        *("outlier", "duplicate_of", "added", "label"),
     ]
     assert table.num_rows == 400
     run, collection = Run.open(whole), open_images(source)

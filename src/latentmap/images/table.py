@@ -80,7 +80,8 @@ def _list_parquet(path: Path) -> Listing:
     columns = _others(_with_class_names(others), "")
     names = [f"{path.stem}[{i}]" for i in range(file.metadata.num_rows)]
     if inner == "bytes" and "path" in {field.name for field in schema.field(key).type}:
-        given = [row["path"] for row in pq.read_table(path, columns=[f"{key}.path"])[key].to_pylist()]
+        inside = file.read(columns=[f"{key}.path"])[key]
+        given = [row["path"] if row is not None else None for row in inside.to_pylist()]
         if all(given) and len(set(given)) == len(given):
             names = given
     column = f"{key}.bytes" if inner == "bytes" else key

@@ -190,7 +190,7 @@ def _place(folder: Path, state: dict[str, Any], part: Path) -> float:
     n_new = pq.read_metadata(part / files.IMAGES).num_rows
     pixels = open_pixels(part / files.CACHE / PIXELS, (n_new, *state["source"]["image_shape"]))
     model = Autoencoder.load(folder / files.MODEL)
-    latents, errors = model.transform(pixels), model.score_samples(pixels)
+    latents, errors = model.transform_and_score(pixels)
     known = tables.read_column(folder / files.LATENTS, "latent")
     xy = np.column_stack([tables.read_column(folder / files.MAP, name) for name in "xy"])
     perplexity = min(state["options"]["perplexity"], max(1.0, (len(known) - 1) / 3))

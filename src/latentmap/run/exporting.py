@@ -151,7 +151,7 @@ def _original(root: Any, name: str) -> str | None:
     if not isinstance(root, str) or not os.path.isdir(root):  # noqa: PTH112
         return None
     # escapes stand for bytes that are no UTF-8
-    raw = re.sub(r"\\udc([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
+    raw = re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
     for candidate in (name, raw):
         path = os.path.abspath(os.path.join(root, candidate))  # noqa: PTH100, PTH118
         if os.path.isfile(path):  # noqa: PTH113

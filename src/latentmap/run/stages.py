@@ -154,8 +154,7 @@ def train(work: Work) -> list[str]:
 def encode(work: Work) -> list[str]:
     """Take the latent vectors and reconstruction errors: latents.parquet."""
     model = Autoencoder.load(work.folder / MODEL)
-    latents = model.transform(work.images.images)
-    errors = model.score_samples(work.images.images)
+    latents, errors = model.transform_and_score(work.images.images)
     columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents), "error": errors}
     tables.write_table(work.folder / LATENTS, columns)
     return [LATENTS]
