@@ -27,6 +27,8 @@ _PUBLIC = {
     "load_mnist": "latentmap.images",
     "read_idx": "latentmap.images",
     "Run": "latentmap.run",
+    "add_images": "latentmap.pipeline",
+    "map_images": "latentmap.pipeline",
     "metrics": "latentmap.metrics",
     "plots": "latentmap.plots",
 }
@@ -40,8 +42,10 @@ __all__ = [
     "LabelSpreading",
     "Run",
     "__version__",
+    "add_images",
     "invariant_neighbors",
     "load_mnist",
+    "map_images",
     "metrics",
     "nearest_neighbors",
     "open_images",
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
     from latentmap.images import ImageCollection, load_mnist, open_images, read_idx
     from latentmap.kmeans import KMeans
     from latentmap.neighbors import invariant_neighbors, nearest_neighbors
+    from latentmap.pipeline import add_images, map_images
     from latentmap.run import Run
     from latentmap.tsne import TSNE
 

@@ -4,7 +4,6 @@ import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,9 +92,20 @@ def run(
     The same command again goes on where it was; a changed option redoes what depends on it and nothing else.
     """
     with _errors_as_sentences(f"the same command goes on where it was: {out}"):
-        from latentmap.run import RunOptions
+        from latentmap.pipeline import map_images
 
-        options = RunOptions(
+        map_images(
+            source,
+            out,
+            size=size,
+            fit=fit,
+            color=color,
+            background=background,
+            frames=frames,
+            cache_limit=cache_limit,
+            labels=labels,
+            strict=strict,
+            quiet=quiet,
             network=network,
             activation=activation,
             latent_dim=latent_dim,
@@ -113,23 +123,6 @@ def run(
             min_confidence=min_confidence,
             perplexity=perplexity,
             seed=seed,
-        )
-        from latentmap.images import ShapeOptions
-        from latentmap.images.sources import Decoding
-        from latentmap.progress import shown
-        from latentmap.report import write_report
-        from latentmap.run import make_run
-
-        make_run(
-            source,
-            out,
-            options,
-            decoding=Decoding(ShapeOptions(size, fit, color, background), frames, cache_limit),
-            labels=labels,
-            strict=strict,
-            report=write_report,
-            show=partial(shown, quiet=quiet),
-            say=(lambda _: None) if quiet else partial(print, file=sys.stderr, flush=True),
         )
     print(f"report  {out / 'report.html'}")
     print(f"map     {out / 'figures' / 'map.png'}")
@@ -154,13 +147,9 @@ def add(
 ) -> None:
     """Put more images on a finished map, which does not move; files that it has already are known by their content."""
     with _errors_as_sentences(f"the same command goes on where it was: {path}"):
-        from latentmap.progress import shown
-        from latentmap.report import write_report
-        from latentmap.run import add_images, bring_up_to_date
+        from latentmap.pipeline import add_images
 
-        show = partial(shown, quiet=quiet)
-        finish = partial(bring_up_to_date, report=write_report, show=show)
-        done = add_images(path, source, frames=frames, finish=finish, show=show)
+        done = add_images(path, source, frames=frames, quiet=quiet)
         print(f"added   {done.n_added:,} images; {done.n_known:,} known already, {done.n_skipped:,} skipped")
         if done.n_added:
             print(f"drift   {done.drift:.3f} of them are strange to the run" + (": a fresh run is due" * done.is_due))

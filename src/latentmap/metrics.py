@@ -125,10 +125,10 @@ def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000
     ----------
     Moulavi et al. (2014), Density-based clustering validation. The ends of the minimum spanning trees count as inner.
     """
-    X, labels = np.asarray(X, np.float64), np.asarray(labels)
+    X, labels = np.asarray(X), np.asarray(labels)
     _same_length("X", X, "labels", labels)
     chosen = _sample(len(X), sample_size, random_state)
-    X, labels = X[chosen], labels[chosen]
+    X, labels = X[chosen].astype(np.float64), labels[chosen]
     names = [name for name, size in zip(*np.unique(labels, return_counts=True), strict=True) if name != -1 and size > 2]
     if len(names) < 2:
         return float("nan")

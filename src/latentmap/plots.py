@@ -318,7 +318,9 @@ def cluster_sheet(
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    counted = f"{len(names)} group{'s' if len(names) > 1 else ''}" + ("" if len(kept) == len(names) else f", the {len(kept)} largest")
+    counted = f"{len(names)} group{'s' if len(names) > 1 else ''}" + (
+        "" if len(kept) == len(names) else f", the {len(kept)} largest"
+    )
     axes.set_title(counted if title is None else title, fontsize=11)
     return figure
 

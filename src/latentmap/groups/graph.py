@@ -25,18 +25,23 @@ def affinity_graph(neighbors: NeighborGraph, n_neighbors: int) -> Any:
     """
     n = len(neighbors.indices)
     weights = edge_weights(neighbors.distances[:, :n_neighbors])
-    rows = np.repeat(np.arange(n), n_neighbors)
-    edges = (weights.ravel(), (rows, neighbors.indices[:, :n_neighbors].ravel()))
+    begin = np.arange(0, weights.size + 1, weights.shape[1])
+    edges = (weights.ravel(), neighbors.indices[:, :n_neighbors].ravel(), begin)
     directed = sparse.csr_matrix(edges, shape=(n, n))
+    directed.sort_indices()
     return (directed + directed.T).tocsr()
 
 
 def edge_weights(distances: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Weights of edges of these lengths (m, k), nearest first: (m, k) in (0, 1]."""
     lengths = distances.astype(np.float64)
-    middle = lengths[:, lengths.shape[1] // 2 : lengths.shape[1] // 2 + 1]
+    middle = lengths[:, lengths.shape[1] // 2 : lengths.shape[1] // 2 + 1].copy()
     widths = np.where(middle > 0, middle, np.maximum(lengths, np.finfo(float).tiny))
-    return np.exp(-((lengths / widths) ** 2)) + LEAST_WEIGHT
+    lengths /= widths
+    np.square(lengths, out=lengths)
+    np.exp(np.negative(lengths, out=lengths), out=lengths)
+    lengths += LEAST_WEIGHT
+    return lengths
 
 
 def mean_over_neighbors(

@@ -20,13 +20,15 @@ def memberships(graph: Any, labels: NDArray[np.int32]) -> NDArray[np.float32]:
     """Share of each group (n, K) in the neighbourhood of each point: a walk that returns home now and then."""
     n, n_groups = len(labels), int(labels.max()) + 1
     walk = (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr().astype(np.float32)
-    home = np.zeros((n, n_groups), np.float32)
-    home[np.arange(n), labels] = 1
-    shares = home
+    rows = np.arange(n)
+    shares = np.zeros((n, n_groups), np.float32)
+    shares[rows, labels] = 1
     for _ in range(N_STEPS):
-        shares = (1 - STAY) * (walk @ shares) + STAY * home
-    normalized: NDArray[np.float32] = shares / shares.sum(axis=1, keepdims=True)
-    return normalized
+        shares = walk @ shares
+        shares *= 1 - STAY
+        shares[rows, labels] += STAY
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import compute
 
 from latentmap.images.decoding import Item
 
@@ -79,10 +80,10 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def make_table(names: Iterable[str], columns: dict[str, Any] | None = None) -> pa.Table:
+def make_table(names: Iterable[str] | pa.Array, columns: dict[str, Any] | None = None) -> pa.Table:
     """``path``, ``label`` where it is given or the folders tell images apart, and other columns."""
-    paths = [as_text(name) for name in names]
-    table = pa.table({"path": pa.array(paths, pa.string())})
+    paths = names if isinstance(names, pa.Array) else pa.array((as_text(name) for name in names), pa.string())
+    table = pa.table({"path": paths})
     columns = dict(columns or {})
     labels = columns.pop("label", None)
     if labels is None:
@@ -94,10 +95,11 @@ def make_table(names: Iterable[str], columns: dict[str, Any] | None = None) -> p
     return table
 
 
-def folder_labels(paths: list[str]) -> pa.Array | None:
+def folder_labels(paths: pa.Array) -> pa.Array | None:
     """Names of the folders, when every image lies in one and there are at least two."""
-    folders = [path.rpartition("/")[0] for path in paths]
-    return pa.array(folders) if all(folders) and len(set(folders)) > 1 else None
+    folders = compute.replace_substring_regex(paths, r"(^|/)[^/]*$", "")
+    names = compute.unique(folders).to_pylist()
+    return folders if len(names) > 1 and "" not in names else None
 
 
 def join(listings: list[Listing]) -> Listing:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import compute
 
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.folder import list_files
@@ -78,12 +79,11 @@ def _list_parquet(path: Path) -> Listing:
     inner = _bytes_field(schema.field(key).type)
     others = pq.read_table(path, columns=[name for name in schema.names if name != key])
     columns = _others(_with_class_names(others), "")
-    names = [f"{path.stem}[{i}]" for i in range(file.metadata.num_rows)]
+    names: Any = (f"{path.stem}[{i}]" for i in range(file.metadata.num_rows))
     if inner == "bytes" and "path" in {field.name for field in schema.field(key).type}:
-        inside = file.read(columns=[f"{key}.path"])[key]
-        given = [row["path"] if row is not None else None for row in inside.to_pylist()]
-        if all(given) and len(set(given)) == len(given):
-            names = given
+        given = compute.struct_field(file.read(columns=[f"{key}.path"])[key].combine_chunks(), "path")
+        if not given.null_count and compute.count_distinct(given).as_py() == len(given):
+            names = given.cast(pa.string())
     column = f"{key}.bytes" if inner == "bytes" else key
 
     def read(rows: NDArray[np.intp]) -> Iterator[Item]:

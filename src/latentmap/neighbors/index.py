@@ -47,11 +47,7 @@ class NeighborIndex:
     def graph(self, k: int, workers: Workers) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
         """The k nearest neighbours of each point, itself excluded: their rows and their distances, nearest first."""
         n = len(self._points)
-        indices, distances = np.empty((n, k), np.int32), np.empty((n, k), self._dtype)
-        places, found = self._search(self._points, self._begin, k, np.arange(n), workers)
-        indices[self.order] = self.order[places]
-        distances[self.order] = found
-        return indices, np.ldexp(distances, self._frame.exponent, out=distances)
+        return self._search(self._points, self.order, self._begin, k, np.arange(n), workers)
 
     def query(self, X: NDArray[Any], k: int, workers: Workers) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
         """The k points nearest to each row of X: their rows and their distances, (m, k) each, nearest first."""
@@ -59,17 +55,19 @@ class NeighborIndex:
         labels = assign(queries, self._centers, workers)
         order = np.argsort(labels, kind="stable")
         begin = np.searchsorted(labels[order], np.arange(len(self._centers) + 1))
-        indices, distances = np.empty((len(X), k), np.int32), np.empty((len(X), k), self._dtype)
-        places, found = self._search(queries[order], begin, k, np.full(len(X), -1), workers)
-        indices[order] = self.order[places]
-        distances[order] = found
-        return indices, np.ldexp(distances, self._frame.exponent, out=distances)
+        return self._search(queries[order], order, begin, k, np.full(len(X), -1), workers)
 
     def _search(
-        self, queries: NDArray[np.float32], begin: NDArray[np.intp], k: int, itself: NDArray[np.intp], workers: Workers
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Places of the nearest points, and distances in the frame, for queries sorted by cell."""
-        indices, distances = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+        self,
+        queries: NDArray[np.float32],
+        order: NDArray[np.intp],
+        begin: NDArray[np.intp],
+        k: int,
+        itself: NDArray[np.intp],
+        workers: Workers,
+    ) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
+        """Rows of the nearest points, and distances, for queries sorted by cell; ``order`` says whose they are."""
+        indices, distances = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), self._dtype)
         visits = np.argsort(euclidean_distances(self._centers, squared=True), axis=1, kind="stable")
         seen = np.cumsum(np.diff(self._begin)[visits], axis=1)
         n_visits = np.minimum((seen < max(N_SEEN, 2 * k)).sum(1) + 1, len(visits))
@@ -79,11 +77,14 @@ class NeighborIndex:
             if begin[cell] < begin[cell + 1]:
                 rows = slice(begin[cell], begin[cell + 1])
                 cells = visits[cell, : n_visits[cell]]
-                found = (indices[rows], distances[rows])
+                n = begin[cell + 1] - begin[cell]
+                found = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
                 _search_cell(queries[rows], points, self._begin, cells, itself[rows], found)
+                indices[order[rows]] = self.order[found[0]]
+                distances[order[rows]] = found[1]
 
         workers.run(share, len(visits))
-        return indices, distances
+        return indices, np.ldexp(distances, self._frame.exponent, out=distances)
 
 
 def _cells(points: NDArray[np.float32], n_cells: int, workers: Workers) -> tuple[NDArray[Any], NDArray[np.int32]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from latentmap.memory import give_back
 from latentmap.run.stages import Work
 from latentmap.run.state import dependents, describe_files, write_state
 
@@ -25,6 +26,7 @@ def do(stage: str, key: str, function: Callable[[Work], list[str]], work: Work, 
     begun = time.perf_counter()
     with peak_memory() as peak:
         files = function(work)
+        give_back()
     seconds = time.perf_counter() - begun
     state["stages"][stage] = {
         "state": "done",

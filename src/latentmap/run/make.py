@@ -92,7 +92,6 @@ def make_run(
     folder = _prepare(Path(path))
     with locked(folder):
         old = read_state(folder) if (folder / FILE).exists() else {}
-        found = find_source(source)
         given = None if labels is None else read_labels(labels)
         state = {
             "format_version": FORMAT_VERSION,
@@ -102,8 +101,9 @@ def make_run(
             "stages": old.get("stages", {}),
             "added": old.get("added", []),
         }
-        work = stages.Work(folder, options, show, report, found, decoding, given)
+        work = stages.Work(folder, options, show, report, find_source(source), decoding, given)
         _decode(work, state, say)
+        work.found = None  # as large as the collection
         state["source"] |= {"path": _as_path(source), "labels": _as_path(labels)}
         _check_fit(work.images, options)
         if strict:
@@ -126,7 +126,8 @@ def finish(work: stages.Work, state: dict[str, Any], say: Callable[[str], None])
 
 
 def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
-    key = _decoding_key(work)
+    assert work.found is not None
+    key = _decoding_key(work.found, work)
     if is_done(work.folder, state["stages"].get("decode"), key) and state["source"]:
         work.images = open_images(work.folder, state)
         say("decode: kept")
@@ -166,9 +167,8 @@ def describe_images(source: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _decoding_key(work: stages.Work) -> str:
+def _decoding_key(found: Listing | ImageCollection, work: stages.Work) -> str:
     """A hash over all that decoding depends on, as far as it can be told without decoding."""
-    found = work.found
     stamp = found.stamp if isinstance(found, Listing) else [found.fingerprint, found.annotations_fingerprint]
     labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
     return key_of([FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
@@ -213,6 +213,6 @@ def bring_up_to_date(
     """Do what is missing of a run whose images are decoded, from what its run.json says; the folder must be locked."""
     run = Run(folder)
     images = run.images()
-    work = stages.Work(folder, run.options, show, report, images, Decoding())
+    work = stages.Work(folder, run.options, show, report, None, Decoding())
     work.images = images
     finish(work, state, say)

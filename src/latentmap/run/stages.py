@@ -70,7 +70,7 @@ class Work:
     options: RunOptions
     show: Show
     report: Reporter | None
-    found: Listing | ImageCollection
+    found: Listing | ImageCollection | None
     decoding: Decoding
     labels: NDArray[Any] | None = None
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
@@ -101,6 +101,7 @@ class Work:
 def decode(work: Work) -> list[str]:
     """Bring all images to one size: cache/pixels.u8, images.parquet and skipped.parquet."""
     folder, found = work.folder, work.found
+    assert found is not None
     with work.show("decode") as callback:
         if isinstance(found, Listing):
             images = decode_listing(found, work.decoding, cache=folder / CACHE, callback=callback)

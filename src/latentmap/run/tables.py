@@ -35,9 +35,21 @@ def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:
 
 def read_column(path: Path, name: str) -> NDArray[Any]:
     """One column as NumPy: lists of one length become (n, length), nulls NaN."""
-    column = pq.read_table(path, columns=[name])[name].combine_chunks()
+    file = pq.ParquetFile(path)
+    values: NDArray[Any] | None = None
+    row = 0
+    for batch in file.iter_batches(8 * ROWS, columns=[name]):  # Arrow would hold the whole column twice
+        part = _as_numpy(batch.column(0))
+        if values is None:
+            values = np.empty((file.metadata.num_rows, *part.shape[1:]), part.dtype)
+        values[row : row + len(part)] = part
+        row += len(part)
+    return _as_numpy(file.read([name])[name].combine_chunks()) if values is None else values
+
+
+def _as_numpy(column: pa.Array) -> NDArray[Any]:
     if pa.types.is_fixed_size_list(column.type):
-        values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+        values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
         return values
     scalars: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return scalars

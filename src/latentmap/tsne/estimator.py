@@ -318,7 +318,8 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             normal: NDArray[np.float32] = START * random.standard_normal((n, self.n_components)).astype(np.float32)
             return normal
         start = np.zeros((n, self.n_components), np.float32)
-        pca = PCA(n_components=min(self.n_components, *X.shape), random_state=random).set_output(transform="default")
+        n_axes = min(self.n_components, *X.shape)
+        pca = PCA(n_axes, random_state=random, copy=sparse.issparse(X)).set_output(transform="default")
         with np.errstate(all="ignore"):  # data without any spread
             components = pca.fit_transform(X if sparse.issparse(X) else Frame.around(X).into(X))
         width = components[:, 0].std()
