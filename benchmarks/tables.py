@@ -47,6 +47,32 @@ def reconstruction() -> str:
     return _table(head, rows) + _source(record, "torch") + note
 
 
+def scale() -> str:
+    """Seconds and peak memory of a whole run, by the number of images."""
+    record = load("scale")
+    rows = record["results"]["rows"]
+    stages = list(rows[0]["stages"])
+    body = [
+        [
+            f"{row['n']:,}",
+            *(f"{row['stages'][stage]['seconds']:.0f}" for stage in stages),
+            f"{row['seconds']:.0f}",
+            f"{row['peak_memory_mb'] / 1024:.2f} ({max(stages, key=lambda stage: row['stages'][stage]['peak_memory_mb'])})",
+            f"{row['disk_mb'] / 1000:.2f}",
+        ]
+        for row in rows
+    ]
+    head = ["images of 32×32", *stages, "whole, s", "peak memory, GiB", "on disk, GB"]
+    return _table(head, body) + _source(record, "torch") + f"Seconds; {rows[0]['epochs']} epochs each.\n"
+
+
+def interop() -> str:
+    """What opens atlas.parquet as it is."""
+    record = load("interop")
+    rows = [[name, result["version"], f"{result['rows']:,}"] for name, result in record["results"].items()]
+    return _table(["reader", "version", "rows read"], rows) + _source(record)
+
+
 def training() -> str:
     """Seconds an epoch takes, by network and engine."""
     record = load("training")
@@ -255,6 +281,8 @@ def groups() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "reconstruction": reconstruction,
+    "scale": scale,
+    "interop": interop,
     "training": training,
     "collections": collections,
     "anomaly": anomaly,
@@ -287,8 +315,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 def _source(record: dict[str, Any], *packages: str) -> str:
     machine = record["machine"]
-    versions = ", ".join(f"{package} {record['versions'][package]}" for package in packages)
-    return f"\nMeasured with `{record['command']}` on {machine['cores']} cores of {machine['processor']}, {versions}.\n"
+    versions = "".join(f", {package} {record['versions'][package]}" for package in packages)
+    return f"\nMeasured with `{record['command']}` on {machine['cores']} cores of {machine['processor']}{versions}.\n"
 
 
 def _seconds(side: dict[str, Any]) -> str:

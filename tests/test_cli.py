@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import latentmap
@@ -59,6 +60,33 @@ def test_run_then_info(tmp_path):
     assert "60 images of 8×8 from images" in info.stdout
     assert "trustworthiness" in info.stdout
     assert "trained with products in" in info.stdout
+
+
+def test_a_run_grows_is_asked_and_is_exported(tmp_path):
+    random = np.random.default_rng(0)
+    for name, n in (("first", 40), ("second", 6)):
+        (tmp_path / name).mkdir()
+        for i in range(n):
+            Image.fromarray(random.integers(0, 255, (9, 9), dtype=np.uint8)).save(tmp_path / name / f"{i:02d}.png")
+    (tmp_path / "first" / "broken.png").touch()
+    run = tmp_path / "run"
+    made = command("run", tmp_path / "first", "-o", run, "--epochs", 1, "--latent-dim", 4)
+    assert made.returncode == 0, made.stderr
+    assert "9 × 9 pixels, grey: the size of 40 of the pictures" in made.stderr
+    assert "1 files skipped, listed with their reasons in skipped.parquet" in made.stderr
+    added = command("add", run, tmp_path / "second", "--quiet")
+    assert "added   6 images; 0 known already, 0 skipped" in added.stdout
+    assert "drift   " in added.stdout
+    assert "6 images added from second" in command("info", run).stdout
+    found = command("similar", run, tmp_path / "first" / "07.png", "-n", 2, "-o", tmp_path / "found.png")
+    assert found.stdout.splitlines()[1].startswith("7\t")
+    assert (tmp_path / "found.png").exists()
+    exported = command("export", run, "csv", tmp_path / "all.csv")
+    assert exported.stdout == f"csv         {tmp_path / 'all.csv'}\n"
+    assert len((tmp_path / "all.csv").read_text(encoding="utf-8").splitlines()) == 47
+    strict = command("run", tmp_path / "first", "-o", run, "--epochs", 1, "--latent-dim", 4, "--strict")
+    assert strict.returncode == 2
+    assert "1 files cannot be decoded, the first is 'broken.png'" in strict.stderr
 
 
 @pytest.mark.parametrize(
