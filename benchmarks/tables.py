@@ -57,7 +57,7 @@ def scale() -> str:
             f"{row['n']:,}",
             *(f"{row['stages'][stage]['seconds']:.0f}" for stage in stages),
             f"{row['seconds']:.0f}",
-            f"{row['peak_memory_mb'] / 1024:.2f} ({max(stages, key=lambda stage: row['stages'][stage]['peak_memory_mb'])})",
+            f"{row['peak_memory_mb'] / 1024:.2f}",
             f"{row['disk_mb'] / 1000:.2f}",
         ]
         for row in rows

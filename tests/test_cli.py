@@ -1,5 +1,6 @@
 """The command: quick to answer, sentences instead of tracebacks, and every part of the chapter within reach."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 import latentmap
 from latentmap.cli import app
-from latentmap.run import STAGES
+from latentmap.run import STAGES, Run
 
 SRC = Path(__file__).parents[1] / "src"
 
@@ -136,3 +137,25 @@ def test_label_wants_a_table_of_labels(tmp_path):
     done = command("label", tmp_path, tmp_path / "labels.csv")
     assert done.returncode == 2
     assert "no run.json in it" in done.stderr
+
+
+def test_a_full_disk_is_a_sentence_and_costs_no_finished_stage(tmp_path, monkeypatch):
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8))
+    arguments = ["run", str(tmp_path / "images.npy"), "-o", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if (tmp_path / "run" / "latents.parquet").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", fsync)
+        result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "No space left on device: the disk is full; make room, and the same command goes on" in result.stderr
+    states = {name: record["state"] for name, record in Run.open(tmp_path / "run").stages.items()}
+    assert states["train"] == "done"
+    assert Run.open(tmp_path / "run").latents().shape == (40, 64)
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert not list((tmp_path / "run").rglob("*.tmp"))

@@ -263,7 +263,13 @@ def test_exports(made, tmp_path, kind):
         assert len(lines) == 301
         assert lines[0].startswith("id\tpath\terror")
         assert Image.open(out / "sprite.png").size == (18 * 12, 18 * 12)
-        assert "tensor_shape: 300\n  tensor_shape: 6" in (out / "projector_config.pbtxt").read_text()
+        projector = pytest.importorskip("tensorboard.plugins.projector.projector_config_pb2")
+        text_format = pytest.importorskip("google.protobuf.text_format")
+        config = text_format.Parse((out / "projector_config.pbtxt").read_text(), projector.ProjectorConfig())
+        (embedding,) = config.embeddings
+        assert list(embedding.tensor_shape) == [300, 6]
+        assert list(embedding.sprite.single_image_dim) == [12, 12]
+        assert all((out / name).exists() for name in (embedding.tensor_path, embedding.metadata_path))
     else:
         files = sorted(path for path in out.rglob("*.png"))
         assert len(files) == 300

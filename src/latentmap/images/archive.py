@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.images.decoding import Failure, Item, reason_for
-from latentmap.images.listing import Listing, SourceError, make_table
+from latentmap.images.listing import UNREAD, UNREAD_REASON, Listing, Skipped, SourceError, as_text, make_table
 
 # A member that would take more memory is skipped.
 MOST_BYTES = 2**28
@@ -39,7 +39,7 @@ def list_archive(path: Path) -> Listing:
     """
     try:
         zipped = zipfile.is_zipfile(path)
-        names, n_ignored = _names(_zip_members(path) if zipped else _tar_members(path))
+        names, skipped, n_ignored = _names(_zip_members(path) if zipped else _tar_members(path))
     except Bad as error:
         raise SourceError(f"{path}: a damaged archive ({error}): fetch it again, or unpack what can be") from error
     kept = np.array([number for number, _ in names], dtype=np.intp)
@@ -50,22 +50,26 @@ def list_archive(path: Path) -> Listing:
     status = path.stat()
     stamp = hashlib.sha256(repr((os.path.abspath(path), status.st_size, status.st_mtime_ns)).encode()).hexdigest()  # noqa: PTH100
     name = path.name.partition(".")[0]
-    return Listing(name, make_table(name for _, name in names), read, stamp, [], n_ignored)
+    return Listing(name, make_table(name for _, name in names), read, stamp, skipped, n_ignored)
 
 
-def _names(members: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], int]:
-    """Number and name of each member that is called like an image, and how many others there are."""
+def _names(members: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], list[Skipped], int]:
+    """Number and name of each member that is called like an image, those that Pillow does not read, other members."""
     extensions = set(Image.registered_extensions())
-    kept, n_ignored = [], 0
+    kept: list[tuple[int, str]] = []
+    skipped, n_ignored = [], 0
     for number, name in members:
         base = name.rpartition("/")[2]
-        if base.startswith((".", "__MACOSX")) or name.startswith("__MACOSX/"):
+        ending = os.path.splitext(base)[1].lower()  # noqa: PTH122
+        if base.startswith(".") or name.startswith("__MACOSX/"):
             continue
-        if os.path.splitext(base)[1].lower() in extensions:  # noqa: PTH122
+        if ending in UNREAD:
+            skipped.append(Skipped(as_text(name), UNREAD_REASON))
+        elif ending in extensions:
             kept.append((number, name.removeprefix("./")))
         else:
             n_ignored += 1
-    return kept, n_ignored
+    return kept, skipped, n_ignored
 
 
 def _zip_members(path: Path) -> Iterator[tuple[int, str]]:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.images.decoding import Item, reason_for
-from latentmap.images.listing import Listing, Skipped, as_text, make_table
+from latentmap.images.listing import UNREAD, UNREAD_REASON, Listing, Skipped, as_text, make_table
 
+# A folder that holds these is a run of our own.
+RUN_FILES = {"run.json", ".lock"}
 # First bytes of the commonest formats, for files whose names do not say that they are images.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF")
 
@@ -22,7 +24,8 @@ def list_folder(folder: Path) -> Listing:
     """List all images below a folder, in the order of their names.
 
     A file counts as an image when its extension is one that Pillow reads or, for any other name, when it begins as a
-    PNG, JPEG, GIF, TIFF or WebP does. Hidden files and folders are left alone. Linked folders are followed, each once.
+    PNG, JPEG, GIF, TIFF or WebP does. Hidden files and folders are left alone, and so are folders of runs. Linked folders
+    are followed, each once.
     """
     root = os.fspath(folder)
     found = _Walk(root)
@@ -101,6 +104,8 @@ class _Walk:
             except OSError as error:
                 self._skip(current, reason_for(error))
                 continue
+            if RUN_FILES <= {entry.name for entry in ordered}:  # the figures of a run are not what it is of
+                continue
             for entry in ordered:
                 if entry.name.startswith("."):
                     continue
@@ -119,7 +124,10 @@ class _Walk:
             return False
 
     def _take(self, entry: "os.DirEntry[str]") -> None:
-        if os.path.splitext(entry.name)[1].lower() in self._extensions or self._begins_as_image(entry):  # noqa: PTH122
+        ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
+        if ending in UNREAD:
+            self._skip(entry.path, UNREAD_REASON)
+        elif ending in self._extensions or self._begins_as_image(entry):
             self.files.append(entry.path)
         else:
             self.n_ignored += 1

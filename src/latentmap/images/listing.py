@@ -23,6 +23,13 @@ class Skipped(NamedTuple):
     reason: str
 
 
+# Pictures by their endings that Pillow does not read, or reads only the preview of: listed as skipped, not passed over.
+UNREAD = frozenset(
+    [".ai", ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".jxl", ".nef", ".orf", ".psb", ".raf", ".rw2", ".svg", ".svgz", ".xcf"]
+)
+UNREAD_REASON = "a format that Pillow does not read"
+
+
 @dataclass(frozen=True)
 class Listing:
     """Pictures that are to be decoded.
