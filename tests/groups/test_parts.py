@@ -88,3 +88,36 @@ def test_groups_stay_whole_in_the_tree():
     tree = grouped_tree(between, groups)
     assert len(set(zip(tree.cut(5), groups, strict=True))) == 5
     np.testing.assert_allclose(summed(between, groups).sum(), between.sum())
+
+
+def test_pieces_of_a_graph_are_those_of_scipy():
+    from scipy import sparse
+    from scipy.sparse import csgraph
+
+    from latentmap.groups.pieces import connected_pieces, induced
+
+    random = np.random.default_rng(0)
+    directed = sparse.random(400, 400, 0.002, random_state=random, format="csr")
+    graph = (directed + directed.T).tocsr()
+    np.testing.assert_array_equal(connected_pieces(graph), csgraph.connected_components(graph, directed=False)[1])
+    rows = np.sort(random.choice(400, 250, replace=False))
+    np.testing.assert_array_equal(induced(graph, rows).toarray(), graph[rows][:, rows].toarray())
+    labels = random.integers(0, 3, 400).astype(np.int32)
+    within = graph.multiply(labels[:, None] == labels[None]).tocsr()
+    np.testing.assert_array_equal(
+        connected_pieces(graph, labels), csgraph.connected_components(within, directed=False)[1]
+    )
+
+
+def test_contracted_graphs_add_up_the_edges():
+    from scipy import sparse
+
+    from latentmap.groups.communities import contracted
+
+    random = np.random.default_rng(1)
+    directed = sparse.random(60, 60, 0.1, random_state=random, format="csr")
+    graph = (directed + directed.T).tocsr()
+    labels = random.integers(0, 7, 60).astype(np.int32)
+    labels[:7] = np.arange(7)
+    members = np.eye(7)[labels]
+    np.testing.assert_allclose(contracted(graph, labels).toarray(), members.T @ graph.toarray() @ members)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
+from latentmap.groups.pieces import connected_pieces
 from latentmap.kernels import Array, compiled
 
 Labels = NDArray[np.int32]
@@ -59,10 +59,14 @@ def refine(graph: Any, resolution: float, labels: Labels, random: np.random.Rand
 
 def contracted(graph: Any, labels: Labels) -> Any:
     """The graph of the communities: weights of the edges between and within, as a sparse CSR matrix."""
-    n_communities = int(labels.max()) + 1
-    edges = graph.tocoo()
-    shape = (n_communities, n_communities)
-    return sparse.csr_matrix((edges.data, (labels[edges.row], labels[edges.col])), shape=shape)
+    n, n_communities = graph.shape[0], int(labels.max()) + 1
+    # sums of rows, then of columns, by one product: lists of all edges would take several times the graph
+    begin = np.concatenate([[0], np.cumsum(np.bincount(labels, minlength=n_communities))])
+    members = sparse.csr_matrix((np.ones(n), np.argsort(labels, kind="stable"), begin), shape=(n_communities, n))
+    columns = sparse.csr_matrix((graph.data, labels[graph.indices], graph.indptr), shape=(n, n_communities))
+    small = (members @ columns).tocsr()
+    small.sort_indices()
+    return small
 
 
 def _round(graph: Any, volumes: Array, resolution: float, labels: Labels, random: np.random.RandomState) -> Labels:
@@ -85,10 +89,7 @@ def _moved(graph: Any, volumes: Array, resolution: float, labels: Labels, random
 
 def _connected(graph: Any, labels: Labels) -> Labels:
     """Communities, each that is in several pieces taken apart."""
-    edges = graph.tocoo()
-    within = labels[edges.row] == labels[edges.col]
-    inner = sparse.csr_matrix((edges.data[within], (edges.row[within], edges.col[within])), shape=graph.shape)
-    return renumbered(csgraph.connected_components(inner, directed=False)[1])
+    return renumbered(connected_pieces(graph, labels))
 
 
 def volumes_of(graph: Any) -> Array:

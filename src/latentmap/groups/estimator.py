@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentmap.groups.blocks import grouped_tree, settled, shared_out, summed
 from latentmap.groups.communities import Labels, communities, contracted
 from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors, without_islands
+from latentmap.groups.pieces import induced
 from latentmap.groups.selection import SEPARATED, measure, separated_groups
 from latentmap.groups.spreading import memberships
 from latentmap.groups.tree import Dendrogram, absorb, average_linkage, check_cut
@@ -283,9 +284,10 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         agreement = []
         for _ in range(n_resamples):
             rows = np.sort(random.choice(n, max(2, round(share * n)), replace=False))
-            part = without_islands(self._graph[rows][:, rows].tocsr(), self._data[rows], self._least, self.n_jobs)
+            part = without_islands(induced(self._graph, rows), self._data[rows], self._least, self.n_jobs)
             found = self._partition(part, max(1, round(share * self._least)), random)[1]
             agreement.append(adjusted_rand_score(self._all_labels[rows], found))
+            del part  # as large as the graph
         return float(np.mean(agreement))
 
     def _neighbors(self, X: NDArray[Any], k: int, known: NeighborGraph | None) -> NeighborGraph:

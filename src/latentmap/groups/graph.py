@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
+from latentmap.groups.pieces import connected_pieces
 from latentmap.neighbors import NeighborGraph, NeighborSearch
 
 # Of an edge to a neighbour however far, so that no neighbour is lost to rounding.
@@ -56,10 +56,10 @@ def mean_over_neighbors(
 
 def without_islands(graph: Any, X: NDArray[Any], least: int, n_jobs: int | None) -> Any:
     """The graph with every piece of fewer than ``least`` nodes tied to the nearest point of a larger one."""
-    n_pieces, pieces = csgraph.connected_components(graph, directed=False)
+    pieces = connected_pieces(graph)
     sizes = np.bincount(pieces)
     small = sizes[pieces] < least
-    if n_pieces == 1 or not small.any() or small.all():
+    if len(sizes) == 1 or not small.any() or small.all():
         return graph
     inland, islands = np.flatnonzero(~small), np.flatnonzero(small)
     nearest, lengths = NeighborSearch(X[inland], "euclidean", None).query(X[islands], 1, n_jobs)

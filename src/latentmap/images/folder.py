@@ -24,8 +24,8 @@ def list_folder(folder: Path) -> Listing:
     """List all images below a folder, in the order of their names.
 
     A file counts as an image when its extension is one that Pillow reads or, for any other name, when it begins as a
-    PNG, JPEG, GIF, TIFF or WebP does. Hidden files and folders are left alone, and so are folders of runs. Linked folders
-    are followed, each once.
+    PNG, JPEG, GIF, TIFF or WebP does. Hidden files and folders are left alone, and so are folders of runs. Linked
+    folders are followed, each once.
     """
     root = os.fspath(folder)
     found = _Walk(root)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.mapped import blocks
+from latentmap.mapped import blocks, release
 
 # Neighbours of each image among which near duplicates are looked for, and whose distance says how alone it is.
 N_NEAREST = 5
@@ -82,6 +82,7 @@ def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[A
         variance = (a.var(axis=1) + b.var(axis=1)) / 2
         squares = ((a - b) ** 2).mean(axis=1)
         found[part] = np.divide(squares, variance, out=np.full(len(a), np.inf), where=variance > 0)
+        release(images)
     return found
 
 

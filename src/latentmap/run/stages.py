@@ -21,6 +21,7 @@ from latentmap.images.sources import Decoding
 from latentmap.images.sources import decode as decode_listing
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
 from latentmap.kmeans import KMeans
+from latentmap.memory import give_back
 from latentmap.metrics import (
     clustering_report,
     density_validity,
@@ -196,6 +197,8 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     graph = model.neighbors_
     near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
     tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(latents)), **near})
+    del neighbors, graph, near, model.neighbors_
+    give_back()
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
     for one in summary:
         one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN

@@ -44,6 +44,7 @@ def read_column(path: Path, name: str) -> NDArray[Any]:
             values = np.empty((file.metadata.num_rows, *part.shape[1:]), part.dtype)
         values[row : row + len(part)] = part
         row += len(part)
+    pa.default_memory_pool().release_unused()
     return _as_numpy(file.read([name])[name].combine_chunks()) if values is None else values
 
 

@@ -193,6 +193,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
                 print(f"[t-SNE] Computed conditional probabilities for {n} samples")
                 print(f"[t-SNE] Mean sigma: {sigmas.mean():f}")
             P = joint_affinities(graph, affinities, workers)
+            del affinities  # a third of the graph
             descent = Descent(P, start[graph.order], exact=self._is_exact, workers=workers)
             self._descend(descent, graph.order)
             self.kl_divergence_ = descent.divergence()
