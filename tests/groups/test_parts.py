@@ -104,6 +104,7 @@ def test_pieces_of_a_graph_are_those_of_scipy():
     np.testing.assert_array_equal(induced(graph, rows).toarray(), graph[rows][:, rows].toarray())
     labels = random.integers(0, 3, 400).astype(np.int32)
     within = graph.multiply(labels[:, None] == labels[None]).tocsr()
+    within.eliminate_zeros()
     np.testing.assert_array_equal(
         connected_pieces(graph, labels), csgraph.connected_components(within, directed=False)[1]
     )

@@ -1,4 +1,4 @@
-"""Pieces of a graph: the connected ones, and the one that some nodes make. Nothing of the size of the edges is copied."""
+"""Pieces of a graph: the connected ones, and the one that some nodes make, without copies of all edges."""
 
 from typing import Any
 

@@ -24,10 +24,8 @@ class Skipped(NamedTuple):
 
 
 # Pictures by their endings that Pillow does not read, or reads only the preview of: listed as skipped, not passed over.
-UNREAD = frozenset(
-    (".ai", ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".jxl", ".nef", ".orf", ".psb", ".raf")
-    + (".rw2", ".svg", ".svgz", ".xcf")
-)
+UNREAD = {".ai", ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".jxl", ".nef", ".orf", ".psb"}
+UNREAD |= {".raf", ".rw2", ".svg", ".svgz", ".xcf"}
 UNREAD_REASON = "a format that Pillow does not read"
 
 
