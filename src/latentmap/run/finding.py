@@ -1,6 +1,7 @@
 """What stands out: images that are there twice or nearly so, and images that are like no other."""
 
 import hashlib
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ NEAR_DISTANCE, NEAR_DIFFERENCE = 0.7, 0.02
 # Outliers stand so many robust standard deviations above the median, on a logarithmic scale.
 FAR_OUT = 4.0
 MAD_TO_DEVIATION = 1.4826
-PAIRS_AT_ONCE = 4096
+VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
 def exact_copies(images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -76,8 +77,9 @@ def duplicates(
 def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
     """Mean squared difference over the mean variance of each pair; infinite where an image is of one colour."""
     found = np.empty(len(left))
-    for begin in range(0, len(left), PAIRS_AT_ONCE):
-        part = slice(begin, begin + PAIRS_AT_ONCE)
+    step = max(1, VALUES_AT_ONCE // prod(images.shape[1:]))
+    for begin in range(0, len(left), step):
+        part = slice(begin, begin + step)
         a, b = (images[rows[part]].reshape(len(rows[part]), -1).astype(np.float32) for rows in (left, right))
         variance = (a.var(axis=1) + b.var(axis=1)) / 2
         squares = ((a - b) ** 2).mean(axis=1)
