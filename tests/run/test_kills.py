@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 N_KILLS = 50
+SHARE = 0.6  # of a whole run, within which each attempt is killed: several kills a run
 TABLES = [
     *("images.parquet", "skipped.parquet", "latents.parquet", "groups.parquet", "tree.parquet", "neighbors.parquet"),
     *("map.parquet", "duplicates.parquet", "outliers.parquet", "atlas.parquet", "metrics.json", "groups.json"),
@@ -55,7 +56,7 @@ def test_killed_fifty_times_and_resumed(tmp_path):
         while True:
             process = start(source, path)
             try:
-                process.wait(timeout=random.uniform(0.2, seconds))
+                process.wait(timeout=random.uniform(0.2, SHARE * seconds))
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
