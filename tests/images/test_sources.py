@@ -199,3 +199,9 @@ def test_png_is_without_loss(images):
     collection = open_images(images)
     for i in range(2):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(collection.png(i)))), images[i])
+
+
+def test_mnist_is_inside_with_its_labels():
+    collection = open_images("mnist")
+    assert len(collection) == 70_000
+    assert collection.labels[:5].tolist() == [5, 0, 4, 1, 9]

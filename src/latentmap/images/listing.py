@@ -95,7 +95,7 @@ def make_table(names: Iterable[str] | pa.Array, columns: dict[str, Any] | None =
     if labels is None:
         labels = folder_labels(paths)
     if labels is not None:
-        table = table.append_column("label", labels)
+        table = table.append_column("label", labels if isinstance(labels, pa.ChunkedArray) else pa.array(labels))
     for name, values in columns.items():
         table = table.append_column(name, values)
     return table

@@ -193,14 +193,15 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
                 print(f"[t-SNE] Computed conditional probabilities for {n} samples")
                 print(f"[t-SNE] Mean sigma: {sigmas.mean():f}")
             P = joint_affinities(graph, affinities, workers)
-            del affinities  # a third of the graph
-            descent = Descent(P, start[graph.order], exact=self._is_exact, workers=workers)
-            self._descend(descent, graph.order)
+            order = graph.order
+            del affinities, graph, neighbors  # as large as what is made of them
+            descent = Descent(P, start[order], exact=self._is_exact, workers=workers)
+            self._descend(descent, order)
             self.kl_divergence_ = descent.divergence()
         if self.verbose:
             print(f"[t-SNE] KL divergence after {descent.n_iter} iterations: {self.kl_divergence_:f}")
         self.n_iter_ = descent.n_iter - 1
-        self.embedding_ = _scattered(descent.Y, graph.order)
+        self.embedding_ = _scattered(descent.Y, order)
         return self.embedding_
 
     @classmethod
