@@ -63,7 +63,10 @@ def scale() -> str:
         for row in rows
     ]
     head = ["images of 32×32", *stages, "whole, s", "peak memory, GiB", "on disk, GB"]
-    return _table(head, body) + _source(record, "torch") + f"Seconds; {rows[0]['epochs']} epochs each.\n"
+    note = f"Seconds; {rows[0]['epochs']} epochs each.\n"
+    if "incomplete" in record:
+        note += f"Incomplete: {record['incomplete']}.\n"
+    return _table(head, body) + _source(record, "torch") + note
 
 
 def interop() -> str:
