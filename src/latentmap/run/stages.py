@@ -53,7 +53,6 @@ from latentmap.run.files import (
 from latentmap.run.finding import N_NEAREST, duplicates, outliers
 from latentmap.run.options import RunOptions
 from latentmap.tsne import TSNE
-from latentmap.tsne.estimator import MANY
 from latentmap.warmup import compiling_in_background
 
 KMEANS_CLUSTERS = 10  # the chapter's
@@ -235,9 +234,7 @@ def map_(work: Work) -> list[str]:
     perplexity = min(work.options.perplexity, max(1.0, (n - 1) / 3))
     with work.show("map") as callback:
         tsne = TSNE(perplexity=perplexity, random_state=work.options.seed, callback=callback)
-        # of many points the graph is not kept for other stages, so that t-SNE can let go of it
-        neighbors = work.neighbors(tsne.n_neighbors_for(n)) if n <= MANY else None
-        xy = tsne.fit_transform(latents, neighbors=neighbors)
+        xy = tsne.fit_transform(latents, neighbors=work.neighbors(tsne.n_neighbors_for(n)))
     columns = {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]}
     tables.write_table(work.folder / MAP, columns)
     return [MAP]
