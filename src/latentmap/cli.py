@@ -248,7 +248,8 @@ def _print_info(run: "Run") -> None:
     for line in describe_images(source):
         console.print(line, highlight=False)
     for one in run.state["added"]:
-        console.print(f"  {one['n']:,} images added from {one['name']}, drift {one['drift']:.3f}", highlight=False)
+        drift = f"drift {one['drift']:.3f}" if "drift" in one else "not placed yet: give the command again"
+        console.print(f"  {one['n']:,} images added from {one['name']}, {drift}", highlight=False)
     table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
     for stage in STAGES:
         record = run.stages.get(stage, {"state": "missing", "files": {}})

@@ -185,8 +185,7 @@ def _added(run: Run, xy: "NDArray[Any]") -> "dict[str, Figure]":
     names = ["x", "y", "added"]
     table = pq.read_table(run.path / files.ATLAS, columns=names).slice(len(xy))
     places = np.column_stack([table["x"], table["y"]])
-    pictures = [run.image(len(xy) + i) for i in range(min(len(places), N_ADDED))]
-    some = np.stack([np.asarray(picture) for picture in pictures])
+    some = np.concatenate(run.added_images())[:N_ADDED]
     return {"map-added": plots.added_map(xy, places, some)}
 
 

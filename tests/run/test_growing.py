@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from latentmap.images import SourceError
+from latentmap.images import ShapeOptions, SourceError
+from latentmap.images.sources import Decoding
 from latentmap.report import draw_similar, write_report
 from latentmap.run import (
     EXPORTS,
@@ -171,6 +172,30 @@ def test_the_same_command_keeps_what_was_added_and_places_it_anew_when_the_map_c
     assert after["x"].to_pylist()[-20:] != before["x"].to_pylist()[-20:]
 
 
+def test_adding_that_stops_before_its_report_is_done_by_the_same_call(run, tmp_path):
+    folder = write(tmp_path / "new", bars(20, 8))
+
+    def stop(_: Path) -> list[str]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        add_images(run, folder, finish=partial(bring_up_to_date, report=stop))
+    assert not (run / "report.html").exists()
+    again = add_images(run, folder, finish=FINISH)
+    assert (again.n_added, again.n_known) == (0, 20)
+    assert len(Run.open(run).atlas()) == 320
+    assert (run / "report.html").exists()
+
+
+def test_another_size_is_refused_where_images_were_added(run, made, tmp_path):
+    add_images(run, write(tmp_path / "new", bars(6, 7)), finish=FINISH)
+    smaller = Decoding(ShapeOptions(size=8))
+    with pytest.raises(RunError, match=r"images of shape \(12, 12\) were added to it, and it would now have \(8, 8\)"):
+        make_run(made / "files", run, OPTIONS, decoding=smaller, report=write_report)
+    make_run(made / "files", run, OPTIONS, report=write_report)
+    assert len(Run.open(run).atlas()) == 306
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 @pytest.mark.parametrize("delay", [0.3, 1.5, 2.5, 3.5])
 def test_adding_that_is_killed_is_done_by_the_same_command(run, tmp_path, delay):
@@ -182,8 +207,7 @@ def test_adding_that_is_killed_is_done_by_the_same_command(run, tmp_path, delay)
     process.send_signal(signal.SIGKILL)
     process.wait()
     subprocess.run(command, env=environment, check=True)
-    if not (run / "report.html").exists():  # everything was there but the report
-        bring_up_to_date(run, Run.open(run).state, report=write_report)
+    assert (run / "report.html").exists()
     atlas = Run.open(run).atlas()
     assert len(atlas) == 340
     assert not list(run.rglob("*.tmp"))

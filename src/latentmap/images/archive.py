@@ -1,6 +1,5 @@
 """Images in zip and tar archives, read in place."""
 
-import hashlib
 import os
 import tarfile
 import zipfile
@@ -13,7 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.images.decoding import Failure, Item, reason_for
-from latentmap.images.listing import UNREAD, UNREAD_REASON, Listing, Skipped, SourceError, as_text, make_table
+from latentmap.images.listing import (
+    UNREAD,
+    UNREAD_REASON,
+    Listing,
+    Skipped,
+    SourceError,
+    as_text,
+    file_stamp,
+    make_table,
+)
 
 # A member that would take more memory is skipped.
 MOST_BYTES = 2**28
@@ -47,10 +55,8 @@ def list_archive(path: Path) -> Listing:
     def read(rows: NDArray[np.intp]) -> Iterator[Item]:
         return (_read_zip if zipped else _read_tar)(path, kept[rows])
 
-    status = path.stat()
-    stamp = hashlib.sha256(repr((os.path.abspath(path), status.st_size, status.st_mtime_ns)).encode()).hexdigest()  # noqa: PTH100
     name = path.name.partition(".")[0]
-    return Listing(name, make_table(name for _, name in names), read, stamp, skipped, n_ignored)
+    return Listing(name, make_table(name for _, name in names), read, file_stamp(path), skipped, n_ignored)
 
 
 def _names(members: Iterator[tuple[int, str]]) -> tuple[list[tuple[int, str]], list[Skipped], int]:

@@ -1,7 +1,9 @@
 """What a source holds, before anything is decoded: names, labels, other columns, and how each picture is read."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,10 +110,14 @@ def folder_labels(paths: pa.Array) -> pa.Array | None:
     return folders if len(names) > 1 and "" not in names else None
 
 
+def file_stamp(path: Path) -> str:
+    """Changes when a file does, as far as its size and time tell."""
+    status = path.stat()
+    return hashlib.sha256(repr((str(path.absolute()), status.st_size, status.st_mtime_ns)).encode()).hexdigest()
+
+
 def join(listings: list[Listing]) -> Listing:
     """Several sources as one, in their order. Columns that only some have are null in the others."""
-    if len(listings) == 1:
-        return listings[0]
     edges = np.cumsum([0, *map(len, listings)])
 
     def read(rows: NDArray[np.intp]) -> Iterator[Item]:

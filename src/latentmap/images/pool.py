@@ -11,6 +11,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, Self
 
+import joblib
+
 import latentmap
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.worker import read_message, write_message
@@ -33,7 +35,7 @@ class DecodingPool:
     """
 
     def __init__(self, n_workers: int | None = None) -> None:
-        self._n_workers = n_workers or usable_cores()
+        self._n_workers = n_workers or joblib.cpu_count()
         self._workers: list[_Worker] = []
         self._local = threading.local()
         self._closed = False
@@ -143,8 +145,3 @@ def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
         if not chunk:
             return
         yield chunk
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from glob import has_magic
 from pathlib import Path
@@ -19,7 +18,7 @@ from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure
 from latentmap.images.folder import list_files, list_folder, list_pattern
 from latentmap.images.idx import IdxError, read_idx
-from latentmap.images.listing import Listing, Skipped, SourceError, as_text, join
+from latentmap.images.listing import Listing, Skipped, SourceError, join
 from latentmap.images.mnist import load_mnist
 from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape
@@ -268,17 +267,13 @@ def _fill(
     n = len(listing)
     store.begin(shape, n, int(decoding.cache_limit * 1e9))
     rows = np.arange(store.mark.n_seen, n)
-    for result in pool.map("decode", _read(listing, rows), shape):
+    for result in pool.map("decode", listing.read(rows), shape):
         if isinstance(result, Decoded) and result.pixels.shape != shape.image_shape:
             return False
         store.add(result)
         if store.mark.n_seen % 64 == 0 or store.mark.n_seen == n:
             callback(Progress(store.mark.n_seen, n, {"skipped": store.mark.n_reasons}))
     return True
-
-
-def _read(listing: Listing, rows: NDArray[np.intp]) -> Iterator[Any]:
-    return listing.read(rows) if len(rows) else iter(())
 
 
 def _collected(listing: Listing, store: Store) -> ImageCollection:
@@ -325,6 +320,6 @@ def check_strictly(collection: ImageCollection) -> None:
     if collection.skipped:
         path, reason = collection.skipped[0]
         raise SourceError(
-            f"{collection.name}: {len(collection.skipped)} files cannot be decoded, the first is {as_text(path)!r} "
+            f"{collection.name}: {len(collection.skipped)} files cannot be decoded, the first is {path!r} "
             f"({reason}): mend or remove them, or do without strictness"
         )

@@ -77,7 +77,7 @@ class Store:
             file = self._files[name] = io.BytesIO() if self._folder is None else _open(self._folder / name)
             file.truncate(size)
             file.seek(size)
-        self._keep_mark(done=False)
+        self._keep_mark()
 
     def add(self, result: "Decoded | Failure") -> None:
         """Take what became of the next picture."""
@@ -95,12 +95,12 @@ class Store:
         self._files[ROWS].write(row.tobytes())
         self.mark.n_seen += 1
         if time.monotonic() - self._marked > SECONDS_BETWEEN_MARKS:
-            self._keep_mark(done=False)
+            self._keep_mark()
 
     def finish(self) -> "tuple[NDArray[np.uint8], NDArray[Any], dict[int, str]]":
         """Images (n, *image_shape), the rows of facts, and the reason of each picture that failed by its number."""
         assert self.shape is not None
-        self._keep_mark(done=True)
+        self._keep_mark()
         shape = (self.mark.n_kept, *self.shape.image_shape)
         rows = np.frombuffer(self._content(ROWS), ROW)
         reasons = dict(json.loads(line) for line in self._content(REASONS).splitlines())
@@ -137,14 +137,14 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: begin anew
             self.shape, self.mark = None, Mark()
 
-    def _keep_mark(self, *, done: bool) -> None:
+    def _keep_mark(self) -> None:
         self._marked = time.monotonic()
         if self._folder is None or self.shape is None:
             return
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-        state = {"key": self._key, "done": done, "shape": self.shape.as_dict(), "mark": vars(self.mark)}
+        state = {"key": self._key, "shape": self.shape.as_dict(), "mark": vars(self.mark)}
         write_text(self._folder / STATE, json.dumps(state, indent=1))
 
     def _check_room(self, n_listed: int, limit: int) -> None:

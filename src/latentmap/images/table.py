@@ -1,9 +1,6 @@
 """Images named or held by a table: text with a path a line, CSV, Parquet with paths or with the files themselves."""
 
-import csv
-import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from pyarrow import compute
 
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.folder import list_files
-from latentmap.images.listing import Listing, SourceError, make_table
+from latentmap.images.listing import Listing, SourceError, file_stamp, make_table
 
 PATHS = ("path", "file", "file_name", "filename", "image_path", "filepath", "image")
 # Columns that the tables of a run have themselves; a column of such a name gets an underscore.
@@ -46,7 +43,7 @@ def list_table(path: Path) -> Listing:
             lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
             return list_files(path.stem, str(path.parent), [line for line in lines if line.strip()])
         return _list_columns(path, _read_csv(path))
-    except (pa.ArrowException, UnicodeError, csv.Error) as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise SourceError(f"{path}: not a table that can be read ({error})") from error
 
 
@@ -99,9 +96,7 @@ def _list_parquet(path: Path) -> Listing:
             if row is None:
                 return
 
-    status = path.stat()
-    stamp = hashlib.sha256(repr((os.path.abspath(path), status.st_size, status.st_mtime_ns)).encode()).hexdigest()  # noqa: PTH100
-    return Listing(path.stem, make_table(names, columns), read, stamp)
+    return Listing(path.stem, make_table(names, columns), read, file_stamp(path))
 
 
 def _bytes_field(kind: pa.DataType) -> str | None:

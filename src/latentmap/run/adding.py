@@ -23,6 +23,7 @@ from latentmap.run import files, tables
 from latentmap.run.finding import N_NEAREST
 from latentmap.run.lock import locked
 from latentmap.run.run import Run
+from latentmap.run.stages import Work, write_images
 from latentmap.run.state import STAGES, RunError, key_of, read_state, write_state
 from latentmap.tsne import TSNE
 
@@ -44,7 +45,7 @@ class Addition:
     n_skipped : int
     drift : float
         Share of the new images that are drawn worse, or lie further from all others in latent space, than 99 in 100
-        of the run's own. About 0.02 for more of the same.
+        of the run's own, for whom it is 0.02 at most.
     is_due : bool
         Whether a fresh run is due: more than a tenth are strange, or more than half of all images were added.
     """
@@ -61,7 +62,6 @@ def add_images(
     source: Any,
     *,
     frames: bool = False,
-    cache_limit: float = 64.0,
     finish: Callable[[Path, dict[str, Any]], None],
     show: Show = silent,
 ) -> Addition:
@@ -71,7 +71,7 @@ def add_images(
     ----------
     path : path
         The folder of the run.
-    source, frames, cache_limit
+    source, frames
         See :func:`latentmap.open_images`. Images are brought to the shape of the run.
     finish : callable
         Brings the atlas and the report up to date; pass :func:`latentmap.run.make.bring_up_to_date` with its options.
@@ -91,7 +91,9 @@ def add_images(
     """
     folder = Path(path)
     state = read_state(folder)
-    unfinished = [stage for stage in STAGES if state["stages"].get(stage, {}).get("state") != "done"]
+    # a report that was interrupted is drawn below
+    needed = [stage for stage in STAGES if stage != "report"]
+    unfinished = [stage for stage in needed if state["stages"].get(stage, {}).get("state") != "done"]
     if unfinished:
         raise RunError(f"{folder}: {', '.join(unfinished)} not done yet: finish the run, then add to it")
     with locked(folder):
@@ -99,20 +101,20 @@ def add_images(
         part = folder / files.ADDED / f"{1 + len(state['added']):04d}"
         if part.exists():  # left by an addition that was killed
             shutil.rmtree(part)
-        images = _decoded(
-            find_source(source), Run(folder), part, Decoding(frames=frames, cache_limit=cache_limit), show
-        )
+        images = _decoded(find_source(source), Run(folder), part, Decoding(frames=frames), show)
         known = _known(folder, images)
         skipped = len(images.skipped)
         images = _keep(images, ~known, part)
         if not len(images):
             shutil.rmtree(part)
+            finish(folder, state)  # in case the last time was interrupted after these images
             return Addition(0, int(known.sum()), skipped, 0.0, False)
         state["added"].append(
             {
                 "name": images.name,
                 "source": str(source) if isinstance(source, str | Path) else None,
                 "n": len(images),
+                "image_shape": list(images.image_shape),
                 "known": int(known.sum()),
                 "skipped": skipped,
                 "fingerprint": images.fingerprint,
@@ -163,13 +165,11 @@ def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path) -> Image
         with_hash = kept_in_cache(ImageCollection.of(new.images, new.name), cache)
         new = ImageCollection(with_hash.images, table, images.skipped, images.name, images.shape)
     clear_marks(cache)
-    tables.write_table(part / files.IMAGES, table.add_column(0, "id", pa.array(np.arange(len(rows)))))
-    if images.skipped:
-        tables.write_table(part / files.SKIPPED, tables.skipped_columns(images.skipped))
+    write_images(part, new)
     return new
 
 
-def place_again(work: Any, state: dict[str, Any], keys: dict[str, str], say: Callable[[str], None]) -> None:
+def place_again(work: Work, state: dict[str, Any], keys: dict[str, str], say: Callable[[str], None]) -> None:
     """Place what was added anew where the network, the groups or the map have changed since."""
     for number, one in enumerate(state["added"], start=1):
         part = work.folder / files.ADDED / f"{number:04d}"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.images import ImageCollection
+from latentmap.images.store import PIXELS, open_pixels
 from latentmap.mapped import release
 from latentmap.run import tables
 from latentmap.run.files import ADDED, ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
@@ -47,7 +48,7 @@ def _batches(folder: Path, images: ImageCollection) -> Iterator[pa.Table]:
         placed = pq.read_table(part / PLACED)
         names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
         columns = {"latent": tables.read_column(part / PLACED, "latent")} | {name: placed[name] for name in names}
-        pixels = np.memmap(part / CACHE / "pixels.u8", np.uint8, "r").reshape(len(table), *images.image_shape)
+        pixels = open_pixels(part / CACHE / PIXELS, (len(table), *images.image_shape))
         for batch in _joined(pixels, table.drop_columns(["id"]), columns, first):
             yield _fitted(batch, schema)
         first += len(table)

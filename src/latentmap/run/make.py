@@ -105,6 +105,7 @@ def make_run(
         _decode(work, state, say)
         work.found = None  # as large as the collection
         state["source"] |= {"path": _as_path(source), "labels": _as_path(labels)}
+        _check_added(folder, state)
         _check_fit(work.images, options)
         if strict:
             check_strictly(work.images)
@@ -194,6 +195,16 @@ def _check_fit(images: ImageCollection, options: RunOptions) -> None:
         raise SourceError(f"{images.name}: {n} images: a map needs at least {FEWEST_IMAGES}")
     if options.n_clusters is not None and options.n_clusters > n:
         raise OptionError(f"n_clusters={options.n_clusters} exceeds the {n} images: ask for at most {n}")
+
+
+def _check_added(folder: Path, state: dict[str, Any]) -> None:
+    shape = state["source"]["image_shape"]
+    for one in state["added"]:
+        if one["image_shape"] != shape:
+            raise RunError(
+                f"{folder}: images of shape {tuple(one['image_shape'])} were added to it, and it would now have "
+                f"{tuple(shape)}: run all sources into another folder, or keep the size"
+            )
 
 
 def _as_path(value: object) -> Any:

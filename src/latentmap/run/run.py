@@ -171,14 +171,28 @@ class Run:
         return open_images(self.path, self.state)
 
     def image(self, number: int) -> Image.Image:
-        """One image, by its id in the atlas, as a PIL image; a notebook shows it."""
-        ids = self.state["source"]["n"]
-        if 0 <= number < ids:
-            return Image.fromarray(self.images().images[number])
-        column = pq.read_table(self._file(files.ATLAS), columns=["image"])["image"]
-        if not 0 <= number < len(column):
-            raise RunError(f"{self.path}: no image {number}: ids are 0 to {len(column) - 1}")
-        return Image.open(io.BytesIO(column[number].as_py()["bytes"]))
+        """One image, by its id in the atlas, as a PIL image; a notebook shows it.
+
+        Raises
+        ------
+        RunError
+            If there is no such id.
+        """
+        left = number
+        for images in (self.images().images, *self.added_images()):
+            if 0 <= left < len(images):
+                return Image.fromarray(images[left])
+            left -= len(images)
+        raise RunError(f"{self.path}: no image {number}: ids are 0 to {number - left - 1}")
+
+    def added_images(self) -> list[NDArray[np.uint8]]:
+        """The images of each addition, (n, *image_shape) uint8, mapped from their files."""
+        folders = [self.path / files.ADDED / f"{i + 1:04d}" for i in range(len(self.state["added"]))]
+        shape = self.state["source"]["image_shape"]
+        sizes = [one["n"] for one in self.state["added"]]
+        return [
+            open_pixels(folder / files.CACHE / PIXELS, (n, *shape)) for folder, n in zip(folders, sizes, strict=True)
+        ]
 
     def figure(self, name: str = "map") -> Image.Image:
         """A figure of the report as a PIL image; a notebook shows it.
@@ -231,16 +245,17 @@ class Run:
             If the file cannot be decoded, or there is no such id.
         """
         latents = tables.read_column(self._file(files.ATLAS), "latent")
+        itself = -1
         if isinstance(image, int | np.integer):
+            itself = int(image)
             if not 0 <= image < len(latents):
                 raise RunError(f"{self.path}: no image {image}: ids are 0 to {len(latents) - 1}")
-            query = latents[image][None]
+            query = latents[itself][None]
         else:
             pixels = self.pixels(image) if isinstance(image, str | Path) else np.asarray(image)
             query = self.model().transform(pixels[None])
-        asked = isinstance(image, int | np.integer)
-        rows, distances = nearest_rows(latents, query[0], n + asked)
-        others = rows != (image if asked else -1)
+        rows, distances = nearest_rows(latents, query[0], n + 1)
+        others = rows != itself
         rows, distances = rows[others][:n], distances[others][:n]
         table = pq.read_table(self._file(files.ATLAS), columns=["id", "path", "group"]).take(rows)
         return table.append_column("distance", pa.array(distances))
@@ -279,8 +294,7 @@ class Run:
 
     def skipped(self) -> list[Skipped]:
         """Files that could not be decoded, and why."""
-        path = self.path / files.SKIPPED
-        return [Skipped(**row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
+        return _skipped(self.path)
 
     def _file(self, name: str) -> Path:
         path = self.path / name
@@ -307,15 +321,19 @@ def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
     shape = (source["n"], *source["image_shape"])
     path = folder / files.CACHE / PIXELS
     table = pq.read_table(folder / files.IMAGES).drop_columns(["id"])
-    skipped = folder / files.SKIPPED
     return ImageCollection(
         open_pixels(path, shape) if path.exists() else _from_atlas(folder, shape),
         table,
-        [Skipped(**row) for row in pq.read_table(skipped).to_pylist()] if skipped.exists() else [],
+        _skipped(folder),
         source["name"],
         None if source["shape"] is None else Shape.from_dict(source["shape"]),
         source["ignored"],
     )
+
+
+def _skipped(folder: Path) -> list[Skipped]:
+    path = folder / files.SKIPPED
+    return [Skipped(**row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
 
 
 def _from_atlas(folder: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:

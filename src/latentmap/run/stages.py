@@ -92,6 +92,7 @@ class Work:
         if self._graph is None or self._graph.n_neighbors < n_neighbors:
             self._graph = None  # two at once would be too many
             self._graph = nearest_neighbors(tables.read_column(self.folder / LATENTS, "latent"), n_neighbors)
+            give_back()
         return self._graph
 
     def forget_neighbors(self) -> None:
@@ -229,12 +230,12 @@ def _plain(value: Any) -> Any:
 
 def map_(work: Work) -> list[str]:
     """Lay the latent vectors out in the plane: map.parquet."""
-    latents = tables.read_column(work.folder / LATENTS, "latent")
-    n = len(latents)
+    n = len(work.images)
     perplexity = min(work.options.perplexity, max(1.0, (n - 1) / 3))
     with work.show("map") as callback:
         tsne = TSNE(perplexity=perplexity, random_state=work.options.seed, callback=callback)
-        xy = tsne.fit_transform(latents, neighbors=work.neighbors(tsne.n_neighbors_for(n)))
+        neighbors = work.neighbors(tsne.n_neighbors_for(n))
+        xy = tsne.fit_transform(tables.read_column(work.folder / LATENTS, "latent"), neighbors=neighbors)
     columns = {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]}
     tables.write_table(work.folder / MAP, columns)
     return [MAP]
