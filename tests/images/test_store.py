@@ -15,7 +15,7 @@ from latentmap.images import ShapeOptions, SourceError, open_images
 from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import FITS, Shape, choose_shape
 from latentmap.images.sources import Decoding, decode, find_source
-from latentmap.images.store import PIXELS, STATE
+from latentmap.images.store import PIXELS, REASONS, ROWS, STATE
 from latentmap.mapped import is_mapped
 
 N = 600
@@ -59,8 +59,9 @@ def test_decoding_that_fails_in_the_middle_goes_on_there(folder, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         decode(find_source(folder), Decoding(), cache=tmp_path, callback=stop)
     # bytes beyond the mark, as a kill may leave them
-    with (tmp_path / PIXELS).open("ab") as file:
-        file.write(b"half a picture")
+    for name in (PIXELS, ROWS, REASONS):
+        with (tmp_path / name).open("ab") as file:
+            file.write(b"half a picture" * 100_000)
     begun = []
     real = DecodingPool.map
     monkeypatch.setattr(
