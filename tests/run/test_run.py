@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ TABLES = [
     *("images.parquet", "latents.parquet", "groups.parquet", "map.parquet"),
     *("duplicates.parquet", "outliers.parquet", "atlas.parquet"),
 ]
+KILLED = ("decode", "train", "report")
 OPTIONS = {"epochs": 2, "latent_dim": 5, "n_clusters": 4, "perplexity": 10.0, "batch_size": 64}
 FLAGS = [part for name, value in OPTIONS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
@@ -73,7 +75,11 @@ def assert_equal_runs(path: Path, whole: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage",
+    # two runs each; the others in `make test-slow`, with kills at random moments
+    [name if name in KILLED else pytest.param(name, marks=pytest.mark.slow) for name in STAGES],
+)
 def test_run_killed_in_any_stage_and_resumed_equals_an_uninterrupted_one(stage, source, whole, tmp_path):
     path = tmp_path / "run"
     process = subprocess.Popen(command(source, path), env=environment())
@@ -89,21 +95,35 @@ def test_run_killed_in_any_stage_and_resumed_equals_an_uninterrupted_one(stage, 
     assert_equal_runs(path, whole)
 
 
+def short_report(folder: Path) -> list[str]:
+    """A report of one line and one figure, for tests of when it is drawn and not of what is in it."""
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "figures" / "map.png").write_bytes(b"a map")
+    (folder / "report.html").write_text("a report", encoding="utf-8")
+    return ["figures/map.png", "report.html"]
+
+
 def run_again(source: Path, path: Path, **changes: object) -> list[str]:
     """The stages that are done again."""
     said: list[str] = []
     labels = changes.pop("labels", None)
-    make_run(source, path, RunOptions(**OPTIONS | changes), labels=labels, report=write_report, say=said.append)
+    report = changes.pop("report", short_report)
+    make_run(source, path, RunOptions(**OPTIONS | changes), labels=labels, report=report, say=said.append)
     said = [line for line in said if not line.startswith(" ")]
     assert [line.split(":")[0] for line in said] == list(STAGES)
     return [line.split(":")[0] for line in said if not line.endswith("kept")]
 
 
-@pytest.fixture
-def copy(source, tmp_path) -> Path:
-    path = tmp_path / "copy"
-    make_run(source, path, RunOptions(**OPTIONS), report=write_report)
+@pytest.fixture(scope="module")
+def short(source, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("short") / "run"
+    make_run(source, path, RunOptions(**OPTIONS), report=short_report)
     return path
+
+
+@pytest.fixture
+def copy(short, tmp_path) -> Path:
+    return Path(shutil.copytree(short, tmp_path / "copy"))
 
 
 def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy, tmp_path):
@@ -218,7 +238,7 @@ def test_groups_by_kmeans_and_without_invariance(source, copy):
     assert len(np.unique(run.groups())) == 10
     assert ((run.confidence() >= 0.5) & (run.confidence() <= 1)).all()
     assert not (copy / "tree.parquet").exists()
-    assert run_again(source, copy, invariant=False) == ["group", "report"]
+    assert run_again(source, copy, invariant=False, report=write_report) == ["group", "report"]
     assert "--no-invariant" in (copy / "report.html").read_text(encoding="utf-8")
 
 
