@@ -59,7 +59,7 @@ def test_affinities_are_those_of_the_formula():
     graph = nearest_neighbors(X, 59)
     with Workers() as workers:
         conditional, _ = conditional_affinities(graph.distances, 12, workers)
-        upper = joint_affinities(graph, conditional, workers).toarray()
+        upper = joint_affinities(graph.indices, graph.order, conditional, workers).toarray()
     np.testing.assert_allclose(np.tril(upper), 0)
     joint = np.zeros((60, 60))
     joint[np.ix_(graph.order, graph.order)] = upper + upper.T
@@ -165,7 +165,12 @@ def test_two_threads_give_the_map_of_one_within_rounding():
     for n_threads in (1, 2):
         with Workers(n_threads) as workers:
             affinities, _ = conditional_affinities(graph.distances, 10, workers)
-            descent = Descent(joint_affinities(graph, affinities, workers), start.copy(), exact=False, workers=workers)
+            descent = Descent(
+                joint_affinities(graph.indices, graph.order, affinities, workers),
+                start.copy(),
+                exact=False,
+                workers=workers,
+            )
             phase = Phase(10, exaggeration=1, learning_rate=100, momentum=0.5, patience=10)
             descent.run(phase, min_grad_norm=0, check_every=50, report=lambda _: None, look=lambda _: None)
             maps.append(descent.Y)

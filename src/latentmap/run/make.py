@@ -116,6 +116,7 @@ def make_run(
 def finish(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
     """Do what is missing of all stages after "decode"."""
     keys = stage_keys(work.options, state["source"], state["added"])
+    work.keep_pixels_only()
     for stage in list(STAGES)[1:]:
         if stage == "report":
             place_again(work, state, keys, say)

@@ -52,6 +52,8 @@ from latentmap.run.files import (
 )
 from latentmap.run.finding import N_NEAREST, duplicates, outliers
 from latentmap.run.options import RunOptions
+from latentmap.run.run import open_images
+from latentmap.run.state import read_state
 from latentmap.tsne import TSNE
 from latentmap.warmup import compiling_in_background
 
@@ -75,29 +77,30 @@ class Work:
     decoding: Decoding
     labels: NDArray[Any] | None = None
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
-    _graph: NeighborGraph | None = field(default=None, init=False, repr=False)
+    _pixels: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
 
     @property
     def images(self) -> ImageCollection:
         """The images, once they are decoded."""
-        assert self._images is not None
+        if self._images is None:
+            self._images = open_images(self.folder, read_state(self.folder))
         return self._images
 
     @images.setter
     def images(self, images: ImageCollection) -> None:
         self._images = images
 
-    def neighbors(self, n_neighbors: int) -> NeighborGraph:
-        """At least that many nearest neighbours of each latent vector, searched once for all stages."""
-        if self._graph is None or self._graph.n_neighbors < n_neighbors:
-            self._graph = None  # two at once would be too many
-            self._graph = nearest_neighbors(tables.read_column(self.folder / LATENTS, "latent"), n_neighbors)
-            give_back()
-        return self._graph
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """Their pixels (n, *image_shape)."""
+        if self._pixels is None:
+            self._pixels = self.images.images
+        return self._pixels
 
-    def forget_neighbors(self) -> None:
-        """Make room."""
-        self._graph = None
+    def keep_pixels_only(self) -> None:
+        """Let go of the tables of the images, which are read again when they are needed."""
+        self._pixels = self.pixels
+        self._images = None
 
 
 def decode(work: Work) -> list[str]:
@@ -148,7 +151,7 @@ def train(work: Work) -> list[str]:
             random_state=options.seed,
             checkpoint=checkpoint,
             callback=callback,
-        ).fit(work.images.images)
+        ).fit(work.pixels)
     model.save(work.folder / MODEL)
     checkpoint.unlink()
     return [f"{MODEL}/config.json", f"{MODEL}/weights.safetensors"]
@@ -157,7 +160,7 @@ def train(work: Work) -> list[str]:
 def encode(work: Work) -> list[str]:
     """Take the latent vectors and reconstruction errors: latents.parquet."""
     model = Autoencoder.load(work.folder / MODEL)
-    latents, errors = model.transform_and_score(work.images.images)
+    latents, errors = model.transform_and_score(work.pixels)
     columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents), "error": errors}
     tables.write_table(work.folder / LATENTS, columns)
     return [LATENTS]
@@ -177,7 +180,7 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
         options.n_clusters, min_confidence=options.min_confidence, random_state=options.seed, callback=callback
     )
     tangents = neighbors = None
-    pixels = work.images.images
+    pixels = work.pixels
     if options.invariant and pixels.ndim > 2 and latents.size * N_DEFORMATIONS <= MOST_TANGENT_VALUES:
         tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
     else:
@@ -228,14 +231,23 @@ def _plain(value: Any) -> Any:
     return value.tolist()
 
 
+def _neighbors(work: Work, n_neighbors: int) -> NeighborGraph:
+    """The nearest neighbours of each latent vector. What the search held is given back."""
+    graph = nearest_neighbors(tables.read_column(work.folder / LATENTS, "latent"), n_neighbors)
+    give_back()
+    return graph
+
+
 def map_(work: Work) -> list[str]:
     """Lay the latent vectors out in the plane: map.parquet."""
-    n = len(work.images)
+    n = len(work.pixels)
     perplexity = min(work.options.perplexity, max(1.0, (n - 1) / 3))
     with work.show("map") as callback:
         tsne = TSNE(perplexity=perplexity, random_state=work.options.seed, callback=callback)
-        neighbors = work.neighbors(tsne.n_neighbors_for(n))
-        xy = tsne.fit_transform(tables.read_column(work.folder / LATENTS, "latent"), neighbors=neighbors)
+        # both are passed on without a name here, so that the fit can let go of them
+        neighbors = [_neighbors(work, tsne.n_neighbors_for(n))]
+        tsne.fit(tables.read_column(work.folder / LATENTS, "latent"), neighbors=neighbors.pop())
+        xy = tsne.embedding_
     columns = {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]}
     tables.write_table(work.folder / MAP, columns)
     return [MAP]
@@ -244,14 +256,13 @@ def map_(work: Work) -> list[str]:
 def find(work: Work) -> list[str]:
     """Look for what stands out: duplicates.parquet and outliers.parquet."""
     folder = work.folder
-    n = len(work.images)
+    n = len(work.pixels)
     with work.show("find"):
-        graph = work.neighbors(min(n - 1, N_NEAREST))
-        indices, distances = graph.indices[:, :N_NEAREST], graph.distances[:, :N_NEAREST]
-        tables.write_table(folder / DUPLICATES, duplicates(work.images.images, indices, distances))
+        # not from the map's search, so that what is found does not hang on the perplexity
+        graph = _neighbors(work, min(n - 1, N_NEAREST))
+        tables.write_table(folder / DUPLICATES, duplicates(work.pixels, graph.indices, graph.distances))
         errors = tables.read_column(folder / LATENTS, "error")
-        tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, distances))
-    work.forget_neighbors()
+        tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, graph.distances))
     return [DUPLICATES, OUTLIERS]
 
 

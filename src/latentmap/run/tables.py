@@ -35,6 +35,12 @@ def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:
 
 def read_column(path: Path, name: str) -> NDArray[Any]:
     """One column as NumPy: lists of one length become (n, length), nulls NaN."""
+    values = _read_in_parts(path, name)
+    pa.default_memory_pool().release_unused()  # what the reader held, as much again
+    return values
+
+
+def _read_in_parts(path: Path, name: str) -> NDArray[Any]:
     file = pq.ParquetFile(path)
     values: NDArray[Any] | None = None
     row = 0
@@ -44,7 +50,6 @@ def read_column(path: Path, name: str) -> NDArray[Any]:
             values = np.empty((file.metadata.num_rows, *part.shape[1:]), part.dtype)
         values[row : row + len(part)] = part
         row += len(part)
-    pa.default_memory_pool().release_unused()
     return _as_numpy(file.read([name])[name].combine_chunks()) if values is None else values
 
 
@@ -65,6 +70,16 @@ def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
     """PNG bytes and the path of each image: struct{bytes, path}."""
     data = pa.array((as_png(image) for image in images), pa.binary(), size=len(images))
     return pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
+
+
+def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:
+    """Columns of the atlas, and for the same images what was done to them in the explorer."""
+    for name in edits.column_names[1:]:
+        free = "edited_group" if name == "group" else name
+        while free in table.column_names:
+            free += "_"
+        table = table.append_column(free, edits[name])
+    return table
 
 
 def skipped_columns(skipped: list[Skipped]) -> dict[str, Any]:

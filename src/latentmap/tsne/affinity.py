@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from latentmap.kernels import Array, Workers, balanced_bounds, bounds, compiled
-from latentmap.neighbors import NeighborGraph
 
 ENTROPY_TOLERANCE = 1e-5
 MAX_STEPS = 100
@@ -43,19 +42,22 @@ def conditional_affinities(
     return affinities, sigmas
 
 
-def joint_affinities(graph: NeighborGraph, affinities: NDArray[np.float32], workers: Workers) -> sparse.csr_array:
-    """The affinities made symmetric: the upper triangle of P (n, n), float32, whose entries sum to 1/2.
+def joint_affinities(
+    indices: NDArray[np.int32], order: NDArray[np.intp], affinities: NDArray[np.float32], workers: Workers
+) -> sparse.csr_array:
+    """The affinities of points with their neighbours made symmetric: the upper triangle of P (n, n), float32.
 
-    Rows and columns follow ``graph.order``, so that entry (a, b) belongs to the points ``order[a]`` and ``order[b]``.
+    Its entries sum to 1/2. Rows and columns follow ``order``, so that entry (a, b) belongs to the points ``order[a]``
+    and ``order[b]``.
     """
     n, k = affinities.shape
     place = np.empty(n, np.int32)
-    place[graph.order] = np.arange(n, dtype=np.int32)
+    place[order] = np.arange(n, dtype=np.int32)
     counts = np.zeros(n + 1, np.int64)
-    _count(graph.indices, place, k, counts[1:])
+    _count(indices, place, k, counts[1:])
     begin = np.cumsum(counts)
     columns, values = np.empty(n * k, np.int32), np.empty(n * k, np.float32)
-    _gather(graph.indices, affinities, graph.order, place, begin[:-1].copy(), (columns, values))
+    _gather(indices, affinities, order, place, begin[:-1].copy(), (columns, values))
     merged = np.zeros(n + 1, np.int64)
     edges = balanced_bounds(begin, n_shares := 4 * workers.n_threads)
 

@@ -146,19 +146,14 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         self.exaggeration = exaggeration
         self.callback = callback
 
-    def fit(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> Self:
-        """Make the map; see :meth:`fit_transform`."""
-        self.fit_transform(X, y, neighbors=neighbors)
-        return self
-
-    def fit_transform(
+    def fit(
         self,
         X: Any,
         y: object = None,  # noqa: ARG002 - scikit-learn's signature
         *,
         neighbors: NeighborGraph | None = None,
-    ) -> NDArray[np.float32]:
-        """Make the map and return it.
+    ) -> Self:
+        """Make the map, which is then in ``embedding_``.
 
         Parameters
         ----------
@@ -171,7 +166,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
         Returns
         -------
-        ndarray of shape (n_samples, n_components), float32
+        self
 
         Raises
         ------
@@ -192,9 +187,10 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             if self.verbose:
                 print(f"[t-SNE] Computed conditional probabilities for {n} samples")
                 print(f"[t-SNE] Mean sigma: {sigmas.mean():f}")
-            P = joint_affinities(graph, affinities, workers)
-            order = graph.order
-            del affinities, graph, neighbors  # as large as what is made of them
+            indices, order = graph.indices, graph.order
+            del graph, neighbors  # as large as what is made of them
+            P = joint_affinities(indices, order, affinities, workers)
+            del affinities, indices
             descent = Descent(P, start[order], exact=self._is_exact, workers=workers)
             self._descend(descent, order)
             self.kl_divergence_ = descent.divergence()
@@ -202,7 +198,11 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             print(f"[t-SNE] KL divergence after {descent.n_iter} iterations: {self.kl_divergence_:f}")
         self.n_iter_ = descent.n_iter - 1
         self.embedding_ = _scattered(descent.Y, order)
-        return self.embedding_
+        return self
+
+    def fit_transform(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> NDArray[np.float32]:
+        """Make the map and return it: (n_samples, n_components), float32. Parameters and errors are those of fit."""
+        return self.fit(X, y, neighbors=neighbors).embedding_
 
     @classmethod
     def with_map(cls, X: Any, embedding: NDArray[np.float32], **params: Any) -> Self:
