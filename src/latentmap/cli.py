@@ -1,6 +1,7 @@
 """The command ``latentmap``. Only what draws this page of help is imported before a command is chosen."""
 
 import errno
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,6 +128,7 @@ def run(
     print(f"report  {out / 'report.html'}")
     print(f"map     {out / 'figures' / 'map.png'}")
     print(f"tables  {out / 'atlas.parquet'}")
+    print(f"explore latentmap explore {shlex.quote(str(out))}")
 
 
 @app.command()
@@ -136,6 +138,19 @@ def info(path: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None
         from latentmap.run import Run
 
         _print_info(Run.open(path))
+
+
+@app.command()
+def explore(
+    path: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    port: Annotated[int | None, typer.Option(help="Port; by default the first free one from 8765.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Open the map as a page on this machine: zoom, ask, compare, name groups, give labels."""
+    with _errors_as_sentences("what you changed is saved in the run"):
+        from latentmap.explorer import explore as serve
+
+        serve(path, port=port, open_page=browser)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from latentmap.run import files, tables
+from latentmap.run.edits import Journal
 from latentmap.run.run import Run
 from latentmap.run.state import RunError
 
@@ -84,16 +85,28 @@ def export_run(path: str | Path, kind: str, out: str | Path, *, copy: bool = Fal
     return target
 
 
+def flat_columns(folder: Path) -> list[str]:
+    """The columns of the atlas that a line of text can hold: all but pictures and vectors."""
+    return [name for name in pq.read_schema(folder / files.ATLAS).names if name not in ("image", "latent")]
+
+
 def _flat(run: Run) -> Iterator[pa.Table]:
-    """The atlas in parts, without pictures, latent dimensions as columns."""
+    """The atlas in parts, without pictures, latent dimensions as columns; and the edits, if there are any."""
     atlas = pq.ParquetFile(run.path / files.ATLAS)
+    edits = _edits(run)
     names = [name for name in atlas.schema_arrow.names if name != "image"]
     for batch in atlas.iter_batches(tables.ROWS, columns=names):
         table = pa.table(batch).drop_columns(["latent"])
         latents = batch.column("latent").flatten().to_numpy().reshape(len(batch), -1)
         for dimension in range(latents.shape[1]):
             table = table.append_column(f"z{dimension}", pa.array(latents[:, dimension]))
-        yield table
+        yield table if edits is None else tables.with_edits(table, edits.slice(table["id"][0].as_py(), len(table)))
+
+
+def _edits(run: Run) -> pa.Table | None:
+    """What was done to the run in the explorer; None for nothing."""
+    edited = Journal(run.path).edited()
+    return edited.table() if edited.revision else None
 
 
 def _csv(run: Run, path: Path) -> None:
@@ -109,8 +122,9 @@ def _parquet(run: Run, path: Path) -> None:
     tables.write_batches(path, _flat(run))
 
 
-def _pictures(run: Run) -> Iterator[dict[str, Any]]:
-    """Rows of the atlas with their pictures as PNG bytes."""
+def _pictures(run: Run, edits: pa.Table | None = None, ids: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of the atlas with their pictures as PNG bytes, all or some, and the name of a folder for each."""
+    edits = _edits(run) if edits is None else edits
     atlas = pq.ParquetFile(run.path / files.ATLAS)
     wanted = [
         name
@@ -118,24 +132,45 @@ def _pictures(run: Run) -> Iterator[dict[str, Any]]:
         if name in atlas.schema_arrow.names
     ]
     for batch in atlas.iter_batches(1024, columns=wanted):
-        yield from batch.to_pylist()
+        for row in batch.to_pylist():
+            if ids is None or row["id"] in ids:
+                yield row | {"folder": _folder_name(row, edits)}
 
 
-def _group_name(group: int) -> str:
-    return "unsure" if group < 0 else f"group-{group:02d}"
+def _folder_name(row: dict[str, Any], edits: pa.Table | None) -> str:
+    """The label that the image was given, or else its group, by number and name."""
+    edit = {} if edits is None else edits.slice(row["id"], 1).to_pylist()[0]
+    if edit.get("given_label"):
+        return _plain(edit["given_label"]) or "label"
+    group = edit.get("group", row["group"])
+    name = _plain(edit.get("group_name") or "")
+    return "unsure" if group < 0 else f"group-{group:02d}{f'-{name}' if name else ''}"
+
+
+def _plain(name: str) -> str:
+    """A name that every file system takes."""
+    return re.sub(r"[^\w.\- ]+", "_", name)[:80].strip(". ")
 
 
 def _file_name(row: dict[str, Any], ending: str = "") -> str:
     """A name that no other image of the run has, and that every file system takes."""
-    plain = re.sub(r"[^\w.\- ]+", "_", row["path"].rpartition("/")[2])[-80:].strip(". ") or "image"
+    plain = _plain(row["path"].rpartition("/")[2][-80:]) or "image"
     stem, dot, extension = plain.rpartition(".")
     return f"{row['id']:07d}-{stem or plain}{ending or (dot + extension if stem else '')}"
 
 
-def _folders(run: Run, folder: Path, *, copy: bool) -> None:
+def write_folders(run: Run, folder: Path, edits: pa.Table, ids: Collection[int]) -> None:
+    """Write some images as a folder for each label or group, with links to their files."""
+    folder.mkdir()
+    _folders(run, folder, copy=False, edits=edits, ids=set(ids))
+
+
+def _folders(
+    run: Run, folder: Path, *, copy: bool, edits: pa.Table | None = None, ids: Collection[int] | None = None
+) -> None:
     roots = [run.state["source"]["path"], *(one["source"] for one in run.state["added"])]
-    for row in _pictures(run):
-        below = folder / _group_name(row["group"])
+    for row in _pictures(run, edits, ids):
+        below = folder / row["folder"]
         below.mkdir(exist_ok=True)
         original = _original(roots[row["added"]], row["path"])
         if original is None:
@@ -171,7 +206,7 @@ def _imagefolder(run: Run, folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["file_name", "id", "path", "group", "confidence", "label"])
         for row in _pictures(run):
-            name = f"{_group_name(row['group'])}/{_file_name(row, '.png')}"
+            name = f"{row['folder']}/{_file_name(row, '.png')}"
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(row["image"]["bytes"])
             label = "" if row.get("label") is None else row["label"]

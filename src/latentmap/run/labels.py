@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.run import tables
+from latentmap.groups import LabelSpreading
+from latentmap.run import files, tables
 from latentmap.run.run import Run
 from latentmap.run.state import RunError
 
@@ -20,7 +22,7 @@ def spread_labels(path: Path, labels: Path) -> Path:
     Parameters
     ----------
     path : Path
-        A run with groups on the graph.
+        A finished run.
     labels : Path
         A CSV file with the columns ``label`` and either ``path``, as in the atlas, or ``id``; an image a line.
 
@@ -35,9 +37,22 @@ def spread_labels(path: Path, labels: Path) -> Path:
         If the file has other columns, or names images that the run does not have.
     """
     run = Run.open(path)
-    paths = run.atlas()["path"].to_pylist()
-    given = _read(labels, paths)
-    spread = run.spread_labels(given)
+    return spread_given(run, _read(labels, run.atlas()["path"].to_pylist()))
+
+
+def spread_given(run: Run, given: NDArray[Any]) -> Path:
+    """Write labels.parquet from the labels of the images of the atlas (n,), "" where none is given.
+
+    Raises
+    ------
+    ValueError
+        If none is given.
+    """
+    paths = pq.read_table(run.path / files.ATLAS, columns=["path"])["path"]
+    if (run.path / files.NEIGHBORS).exists() and not run.state["added"]:
+        spread = run.spread_labels(given)
+    else:  # the graph of the run does not have all of them
+        spread = LabelSpreading().fit(tables.read_column(run.path / files.ATLAS, "latent"), given)
     columns = {
         "id": np.arange(len(paths)),
         "path": paths,

@@ -22,11 +22,14 @@ from latentmap.images.decoding import Failure, Item, decode
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import files, tables
+from latentmap.run.edits import Journal
 from latentmap.run.options import RunOptions
 from latentmap.run.state import STAGES, RunError, read_state
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from latentmap.explorer import Explorer
 
 
 class Run:
@@ -271,10 +274,46 @@ class Run:
         (decoded,) = decode([Item(str(path))], self.shape())
         if isinstance(decoded, Failure):
             raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
-        pixels = decoded.pixels
+        return self.fitted(decoded.pixels)
+
+    def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A decoded picture, grey where the run is."""
         if pixels.ndim == 3 and self.shape().channels == 1:
-            pixels = np.asarray(Image.fromarray(pixels).convert("L"))
+            return np.asarray(Image.fromarray(pixels).convert("L"))
         return pixels
+
+    def edits(self) -> pa.Table:
+        """What was done to the run in the explorer.
+
+        Returns
+        -------
+        pyarrow.Table
+            A row an image of the atlas: ``id``, ``group`` after splits and merges, ``group_name``, ``given_label``
+            (null where there is none), ``marked_outlier``, ``marked_duplicate``, ``marked_hidden``.
+        """
+        return Journal(self.path).edited().table()
+
+    def explore(self, height: int = 720) -> "Explorer":
+        """Show the map of the run as a page that answers; a notebook shows it in place.
+
+        Parameters
+        ----------
+        height : int, default=720
+            Of the frame in a notebook, in pixels.
+
+        Returns
+        -------
+        Explorer
+            Its ``selection`` has the ids that are selected in the page; ``close()`` ends it.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished.
+        """
+        from latentmap.explorer import Explorer
+
+        return Explorer(self.path, height=height)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the facts, and the map once it is drawn."""

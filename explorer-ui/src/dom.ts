@@ -1,0 +1,76 @@
+// Elements without a framework. Text is always set as text, never as HTML.
+
+type Child = Node | string | null | undefined;
+type Properties = {
+  class?: string;
+  text?: string | number;
+  title?: string;
+  on?: { [name: string]: (event: any) => void };
+  [attribute: string]: unknown;
+};
+
+/** Make an element. Attributes that are false or undefined are left out. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Properties = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === "on") {
+      for (const [event, listener] of Object.entries(properties.on!)) element.addEventListener(event, listener);
+    } else if (name === "text") {
+      element.textContent = String(value);
+    } else if (value !== false && value !== undefined && value !== null) {
+      element.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  element.append(...children.filter((child): child is Node | string => child !== null && child !== undefined));
+  return element;
+}
+
+/** A button with a name that screen readers say. */
+export function button(text: string, act: (event: MouseEvent) => void, properties: Properties = {}): HTMLButtonElement {
+  return h("button", { type: "button", ...properties, text, on: { click: act } });
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function svg(tag: string, attributes: { [name: string]: string | number }, ...children: Node[]): SVGElement {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
+}
+
+/** A button with a small drawing; its name is in the tip and for screen readers. */
+export function iconButton(path: string, name: string, act: () => void, properties: Properties = {}): HTMLButtonElement {
+  const made = button("", act, { title: name, "aria-label": name, ...properties });
+  const line = { d: path, fill: "none", stroke: "currentColor", "stroke-width": 1.6, "stroke-linecap": "round" };
+  made.append(svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" }, svg("path", line)));
+  return made;
+}
+
+export const reducedMotion = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/** Give the user a file. */
+export function download(data: Blob, name: string): void {
+  const link = h("a", { href: URL.createObjectURL(data), download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Listeners that are told of something. */
+export class Signal<T = void> {
+  private readonly listeners: ((value: T) => void)[] = [];
+
+  on(listener: (value: T) => void): void {
+    this.listeners.push(listener);
+  }
+
+  tell(value: T): void {
+    for (const listener of this.listeners) listener(value);
+  }
+}

@@ -1,0 +1,141 @@
+// Mouse, touch and keyboard on the map.
+
+import type { Camera } from "./camera";
+
+export type Tool = "pan" | "box" | "lasso" | "decode" | "path";
+export type Point = [number, number];
+
+export interface Actions {
+  hover(px: number, py: number): void;
+  leave(): void;
+  click(px: number, py: number, event: PointerEvent): void;
+  /** A shape that is being drawn with the tool now, in pixels of the screen; `done` when it is whole. */
+  draw(tool: Tool, points: Point[], done: boolean, event: PointerEvent): void;
+  moving(): void;
+  key(event: KeyboardEvent): boolean;
+}
+
+const CLICK = 4; // pixels that a click may wander
+const STEP = 80; // that an arrow key moves the map
+
+export class Gestures {
+  tool: Tool = "pan";
+  private readonly pointers = new Map<number, Point>();
+  private drawn: Point[] = [];
+  private start: Point = [0, 0];
+  private wandered = false;
+
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly camera: Camera,
+    private readonly actions: Actions,
+    /** What lies over the map and lets the wheel through. */
+    above: HTMLElement,
+  ) {
+    element.addEventListener("pointerdown", (event) => this.down(event));
+    element.addEventListener("pointermove", (event) => this.move(event));
+    element.addEventListener("pointerup", (event) => this.up(event));
+    element.addEventListener("pointercancel", (event) => this.pointers.delete(event.pointerId));
+    element.addEventListener("pointerleave", () => actions.leave());
+    for (const one of [element, above]) one.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    element.addEventListener("dblclick", (event) => {
+      camera.zoomAt(...this.place(event), event.shiftKey ? -1 : 1);
+    });
+    element.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  private place(event: MouseEvent): Point {
+    const box = this.element.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  private down(event: PointerEvent): void {
+    this.element.focus({ preventScroll: true, focusVisible: false } as FocusOptions); // a ring is for keys
+    this.element.setPointerCapture(event.pointerId);
+    const at = this.place(event);
+    this.pointers.set(event.pointerId, at);
+    if (this.pointers.size === 1) {
+      this.start = at;
+      this.drawn = [at];
+      this.wandered = false;
+    }
+  }
+
+  private move(event: PointerEvent): void {
+    const at = this.place(event);
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return this.actions.hover(...at);
+    if (Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) > CLICK) this.wandered = true;
+    if (this.pointers.size === 2) this.pinch(event.pointerId, at);
+    else if (this.tool === "pan" || this.tool === "decode" || event.buttons === 4) {
+      if (this.wandered) this.camera.pan(at[0] - before[0], at[1] - before[1]);
+      this.actions.moving();
+    } else if (this.wandered) {
+      this.drawn.push(at);
+      this.actions.draw(this.tool, this.shape(), false, event);
+    }
+    this.pointers.set(event.pointerId, at);
+  }
+
+  private up(event: PointerEvent): void {
+    if (!this.pointers.delete(event.pointerId) || this.pointers.size) return;
+    if (!this.wandered) this.actions.click(...this.place(event), event);
+    else if (this.tool !== "pan" && this.tool !== "decode") this.actions.draw(this.tool, this.shape(), true, event);
+    this.drawn = [];
+  }
+
+  /** Corners of the box, or the line as it was drawn. */
+  private shape(): Point[] {
+    if (this.tool !== "box") return this.drawn;
+    const [a, b] = [this.start, this.drawn[this.drawn.length - 1]];
+    return [a, [b[0], a[1]], b, [a[0], b[1]]];
+  }
+
+  private pinch(moved: number, at: Point): void {
+    const [other] = [...this.pointers].filter(([id]) => id !== moved).map(([, place]) => place);
+    const before = this.pointers.get(moved)!;
+    const distance = (a: Point): number => Math.hypot(a[0] - other[0], a[1] - other[1]);
+    const middle: Point = [(at[0] + other[0]) / 2, (at[1] + other[1]) / 2];
+    this.camera.pan((at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
+    this.camera.zoomAt(...middle, Math.log2(Math.max(1, distance(at)) / Math.max(1, distance(before))));
+    this.wandered = true;
+    this.actions.moving();
+  }
+
+  private wheel(event: WheelEvent): void {
+    event.preventDefault();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    this.camera.zoomAt(...this.place(event), (-event.deltaY * lines) / (event.ctrlKey ? 60 : 240));
+    this.actions.moving();
+  }
+
+  private key(event: KeyboardEvent): void {
+    const steps: { [key: string]: () => void } = {
+      ArrowLeft: () => this.camera.pan(STEP, 0),
+      ArrowRight: () => this.camera.pan(-STEP, 0),
+      ArrowUp: () => this.camera.pan(0, STEP),
+      ArrowDown: () => this.camera.pan(0, -STEP),
+      "+": () => this.camera.zoomAt(this.camera.width / 2, this.camera.height / 2, 0.5),
+      "=": () => this.camera.zoomAt(this.camera.width / 2, this.camera.height / 2, 0.5),
+      "-": () => this.camera.zoomAt(this.camera.width / 2, this.camera.height / 2, -0.5),
+      "0": () => this.camera.reset(),
+    };
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (plain && steps[event.key]) {
+      steps[event.key]();
+      this.actions.moving();
+    } else if (!this.actions.key(event)) return;
+    event.preventDefault();
+  }
+}
+
+/** Whether a point lies inside a closed line. */
+export function isInside(x: number, y: number, line: Point[]): boolean {
+  let inside = false;
+  for (let i = 0, j = line.length - 1; i < line.length; j = i++) {
+    const [xi, yi] = line[i];
+    const [xj, yj] = line[j];
+    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) inside = !inside;
+  }
+  return inside;
+}

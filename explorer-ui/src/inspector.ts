@@ -1,0 +1,137 @@
+// One image: large, redrawn, with its neighbours in latent space and its columns.
+
+import { button, h, Signal } from "./dom";
+import { sentence } from "./edits";
+import { t } from "./i18n";
+import { LABEL, MARK, type Model } from "./model";
+import { Server } from "./source";
+import { thumbnail } from "./thumbnails";
+import { MARKS, type Neighbor } from "./types";
+
+const N_NEIGHBORS = 8;
+const SIDE = 128;
+
+export class Inspector {
+  readonly element = h("section", { class: "inspector", "aria-label": t("image") });
+  /** The row that is shown, and whether it was clicked. */
+  row = -1;
+  pinned = false;
+  neighbors: number[] = [];
+  readonly changed = new Signal();
+  private asked = 0;
+
+  constructor(
+    private readonly model: Model,
+    private readonly show: (row: number) => void,
+  ) {
+    this.clear();
+  }
+
+  clear(): void {
+    this.asked += 1;
+    this.row = -1;
+    this.pinned = false;
+    this.neighbors = [];
+    this.element.replaceChildren(h("h2", { text: t("image") }), h("p", { class: "hint", text: t("noImage") }));
+    this.changed.tell();
+  }
+
+  hover(row: number): void {
+    if (this.pinned || row === this.row) return;
+    if (row < 0) this.clear();
+    else void this.inspect(row);
+  }
+
+  pin(row: number): void {
+    this.pinned = true;
+    void this.inspect(row);
+  }
+
+  private async inspect(row: number): Promise<void> {
+    const { model } = this;
+    const asked = ++this.asked;
+    this.row = row;
+    this.neighbors = [];
+    const id = model.points.id[row];
+    const facts = h("table", { class: "facts" });
+    const neighbors = h("div", { class: "strip" });
+    const pictures = h("div", { class: "pair" }, figure(thumbnail(model, id, SIDE, `${t("image")} ${id}`), `${t("image")} ${id}`));
+    const { source } = model;
+    if (source instanceof Server) {
+      const redrawn = h("img", { class: "picture", src: source.reconstructionAddress(id), alt: t("reconstruction") });
+      const [height, width] = model.facts.imageShape;
+      redrawn.width = (SIDE * width) / Math.max(width, height);
+      redrawn.height = (SIDE * height) / Math.max(width, height);
+      pictures.append(figure(redrawn, t("reconstruction")));
+    }
+    this.element.replaceChildren(
+      h("h2", { text: t("image") }, this.pinned ? button(t("unpin"), () => this.clear(), { class: "small" }) : null),
+      pictures,
+      ...(source.live ? [h("h3", { text: t("neighbors") }), neighbors] : []),
+      facts,
+      this.pinned && source.live ? h("p", { class: "hint", text: t("interpolateTo") }) : h("p"),
+    );
+    this.changed.tell();
+    if (source instanceof Server) {
+      try {
+        const [found, values] = await Promise.all([
+          source.json(`/api/images/${id}/neighbors?n=${N_NEIGHBORS}`) as Promise<{ neighbors: Neighbor[] }>,
+          source.json(`/api/images/${id}/facts`) as Promise<{ [name: string]: unknown }>,
+        ]);
+        if (asked !== this.asked) return;
+        this.neighbors = found.neighbors.map((one) => model.rowOf[one.id]);
+        neighbors.replaceChildren(...found.neighbors.map((one) => this.neighbor(one)));
+        fill(facts, { ...this.edited(row), ...values });
+      } catch (error) {
+        if (asked === this.asked) facts.replaceChildren(h("caption", { text: sentence(error) }));
+      }
+    } else {
+      const values: { [name: string]: unknown } = this.edited(row);
+      for (const column of model.facts.columns) {
+        const value = (await model.column(column.name))[row];
+        values[column.name] = column.kind === "category" ? (column.categories![value as number] ?? null) : value;
+      }
+      if (asked === this.asked) fill(facts, values);
+    }
+    if (asked === this.asked) this.changed.tell();
+  }
+
+  private edited(row: number): { [name: string]: unknown } {
+    const { model } = this;
+    const group = model.groupOf(row);
+    const marks = MARKS.filter((_, bit) => model.marks[row] & (1 << bit));
+    return {
+      [t("group")]: group ? model.groupName(group) : t("unsure"),
+      ...(marks.length ? { [MARK]: marks.map((mark) => t(mark)).join(", ") } : {}),
+      ...(model.label[row] >= 0 ? { [LABEL]: model.edits.labels[model.label[row]] } : {}),
+    };
+  }
+
+  private neighbor({ id, distance }: Neighbor): HTMLElement {
+    const text = distance.toPrecision(3);
+    return h(
+      "button",
+      {
+        type: "button",
+        class: "thumb",
+        title: `${id}, ${text}`,
+        "aria-label": `${t("image")} ${id}, ${text}`,
+        on: { click: () => this.show(this.model.rowOf[id]) },
+      },
+      thumbnail(this.model, id, 44, ""),
+      h("small", { text }),
+    );
+  }
+}
+
+const figure = (picture: HTMLElement, caption: string): HTMLElement =>
+  h("figure", {}, picture, h("figcaption", { text: caption }));
+
+function fill(table: HTMLTableElement, values: { [name: string]: unknown }): void {
+  const rows = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  table.replaceChildren(...rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: plain(value) }))));
+}
+
+function plain(value: unknown): string {
+  return typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : String(value);
+}

@@ -1,0 +1,203 @@
+// Names of groups on the map, with a typical image; they refine along the tree as the map is zoomed.
+
+import type { Camera } from "./camera";
+import { css, type Rgb } from "./colors";
+import { h } from "./dom";
+import type { Model } from "./model";
+import { thumbnail } from "./thumbnails";
+import { t } from "./i18n";
+
+interface Node {
+  tree: string;
+  group: number;
+  name: string;
+  depth: number;
+  rows: number[];
+  /** Some of them, evenly. */
+  some: number[];
+  typical: number | null;
+  parts: Node[] | null;
+  element: HTMLElement | null;
+}
+
+/** Where a label lies on the map. */
+interface Place {
+  node: Node;
+  x: number;
+  y: number;
+}
+
+const FEWEST = 25; // images of a part that is worth a label
+const SAMPLE = 2000; // rows that are looked at for a node
+const SEEN = 0.02; // share of a node that must be in the view for its label
+const DETAIL = 420; // extent on the screen, in pixels, from which a node is shown as its parts
+const MOST_DEPTH = 8;
+const CHOOSE_EVERY = 120; // milliseconds
+
+export class Labels {
+  readonly element = h("div", { class: "labels", "aria-hidden": "true" });
+  private roots: Node[] = [];
+  private trees: { codes: ArrayLike<number>; names: string[] } | null = null;
+  private shown: Place[] = [];
+  private chosenFor = "";
+  private chosenAt = 0;
+
+  constructor(
+    private readonly model: Model,
+    private readonly look: (rows: number[]) => void,
+  ) {}
+
+  /** Where in the tree each image hangs. */
+  async loadTree(): Promise<void> {
+    const column = this.model.facts.columns.find((one) => one.name === "tree");
+    if (!column?.categories || !this.model.facts.onGraph) return;
+    this.trees = { codes: (await this.model.column("tree")) as ArrayLike<number>, names: column.categories };
+  }
+
+  /** Make the labels anew: groups or places have changed. */
+  rebuild(): void {
+    const { model } = this;
+    const rows = new Map<number, number[]>();
+    for (let row = 0; row < model.n; row++) {
+      const number = model.group[row];
+      if (number < 0 || !model.visible[row] || Number.isNaN(model.x[row])) continue;
+      const members = rows.get(number);
+      if (members) members.push(row);
+      else rows.set(number, [row]);
+    }
+    this.element.replaceChildren();
+    this.shown = [];
+    this.chosenFor = "";
+    this.roots = [];
+    for (const group of model.edits.groups) {
+      const members = rows.get(group.number);
+      if (!members?.length) continue;
+      const typical = model.facts.typical[group.number]?.[0];
+      const node = this.node(group.tree, group.number, model.groupName(group), members);
+      if (typical !== undefined && model.group[model.rowOf[typical]] === group.number) node.typical = typical;
+      this.roots.push(node);
+    }
+  }
+
+  private node(tree: string, group: number, name: string, rows: number[], depth = 0): Node {
+    const step = Math.max(1, Math.floor(rows.length / SAMPLE));
+    const some = rows.filter((_, i) => i % step === 0);
+    return { tree, group, name, depth, rows, some, typical: null, parts: null, element: null };
+  }
+
+  /** The two halves below a node of the tree that are large enough, or none. */
+  private partsOf(node: Node): Node[] {
+    if (node.parts) return node.parts;
+    node.parts = [];
+    if (this.trees && node.rows.length >= 2 * FEWEST) {
+      const { codes, names } = this.trees;
+      let stem = node.tree;
+      let halves: number[][] = [];
+      for (;;) {
+        halves = [[], []];
+        for (const row of node.rows) {
+          const way = codes[row] < 0 ? "" : names[codes[row]];
+          if (way.length > stem.length) halves[way[stem.length] === "1" ? 1 : 0].push(row);
+        }
+        if (halves[0].length && halves[1].length) break;
+        if (!halves[0].length && !halves[1].length) return node.parts;
+        stem += halves[0].length ? "0" : "1";
+      }
+      if (Math.min(halves[0].length, halves[1].length) >= FEWEST) {
+        node.parts = halves.map((rows, i) => this.node(stem + i, node.group, `${node.name}.${i + 1}`, rows, node.depth + 1));
+      }
+    }
+    return node.parts;
+  }
+
+  /** Put the labels of this view where they belong. They are chosen anew a few times a second, so that they rest. */
+  draw(camera: Camera): void {
+    const view = [camera.x, camera.y, camera.scale, camera.width, camera.height].join();
+    if (view !== this.chosenFor && performance.now() - this.chosenAt > CHOOSE_EVERY) {
+      this.chosenFor = view;
+      this.chosenAt = performance.now();
+      this.choose(camera);
+    }
+    for (const { node, x, y } of this.shown) {
+      const [px, py] = camera.toScreen(x, y);
+      node.element!.style.transform = `translate(${Math.round(px)}px, ${Math.round(py)}px) translate(-50%, -50%)`;
+    }
+  }
+
+  /** Whether the labels are those of an earlier view. */
+  isBehind(camera: Camera): boolean {
+    return [camera.x, camera.y, camera.scale, camera.width, camera.height].join() !== this.chosenFor;
+  }
+
+  private choose(camera: Camera): void {
+    const before = new Set(this.shown.map(({ node }) => node));
+    this.shown = [];
+    const taken: [number, number, number][] = [];
+    const deepest = Math.min(MOST_DEPTH, Math.floor(camera.zoom + 0.5)); // from afar groups are named as a whole
+    const visit = (node: Node): void => {
+      const seen = this.seen(node, camera);
+      if (!seen) return;
+      if (seen.extent * camera.scale > DETAIL && node.depth < deepest) {
+        const parts = this.partsOf(node);
+        if (parts.length) return parts.forEach(visit);
+      }
+      const [px, py] = camera.toScreen(seen.x, seen.y);
+      const width = 46 + 7 * node.name.length;
+      if (taken.some(([x, y, w]) => Math.abs(x - px) < (w + width) / 2 && Math.abs(y - py) < 32)) return;
+      taken.push([px, py, width]);
+      node.typical ??= this.model.points.id[seen.row];
+      node.element ??= this.make(node);
+      before.delete(node);
+      if (!node.element.isConnected) this.element.append(node.element);
+      this.shown.push({ node, x: seen.x, y: seen.y });
+    };
+    [...this.roots].sort((a, b) => b.rows.length - a.rows.length).forEach(visit);
+    for (const node of before) node.element?.remove();
+  }
+
+  /** The image in the middle of what is seen of a node, and the extent of that; null when next to nothing is. */
+  private seen(node: Node, camera: Camera): { row: number; x: number; y: number; extent: number } | null {
+    const { x, y } = this.model;
+    const [left, bottom, right, top] = camera.bounds(-20);
+    const rows = node.some.filter((row) => x[row] > left && x[row] < right && y[row] > bottom && y[row] < top);
+    if (rows.length < Math.max(1, SEEN * node.some.length)) return null;
+    const at = (values: Float32Array, share: number): number => {
+      const sorted = rows.map((row) => values[row]).sort((a, b) => a - b);
+      return sorted[Math.floor(share * (sorted.length - 1))];
+    };
+    const [mx, my] = [at(x, 0.5), at(y, 0.5)];
+    let nearest = rows[0]; // a median may lie between two heaps; an image never does
+    for (const row of rows) {
+      if (Math.hypot(x[row] - mx, y[row] - my) < Math.hypot(x[nearest] - mx, y[nearest] - my)) nearest = row;
+    }
+    const extent = Math.max(at(x, 0.95) - at(x, 0.05), at(y, 0.95) - at(y, 0.05));
+    return { row: nearest, x: x[nearest], y: y[nearest], extent };
+  }
+
+  /** Names and places of what is shown, for a picture. */
+  placed(camera: Camera): { name: string; x: number; y: number; dark: string }[] {
+    return this.shown.map(({ node, x, y }) => {
+      const [px, py] = camera.toScreen(x, y);
+      // white on a dark shade of the group's colour is legible over pictures of any kind
+      const dark = this.model.groupColor(node.group).map((value) => Math.round(0.4 * value)) as Rgb;
+      return { name: node.name, x: px, y: py, dark: css(dark) };
+    });
+  }
+
+  private make(node: Node): HTMLElement {
+    const label = h(
+      "button",
+      {
+        type: "button",
+        class: "label",
+        tabindex: -1,
+        title: `${node.name}: ${t("images", { n: node.rows.length })}`,
+        on: { click: () => this.look(node.rows) },
+      },
+      thumbnail(this.model, node.typical!, 22, ""),
+      h("span", { text: node.name }),
+    );
+    label.style.borderColor = css(this.model.groupColor(node.group));
+    return label;
+  }
+}

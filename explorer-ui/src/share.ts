@@ -1,0 +1,116 @@
+// A view has an address; and pictures of it.
+
+import type { Camera } from "./camera";
+import { css, type Rgb } from "./colors";
+import type { Labels } from "./labels";
+import type { Model } from "./model";
+import { pictureSide } from "./pictures";
+import type { Picture } from "./renderer";
+import { cellOf, pageOf } from "./thumbnails";
+
+export interface View {
+  x?: number;
+  y?: number;
+  zoom?: number;
+  color?: string;
+  image?: number;
+  search?: string;
+  theme?: string;
+  language?: string;
+}
+
+/** The view in the part of the address after "#". */
+export function readView(hash: string): View {
+  const values = new URLSearchParams(hash.replace(/^#/, ""));
+  const number = (name: string): number | undefined => {
+    const value = parseFloat(values.get(name) ?? "");
+    return Number.isFinite(value) ? value : undefined;
+  };
+  const view: View = {};
+  const [x, y, zoom, image] = ["x", "y", "z", "image"].map(number);
+  if (x !== undefined && y !== undefined && zoom !== undefined) Object.assign(view, { x, y, zoom });
+  if (image !== undefined) view.image = image;
+  for (const [name, key] of [["color", "color"], ["q", "search"], ["theme", "theme"], ["lang", "language"]] as const) {
+    const value = values.get(name);
+    if (value) view[key] = value;
+  }
+  return view;
+}
+
+export function writeView(view: View): string {
+  const values = new URLSearchParams();
+  if (view.x !== undefined) values.set("x", view.x.toPrecision(6));
+  if (view.y !== undefined) values.set("y", view.y.toPrecision(6));
+  if (view.zoom !== undefined) values.set("z", view.zoom.toFixed(3));
+  if (view.color) values.set("color", view.color);
+  if (view.image !== undefined) values.set("image", String(view.image));
+  if (view.search) values.set("q", view.search);
+  if (view.theme) values.set("theme", view.theme);
+  if (view.language) values.set("lang", view.language);
+  return `#${values}`;
+}
+
+/** The view as an SVG file: dots and frames as shapes, pictures inside. */
+export async function asSvg(model: Model, camera: Camera, shown: Picture[], labels: Labels, ground: string): Promise<Blob> {
+  const side = pictureSide(camera);
+  const { width: w, height: hgt } = model.facts.pages;
+  const [pw, ph] = [(side * w) / Math.max(w, hgt), (side * hgt) / Math.max(w, hgt)];
+  const parts = [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${camera.width} ${camera.height}" width="${camera.width}" height="${camera.height}">`,
+    `<rect width="100%" height="100%" fill="${ground}"/>`,
+  ];
+  const [left, bottom, right, top] = camera.bounds();
+  const color = (row: number): string => css([...model.colors.subarray(4 * row, 4 * row + 3)] as Rgb);
+  for (let row = 0; row < model.n; row++) {
+    const [x, y] = [model.x[row], model.y[row]];
+    if (!model.visible[row] || !(x > left && x < right && y > bottom && y < top)) continue;
+    const [px, py] = camera.toScreen(x, y);
+    parts.push(`<circle cx="${px.toFixed(1)}" cy="${py.toFixed(1)}" r="1.2" fill="${color(row)}"/>`);
+  }
+  for (const { row } of shown) {
+    const [px, py] = camera.toScreen(model.x[row], model.y[row]);
+    const place = `x="${(px - pw / 2).toFixed(1)}" y="${(py - ph / 2).toFixed(1)}" width="${pw.toFixed(1)}" height="${ph.toFixed(1)}"`;
+    parts.push(`<image ${place} href="${await cut(model, model.points.id[row])}" style="image-rendering:pixelated"/>`);
+    parts.push(`<rect ${place} fill="none" stroke="${color(row)}"/>`);
+  }
+  for (const { name, x, y, dark } of labels.placed(camera)) {
+    parts.push(
+      `<text x="${x}" y="${y}" text-anchor="middle" font-family="sans-serif" font-size="14" font-weight="bold" ` +
+        `fill="#fff" stroke="${dark}" stroke-width="5" paint-order="stroke">${escapeText(name)}</text>`,
+    );
+  }
+  return new Blob([...parts, "</svg>"], { type: "image/svg+xml" });
+}
+
+const escapeText = (text: string): string => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+async function cut(model: Model, id: number): Promise<string> {
+  const [x, y, width, height] = cellOf(model, id);
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext("2d")!.drawImage(await pageOf(model, id), x, y, width, height, 0, 0, width, height);
+  return canvas.toDataURL("image/png");
+}
+
+/** The view as a PNG file: what the map shows, and the names on it. */
+export function asPng(map: HTMLCanvasElement, overlay: HTMLCanvasElement, labels: Labels, camera: Camera): Promise<Blob> {
+  const canvas = document.createElement("canvas");
+  canvas.width = map.width;
+  canvas.height = map.height;
+  const context = canvas.getContext("2d")!;
+  context.drawImage(map, 0, 0);
+  context.drawImage(overlay, 0, 0, map.width, map.height);
+  const ratio = map.width / camera.width;
+  context.scale(ratio, ratio);
+  context.font = "bold 14px sans-serif";
+  context.textAlign = "center";
+  context.lineWidth = 5;
+  for (const { name, x, y, dark } of labels.placed(camera)) {
+    context.strokeStyle = dark;
+    context.fillStyle = "#fff";
+    context.strokeText(name, x, y);
+    context.fillText(name, x, y);
+  }
+  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("PNG")))));
+}

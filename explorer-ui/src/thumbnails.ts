@@ -1,0 +1,48 @@
+// A picture of an image as an element: from the server, or cut from its page where there is none.
+
+import { h } from "./dom";
+import type { Model } from "./model";
+import { Server } from "./source";
+
+const bitmaps = new Map<number, Promise<ImageBitmap>>();
+
+export function thumbnail(model: Model, id: number, side: number, description: string): HTMLElement {
+  const [height, width] = model.facts.imageShape;
+  const scale = side / Math.max(width, height);
+  const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
+  if (model.source instanceof Server) {
+    const image = h("img", { class: "picture", src: model.source.imageAddress(id), alt: description, ...size });
+    image.draggable = false;
+    return image;
+  }
+  const canvas = h("canvas", { class: "picture", role: "img", "aria-label": description, ...size });
+  void paint(model, id, canvas);
+  return canvas;
+}
+
+async function paint(model: Model, id: number, canvas: HTMLCanvasElement): Promise<void> {
+  const bitmap = await pageOf(model, id);
+  const [x, y, width, height] = cellOf(model, id);
+  const context = canvas.getContext("2d")!;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(bitmap, x, y, width, height, 0, 0, canvas.width, canvas.height);
+}
+
+/** The page on which an image is. */
+export function pageOf(model: Model, id: number): Promise<ImageBitmap> {
+  const page = Math.floor(model.rowOf[id] / model.facts.pages.perPage);
+  let bitmap = bitmaps.get(page);
+  if (!bitmap) {
+    bitmap = model.source.page(page);
+    bitmaps.set(page, bitmap);
+    if (bitmaps.size > 32) bitmaps.delete(bitmaps.keys().next().value!);
+  }
+  return bitmap;
+}
+
+/** Where on its page: left, top, width, height. */
+export function cellOf(model: Model, id: number): [number, number, number, number] {
+  const { perPage, columns, width, height } = model.facts.pages;
+  const cell = model.rowOf[id] % perPage;
+  return [(cell % columns) * width, Math.floor(cell / columns) * height, width, height];
+}

@@ -1,0 +1,151 @@
+"""The explorer: a page on this machine in which the points of the map are the pictures."""
+
+import errno
+import os
+import socket
+import threading
+import time
+from html import escape
+from pathlib import Path
+
+import uvicorn
+
+from latentmap.explorer.server import Server
+
+LOOPBACK = "127.0.0.1"
+PORT = 8765
+N_PORTS = 20  # that are tried when the first is taken
+
+
+class Explorer:
+    """The explorer of one run, served from a thread until it is closed.
+
+    Parameters
+    ----------
+    path : path
+        The folder of a finished run.
+    port : int, optional
+        By default the first free one from 8765.
+    height : int, default=720
+        Of the frame in a notebook, in pixels.
+
+    Attributes
+    ----------
+    url : str
+        Its address on this machine, with the token that changes need.
+    selection : list of int
+        Ids of the images that are selected in the page.
+
+    Raises
+    ------
+    RunError
+        If it is no run, or not finished.
+    OSError
+        If the port is taken.
+    """
+
+    def __init__(self, path: str | Path, *, port: int | None = None, height: int = 720) -> None:
+        self._server = Server(path)
+        self._socket = listen(port)
+        self._height = height
+        self.port: int = self._socket.getsockname()[1]
+        self.url = address(self.port, self._server.token)
+        app = self._server.app(hosts(self.port), framed=True)
+        self._uvicorn = uvicorn.Server(settings(app))
+        self._thread = threading.Thread(target=self._uvicorn.run, args=([self._socket],), daemon=True)
+        self._thread.start()
+        while not self._uvicorn.started and self._thread.is_alive():
+            time.sleep(0.01)
+        self._server.warm()
+
+    @property
+    def selection(self) -> list[int]:
+        """Ids of the images that are selected in the page."""
+        return list(self._server.selection)
+
+    def close(self) -> None:
+        """End it."""
+        self._uvicorn.should_exit = True
+        self._thread.join(10)
+        self._server.close()
+        self._socket.close()
+
+    def __repr__(self) -> str:
+        return f"<Explorer {self.url}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        style = f"width: 100%; height: {self._height}px; border: 0"
+        return f'<iframe title="latentmap explorer" src="{escape(self.url)}" style="{style}"></iframe>'
+
+
+def explore(path: str | Path, *, port: int | None = None, open_page: bool = True) -> None:
+    """Serve the explorer of a run until it is interrupted.
+
+    Parameters
+    ----------
+    path : path
+        The folder of a finished run.
+    port : int, optional
+        By default the first free one from 8765.
+    open_page : bool, default=True
+        Show it in the browser.
+    """
+    server = Server(path)
+    with listen(port) as listening:
+        port = listening.getsockname()[1]
+        url = address(port, server.token)
+        print(f"explorer  {url}", flush=True)
+        print("          Ctrl-C ends it; what you change is saved in the run at once", flush=True)
+        server.warm()
+        if open_page:
+            import webbrowser
+
+            threading.Timer(0.5, webbrowser.open, [url]).start()
+        try:
+            uvicorn.Server(settings(server.app(hosts(port)))).run([listening])
+        finally:
+            server.close()
+
+
+def listen(port: int | None) -> socket.socket:
+    """A socket on the loopback address."""
+    for candidate in [port] if port is not None else range(PORT, PORT + N_PORTS):
+        found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere this would let two servers share a port
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((LOOPBACK, candidate))
+        except OSError as error:
+            found.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            continue
+        found.listen(512)
+        return found
+    wanted = f"port {port} is" if port is not None else f"ports {PORT} to {PORT + N_PORTS - 1} are"
+    raise OSError(errno.EADDRINUSE, f"{wanted} taken: pass another one with --port")
+
+
+def hosts(port: int) -> list[str]:
+    """What the Host header may be."""
+    return [f"{name}:{port}" for name in (LOOPBACK, "localhost")]
+
+
+def address(port: int, token: str) -> str:
+    """Where the page is."""
+    return f"http://{LOOPBACK}:{port}/?token={token}"
+
+
+def settings(app: object) -> uvicorn.Config:
+    """Quiet, one process, no more than what HTTP needs."""
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=2,
+    )

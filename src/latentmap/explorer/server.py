@@ -1,0 +1,501 @@
+"""The explorer's server: what a page may ask of a run, and what it may change."""
+
+import hashlib
+import json
+import secrets
+import threading
+from collections.abc import Awaitable, Callable
+from functools import lru_cache, wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from latentmap.explorer import learning
+from latentmap.explorer.answers import (
+    ARROW,
+    FOREVER,
+    BadRequest,
+    answer,
+    read_body,
+    read_json,
+    real_number,
+    whole_number,
+)
+from latentmap.explorer.data import Explored, animation, as_stream, run_version, strip
+from latentmap.explorer.exporting import EXPORTS, export_images
+from latentmap.explorer.guard import Guard
+from latentmap.explorer.jobs import Jobs
+from latentmap.explorer.pages import Pages
+from latentmap.explorer.saving import as_one_file
+from latentmap.images.collection import as_png
+from latentmap.images.decoding import Failure, Item
+from latentmap.images.pool import DecodingPool
+from latentmap.latent_space import between
+from latentmap.run import RunError, tables
+from latentmap.run.edits import MARKS, ConflictError, Edited
+from latentmap.run.labels import spread_given
+
+STATIC = Path(__file__).parent / "static"
+MOST_FOUND = 10_000  # images that a search gives
+MOST_PLACES = 200  # that one call decodes
+PNG = "image/png"
+
+Handler = Callable[["Server", Request], Any]
+
+
+def in_thread(handler: Handler) -> Callable[["Server", Request], Awaitable[Response]]:
+    """Run a handler that computes where it does not hold up the others; a dict becomes JSON."""
+
+    @wraps(handler)
+    async def endpoint(self: "Server", request: Request) -> Response:
+        found = await run_in_threadpool(handler, self, request)
+        return found if isinstance(found, Response) else JSONResponse(found)
+
+    return endpoint
+
+
+class Server:
+    """The answers of one run.
+
+    Parameters
+    ----------
+    path : path
+        The folder of a finished run.
+    token : str, optional
+        That writing needs; a random one by default.
+
+    Raises
+    ------
+    RunError
+        If it is no run, or not finished.
+    """
+
+    def __init__(self, path: str | Path, token: str | None = None) -> None:
+        self.token = token or secrets.token_urlsafe(24)
+        self.selection: list[int] = []
+        self.jobs = Jobs(Path(path))
+        self._decoders = DecodingPool(1)
+        self._lock = threading.Lock()
+        self._path = Path(path)
+        self._open()
+
+    def _open(self) -> None:
+        self.data = Explored(self._path)
+        self.pages = Pages(self.data)
+        self._kmeans = lru_cache(maxsize=8)(self._count_kmeans)
+
+    def warm(self) -> None:
+        """Load in the background what first questions will need."""
+        threading.Thread(target=self.data.warm, daemon=True).start()
+
+    def close(self) -> None:
+        """End what was started."""
+        self.jobs.stop()
+        self._decoders.__exit__()
+
+    def app(self, hosts: list[str], *, framed: bool = False) -> Starlette:
+        """The ASGI application, answering to these hosts, such as 127.0.0.1:8765."""
+        get, post = ["GET"], ["POST"]
+        routes = [
+            Route("/", self.index, methods=get),
+            Route("/api/run", self.describe, methods=get),
+            Route("/api/points", self.points, methods=get),
+            Route("/api/columns/{name:path}", self.column, methods=get),
+            Route("/api/pages/{page}", self.page, methods=get),
+            Route("/api/images/{image}", self.image, methods=get),
+            Route("/api/images/{image}/facts", self.facts, methods=get),
+            Route("/api/images/{image}/reconstruction", self.reconstruction, methods=get),
+            Route("/api/images/{image}/neighbors", self.neighbors, methods=get),
+            Route("/api/search", self.search, methods=get),
+            Route("/api/similar", self.similar, methods=post),
+            Route("/api/decode", self.decode, methods=get),
+            Route("/api/interpolation", self.interpolation, methods=get),
+            Route("/api/strip", self.strip, methods=post),
+            Route("/api/edits", self.edits, methods=get),
+            Route("/api/edits", self.edit, methods=post),
+            Route("/api/edits/columns", self.edited_columns, methods=get),
+            Route("/api/spread", self.spread, methods=post),
+            Route("/api/selection", self.select, methods=post),
+            Route("/api/export", self.export, methods=post),
+            Route("/api/learn/training", self.training, methods=get),
+            Route("/api/learn/kmeans", self.kmeans, methods=get),
+            Route("/api/learn/kmeans/{part}", self.kmeans_part, methods=get),
+            Route("/api/learn/sweep", self.sweep, methods=get),
+            Route("/api/learn/sweep/{perplexity}", self.sweep_map, methods=get),
+            Route("/api/learn/activations", self.activations, methods=get),
+            Route("/api/learn/activations/{name}", self.activation_strip, methods=get),
+            Route("/api/learn/{job}", self.start_job, methods=post),
+            Route("/page.html", self.one_file, methods=get),
+            Mount("/assets", Assets(directory=STATIC / "assets", check_dir=False)),
+        ]
+        guard = Middleware(Guard, hosts=hosts, token=self.token, framed=framed)
+        handlers: Any = {HTTPException: _say, RunError: _say_wrong, Exception: _say_failed}
+        return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
+
+    # ---------------------------------------------------------------- the page and the run
+
+    async def index(self, _: Request) -> Response:
+        """The page."""
+        path = STATIC / "index.html"
+        return FileResponse(path, headers={"Cache-Control": "no-cache"}, media_type="text/html")
+
+    @in_thread
+    def describe(self, _: Request) -> Any:
+        """All that a page needs to know before it asks for more."""
+        with self._lock:
+            if not self.data.is_current:
+                self._open()
+        return describe(self.data, self.pages)
+
+    @in_thread
+    def points(self, request: Request) -> Any:
+        """id, x, y."""
+        return self._answer(request, self.data.points(), ARROW, "points")
+
+    @in_thread
+    def column(self, request: Request) -> Any:
+        """One column of the atlas."""
+        name = request.path_params["name"]
+        if name not in self.data.names:
+            raise HTTPException(404, "there is no such column")
+        return self._answer(request, self.data.column(name), ARROW, hashlib.sha256(name.encode()).hexdigest()[:16])
+
+    @in_thread
+    def page(self, request: Request) -> Any:
+        """A page of thumbnails."""
+        number = whole_number(request, "page", 0, self.pages.layout.n_pages - 1)
+        return self._answer(request, self.pages.png(number), PNG, f"page{number}")
+
+    def _answer(self, request: Request, data: bytes, media_type: str, tag: str) -> Response:
+        version = self.data.version
+        forever = request.query_params.get("v") == version
+        return answer(request, data, media_type, f"{version}-{tag}", forever=forever)
+
+    # ---------------------------------------------------------------- one image
+
+    def _image(self, request: Request, name: str = "image") -> int:
+        return whole_number(request, name, 0, self.data.n - 1)
+
+    @in_thread
+    def image(self, request: Request) -> Any:
+        """Its pixels."""
+        image = self._image(request)
+        return self._answer(request, self.data.png(image), PNG, f"image{image}")
+
+    @in_thread
+    def facts(self, request: Request) -> Any:
+        """Its columns."""
+        return self.data.facts(self._image(request))
+
+    @in_thread
+    def reconstruction(self, request: Request) -> Any:
+        """What the network makes of it."""
+        image = self._image(request)
+        return self._answer(request, as_png(self.data.reconstruct(image)), PNG, f"reconstruction{image}")
+
+    @in_thread
+    def neighbors(self, request: Request) -> Any:
+        """The images nearest in latent space."""
+        return {"neighbors": self.data.neighbors(self._image(request), whole_number(request, "n", 1, 100, 8))}
+
+    @in_thread
+    def search(self, request: Request) -> Any:
+        """Images by their path."""
+        text = request.query_params.get("q", "")
+        if not text.strip():
+            raise BadRequest("q: pass a part of a file name")
+        found = self.data.search(text[:1000], MOST_FOUND + 1)
+        return {"ids": found[:MOST_FOUND], "more": len(found) > MOST_FOUND}
+
+    async def similar(self, request: Request) -> Response:
+        """Images like one that is sent, and where it would lie."""
+        body = await read_body(request)
+        return JSONResponse(await run_in_threadpool(self._similar, body))
+
+    def _similar(self, body: bytes) -> dict[str, Any]:
+        shape = self.data.run.shape()
+        (decoded,) = self._decoders.map("decode", iter([Item(body)]), shape)
+        if isinstance(decoded, Failure):
+            raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
+        latent = self.data.model.transform(self.data.run.fitted(decoded.pixels)[None])[0]
+        found = self.data.like(latent, 12)
+        places = self.data.xy[self.data.place[[one["id"] for one in found[:3]]]]
+        return {"neighbors": found, "x": float(places[:, 0].mean()), "y": float(places[:, 1].mean())}
+
+    # ---------------------------------------------------------------- the decoder
+
+    @in_thread
+    def decode(self, request: Request) -> Any:
+        """What would lie at a place of the map."""
+        place = np.array([[real_number(request, "x"), real_number(request, "y")]])
+        return Response(as_png(self.data.decode(place)[0]), media_type=PNG)
+
+    @in_thread
+    def interpolation(self, request: Request) -> Any:
+        """The way from one image to another, straight in latent space, as a strip."""
+        a, b = self._image(request, "a"), self._image(request, "b")
+        steps = whole_number(request, "steps", 2, 64, 8)
+        images = self.data.draw(between(self.data.latents[a], self.data.latents[b], steps))
+        return Response(strip(images), media_type=PNG)
+
+    async def strip(self, request: Request) -> Response:
+        """Places along a path, drawn: as a strip or an animation."""
+        asked = await read_json(request)
+        places, form = asked.get("places"), asked.get("format", "png")
+        if form not in ("png", "gif"):
+            raise BadRequest("format: choose png or gif")
+        xy = _places(places)
+        images = await run_in_threadpool(self.data.decode, xy)
+        if form == "gif":
+            return Response(animation(images), media_type="image/gif")
+        return Response(strip(images), media_type=PNG)
+
+    # ---------------------------------------------------------------- edits
+
+    @in_thread
+    def edits(self, _: Request) -> Any:
+        """Groups, labels and marks as they are now."""
+        self.data.journal.refresh()
+        return summary(self.data.journal.edited()) | {"version": run_version(self.data.path)}
+
+    @in_thread
+    def edited_columns(self, request: Request) -> Any:
+        """group, label and marks of each image, in the order of the page."""
+        edited = self.data.journal.edited()
+        order = self.data.order
+        marks = sum(edited.marks[name][order].astype(np.uint8) << bit for bit, name in enumerate(MARKS))
+        columns = {"group": edited.group[order], "label": edited.label[order], "marks": marks}
+        return self._answer(request, as_stream(columns), ARROW, f"edits{edited.revision}")
+
+    async def edit(self, request: Request) -> Response:
+        """Change something. 409 when it was changed elsewhere since."""
+        asked = await read_json(request)
+        edit, revision = asked.get("edit"), asked.get("revision")
+        if not isinstance(edit, dict) or not isinstance(revision, int) or isinstance(revision, bool):
+            raise BadRequest("send {edit, revision}")
+        try:
+            edited = await run_in_threadpool(self.data.journal.add, edit, revision)
+        except ConflictError as error:
+            return JSONResponse({"error": str(error)}, 409)
+        return JSONResponse(summary(edited))
+
+    @in_thread
+    def spread(self, _: Request) -> Any:
+        """Spread the labels that were given over the graph: labels.parquet of the run."""
+        edited = self.data.journal.edited()
+        given = np.array([*edited.labels, ""], object)[edited.label]
+        if not (edited.label >= 0).any():
+            raise BadRequest("no image has a label yet: select some and give them one")
+        path = spread_given(self.data.run, given)
+        labels = tables.read_column(path, "label")
+        names = sorted(set(labels.tolist()))
+        codes = np.searchsorted(names, labels.astype(str))[self.data.order]
+        counts = np.bincount(codes, minlength=len(names)).tolist()
+        return {"file": path.name, "labels": names, "counts": counts, "codes": codes.tolist()}
+
+    async def select(self, request: Request) -> Response:
+        """Tell Python what is selected."""
+        self.selection = _ids((await read_json(request)).get("ids"), self.data.n, empty=True)
+        return JSONResponse({"n": len(self.selection)})
+
+    async def export(self, request: Request) -> Response:
+        """Images with their columns and edits as CSV or Parquet to keep, or as a folder in the run."""
+        asked = await read_json(request)
+        kind = asked.get("kind")
+        if not isinstance(kind, str) or kind not in EXPORTS:
+            raise BadRequest(f"kind: choose among {', '.join(EXPORTS)}")
+        ids = _ids(asked["ids"], self.data.n) if asked.get("ids") is not None else list(range(self.data.n))
+        path, media_type = await run_in_threadpool(export_images, self.data, ids, kind)
+        if media_type is None:
+            return JSONResponse({"folder": str(path), "n": len(ids)})
+        return FileResponse(path, media_type=media_type, filename=path.name)
+
+    # ---------------------------------------------------------------- learning
+
+    @in_thread
+    def training(self, _: Request) -> Any:
+        """Loss of each epoch."""
+        config = json.loads((self.data.path / "model" / "config.json").read_bytes())
+        return {"history": config["history"], "recipe": config["recipe"]}
+
+    def _steps(self, request: Request) -> learning.Steps:
+        k, seed = whole_number(request, "k", 1, 50, 10), whole_number(request, "seed", 0, 2**31 - 1, 0)
+        on = request.query_params.get("on", "map")
+        if on not in ("map", "blobs"):
+            raise BadRequest("on: choose map or blobs")
+        with self._lock:
+            return self._kmeans(on, k, seed)
+
+    def _count_kmeans(self, on: str, k: int, seed: int) -> learning.Steps:
+        return learning.kmeans_on_map(self.data, k, seed) if on == "map" else learning.kmeans_on_blobs(k, seed)
+
+    @in_thread
+    def kmeans(self, request: Request) -> Any:
+        """K-means step by step: centres and inertia."""
+        return self._steps(request).as_dict()
+
+    @in_thread
+    def kmeans_part(self, request: Request) -> Any:
+        """K-means step by step: labels, points."""
+        steps, part = self._steps(request), request.path_params["part"]
+        if part not in ("labels", "points"):
+            raise HTTPException(404, "choose labels or points")
+        return Response(steps.labels_stream() if part == "labels" else steps.points_stream(), media_type=ARROW)
+
+    @in_thread
+    def sweep(self, _: Request) -> Any:
+        """Which perplexities are ready."""
+        found = {"possible": learning.possible(self.data), "ready": learning.swept(self.data)}
+        return found | self.jobs.state("sweep")
+
+    @in_thread
+    def sweep_map(self, request: Request) -> Any:
+        """The map with one perplexity."""
+        perplexity = whole_number(request, "perplexity", 1, 1000)
+        try:
+            return self._answer(request, learning.swept_map(self.data, perplexity), ARROW, f"sweep{perplexity}")
+        except KeyError as error:
+            raise HTTPException(404, "this map is not made yet") from error
+
+    @in_thread
+    def activations(self, _: Request) -> Any:
+        """Whether ReLU and ELU were compared, and their losses."""
+        path = learning.activations_folder(self.data) / "losses.json"
+        losses = json.loads(path.read_bytes()) if path.exists() else None
+        return {"losses": losses, "ready": losses is not None} | self.jobs.state("activations")
+
+    @in_thread
+    def activation_strip(self, request: Request) -> Any:
+        """Images as they are, by ReLU or by ELU."""
+        name = request.path_params["name"]
+        path = learning.activations_folder(self.data) / f"{name}.png"
+        if name not in ("original", "relu", "elu") or not path.exists():
+            raise HTTPException(404, "not there (yet)")
+        return self._answer(request, path.read_bytes(), PNG, f"activations{name}")
+
+    @in_thread
+    def start_job(self, request: Request) -> Any:
+        """Begin long work."""
+        name = request.path_params["job"]
+        if name not in learning.JOBS:
+            raise HTTPException(404, f"choose among {', '.join(learning.JOBS)}")
+        self.jobs.start(name)
+        return self.jobs.state(name)
+
+    # ---------------------------------------------------------------- sharing
+
+    @in_thread
+    def one_file(self, _: Request) -> Any:
+        """The whole map as one page that needs no server."""
+        data = as_one_file(self.data, self.pages, describe(self.data, self.pages), STATIC)
+        name = "".join(c if c.isalnum() and c.isascii() else "-" for c in self.data.path.resolve().name) or "map"
+        headers = {"Content-Disposition": f'attachment; filename="{name}.html"'}
+        return Response(data, media_type="text/html", headers=headers)
+
+
+class Assets(StaticFiles):
+    """Files of the page; their names change with what is in them."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """Kept for ever."""
+        found = super().file_response(*arguments, **options)
+        found.headers["Cache-Control"] = FOREVER
+        return found
+
+
+def describe(data: Explored, pages: Pages) -> dict[str, Any]:
+    """What a page needs to know of a run before it asks for more."""
+    state, layout = data.run.state, pages.layout
+    return {
+        "name": data.path.resolve().name,
+        "source": state["source"]["name"],
+        "version": data.version,
+        "n": data.n,
+        "nAdded": sum(one["n"] for one in state["added"]),
+        "nSkipped": len(data.run.skipped()),
+        "imageShape": list(data.image_shape),
+        "square": list(data.square),
+        "levelEnds": data.level_ends,
+        "pages": {
+            "width": layout.width,
+            "height": layout.height,
+            "columns": layout.columns,
+            "perPage": layout.per_page,
+            "n": layout.n_pages,
+        },
+        "columns": [column.as_dict() for column in data.columns.values()],
+        "typical": _typical(data),
+        "onGraph": data.run.options.groups == "graph",
+        "perplexity": data.run.options.perplexity,
+        "edits": summary(data.journal.edited()),
+    }
+
+
+def summary(edited: Edited) -> dict[str, Any]:
+    """Edits as JSON can hold them; the columns of images come on their own."""
+    counts = np.bincount(edited.group[edited.group >= 0], minlength=1)
+    return {
+        "revision": edited.revision,
+        "groups": [
+            {
+                "number": one.number,
+                "name": one.name,
+                "tree": one.tree,
+                "size": int(counts[one.number]) if one.number < len(counts) else 0,
+            }
+            for one in edited.groups
+        ],
+        "labels": edited.labels,
+        "marked": {name: int(values.sum()) for name, values in edited.marks.items()},
+        "canUndo": edited.can_undo,
+        "canRedo": edited.can_redo,
+        "nSetAside": edited.n_set_aside,
+    }
+
+
+def _typical(data: Explored) -> dict[str, list[int]]:
+    """Images in the middle of each group of the run."""
+    if data.run.options.groups != "graph":
+        return {}
+    return {str(one["group"]): one["typical"][:6] for one in data.run.group_summary()}
+
+
+def _places(places: Any) -> NDArray[np.float64]:
+    shape = isinstance(places, list) and 1 <= len(places) <= MOST_PLACES
+    if not shape or not all(isinstance(one, list) and len(one) == 2 and all(map(_is_real, one)) for one in places):
+        raise BadRequest(f"places: pass 1 to {MOST_PLACES} pairs of numbers")
+    return np.array(places, float)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e12
+
+
+def _ids(ids: Any, n: int, *, empty: bool = False) -> list[int]:
+    whole = isinstance(ids, list) and all(isinstance(one, int) and not isinstance(one, bool) for one in ids)
+    if not whole or not (ids or empty) or not all(0 <= one < n for one in ids):
+        raise BadRequest(f"ids: pass a list of whole numbers from 0 to {n - 1}")
+    return sorted(set(ids))
+
+
+async def _say(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=dict(error.headers or {}))
+
+
+async def _say_wrong(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)
+
+
+async def _say_failed(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": f"the explorer failed ({type(error).__name__}): see its terminal"}, 500)
