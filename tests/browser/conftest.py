@@ -1,0 +1,171 @@
+"""A run, its explorer in a process of its own, and a real Chromium that looks at it.
+
+By default the run is a small one of MNIST's test images. LATENTMAP_RUN names another, such as `demo`; it is copied.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latentmap.images.mnist import load_mnist
+from latentmap.run import RunOptions, make_run
+
+SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+SWITCHES = [
+    # a software renderer, and no connections of the browser's own
+    *("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"),
+]
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("made") / "digits"
+    given = os.environ.get("LATENTMAP_RUN")
+    if given:
+        shutil.copytree(given, path)
+        return path
+    images, labels = load_mnist("test")
+    make_run(images[:3000], path, RunOptions(epochs=2), labels=labels[:3000])
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt-get install chromium, or set CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Served:
+    """An explorer in a process of its own."""
+
+    run: Path
+    process: "subprocess.Popen[str]"
+    url: str
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.wait()
+
+
+def serve(run: Path, port: int = 0) -> Served:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    command = [sys.executable, "-m", "latentmap", "explore", str(run), "--no-browser", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, encoding="utf-8")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("explorer"), line
+    return Served(run, process, line.split()[1])
+
+
+@pytest.fixture(scope="module")
+def served(made, tmp_path_factory) -> Iterator[Served]:
+    run = Path(shutil.copytree(made, tmp_path_factory.mktemp("served") / "digits"))
+    found = serve(run)
+    yield found
+    found.stop()
+
+
+@dataclass
+class Page:
+    """A page of the explorer, with what tests ask of it."""
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._listen)
+
+    def _listen(self, message: Any) -> None:
+        # a refused request is logged by the browser too, and is asserted on where it is meant
+        if message.type == "error" and "status of 4" not in message.text:
+            self.errors.append(message.text)
+
+    def open(self, url: str) -> "Page":
+        self.page.goto(url)
+        self.until("window.latentmap && latentmap.state.nPictures > 0")
+        return self
+
+    def ask(self, expression: str) -> Any:
+        return self.page.evaluate(expression)
+
+    def until(self, expression: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not self.ask(expression):
+            assert time.monotonic() < end, f"never true: {expression}; errors: {self.errors}"
+            time.sleep(0.05)
+
+    def until_true(self, condition: Any) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, f"never true; errors: {self.errors}"
+            time.sleep(0.05)
+
+    def state(self, name: str) -> Any:
+        return self.ask(f"latentmap.state.{name}")
+
+    def stage(self) -> tuple[float, float, float, float]:
+        box = self.page.locator(".map").bounding_box()
+        return box["x"], box["y"], box["width"], box["height"]
+
+    def point(self, image: int) -> tuple[float, float]:
+        """Where an image lies, in pixels of the page."""
+        left, top, _, _ = self.stage()
+        x, y = self.ask(f"latentmap.placeOf({image})")
+        return left + x, top + y
+
+    def drag(self, points: list[tuple[float, float]]) -> None:
+        mouse = self.page.mouse
+        mouse.move(*points[0])
+        mouse.down()
+        for point in points[1:]:
+            mouse.move(*point, steps=4)
+        mouse.up()
+
+    def box(self, share: float = 0.5) -> None:
+        """Draw a box round the middle of the map."""
+        left, top, width, height = self.stage()
+        self.page.keyboard.press("Escape")
+        self.page.click("[data-tool=box]")
+        side = share * min(width, height) / 2
+        x, y = left + width / 2, top + height / 2
+        self.drag([(x - side, y - side), (x + side, y + side)])
+
+    def shoot(self, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_timeout(250)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+
+
+@pytest.fixture
+def look(chromium) -> Iterator[Any]:
+    """Open pages; when the test ends none of them may have had an error."""
+    context = chromium.new_context(viewport={"width": 1400, "height": 900}, color_scheme="dark", accept_downloads=True)
+    pages: list[Page] = []
+
+    def open_page(url: str) -> Page:
+        pages.append(Page(context.new_page()))
+        return pages[-1].open(url)
+
+    yield open_page
+    context.close()
+    assert [error for page in pages for error in page.errors] == []
