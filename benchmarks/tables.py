@@ -76,6 +76,43 @@ def interop() -> str:
     return _table(["reader", "version", "rows read"], rows) + _source(record)
 
 
+def explorer() -> str:
+    """How soon the explorer's map is there, how it moves, and what its server holds out."""
+    record = load("explorer")
+    runs = record["results"]["rows"]
+
+    def frame(found: dict[str, float]) -> str:
+        return f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
+
+    def call(found: dict[str, float]) -> str:
+        return f"{found['median_ms']:.0f} ({found['p99_ms']:.0f})"
+
+    lines: dict[str, Callable[[dict[str, Any]], str]] = {
+        "server ready, s": lambda run: f"{run['server_ready_s']:.1f}",
+        "first paint, ms": lambda run: f"{run['opening']['first_paint_ms']:.0f}",
+        "map answers, ms": lambda run: f"{run['opening']['interactive_ms']:.0f}",
+        "first pictures, ms": lambda run: f"{run['opening']['first_picture_ms']:.0f}",
+        "sent until then, MB": lambda run: f"{run['opening']['megabytes']:.1f}",
+        "frame, whole map moving, ms (95 in 100)": lambda run: frame(run["panning"]["whole map"]),
+        "frame, zoomed in, ms (95 in 100)": lambda run: frame(run["panning"]["zoomed in 8 times"]),
+        "the whole map in turns with deck.gl": lambda run: frame(run["beside_deckgl"]),
+        "deck.gl, dots without pictures": lambda run: frame(run["deckgl"]),
+        "neighbours of an image, ms (99 in 100)": lambda run: call(run["calls"]["neighbours"]),
+        "decoding a place, ms (99 in 100)": lambda run: call(run["calls"]["decode"]),
+        "200 readers at once: errors": lambda run: f"{run['readers']['errors']} of {run['readers']['requests']:,}",
+        "200 readers at once: ms (99 in 100)": lambda run: call(run["readers"]),
+        "as one HTML file, MB": lambda run: f"{run['one_file']['megabytes']:.0f}" if "one_file" in run else "",
+        "server after all that, MiB": lambda run: f"{run['server_mb']:,.0f}",
+    }
+    body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
+    note = (
+        f"Chromium {record['results']['chromium']} at 1400 × 900, rendering in software on the same two cores. Times "
+        "of opening are medians of five, each in a fresh profile, from the request for the page on.\n"
+    )
+    head = ["", *(f"{run['n']:,} images" for run in runs)]
+    return _table(head, body) + _source(record) + note
+
+
 def training() -> str:
     """Seconds an epoch takes, by network and engine."""
     record = load("training")
@@ -286,6 +323,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reconstruction": reconstruction,
     "scale": scale,
     "interop": interop,
+    "explorer": explorer,
     "training": training,
     "collections": collections,
     "anomaly": anomaly,
