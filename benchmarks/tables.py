@@ -81,8 +81,8 @@ def explorer() -> str:
     record = load("explorer")
     runs = record["results"]["rows"]
 
-    def frame(found: dict[str, float]) -> str:
-        return f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
+    def frame(found: dict[str, float] | None) -> str:
+        return "" if found is None else f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
 
     def call(found: dict[str, float]) -> str:
         return f"{found['median_ms']:.0f} ({found['p99_ms']:.0f})"
@@ -95,8 +95,8 @@ def explorer() -> str:
         "sent until then, MB": lambda run: f"{run['opening']['megabytes']:.1f}",
         "frame, whole map moving, ms (95 in 100)": lambda run: frame(run["panning"]["whole map"]),
         "frame, zoomed in, ms (95 in 100)": lambda run: frame(run["panning"]["zoomed in 8 times"]),
-        "the whole map in turns with deck.gl": lambda run: frame(run["beside_deckgl"]),
-        "deck.gl, dots without pictures": lambda run: frame(run["deckgl"]),
+        "the whole map in turns with deck.gl": lambda run: frame(run.get("beside_deckgl")),
+        "deck.gl, dots without pictures": lambda run: frame(run.get("deckgl")),
         "neighbours of an image, ms (99 in 100)": lambda run: call(run["calls"]["neighbours"]),
         "decoding a place, ms (99 in 100)": lambda run: call(run["calls"]["decode"]),
         "200 readers at once: errors": lambda run: f"{run['readers']['errors']} of {run['readers']['requests']:,}",
