@@ -148,4 +148,5 @@ def settings(app: object) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=120,  # a browser that waits for its turn must not find its connection closed
     )
