@@ -209,9 +209,7 @@ def neighborhood_preservation(
     kept = 0
     spaces = _distances(X), _distances(embedding)
     for queries in _blocks(chosen, len(X)):
-        high, low = (
-            np.argpartition(distances(queries), n_neighbors, axis=1)[:, :n_neighbors] for distances in spaces
-        )
+        high, low = (np.argpartition(distances(queries), n_neighbors, axis=1)[:, :n_neighbors] for distances in spaces)
         kept += sum(len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(high, low, strict=True))
     return kept / (len(chosen) * n_neighbors)
 
