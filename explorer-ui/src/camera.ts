@@ -34,6 +34,11 @@ export class Camera {
     return Math.log2(this.scale / this.homeScale);
   }
 
+  /** Changes when the view does. */
+  get key(): string {
+    return [this.x, this.y, this.scale, this.width, this.height].join();
+  }
+
   reset(): void {
     this.set(this.home.x, this.home.y, 0);
   }

@@ -112,9 +112,8 @@ export class Labels {
 
   /** Put the labels of this view where they belong. They are chosen anew a few times a second, so that they rest. */
   draw(camera: Camera): void {
-    const view = [camera.x, camera.y, camera.scale, camera.width, camera.height].join();
-    if (view !== this.chosenFor && performance.now() - this.chosenAt > CHOOSE_EVERY) {
-      this.chosenFor = view;
+    if (this.isBehind(camera) && performance.now() - this.chosenAt > CHOOSE_EVERY) {
+      this.chosenFor = camera.key;
       this.chosenAt = performance.now();
       this.choose(camera);
     }
@@ -126,7 +125,7 @@ export class Labels {
 
   /** Whether the labels are those of an earlier view. */
   isBehind(camera: Camera): boolean {
-    return [camera.x, camera.y, camera.scale, camera.width, camera.height].join() !== this.chosenFor;
+    return camera.key !== this.chosenFor;
   }
 
   private choose(camera: Camera): void {

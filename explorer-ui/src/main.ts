@@ -225,9 +225,8 @@ class App {
   /** Choose the pictures of this view, unless it is the one that they were chosen for. */
   private choose(anew: boolean): void {
     const { camera } = this;
-    const view = [camera.x, camera.y, camera.scale, camera.width, camera.height].join();
-    if (!anew && view === this.chosenFor) return;
-    this.chosenFor = view;
+    if (!anew && camera.key === this.chosenFor) return;
+    this.chosenFor = camera.key;
     this.shown = choosePictures(this.model, camera);
     this.renderer.takePictures(this.shown);
     if (anew) this.invalidate();

@@ -56,7 +56,15 @@ def test_both_names_of_this_machine_are_answered(client):
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.example", "null", "https://127.0.0.1:8765", "http://127.0.0.1:9999", "http://localhost", "file://"],
+    [
+        "http://evil.example",
+        "null",
+        "https://127.0.0.1:8765",
+        "http://127.0.0.1:9999",
+        "http://localhost",
+        "file://",
+        "127.0.0.1:8765",
+    ],
 )
 def test_a_foreign_origin_is_refused_even_with_the_token(client, copied, origin):
     edit = {"revision": 0, "edit": {"kind": "name", "group": 0, "name": "x"}}

@@ -24,8 +24,6 @@ class Explorer:
     ----------
     path : path
         The folder of a finished run.
-    port : int, optional
-        By default the first free one from 8765.
     height : int, default=720
         Of the frame in a notebook, in pixels.
 
@@ -41,12 +39,12 @@ class Explorer:
     RunError
         If it is no run, or not finished.
     OSError
-        If the port is taken.
+        If no port from 8765 on is free.
     """
 
-    def __init__(self, path: str | Path, *, port: int | None = None, height: int = 720) -> None:
+    def __init__(self, path: str | Path, *, height: int = 720) -> None:
         self._server = Server(path)
-        self._socket = listen(port)
+        self._socket = listen(None)
         self._height = height
         self.port: int = self._socket.getsockname()[1]
         self.url = address(self.port, self._server.token)

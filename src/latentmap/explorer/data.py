@@ -20,13 +20,14 @@ from latentmap.autoencoder import Autoencoder
 from latentmap.explorer.ordering import bounding_square, order_for_zoom
 from latentmap.images.collection import as_png
 from latentmap.run import Run, files, tables
-from latentmap.run.edits import Journal
+from latentmap.run.edits import MARKS, Edited, Journal
 from latentmap.run.run import nearest_rows
 from latentmap.run.state import FILE as STATE
 
 MOST_CATEGORIES = 200
 # Not shown as columns: pictures and vectors, and what the map itself shows.
 NOT_COLUMNS = {"image", "latent", "x", "y", "id"}
+MILLISECONDS = 80  # of a frame of an animation
 N_INTERPOLATED = 6  # neighbours on the map whose latent vectors make that of an empty place
 
 
@@ -97,6 +98,14 @@ class Explored:
     def points(self) -> bytes:
         """id, x, y as an Arrow stream."""
         return as_stream({"id": self.order.astype(np.int32), "x": self.xy[:, 0], "y": self.xy[:, 1]})
+
+    def edited_columns(self, edited: Edited) -> bytes:
+        """group, label (-1: none) and marks, a bit each, of each image as an Arrow stream."""
+        marks = np.zeros(self.n, np.uint8)
+        for bit, name in enumerate(MARKS):
+            marks |= edited.marks[name].astype(np.uint8) << bit
+        columns = {"group": edited.group, "label": edited.label, "marks": marks}
+        return as_stream({name: values[self.order] for name, values in columns.items()})
 
     @cached_property
     def columns(self) -> dict[str, Column]:
@@ -190,9 +199,7 @@ class Explored:
 
     def neighbors(self, image: int, n: int) -> list[dict[str, Any]]:
         """The images with the nearest latent vectors, itself left out."""
-        rows, distances = nearest_rows(self.latents, self.latents[image], n + 1)
-        found = [{"id": int(row), "distance": float(d)} for row, d in zip(rows, distances, strict=True) if row != image]
-        return found[:n]
+        return [one for one in self.like(self.latents[image], n + 1) if one["id"] != image][:n]
 
     def like(self, latent: NDArray[np.float32], n: int) -> list[dict[str, Any]]:
         """The images nearest to a latent vector."""
@@ -244,11 +251,11 @@ def strip(images: NDArray[np.uint8]) -> bytes:
     return as_png(np.concatenate(list(images), axis=1))
 
 
-def animation(images: NDArray[np.uint8], milliseconds: int = 80) -> bytes:
+def animation(images: NDArray[np.uint8]) -> bytes:
     """Images one after the other, there and back, as a GIF file."""
     frames = [Image.fromarray(image) for image in (*images, *images[-2:0:-1])]
     file = io.BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0)
     return file.getvalue()
 
 

@@ -1,5 +1,6 @@
 """Images that were chosen on the page, with their columns and edits, as files in the run."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +29,12 @@ def export_images(data: Explored, ids: list[int], kind: str) -> tuple[Path, str 
     target = _new(data.path / FOLDER, "" if kind == "folder" else f".{kind}")
     edits = data.journal.edited().table()
     if kind == "folder":
-        write_folders(data.run, target, edits, ids)
+        making = target.with_name(target.name + ".tmp")  # what is there is whole
+        try:
+            write_folders(data.run, making, edits, ids)
+            making.replace(target)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
         return target, None
     rows = pa.array(ids)
     atlas = pq.read_table(data.path / files.ATLAS, columns=flat_columns(data.path)).take(rows)

@@ -34,6 +34,7 @@ class Guard:
     def __init__(self, app: ASGIApp, hosts: Iterable[str], token: str, *, framed: bool = False) -> None:
         self.app = app
         self._hosts = set(hosts)
+        self._origins = {f"http://{host}" for host in self._hosts}
         self._token = token.encode()
         self._policy = POLICY.format(ancestors=NOTEBOOKS if framed else "'none'")
 
@@ -71,7 +72,7 @@ class Guard:
         if headers.getlist("host")[:1] != headers.getlist("host") or headers.get("host") not in self._hosts:
             return 403, "this Host is not the explorer's: open the address that it printed"
         origin = headers.get("origin")
-        if origin is not None and origin.removeprefix("http://") not in self._hosts:
+        if origin is not None and origin not in self._origins:
             return 403, "pages of another origin are not answered"
         elsewhere = headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
         # a link may lead here; what another page loads may not (what it frames is the policy's to say)

@@ -10,10 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from latentmap.explorer.data import Explored, as_stream
+from latentmap.explorer.data import Explored
 from latentmap.explorer.pages import Pages
 from latentmap.run import RunError
-from latentmap.run.edits import MARKS
 
 MOST_IMAGES = 70_000
 QUALITY = 80  # of the pictures inside, as WebP
@@ -32,12 +31,7 @@ def as_one_file(data: Explored, pages: Pages, facts: dict[str, Any], static: Pat
         raise RunError(
             f"{data.n:,} images are too many for one file: at most {MOST_IMAGES:,}; share the folder of the run instead"
         )
-    edited, order = data.journal.edited(), data.order
-    marks = sum(edited.marks[name][order].astype("uint8") << bit for bit, name in enumerate(MARKS))
-    streams = {
-        "points": data.points(),
-        "edits": as_stream({"group": edited.group[order], "label": edited.label[order], "marks": marks}),
-    }
+    streams = {"points": data.points(), "edits": data.edited_columns(data.journal.edited())}
     columns = {name: data.column(name) for name in data.names}
     kept = {name: stream for name, stream in columns.items() if name == "path" or len(stream) <= MOST_COLUMN_BYTES}
     embedded = {

@@ -31,7 +31,7 @@ from latentmap.explorer.answers import (
     real_number,
     whole_number,
 )
-from latentmap.explorer.data import Explored, animation, as_stream, run_version, strip
+from latentmap.explorer.data import Explored, animation, run_version, strip
 from latentmap.explorer.exporting import EXPORTS, export_images
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.jobs import Jobs
@@ -42,7 +42,7 @@ from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
 from latentmap.latent_space import between
 from latentmap.run import RunError, tables
-from latentmap.run.edits import MARKS, ConflictError, Edited
+from latentmap.run.edits import ConflictError, Edited
 from latentmap.run.labels import spread_given
 
 STATIC = Path(__file__).parent / "static"
@@ -71,8 +71,6 @@ class Server:
     ----------
     path : path
         The folder of a finished run.
-    token : str, optional
-        That writing needs; a random one by default.
 
     Raises
     ------
@@ -80,8 +78,8 @@ class Server:
         If it is no run, or not finished.
     """
 
-    def __init__(self, path: str | Path, token: str | None = None) -> None:
-        self.token = token or secrets.token_urlsafe(24)
+    def __init__(self, path: str | Path) -> None:
+        self.token = secrets.token_urlsafe(24)
         self.selection: list[int] = []
         self.jobs = Jobs(Path(path))
         self._decoders = DecodingPool(1)
@@ -272,10 +270,7 @@ class Server:
     def edited_columns(self, request: Request) -> Any:
         """group, label and marks of each image, in the order of the page."""
         edited = self.data.journal.edited()
-        order = self.data.order
-        marks = sum(edited.marks[name][order].astype(np.uint8) << bit for bit, name in enumerate(MARKS))
-        columns = {"group": edited.group[order], "label": edited.label[order], "marks": marks}
-        return self._answer(request, as_stream(columns), ARROW, f"edits{edited.revision}")
+        return self._answer(request, self.data.edited_columns(edited), ARROW, f"edits{edited.revision}")
 
     async def edit(self, request: Request) -> Response:
         """Change something. 409 when it was changed elsewhere since."""

@@ -28,7 +28,6 @@ FILE = "edits.jsonl"
 MARKS = ("outlier", "duplicate", "hidden")
 LONGEST_NAME = 200
 GROUP_KINDS = ("name", "split", "merge")
-IMAGE_KINDS = ("label", "mark")
 
 
 class EditError(RunError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from PIL import Image
@@ -132,9 +133,9 @@ def _pictures(run: Run, edits: pa.Table | None = None, ids: Collection[int] | No
         if name in atlas.schema_arrow.names
     ]
     for batch in atlas.iter_batches(1024, columns=wanted):
-        for row in batch.to_pylist():
-            if ids is None or row["id"] in ids:
-                yield row | {"folder": _folder_name(row, edits)}
+        wanted_rows = batch if ids is None else batch.filter(pc.is_in(batch.column("id"), pa.array(ids)))
+        for row in wanted_rows.to_pylist():
+            yield row | {"folder": _folder_name(row, edits)}
 
 
 def _folder_name(row: dict[str, Any], edits: pa.Table | None) -> str:
@@ -162,7 +163,7 @@ def _file_name(row: dict[str, Any], ending: str = "") -> str:
 def write_folders(run: Run, folder: Path, edits: pa.Table, ids: Collection[int]) -> None:
     """Write some images as a folder for each label or group, with links to their files."""
     folder.mkdir()
-    _folders(run, folder, copy=False, edits=edits, ids=set(ids))
+    _folders(run, folder, copy=False, edits=edits, ids=ids)
 
 
 def _folders(
