@@ -104,7 +104,7 @@ class Explored:
         marks = np.zeros(self.n, np.uint8)
         for bit, name in enumerate(MARKS):
             marks |= edited.marks[name].astype(np.uint8) << bit
-        columns = {"group": edited.group, "label": edited.label, "marks": marks}
+        columns: dict[str, NDArray[Any]] = {"group": edited.group, "label": edited.label, "marks": marks}
         return as_stream({name: values[self.order] for name, values in columns.items()})
 
     @cached_property
