@@ -145,28 +145,35 @@ import sys
 from latentmap.run.edits import Journal
 from pathlib import Path
 journal, first = Journal(Path(sys.argv[1])), int(sys.argv[2])
-for i in range(first, first + 20):
+print("ready", flush=True)
+sys.stdin.readline()  # all begin at once
+for i in range(first, first + 50):
     journal.add({"kind": "label", "ids": [i], "label": f"n{i}"}, journal.edited().revision)
 """
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     command = [sys.executable, "-c", script, str(copied)]
-    processes = [subprocess.Popen([*command, str(first)], env=environment) for first in (0, 20)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    processes = [subprocess.Popen([*command, str(first)], **pipes) for first in (0, 50, 100)]
     journal = Journal(copied)
 
     def work(first: int) -> None:
         for i in range(first, first + 20):
             journal.add({"kind": "label", "ids": [i], "label": f"n{i}"}, journal.edited().revision)
 
-    threads = [threading.Thread(target=work, args=(first,)) for first in (40, 60)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+    threads = [threading.Thread(target=work, args=(first,)) for first in (150, 170)]
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [process.wait() for process in processes] == [0, 0]
+    assert [process.wait() for process in processes] == [0, 0, 0]
     journal.refresh()
     edited = journal.edited()
-    assert edited.revision == 80
-    assert [edited.labels[edited.label[i]] for i in range(80)] == [f"n{i}" for i in range(80)]
+    assert edited.revision == 190
+    assert [edited.labels[edited.label[i]] for i in range(190)] == [f"n{i}" for i in range(190)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
