@@ -96,7 +96,7 @@ const allOf = (column: Column): { categories: Set<number> } => ({ categories: ne
 
 function range(column: Column, set: (filter: Filter) => void): HTMLElement {
   const number = (label: string, value: number): HTMLInputElement =>
-    h("input", { type: "number", step: "any", value: Number(value.toPrecision(4)), "aria-label": `${column.name} ${label}` });
+    h("input", { type: "number", step: "any", placeholder: value.toPrecision(4), "aria-label": `${column.name} ${label}` });
   const low = number(t("from"), column.low!);
   const high = number(t("to"), column.high!);
   for (const input of [low, high]) {
@@ -106,7 +106,7 @@ function range(column: Column, set: (filter: Filter) => void): HTMLElement {
 }
 
 const bound = (input: HTMLInputElement, otherwise: number): number =>
-  Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : otherwise;
+  Number.isFinite(input.valueAsNumber) ? Math.fround(input.valueAsNumber) : otherwise; // as the values are
 
 /** What the colours mean. */
 export function legend(model: Model): HTMLElement {

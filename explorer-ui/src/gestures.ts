@@ -29,15 +29,13 @@ export class Gestures {
     private readonly element: HTMLElement,
     private readonly camera: Camera,
     private readonly actions: Actions,
-    /** What lies over the map and lets the wheel through. */
-    above: HTMLElement,
   ) {
     element.addEventListener("pointerdown", (event) => this.down(event));
     element.addEventListener("pointermove", (event) => this.move(event));
     element.addEventListener("pointerup", (event) => this.up(event));
     element.addEventListener("pointercancel", (event) => this.pointers.delete(event.pointerId));
     element.addEventListener("pointerleave", () => actions.leave());
-    for (const one of [element, above]) one.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     element.addEventListener("dblclick", (event) => {
       camera.zoomAt(...this.place(event), event.shiftKey ? -1 : 1);
     });

@@ -5,7 +5,6 @@ import { css, type Rgb } from "./colors";
 import { h } from "./dom";
 import type { Model } from "./model";
 import { thumbnail } from "./thumbnails";
-import { t } from "./i18n";
 
 interface Node {
   tree: string;
@@ -42,10 +41,7 @@ export class Labels {
   private chosenFor = "";
   private chosenAt = 0;
 
-  constructor(
-    private readonly model: Model,
-    private readonly look: (rows: number[]) => void,
-  ) {}
+  constructor(private readonly model: Model) {}
 
   /** Where in the tree each image hangs. */
   async loadTree(): Promise<void> {
@@ -123,6 +119,15 @@ export class Labels {
     }
   }
 
+  /** The images of the label at a place of the window. Labels let the pointer through, so that the map can be held there. */
+  at(x: number, y: number): number[] | null {
+    const hit = this.shown.find(({ node }) => {
+      const box = node.element!.getBoundingClientRect();
+      return x >= box.left && x <= box.right && y >= box.top && y <= box.bottom;
+    });
+    return hit ? hit.node.rows : null;
+  }
+
   /** Whether the labels are those of an earlier view. */
   isBehind(camera: Camera): boolean {
     return camera.key !== this.chosenFor;
@@ -184,18 +189,7 @@ export class Labels {
   }
 
   private make(node: Node): HTMLElement {
-    const label = h(
-      "button",
-      {
-        type: "button",
-        class: "label",
-        tabindex: -1,
-        title: `${node.name}: ${t("images", { n: node.rows.length })}`,
-        on: { click: () => this.look(node.rows) },
-      },
-      thumbnail(this.model, node.typical!, 22, ""),
-      h("span", { text: node.name }),
-    );
+    const label = h("div", { class: "label" }, thumbnail(this.model, node.typical!, 22, ""), h("span", { text: node.name }));
     label.style.borderColor = css(this.model.groupColor(node.group));
     return label;
   }

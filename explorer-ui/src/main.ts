@@ -73,7 +73,7 @@ class App {
     const show = (row: number): void => this.goTo(row);
     const say = (text: string): void => this.say(text);
     this.renderer = new Renderer(this.map, model, () => this.choose(true));
-    this.labels = new Labels(model, look);
+    this.labels = new Labels(model);
     this.sharp = new Sharp(model, () => this.invalidate());
     this.minimap = new Minimap(model, this.camera);
     this.inspector = new Inspector(model, show);
@@ -89,7 +89,7 @@ class App {
       draw: (tool, points, done, event) => this.draw(tool, points, done, event),
       moving: () => (this.movedAt = performance.now()),
       key: (event) => this.key(event),
-    }, this.labels.element);
+    });
     this.header = new Header(model, TOOLS.map(({ tool }) => tool).filter((tool) => this.offers(tool)), {
       find: (text) => void this.find(text),
       colorBy: (name) => void this.colorBy(name),
@@ -280,6 +280,8 @@ class App {
   }
 
   private click(px: number, py: number, event: PointerEvent): void {
+    const label = this.labels.at(event.clientX, event.clientY);
+    if (label) return this.zoomTo(label);
     const row = rowAt(this.model, this.camera, this.shown, px, py);
     if (row < 0) {
       this.inspector.clear();
