@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -117,6 +118,22 @@ def test_labels_are_written_on_the_map_and_on_the_colour_bar():
     figure = drawn(plots.scatter(XY, np.arange(60) % 10))
     found = texts(figure)
     assert all(found.count(str(digit)) == 2 for digit in range(10))
+
+
+def test_of_many_long_names_those_with_room_are_written():
+    rng = np.random.default_rng(0)
+    names = np.array([f"a name of a class, number {i}" for i in range(60)])
+    labels = names[np.concatenate([np.zeros(200, int), rng.integers(0, 60, 800)])]
+    xy = rng.normal(size=(1000, 2))
+    xy[:200] = (3.0, 0.0)  # the largest class, at the edge
+    figure = drawn(plots.scatter(xy, labels))
+    axes = figure.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    frame = axes.get_window_extent()
+    assert 5 < len(boxes) < 60
+    assert axes.texts[0].get_text() == "a name of a class, numb…"
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert all(frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1 for box in boxes)
 
 
 def test_cluster_sheet_shows_the_lowest_scores_first():

@@ -15,6 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -28,6 +29,8 @@ SOFT = "#5b6472"
 BLUE, ORANGE = color_sequences["petroff10"][:2]
 # Classes up to which a colour bar names them all.
 MOST_ON_COLORBAR = 20
+MOST_NAMES = 100  # on a map
+LONGEST_NAME = 24  # in characters
 
 
 class Step(Protocol):
@@ -400,7 +403,7 @@ def scatter(xy: ArrayLike, labels: ArrayLike | None = None, title: str | None = 
         bar.ax.tick_params(length=0)
         bar.outline.set_visible(False)
     if len(classes) > 1:
-        _write_labels(axes, points, np.asarray(labels), classes)
+        _write_labels(axes, points, np.asarray(labels))
     heading = f"{len(points):,} images" + ("" if title is None else f", {title}")
     axes.set_title(heading, fontsize=11)
     return figure
@@ -444,7 +447,7 @@ def perplexity_sweep(maps: Mapping[float, ArrayLike], labels: ArrayLike | None =
         points = np.asarray(xy)
         classes = _scatter(axes, points, labels)
         if len(classes) > 1:
-            _write_labels(axes, points, np.asarray(labels), classes)
+            _write_labels(axes, points, np.asarray(labels))
         axes.set_title(f"perplexity: {perplexity:g}", fontsize=11)
     for axes in grid[len(maps) :]:
         axes.remove()
@@ -565,13 +568,25 @@ def _fit_view(axes: Axes, points: NDArray[Any], margin: float | None = None) -> 
     axes.spines[:].set_color("#d9dee6")
 
 
-def _write_labels(axes: Axes, points: NDArray[Any], labels: NDArray[Any], classes: NDArray[Any]) -> None:
+def _write_labels(axes: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Write names where their dots are: those of many dots first, and no name over another or beyond the frame."""
     halo = [patheffects.withStroke(linewidth=3, foreground="white")]
-    for name in classes:
-        x, y = _densest(points[labels == name])
-        axes.text(
-            x, y, str(name), ha="center", va="center", fontsize=11, fontweight="bold", color=INK, path_effects=halo
-        )
+    classes, sizes = np.unique(labels, return_counts=True)
+    frame = axes.get_window_extent()
+    to_points = axes.transData.inverted()
+    taken: list[Bbox] = []
+    for name in classes[np.argsort(-sizes, kind="stable")][:MOST_NAMES]:
+        shown = str(name) if len(str(name)) <= LONGEST_NAME else f"{str(name)[: LONGEST_NAME - 1]}…"
+        style = {"ha": "center", "va": "center", "fontsize": 11, "fontweight": "bold", "color": INK}
+        text = axes.text(*_densest(points[labels == name]), shown, path_effects=halo, **style)
+        box = text.get_window_extent()
+        inwards = max(frame.x0 - box.x0, 0.0) + min(frame.x1 - box.x1, 0.0)
+        box = box.translated(inwards, 0)
+        if any(box.overlaps(other) for other in taken):
+            text.remove()
+            continue
+        taken.append(box)
+        text.set_x(to_points.transform((box.x0 + box.width / 2, 0))[0])
 
 
 def _densest(points: NDArray[Any]) -> NDArray[np.float64]:

@@ -207,6 +207,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "threshold": model.outlier_threshold(),
         "summary": [] if run.options.groups == "kmeans" else run.group_summary()[:MOST_GROUPS],
         "n_groups": int((sizes > 0).sum()),
+        "n_grouped": int(sizes.sum()),
         "smallest": int(sizes[sizes > 0].min(initial=sizes.max())),
         "largest": int(sizes.max()),
         "metrics": [(*METRICS[name], value) for name, value in run.metrics().items()],

@@ -291,6 +291,18 @@ def test_skipped_files_are_listed(tmp_path):
     assert "<script" not in html
 
 
+@pytest.mark.parametrize("n_kinds", [1, 2])
+def test_the_report_says_when_nothing_divides_the_images(tmp_path, n_kinds):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (240, 8, 8), dtype=np.uint8)
+    images[::n_kinds, :, :4] += 150
+    run = make_run(images, tmp_path / "run", RunOptions(epochs=2, invariant=False), report=write_report)
+    share = np.bincount(run.groups()).max() / 240
+    assert (share > 0.8) == (n_kinds == 1)
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    assert ("hang together in one group" in html) == (n_kinds == 1)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
