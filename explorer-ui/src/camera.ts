@@ -68,6 +68,7 @@ export class Camera {
   }
 
   pan(dx: number, dy: number): void {
+    cancelAnimationFrame(this.animation);
     this.x -= dx / this.scale;
     this.y += dy / this.scale;
     this.keepInSight();
@@ -76,6 +77,7 @@ export class Camera {
 
   /** Zoom so that what lies under a place of the screen stays there. */
   zoomAt(px: number, py: number, steps: number): void {
+    cancelAnimationFrame(this.animation);
     const [x, y] = this.toMap(px, py);
     this.scale = this.homeScale * 2 ** clamp(this.zoom + steps, -2, 18);
     this.x = x - (px - this.width / 2) / this.scale;

@@ -97,7 +97,9 @@ export class Decoder {
       const picture = h("img", { class: "picture strip-picture", alt: title });
       picture.src = URL.createObjectURL(await ask());
       await picture.decode();
-      picture.style.height = `${Math.min(96, 2 * picture.naturalHeight)}px`;
+      const height = Math.min(96, 2 * picture.naturalHeight);
+      picture.style.height = `${height}px`;
+      picture.classList.toggle("smooth", height < picture.naturalHeight);
       URL.revokeObjectURL(picture.src);
       body.replaceChildren(picture);
     } catch (error) {

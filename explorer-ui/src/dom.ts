@@ -51,6 +51,14 @@ export function iconButton(path: string, name: string, act: () => void, properti
   return made;
 }
 
+/** Whether text is being typed in an element, which is then not taken away: `act` follows when it was typed. */
+export function afterTyping(element: HTMLElement, act: () => void): boolean {
+  const typed = document.activeElement;
+  if (!element.contains(typed) || !(typed instanceof HTMLInputElement) || typed.type === "checkbox") return false;
+  typed.addEventListener("blur", () => setTimeout(act), { once: true });
+  return true;
+}
+
 export const reducedMotion = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Give the user a file. */

@@ -1,9 +1,9 @@
 // Filters by columns: ranges of numbers, categories, parts of texts; and the legend of the colours.
 
 import { categoryColor, css, rampColor, type Rgb } from "./colors";
-import { button, h } from "./dom";
+import { afterTyping, button, h } from "./dom";
 import { t } from "./i18n";
-import { GROUP, type Filter, type Model } from "./model";
+import { GROUP, keysOf, NONE, type Filter, type Model } from "./model";
 import type { Column } from "./types";
 
 const MOST_CHOICES = 100;
@@ -11,11 +11,15 @@ const MOST_CHOICES = 100;
 export class Filters {
   readonly element = h("section", { class: "filters", "aria-label": t("filters") });
   private readonly shown = h("p", { class: "hint", "aria-live": "polite" });
-  private readonly rows = h("div");
 
   constructor(private readonly model: Model) {
     model.painted.on(() => this.count());
     this.rebuild();
+  }
+
+  /** Show columns and categories as they are now. */
+  refresh(): void {
+    if (!afterTyping(this.element, () => this.rebuild())) this.rebuild();
   }
 
   rebuild(): void {
@@ -38,7 +42,7 @@ export class Filters {
     this.element.replaceChildren(
       h("h2", { text: t("filters") }),
       this.shown,
-      this.rows,
+      h("div", {}, ...[...model.filters].map(([name, filter]) => this.row(name, filter))),
       add,
       h("label", { class: "check" }, hidden, t("showHidden")),
     );
@@ -49,64 +53,83 @@ export class Filters {
     this.shown.textContent = t("shown", { n: this.model.nVisible, total: this.model.n });
   }
 
+  /** A filter that lets all pass, so that the column is loaded and no longer offered. */
   private add(name: string): void {
     const column = this.model.describe(name);
     if (!column) return;
-    const set = (filter: Filter): void => void this.model.setFilter(name, filter);
-    const remove = button("×", () => {
-      row.remove();
-      void this.model.setFilter(name, null).then(() => this.rebuild());
-    }, { "aria-label": `${t("clear")} ${name}`, class: "small" });
-    const row = h("fieldset", {}, h("legend", {}, name, remove), this.control(column, set));
-    this.rows.append(row);
-    // a filter that lets all pass, so that the column is loaded and no longer offered
-    const all = column.kind === "text" ? { text: "" } : column.kind === "number" ? { low: -Infinity, high: Infinity } : allOf(column);
+    const all: Filter = column.kind === "text" ? { text: "" } : column.kind === "number" ? {} : { without: [] };
     void this.model.setFilter(name, all).then(() => this.rebuild());
   }
 
-  private control(column: Column, set: (filter: Filter) => void): HTMLElement {
-    if (column.kind === "number") return range(column, set);
-    if (column.kind === "text") {
-      const input = h("input", { type: "search", "aria-label": `${column.name} ${t("contains")}`, on: { input: () => set({ text: input.value }) } });
+  private row(name: string, filter: Filter): HTMLElement | null {
+    const column = this.model.describe(name);
+    if (!column) return null;
+    const set = (changed: Filter): void => void this.model.setFilter(name, changed);
+    const drop = (): void => void this.model.setFilter(name, null).then(() => this.rebuild());
+    const remove = button("×", drop, { "aria-label": `${t("clear")} ${name}`, class: "small" });
+    return h("fieldset", {}, h("legend", {}, name, remove), this.control(column, filter, set));
+  }
+
+  private control(column: Column, filter: Filter, set: (filter: Filter) => void): HTMLElement {
+    if ("text" in filter) {
+      const label = `${column.name} ${t("contains")}`;
+      const input = h("input", { type: "search", "aria-label": label, value: filter.text, on: { input: () => set({ text: input.value }) } });
       return input;
     }
-    const filter = allOf(column);
-    return h(
+    return "without" in filter ? choices(column, filter.without, set) : range(column, filter, set);
+  }
+}
+
+function choices(column: Column, without: string[], set: (filter: Filter) => void): HTMLElement {
+  const left = new Set(without);
+  const boxes = new Map<string, HTMLInputElement>();
+  const tell = (): void => set({ without: [...left] });
+  const one = (key: string, name: string): HTMLElement => {
+    const change = (): void => {
+      if (box.checked) left.delete(key);
+      else left.add(key);
+      tell();
+    };
+    const box = h("input", { type: "checkbox", checked: !left.has(key), on: { change } });
+    boxes.set(key, box);
+    return h("label", { class: "check" }, box, name);
+  };
+  const keys = keysOf(column);
+  const every = (on: boolean): void => {
+    for (const key of [...keys, NONE]) {
+      if (on) left.delete(key);
+      else left.add(key);
+    }
+    for (const box of boxes.values()) box.checked = on;
+    tell();
+  };
+  return h(
+    "div",
+    {},
+    h(
+      "div",
+      { class: "buttons" },
+      button(t("tickAll"), () => every(true), { class: "small" }),
+      button(t("tickNone"), () => every(false), { class: "small" }),
+    ),
+    h(
       "div",
       { class: "choices" },
-      ...[...column.categories!.slice(0, MOST_CHOICES).entries()].map(([i, name]) => {
-        const box = h("input", {
-          type: "checkbox",
-          checked: true,
-          on: {
-            change: () => {
-              if (box.checked) filter.categories.add(i);
-              else filter.categories.delete(i);
-              set(filter);
-            },
-          },
-        });
-        return h("label", { class: "check" }, box, name);
-      }),
-    );
-  }
+      ...keys.slice(0, MOST_CHOICES).map((key, i) => one(key, column.categories![i])),
+      one(NONE, t("without")),
+    ),
+  );
 }
 
-const allOf = (column: Column): { categories: Set<number> } => ({ categories: new Set([-1, ...column.categories!.keys()]) });
-
-function range(column: Column, set: (filter: Filter) => void): HTMLElement {
-  const number = (label: string, value: number): HTMLInputElement =>
-    h("input", { type: "number", step: "any", placeholder: value.toPrecision(4), "aria-label": `${column.name} ${label}` });
-  const low = number(t("from"), column.low!);
-  const high = number(t("to"), column.high!);
-  for (const input of [low, high]) {
-    input.addEventListener("input", () => set({ low: bound(low, -Infinity), high: bound(high, Infinity) }));
-  }
+function range(column: Column, filter: { low?: number | undefined; high?: number | undefined }, set: (filter: Filter) => void): HTMLElement {
+  const number = (label: string, value: number | undefined, bound: number): HTMLInputElement =>
+    h("input", { type: "number", step: "any", value, placeholder: bound.toPrecision(4), "aria-label": `${column.name} ${label}` });
+  const low = number(t("from"), filter.low, column.low!);
+  const high = number(t("to"), filter.high, column.high!);
+  const given = (input: HTMLInputElement): number | undefined => (Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : undefined);
+  for (const input of [low, high]) input.addEventListener("input", () => set({ low: given(low), high: given(high) }));
   return h("div", { class: "range" }, low, "–", high);
 }
-
-const bound = (input: HTMLInputElement, otherwise: number): number =>
-  Number.isFinite(input.valueAsNumber) ? Math.fround(input.valueAsNumber) : otherwise; // as the values are
 
 /** What the colours mean. */
 export function legend(model: Model): HTMLElement {

@@ -1,7 +1,7 @@
 // The list of groups: names that can be changed, splits and merges along the tree.
 
 import { css } from "./colors";
-import { button, h, iconButton } from "./dom";
+import { afterTyping, button, h, iconButton } from "./dom";
 import type { Editor } from "./edits";
 import { t } from "./i18n";
 import type { Model } from "./model";
@@ -23,11 +23,7 @@ export class Groups {
   }
 
   rebuild(): void {
-    // a name that is being typed is not taken away
-    if (this.element.contains(document.activeElement) && document.activeElement instanceof HTMLInputElement) {
-      document.activeElement.addEventListener("blur", () => setTimeout(() => this.rebuild()), { once: true });
-      return;
-    }
+    if (afterTyping(this.element, () => this.rebuild())) return;
     const { model, editor } = this;
     const list = h("ul", {}, ...model.edits.groups.map((group) => this.row(group)));
     this.element.replaceChildren(

@@ -80,7 +80,6 @@ const ENGLISH = {
   pause: "Pause",
   step: "Step",
   back: "Back",
-  stop: "End",
   stepOf: "Step {t} of {n}; inertia {inertia}",
   training: "Training",
   epoch: "epoch",
@@ -118,7 +117,9 @@ const ENGLISH = {
   getPng: "PNG",
   minimap: "Overview; click to go there",
   panels: "Panels",
-  legendNone: "none",
+  tickAll: "all",
+  tickNone: "none",
+  without: "without",
 };
 
 export type Key = keyof typeof ENGLISH;
@@ -203,7 +204,6 @@ const KOREAN: Record<Key, string> = {
   pause: "멈춤",
   step: "다음",
   back: "이전",
-  stop: "끝내기",
   stepOf: "{n}단계 중 {t}; 이너셔 {inertia}",
   training: "훈련",
   epoch: "에포크",
@@ -241,7 +241,9 @@ const KOREAN: Record<Key, string> = {
   getPng: "PNG",
   minimap: "전체 보기; 클릭하면 이동",
   panels: "패널",
-  legendNone: "없음",
+  tickAll: "모두",
+  tickNone: "없음",
+  without: "값 없음",
 };
 
 export type Language = "en" | "ko";

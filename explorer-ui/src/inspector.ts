@@ -5,7 +5,7 @@ import { sentence } from "./edits";
 import { t } from "./i18n";
 import { LABEL, MARK, type Model } from "./model";
 import { Server } from "./source";
-import { thumbnail } from "./thumbnails";
+import { sized, thumbnail } from "./thumbnails";
 import { MARKS, type Neighbor } from "./types";
 
 const N_NEIGHBORS = 8;
@@ -58,11 +58,7 @@ export class Inspector {
     const pictures = h("div", { class: "pair" }, figure(thumbnail(model, id, SIDE, `${t("image")} ${id}`), `${t("image")} ${id}`));
     const { source } = model;
     if (source instanceof Server) {
-      const redrawn = h("img", { class: "picture", src: source.reconstructionAddress(id), alt: t("reconstruction") });
-      const [height, width] = model.facts.imageShape;
-      redrawn.width = (SIDE * width) / Math.max(width, height);
-      redrawn.height = (SIDE * height) / Math.max(width, height);
-      pictures.append(figure(redrawn, t("reconstruction")));
+      pictures.append(figure(sized(model, source.reconstructionAddress(id), SIDE, t("reconstruction")), t("reconstruction")));
     }
     this.element.replaceChildren(
       h("h2", { text: t("image") }, this.pinned ? button(t("unpin"), () => this.clear(), { class: "small" }) : null),

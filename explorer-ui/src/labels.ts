@@ -19,6 +19,14 @@ interface Node {
   element: HTMLElement | null;
 }
 
+/** Where something lies on the screen: its middle and its size. */
+interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
 /** Where a label lies on the map. */
 interface Place {
   node: Node;
@@ -31,6 +39,7 @@ const SAMPLE = 2000; // rows that are looked at for a node
 const SEEN = 0.02; // share of a node that must be in the view for its label
 const DETAIL = 420; // extent on the screen, in pixels, from which a node is shown as its parts
 const MOST_DEPTH = 8;
+const MOST_WIDTH = 220; // on the screen, in pixels
 const CHOOSE_EVERY = 120; // milliseconds
 
 export class Labels {
@@ -41,7 +50,11 @@ export class Labels {
   private chosenFor = "";
   private chosenAt = 0;
 
-  constructor(private readonly model: Model) {}
+  constructor(
+    private readonly model: Model,
+    /** What lies over the labels. */
+    private readonly above: HTMLElement[],
+  ) {}
 
   /** Where in the tree each image hangs. */
   async loadTree(): Promise<void> {
@@ -136,7 +149,7 @@ export class Labels {
   private choose(camera: Camera): void {
     const before = new Set(this.shown.map(({ node }) => node));
     this.shown = [];
-    const taken: [number, number, number][] = [];
+    const taken = this.above.map((element) => placeOf(element, this.element)).filter((place) => place.width);
     const deepest = Math.min(MOST_DEPTH, Math.floor(camera.zoom + 0.5)); // from afar groups are named as a whole
     const visit = (node: Node): void => {
       const seen = this.seen(node, camera);
@@ -146,9 +159,9 @@ export class Labels {
         if (parts.length) return parts.forEach(visit);
       }
       const [px, py] = camera.toScreen(seen.x, seen.y);
-      const width = 46 + 7 * node.name.length;
-      if (taken.some(([x, y, w]) => Math.abs(x - px) < (w + width) / 2 && Math.abs(y - py) < 32)) return;
-      taken.push([px, py, width]);
+      const place = { x: px, y: py, width: Math.min(MOST_WIDTH, 46 + 7 * node.name.length), height: 32 };
+      if (taken.some((other) => meet(other, place))) return;
+      taken.push(place);
       node.typical ??= this.model.points.id[seen.row];
       node.element ??= this.make(node);
       before.delete(node);
@@ -194,3 +207,12 @@ export class Labels {
     return label;
   }
 }
+
+function placeOf(element: HTMLElement, within: HTMLElement): Box {
+  const box = element.getBoundingClientRect();
+  const frame = within.getBoundingClientRect();
+  return { x: box.left + box.width / 2 - frame.left, y: box.top + box.height / 2 - frame.top, width: box.width, height: box.height };
+}
+
+const meet = (a: Box, b: Box): boolean =>
+  Math.abs(a.x - b.x) < (a.width + b.width) / 2 && Math.abs(a.y - b.y) < (a.height + b.height) / 2;

@@ -76,8 +76,14 @@ export class Learn {
   private job(name: string, label: Key, ready: () => void): HTMLElement {
     const said = h("p", { class: "hint", "aria-live": "polite" });
     let timer = 0;
+    const ask = (): Promise<Job | null> =>
+      this.server.json(`/api/learn/${name}`).catch((error) => {
+        said.textContent = sentence(error);
+        return null;
+      });
     const look = async (): Promise<void> => {
-      const job = (await this.server.json(`/api/learn/${name}`)) as Job & { ready: unknown };
+      const job = await ask();
+      if (!job) return; // asked again soon
       if (job.running) said.textContent = t("making", { said: job.said ?? "" });
       else if (job.failed) said.textContent = t("failed", { said: job.said ?? "" });
       start.disabled = job.running;
@@ -98,7 +104,7 @@ export class Learn {
       start.disabled = true;
       this.server.post(`/api/learn/${name}`, {}).then(watch, (error) => (said.textContent = sentence(error)));
     }, { "data-job": name });
-    void this.server.json(`/api/learn/${name}`).then((job: Job) => job.running && watch());
+    void ask().then((job) => job?.running && watch());
     return h("div", {}, start, said);
   }
 
@@ -157,18 +163,21 @@ export class Learn {
     const on = h("select", { "aria-label": t("kmeans") });
     on.append(h("option", { value: "map", text: t("onMap") }), h("option", { value: "blobs", text: t("onBlobs") }));
     const player = h("div");
+    let asked = 0;
     const load = async (): Promise<void> => {
+      const now = ++asked;
       const query = `?k=${k.value}&seed=${seed.value}&on=${on.value}`;
       player.replaceChildren(h("p", { class: "hint", text: "…" }));
       const [facts, column] = await Promise.all([
         this.server.json(`/api/learn/kmeans${query}`) as Promise<Omit<Steps, "labels">>,
         this.server.table(`/api/learn/kmeans/labels${query}`),
       ]);
-      if (!body.isConnected) return;
+      if (!body.isConnected || now !== asked) return; // another was asked for meanwhile
       const steps: Steps = { ...facts, labels: facts.inertias.map((_, i) => column(`step${i}`) as ArrayLike<number>) };
       if (on.value === "map") this.play(steps, player, (step) => this.showOnMap(steps, step));
       else {
         const points = await this.server.table(`/api/learn/kmeans/points${query}`);
+        if (now !== asked) return;
         const canvas = h("canvas", { class: "blobs", width: 2 * BLOBS, height: 2 * BLOBS, role: "img", "aria-label": t("kmeans") });
         this.play(steps, player, (step) => drawBlobs(canvas, points("x"), points("y"), steps, step), canvas);
       }
@@ -257,6 +266,7 @@ export class Learn {
     const found = (await this.server.json("/api/learn/activations")) as Job & { losses: { [name: string]: number[] } | null };
     const strip = (name: string, label: string): HTMLElement => {
       const picture = h("img", { class: "picture strip-picture", src: this.server.versioned(`/api/learn/activations/${name}`), alt: label });
+      picture.addEventListener("load", () => picture.classList.toggle("smooth", picture.naturalHeight > picture.height));
       return h("figure", {}, h("figcaption", { text: label }), picture);
     };
     body.replaceChildren(

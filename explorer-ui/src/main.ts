@@ -73,9 +73,9 @@ class App {
     const show = (row: number): void => this.goTo(row);
     const say = (text: string): void => this.say(text);
     this.renderer = new Renderer(this.map, model, () => this.choose(true));
-    this.labels = new Labels(model);
-    this.sharp = new Sharp(model, () => this.invalidate());
     this.minimap = new Minimap(model, this.camera);
+    this.labels = new Labels(model, [this.minimap.element, this.legendPlace]);
+    this.sharp = new Sharp(model, () => this.invalidate());
     this.inspector = new Inspector(model, show);
     this.groups = new Groups(model, this.editor, look);
     this.filters = new Filters(model);
@@ -146,7 +146,7 @@ class App {
     model.edited.on(() => {
       this.header.offerColors();
       this.groups.rebuild();
-      this.filters.rebuild();
+      this.filters.refresh();
       this.labels.rebuild();
       this.selection.rebuild();
       this.invalidate();
@@ -237,6 +237,7 @@ class App {
     const context = this.overlay.getContext("2d")!;
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
+    context.clearRect(0, 0, 1, 1); // Chromium may go on showing a canvas whose last act is to be cleared as a whole
     this.sharp.draw(context, camera, this.shown);
     const accent = getComputedStyle(document.documentElement).getPropertyValue("--accent");
     context.strokeStyle = accent;
@@ -339,22 +340,24 @@ class App {
   }
 
   private async find(text: string): Promise<void> {
-    this.search = text.trim();
+    const wanted = text.trim();
+    this.search = wanted;
     const { model } = this;
-    if (!this.search) return model.setSearched(null);
+    if (!wanted) return model.setSearched(null);
     try {
       let rows: number[] = [];
       if (this.server) {
-        const found = (await this.server.json(`/api/search?q=${encodeURIComponent(this.search)}`)) as { ids: number[] };
+        const found = (await this.server.json(`/api/search?q=${encodeURIComponent(wanted)}`)) as { ids: number[] };
         rows = found.ids.map((id) => model.rowOf[id]);
       } else {
         const paths = (await model.column("path")) as string[];
-        const wanted = this.search.toLowerCase();
-        for (let row = 0; row < model.n; row++) if (String(paths[row]).toLowerCase().includes(wanted)) rows.push(row);
+        const part = wanted.toLowerCase();
+        for (let row = 0; row < model.n; row++) if (String(paths[row]).toLowerCase().includes(part)) rows.push(row);
       }
+      if (wanted !== this.search) return; // another was asked for meanwhile
       if (!rows.length) {
         model.setSearched(null);
-        return this.say(t("searchNone", { text: this.search }));
+        return this.say(t("searchNone", { text: wanted }));
       }
       model.setSearched(rows);
       this.say(t("searchFound", { n: rows.length }));
@@ -457,10 +460,10 @@ class App {
     if (view.theme) document.documentElement.dataset.theme = view.theme === "light" ? "light" : "dark";
     if (view.color && view.color !== this.model.colorBy) await this.colorBy(view.color);
     if (view.x !== undefined) this.camera.set(view.x, view.y!, view.zoom!);
-    if (view.search) {
-      this.header.search.value = view.search;
-      await this.find(view.search);
-    }
+    await this.model.setFilters(view.filters ?? {});
+    this.filters.rebuild();
+    this.header.search.value = view.search ?? "";
+    await this.find(this.header.search.value);
     if (view.image !== undefined && view.image >= 0 && view.image < this.model.n) this.inspector.pin(this.model.rowOf[view.image]);
   }
 
@@ -473,7 +476,7 @@ class App {
 
   private address(): string {
     const { camera, inspector, model } = this;
-    const view: View = { x: camera.x, y: camera.y, zoom: camera.zoom, search: this.search };
+    const view: View = { x: camera.x, y: camera.y, zoom: camera.zoom, search: this.search, filters: Object.fromEntries(model.filters) };
     if (model.colorBy !== GROUP) view.color = model.colorBy;
     if (inspector.pinned) view.image = model.points.id[inspector.row];
     if (document.documentElement.dataset.theme === "light") view.theme = "light";

@@ -7,9 +7,10 @@ import type { Source } from "./source";
 import type { Column, Edits, EditedColumns, Facts, Group, Points, Values } from "./types";
 import { MARKS } from "./types";
 
-/** What a filter lets pass: a range of numbers, some of the categories, or a part of a text. */
-export type Filter = { low: number; high: number } | { categories: Set<number> } | { text: string };
+/** What a filter lets pass: a range of numbers, all categories but some (NONE: images without one), or texts with a part. */
+export type Filter = { low?: number | undefined; high?: number | undefined } | { without: string[] } | { text: string };
 
+export const NONE = "";
 export const GROUP = "group"; // with the edits, unlike the column of the run
 export const LABEL = "given label";
 export const MARK = "mark"; // the first that an image has
@@ -73,7 +74,12 @@ export class Model {
   /** What can be coloured and filtered by. */
   get choices(): Column[] {
     const groups = this.edits.groups;
-    const group: Column = { name: GROUP, kind: "category", categories: groups.map((one) => this.groupName(one)) };
+    const group: Column = {
+      name: GROUP,
+      kind: "category",
+      categories: groups.map((one) => this.groupName(one)),
+      keys: groups.map((one) => String(one.number)),
+    };
     const others = this.facts.columns.filter((one) => one.name !== GROUP && one.name !== "tree");
     const label: Column = { name: LABEL, kind: "category", categories: this.edits.labels };
     const mark: Column = { name: MARK, kind: "category", categories: [...MARKS] };
@@ -146,7 +152,9 @@ export class Model {
   }
 
   async repaint(): Promise<void> {
+    const asked = this.colorBy;
     const color = this.override ?? (await this.colorFunction());
+    if (asked !== this.colorBy) return; // another was asked for meanwhile
     for (let row = 0; row < this.n; row++) {
       const [r, g, b] = color(row);
       this.colors[4 * row] = r;
@@ -157,9 +165,9 @@ export class Model {
   }
 
   private async colorFunction(): Promise<(row: number) => Rgb> {
-    const values = await this.column(this.colorBy);
     const column = this.describe(this.colorBy)!;
-    if (this.colorBy === GROUP) return (row) => this.groupColor(this.group[row]);
+    const values = await this.column(this.colorBy);
+    if (column.name === GROUP) return (row) => this.groupColor(this.group[row]);
     if (column.kind === "category") return (row) => categoryColor(values[row] as number);
     if (column.kind === "number") {
       const share = this.shares(column);
@@ -184,6 +192,20 @@ export class Model {
   async setFilter(name: string, filter: Filter | null): Promise<void> {
     if (filter) this.filters.set(name, filter);
     else this.filters.delete(name);
+    await this.takeFilters();
+  }
+
+  /** Filters in place of those that there are; such as fit no column are left out. */
+  async setFilters(filters: { [name: string]: Filter }): Promise<void> {
+    this.filters.clear();
+    for (const [name, filter] of Object.entries(filters)) {
+      const kind = "without" in filter ? "category" : "text" in filter ? "text" : "number";
+      if (this.describe(name)?.kind === kind) this.filters.set(name, filter);
+    }
+    await this.takeFilters();
+  }
+
+  private async takeFilters(): Promise<void> {
     await Promise.all([...this.filters.keys()].map((one) => this.column(one)));
     this.refilter();
   }
@@ -204,8 +226,9 @@ export class Model {
       visible[row] = (this.showHidden || !(this.marks[row] & HIDDEN)) && (!this.searched || this.searched[row]) ? 1 : 0;
     }
     for (const [name, filter] of this.filters) {
+      if (!this.describe(name)) this.filters.delete(name); // the edits that it was of are undone
       const values = this.ownColumn(name) ?? this.columns.get(name);
-      if (values) this.apply(filter, values);
+      if (values) this.apply(filter, values, this.describe(name));
     }
     this.nVisible = visible.reduce((sum, value) => sum + value, 0);
     const before = this.nSelected;
@@ -215,17 +238,20 @@ export class Model {
     if (this.nSelected !== before) this.selectionChanged.tell();
   }
 
-  private apply(filter: Filter, values: Values): void {
+  private apply(filter: Filter, values: Values, column: Column | undefined): void {
     const { visible, n } = this;
-    if ("categories" in filter) {
-      for (let row = 0; row < n; row++) if (!filter.categories.has(values[row] as number)) visible[row] = 0;
+    if ("without" in filter) {
+      const passes = [NONE, ...keysOf(column)].map((key) => !filter.without.includes(key)); // codes begin at -1
+      for (let row = 0; row < n; row++) if (passes[(values[row] as number) + 1] === false) visible[row] = 0;
     } else if ("text" in filter) {
       const wanted = filter.text.toLowerCase();
       for (let row = 0; row < n; row++) if (!String(values[row]).toLowerCase().includes(wanted)) visible[row] = 0;
     } else {
+      const low = Math.fround(filter.low ?? -Infinity); // as the values are
+      const high = Math.fround(filter.high ?? Infinity);
       for (let row = 0; row < n; row++) {
         const value = values[row] as number;
-        if (!(value >= filter.low && value <= filter.high)) visible[row] = 0;
+        if (!(value >= low && value <= high)) visible[row] = 0;
       }
     }
   }
@@ -280,3 +306,6 @@ export class Model {
     this.edited.tell();
   }
 }
+
+/** What stands for each category of a column. */
+export const keysOf = (column: Column | undefined): string[] => column?.keys ?? column?.categories ?? [];

@@ -18,14 +18,16 @@ export function pictureSide(camera: Camera): number {
 export function choosePictures(model: Model, camera: Camera): Picture[] {
   const side = pictureSide(camera);
   const { levelEnds, square, pages } = model.facts;
+  const { x, y, visible, selected, nVisible, nSelected } = model;
   // one level finer than cells of that side, to fill what the coarser ones leave free
-  const level = Math.ceil(Math.log2((square[2] * camera.scale) / side)) + 1;
+  let level = Math.ceil(Math.log2((square[2] * camera.scale) / side)) + 1;
+  // a level has four times the images of the one before; of a part of them, as many are in finer levels
+  level += Math.ceil(Math.log2(model.n / Math.max(1, nSelected || nVisible)) / 2);
   const end = levelEnds[Math.max(0, Math.min(levelEnds.length - 1, level))];
   const [left, bottom, right, top] = camera.bounds(side);
   const cells = new Map<number, number[]>();
   const least = (OVERLAP * side) / camera.scale;
   const chosen: Picture[] = [];
-  const { x, y, visible, selected, nSelected } = model;
   for (let row = 0; row < end && chosen.length < MOST; row++) {
     const px = x[row];
     const py = y[row];

@@ -3,7 +3,7 @@
 import type { Camera } from "./camera";
 import { css, type Rgb } from "./colors";
 import type { Labels } from "./labels";
-import type { Model } from "./model";
+import type { Filter, Model } from "./model";
 import { pictureSide } from "./pictures";
 import type { Picture } from "./renderer";
 import { cellOf, pageOf } from "./thumbnails";
@@ -15,6 +15,7 @@ export interface View {
   color?: string;
   image?: number;
   search?: string;
+  filters?: { [name: string]: Filter };
   theme?: string;
   language?: string;
 }
@@ -34,7 +35,27 @@ export function readView(hash: string): View {
     const value = values.get(name);
     if (value) view[key] = value;
   }
+  const filters = readFilters(values.get("filters") ?? "{}");
+  if (Object.keys(filters).length) view.filters = filters;
   return view;
+}
+
+/** What is no filter is left out. */
+function readFilters(text: string): { [name: string]: Filter } {
+  let given: unknown = null;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    // an address that was cut or typed
+  }
+  const filters: { [name: string]: Filter } = {};
+  for (const [name, one] of Object.entries((given ?? {}) as { [name: string]: any })) {
+    const { without, text, low, high } = one ?? {};
+    if (Array.isArray(without)) filters[name] = { without: without.map(String) };
+    else if (typeof text === "string") filters[name] = { text };
+    else if ([low, high].every((bound) => bound === undefined || Number.isFinite(bound))) filters[name] = { low, high };
+  }
+  return filters;
 }
 
 export function writeView(view: View): string {
@@ -45,6 +66,7 @@ export function writeView(view: View): string {
   if (view.color) values.set("color", view.color);
   if (view.image !== undefined) values.set("image", String(view.image));
   if (view.search) values.set("q", view.search);
+  if (view.filters && Object.keys(view.filters).length) values.set("filters", JSON.stringify(view.filters));
   if (view.theme) values.set("theme", view.theme);
   if (view.language) values.set("lang", view.language);
   return `#${values}`;
@@ -54,6 +76,7 @@ export function writeView(view: View): string {
 export async function asSvg(model: Model, camera: Camera, shown: Picture[], labels: Labels, ground: string): Promise<Blob> {
   const side = pictureSide(camera);
   const { width: w, height: hgt } = model.facts.pages;
+  const rendering = side < Math.max(w, hgt) ? "auto" : "pixelated";
   const [pw, ph] = [(side * w) / Math.max(w, hgt), (side * hgt) / Math.max(w, hgt)];
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${camera.width} ${camera.height}" width="${camera.width}" height="${camera.height}">`,
@@ -70,7 +93,7 @@ export async function asSvg(model: Model, camera: Camera, shown: Picture[], labe
   for (const { row } of shown) {
     const [px, py] = camera.toScreen(model.x[row], model.y[row]);
     const place = `x="${(px - pw / 2).toFixed(1)}" y="${(py - ph / 2).toFixed(1)}" width="${pw.toFixed(1)}" height="${ph.toFixed(1)}"`;
-    parts.push(`<image ${place} href="${await cut(model, model.points.id[row])}" style="image-rendering:pixelated"/>`);
+    parts.push(`<image ${place} href="${await cut(model, model.points.id[row])}" style="image-rendering:${rendering}"/>`);
     parts.push(`<rect ${place} fill="none" stroke="${color(row)}"/>`);
   }
   for (const { name, x, y, dark } of labels.placed(camera)) {

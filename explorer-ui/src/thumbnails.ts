@@ -7,17 +7,24 @@ import { Server } from "./source";
 const bitmaps = new Map<number, Promise<ImageBitmap>>();
 
 export function thumbnail(model: Model, id: number, side: number, description: string): HTMLElement {
-  const [height, width] = model.facts.imageShape;
-  const scale = side / Math.max(width, height);
-  const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
-  if (model.source instanceof Server) {
-    const image = h("img", { class: "picture", src: model.source.imageAddress(id), alt: description, ...size });
-    image.draggable = false;
-    return image;
-  }
-  const canvas = h("canvas", { class: "picture", role: "img", "aria-label": description, ...size });
+  if (model.source instanceof Server) return sized(model, model.source.imageAddress(id), side, description);
+  const canvas = h("canvas", { role: "img", "aria-label": description, ...frame(model, side) });
   void paint(model, id, canvas);
   return canvas;
+}
+
+/** What has the shape of the images and lies at an address, with its longer side as given. */
+export function sized(model: Model, address: string, side: number, description: string): HTMLElement {
+  const image = h("img", { src: address, alt: description, ...frame(model, side) });
+  image.draggable = false;
+  return image;
+}
+
+function frame(model: Model, side: number): { class: string; width: number; height: number } {
+  const [height, width] = model.facts.imageShape;
+  const scale = side / Math.max(width, height);
+  const kind = scale < 1 ? "picture smooth" : "picture";
+  return { class: kind, width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
 async function paint(model: Model, id: number, canvas: HTMLCanvasElement): Promise<void> {

@@ -6,6 +6,8 @@ export interface Column {
   low?: number;
   high?: number;
   categories?: string[];
+  /** What stands for each category in filters, where its name may change. */
+  keys?: string[];
 }
 
 export interface Group {

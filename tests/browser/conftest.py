@@ -153,6 +153,7 @@ class Page:
     def shoot(self, name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.wait_for_timeout(250)
+        self.until("[...document.images].every(image => image.complete)")
         self.page.screenshot(path=SHOTS / f"{name}.png")
 
 

@@ -9,6 +9,7 @@ import signal
 import time
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -36,6 +37,15 @@ def colors(page, share: float = 1.0) -> int:
     }
     pixels = np.asarray(Image.open(io.BytesIO(page.page.screenshot(clip=clip))).convert("RGB"))
     return len(np.unique(pixels.reshape(-1, 3), axis=0))
+
+
+def drawn(page) -> int:
+    """How many pixels are drawn over the map."""
+    return page.ask(
+        """(() => { const c = document.querySelector('.overlay');
+        const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+        return pixels.filter((v, i) => i % 4 === 3 && v > 0).length; })()"""
+    )
 
 
 # ---------------------------------------------------------------- 1. the map
@@ -239,6 +249,30 @@ def test_search_and_filters(look, served):
     labels = np.array([str(label) for label in atlas["label"].to_pylist()])
     page.until(f"latentmap.state.nVisible === {int(((confidence >= np.float32(0.9)) & (labels != '3')).sum())}")
     page.shoot("filters")
+    page.page.locator(".filters fieldset").nth(1).get_by_text("none", exact=True).click()
+    page.until("latentmap.state.nVisible === 0")
+    box.check()
+    n_threes = int(((confidence >= np.float32(0.9)) & (labels == "3")).sum())
+    page.until(f"latentmap.state.nVisible === {n_threes}")
+    few = page.state("shown")
+    assert len(few) > 20
+    assert {labels[one["id"]] for one in few} == {"3"}
+    page.page.locator(".filters fieldset").nth(1).get_by_text("all", exact=True).click()
+    page.until(f"latentmap.state.nVisible === {n_sure}")
+    page.page.click("[aria-label='Clear confidence']")
+    page.until("latentmap.state.nVisible === latentmap.state.n")
+
+
+def test_the_last_search_counts(look, served):
+    page = look(served.url)
+    page.page.route("**/api/search*", lambda route: (page.page.wait_for_timeout(700), route.continue_()))
+    page.page.fill(".search", "no such file")
+    page.page.keyboard.press("Enter")
+    page.page.fill(".search", "")
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_timeout(2000)
+    assert "No file name" not in page.page.locator(".message").inner_text()
+    assert page.state("nVisible") == page.state("n")
 
 
 def test_an_image_that_is_dropped_finds_those_like_it(look, served, tmp_path):
@@ -257,6 +291,8 @@ def test_an_image_that_is_dropped_finds_those_like_it(look, served, tmp_path):
     page.until("latentmap.state.nSelected === 12")
     ids = page.ask("latentmap.model.idsOf(latentmap.model.selectedRows())")
     assert image in ids
+    page.until("latentmap.state.zoom >= 3")
+    assert {one["id"] for one in page.state("shown")} <= set(ids)
     page.shoot("dropped")
     page.ask(
         """(() => {
@@ -334,6 +370,7 @@ def test_kmeans_goes_step_by_step(look, served):
     page.page.click("[data-kmeans=step]")
     assert text.inner_text().startswith("Step 2 of ")
     assert page.state("centers.now") != centers
+    assert drawn(page) > 500
     page.shoot("kmeans-map")
     page.page.click("[data-kmeans=back]")
     assert text.inner_text() == first
@@ -345,6 +382,9 @@ def test_kmeans_goes_step_by_step(look, served):
     page.page.locator(".learn select").select_option("blobs")
     page.page.wait_for_selector(".blobs")
     page.page.click("[data-kmeans=step]")
+    page.until("latentmap.state.centers === null")
+    page.page.wait_for_timeout(300)
+    assert drawn(page) == 0  # those on the map are gone
     page.shoot("kmeans-blobs")
 
 
@@ -426,8 +466,17 @@ def test_groups_are_named_split_merged_and_all_of_it_undone(look, served):
     assert journal(served.run)[-1]["name"] == "round <b>ones</b>"
     page.until("[...document.querySelectorAll('.label span')].some(e => e.textContent === 'round <b>ones</b>')")
     assert page.page.locator(".label b").count() == 0
+    page.page.select_option(".filters > select", "group")
+    without = page.page.locator(".filters fieldset label", has_text="Group 2").locator("input")
+    without.uncheck()
+    n_left = page.state("n") - int((Run.open(served.run).atlas()["group"].to_numpy() == 2).sum())
+    page.until(f"latentmap.state.nVisible === {n_left}")
     page.page.click(".groups li[data-group='1'] [data-act=split]")
     page.until(f"document.querySelectorAll('.groups li').length === {n_groups + 1}")
+    page.until(f"document.querySelectorAll('.filters fieldset .choices input').length === {n_groups + 2}")
+    assert page.state("nVisible") == n_left  # the filter stays with its group
+    assert not without.is_checked()
+    page.page.click("[aria-label='Clear group']")
     sizes = {
         one.number: int((Journal(served.run).edited().group == one.number).sum())
         for one in Journal(served.run).edited().groups
@@ -555,12 +604,23 @@ def test_a_view_has_an_address(look, served):
     page.page.mouse.wheel(0, -480)
     image = page.state("shown")[-1]["id"]
     page.page.mouse.click(*page.point(image))
+    page.page.select_option(".filters > select", "confidence")
+    page.page.fill("[aria-label='confidence to']", "0.97")
+    page.page.select_option(".filters > select", "label")
+    page.page.locator(".filters fieldset label", has_text="4").locator("input").uncheck()
+    page.until("latentmap.state.nVisible < latentmap.state.n && latentmap.model.filters.size === 2")
     page.page.wait_for_timeout(800)
     address = page.page.url
     other = look(address)
+    other.until(f"latentmap.state.nVisible === {page.state('nVisible')}")
+    assert other.page.locator("[aria-label='confidence to']").input_value() == "0.97"
+    assert not other.page.locator(".filters fieldset label", has_text="4").locator("input").is_checked()
     other.until(f"latentmap.state.colorBy === 'confidence' && latentmap.state.row === {page.state('row')}")
     assert other.state("zoom") == pytest.approx(page.state("zoom"), abs=1e-3)
     assert other.state("center") == pytest.approx(page.state("center"), rel=1e-3, abs=1e-2)
+    for filters in ("{", "7", '{"label":null,"none such":{"text":"x"},"confidence":{"without":["1"]}}'):
+        cut = look(f"{served.url}#filters={quote(filters)}")
+        cut.until("latentmap.state.nVisible === latentmap.state.n")
 
 
 def test_pictures_of_the_view(look, served, tmp_path):
@@ -687,7 +747,8 @@ def test_large_images_in_colour_are_shown_whole_when_near(look, tmp_path):
     page.shoot("large-far")
     asked: list[str] = []
     page.page.on("request", lambda request: asked.append(request.url))
-    image = page.state("shown")[-1]["id"]
+    middle = np.array(page.stage()[2:]) / 2
+    image = min(page.state("shown"), key=lambda one: np.hypot(*np.subtract(one["at"], middle)))["id"]
     x, y = page.point(image)
     page.page.mouse.move(x, y)
     for _ in range(8):  # over a label too
@@ -696,12 +757,7 @@ def test_large_images_in_colour_are_shown_whole_when_near(look, tmp_path):
     page.until("latentmap.state.pictureSide > 100")
     page.until_true(lambda: any(re.search(rf"/api/images/{image}\?", url) for url in asked))
     page.page.wait_for_timeout(400)
-    drawn = page.ask(
-        """(() => { const c = document.querySelector('.overlay');
-        const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-        return pixels.filter((v, i) => i % 4 === 3 && v > 0).length; })()"""
-    )
-    assert drawn > 5000
+    assert drawn(page) > 5000
     page.shoot("large-near")
     page.page.close()
     served.stop()
