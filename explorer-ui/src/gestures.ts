@@ -39,7 +39,6 @@ export class Gestures {
     element.addEventListener("dblclick", (event) => {
       camera.zoomAt(...this.place(event), event.shiftKey ? -1 : 1);
     });
-    element.addEventListener("keydown", (event) => this.key(event));
   }
 
   private place(event: MouseEvent): Point {
@@ -107,7 +106,9 @@ export class Gestures {
     this.actions.moving();
   }
 
-  private key(event: KeyboardEvent): void {
+  /** A key that no field takes, wherever the focus is; Enter is a button's own. */
+  key(event: KeyboardEvent): void {
+    if (event.key === "Enter" && event.target !== this.element) return;
     const steps: { [key: string]: () => void } = {
       ArrowLeft: () => this.camera.pan(STEP, 0),
       ArrowRight: () => this.camera.pan(-STEP, 0),

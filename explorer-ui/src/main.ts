@@ -406,7 +406,7 @@ class App {
     this.invalidate();
   }
 
-  /** Keys on the map. */
+  /** Keys besides those that move the map. */
   private key(event: KeyboardEvent): boolean {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
     const tool = TOOLS.find(({ key }) => key === event.key.toLowerCase());
@@ -437,9 +437,10 @@ class App {
 
   /** Keys wherever the focus is. */
   private globalKey(event: KeyboardEvent): void {
-    const typing = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
+    const { target } = event;
+    const typing = (target instanceof HTMLInputElement && target.type !== "checkbox") || target instanceof HTMLSelectElement;
     if (event.key === "Escape") {
-      if (typing) (event.target as HTMLElement).blur();
+      if (typing) target.blur();
       this.inspector.clear();
       this.drawn = [];
       this.model.select([]);
@@ -449,7 +450,7 @@ class App {
       this.header.search.focus();
     } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
       void this.editor?.send({ kind: event.shiftKey ? "redo" : "undo" });
-    } else return;
+    } else return this.gestures.key(event);
     event.preventDefault();
   }
 

@@ -577,8 +577,10 @@ def _write_labels(axes: Axes, points: NDArray[Any], labels: NDArray[Any]) -> Non
     taken: list[Bbox] = []
     for name in classes[np.argsort(-sizes, kind="stable")][:MOST_NAMES]:
         shown = str(name) if len(str(name)) <= LONGEST_NAME else f"{str(name)[: LONGEST_NAME - 1]}…"
-        style = {"ha": "center", "va": "center", "fontsize": 11, "fontweight": "bold", "color": INK}
-        text = axes.text(*_densest(points[labels == name]), shown, path_effects=halo, **style)
+        x, y = _densest(points[labels == name])
+        text = axes.text(
+            x, y, shown, ha="center", va="center", fontsize=11, fontweight="bold", color=INK, path_effects=halo
+        )
         box = text.get_window_extent()
         inwards = max(frame.x0 - box.x0, 0.0) + min(frame.x1 - box.x1, 0.0)
         box = box.translated(inwards, 0)
