@@ -1,6 +1,7 @@
 """report.html of a run: one self-contained file that tells what went in and what came out."""
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from scipy.sparse import csgraph
 from latentmap import plots
 from latentmap.files import whole, write_text
 from latentmap.images.sources import Decoding
+from latentmap.memory import give_back
 from latentmap.pages import render
 from latentmap.run import Run, RunOptions, files, tables
 from latentmap.run.run import nearest_rows
@@ -74,17 +76,35 @@ def write_report(folder: Path) -> list[str]:
     run = Run.open(folder)
     (folder / FIGURES).mkdir(exist_ok=True)
     written = []
-    for name, figure in _figures(run).items():
+    for name, figure in _figures(run):
         written.append(f"{FIGURES}/{name}.png")
         with whole(folder / written[-1]) as temporary:
             figure.savefig(temporary, dpi=120, format="png")
+        del figure
+        give_back()
     write_text(folder / FILE, render("report.html.j2", folder=folder, **_facts(run)))
     return [*written, FILE]
 
 
-def _figures(run: Run) -> "dict[str, Figure]":
+def _figures(run: Run) -> "Iterator[tuple[str, Figure]]":
+    """One after the other, since those of a large map take much memory."""
     collection, groups, xy = run.images(), run.groups(), run.map()
     images, labels = collection.images, collection.labels
+    yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
+    yield from _network_figures(run, images)
+    yield "groups", plots.cluster_sheet(images, groups, scores=-run.confidence())
+    colored_by = groups if labels is None or len(np.unique(labels)) > 20 else labels
+    yield "map", plots.image_map(xy, images, colored_by, n_images=400)
+    yield "map-groups", plots.scatter(xy, groups, title="coloured by group")
+    if labels is not None:
+        yield "map-labels", plots.scatter(xy, labels, title="coloured by label")
+    yield from _group_figures(run, images)
+    yield from _standing_out(run, images)
+    yield from _added(run, xy)
+
+
+def _network_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
+    """What the network learned, and what it draws."""
     model = run.model()
     errors = run.errors()
     unusual = np.argsort(-errors, kind="stable")[:N_UNUSUAL]
@@ -92,69 +112,46 @@ def _figures(run: Run) -> "dict[str, Figure]":
     ends = random.choice(len(images), 2 * N_STRIPS)
     varied = np.argsort(-model.reference_latents_.std(0))[:N_STRIPS]
     chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
-    colored_by = groups if labels is None or len(np.unique(labels)) > 20 else labels
-    return (
-        {
-            "first": plots.first_image(images[0], label=None if labels is None else str(labels[0])),
-            "loss": plots.loss_curve(model.history_),
-            "pairs": plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4),
-            "unusual": plots.residuals(
-                images[unusual], model.reconstruct(images[unusual]), [f"{error:.2g}" for error in errors[unusual]]
-            ),
-            "interpolations": plots.strips(
-                np.stack([model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)])
-            ),
-            "traversals": plots.strips(
-                np.stack([model.traverse(int(dimension), steps=N_STEPS) for dimension in varied]),
-                [str(dimension) for dimension in varied],
-            ),
-            "samples": plots.strips(
-                model.sample(N_STRIPS * N_STEPS, run.options.seed).reshape(N_STRIPS, N_STEPS, *images.shape[1:])
-            ),
-            "groups": plots.cluster_sheet(images, groups, scores=-run.confidence()),
-            "map": plots.image_map(xy, images, colored_by, n_images=400),
-            "map-groups": plots.scatter(xy, groups, title="coloured by group"),
-        }
-        | _group_figures(run, images)
-        | _standing_out(run, images)
-        | _added(run, xy)
-        | ({} if labels is None else {"map-labels": plots.scatter(xy, labels, title="coloured by label")})
-    )
+    yield "loss", plots.loss_curve(model.history_)
+    yield "pairs", plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4)
+    worst = [f"{error:.2g}" for error in errors[unusual]]
+    yield "unusual", plots.residuals(images[unusual], model.reconstruct(images[unusual]), worst)
+    ways = [model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)]
+    yield "interpolations", plots.strips(np.stack(ways))
+    lines = [model.traverse(int(dimension), steps=N_STEPS) for dimension in varied]
+    yield "traversals", plots.strips(np.stack(lines), [str(dimension) for dimension in varied])
+    drawn = model.sample(N_STRIPS * N_STEPS, run.options.seed)
+    yield "samples", plots.strips(drawn.reshape(N_STRIPS, N_STEPS, *images.shape[1:]))
 
 
-def _group_figures(run: Run, images: "NDArray[Any]") -> "dict[str, Figure]":
+def _group_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
     """Of groups on the graph: the tree, and the images on the border of each group."""
     if run.options.groups == "kmeans":
-        return {}
+        return
     summary = run.group_summary()[:MOST_GROUPS]
     borders = [one["boundary"] for one in summary]
     rows = np.concatenate([np.array(rows, int) for rows in borders])
     of_row = np.repeat(np.arange(len(borders)), [len(rows) for rows in borders])
-    tree = run.tree()
+    yield "borders", plots.cluster_sheet(images[rows], of_row, show_sizes=False)
     n_groups = len(run.group_summary())
-    figures = {"borders": plots.cluster_sheet(images[rows], of_row, show_sizes=False)}
     if n_groups > 1:
         first = [one["typical"][0] for one in run.group_summary()]
         blocks = tables.read_column(run.path / "groups.parquet", "block")
-        figures["tree"] = plots.group_tree(tree, min(n_groups, MOST_GROUPS), images[first], blocks[first])
-    return figures
+        yield "tree", plots.group_tree(run.tree(), min(n_groups, MOST_GROUPS), images[first], blocks[first])
 
 
-def _standing_out(run: Run, images: "NDArray[Any]") -> "dict[str, Figure]":
+def _standing_out(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
     """Duplicates, images that are like no other, and a few images beside those nearest to them."""
-    figures = {}
     pairs = _duplicate_rows(run)
     if len(pairs):
         rows, of_row = np.concatenate(pairs), np.repeat(np.arange(len(pairs)), [len(rows) for rows in pairs])
-        figures["duplicates"] = plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="")
-    table = run.outliers()
-    alone = np.argsort(-table["isolation"].to_numpy(), kind="stable")[:N_STRIPS]
+        yield "duplicates", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="")
+    alone = np.argsort(-run.outliers()["isolation"].to_numpy(), kind="stable")[:N_STRIPS]
     latents = run.latents()
-    figures["isolated"] = plots.strips(_with_nearest(images, latents, alone))
+    yield "isolated", plots.strips(_with_nearest(images, latents, alone))
     random = np.random.default_rng(run.options.seed)
     chosen = random.choice(len(images), min(N_NEIGHBORS, len(images)), replace=False)
-    figures["neighbors"] = plots.strips(_with_nearest(images, latents, chosen))
-    return figures
+    yield "neighbors", plots.strips(_with_nearest(images, latents, chosen))
 
 
 def _with_nearest(images: "NDArray[Any]", latents: "NDArray[Any]", rows: "NDArray[Any]") -> "NDArray[Any]":
@@ -178,15 +175,15 @@ def _duplicate_rows(run: Run) -> "list[NDArray[Any]]":
     return sorted(sets, key=lambda rows: (-len(rows), rows[0]))[:N_DUPLICATES]
 
 
-def _added(run: Run, xy: "NDArray[Any]") -> "dict[str, Figure]":
+def _added(run: Run, xy: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
     """Where images that were added later lie on the map."""
     if not run.state["added"]:
-        return {}
+        return
     names = ["x", "y", "added"]
     table = pq.read_table(run.path / files.ATLAS, columns=names).slice(len(xy))
     places = np.column_stack([table["x"], table["y"]])
     some = np.concatenate(run.added_images())[:N_ADDED]
-    return {"map-added": plots.added_map(xy, places, some)}
+    yield "map-added", plots.added_map(xy, places, some)
 
 
 def _facts(run: Run) -> dict[str, Any]:

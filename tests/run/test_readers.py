@@ -4,10 +4,12 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from latentmap.run import Run, RunOptions, make_run
+from latentmap.run import Run, RunOptions, make_run, tables
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,15 @@ def test_duckdb(run):
     assert [row[0] for row in rows] == list(range(40))
     np.testing.assert_allclose([row[1] for row in rows], run.latents()[:, 0])
     assert all(row[2] > 50 for row in rows)
+
+
+def test_a_column_is_read_whole_from_parts_with_and_without_nulls(tmp_path):
+    values = [*range(5), None, *range(6, 12)]
+    path = tmp_path / "table.parquet"
+    pq.write_table(
+        pa.table({"a": values, "b": pa.array([[float(i), 0.0] for i in range(12)], pa.list_(pa.float32(), 2))}),
+        path,
+        row_group_size=5,
+    )
+    np.testing.assert_array_equal(tables.read_column(path, "a"), [np.nan if one is None else one for one in values])
+    np.testing.assert_array_equal(tables.read_column(path, "b")[:, 0], np.arange(12))

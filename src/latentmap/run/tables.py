@@ -44,10 +44,12 @@ def _read_in_parts(path: Path, name: str) -> NDArray[Any]:
     file = pq.ParquetFile(path)
     values: NDArray[Any] | None = None
     row = 0
-    for batch in file.iter_batches(8 * ROWS, columns=[name]):  # Arrow would hold the whole column twice
-        part = _as_numpy(batch.column(0))
+    for group in range(file.num_row_groups):  # Arrow would hold the whole column twice
+        part = _as_numpy(file.read_row_group(group, columns=[name])[name].combine_chunks())
         if values is None:
             values = np.empty((file.metadata.num_rows, *part.shape[1:]), part.dtype)
+        if part.dtype != values.dtype:  # whole numbers become floats where some are null
+            values = values.astype(np.promote_types(values.dtype, part.dtype))
         values[row : row + len(part)] = part
         row += len(part)
     return _as_numpy(file.read([name])[name].combine_chunks()) if values is None else values
