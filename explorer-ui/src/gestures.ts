@@ -12,7 +12,6 @@ export interface Actions {
   /** A shape that is being drawn with the tool now, in pixels of the screen; `done` when it is whole. */
   draw(tool: Tool, points: Point[], done: boolean, event: PointerEvent): void;
   moving(): void;
-  key(event: KeyboardEvent): boolean;
 }
 
 const CLICK = 4; // pixels that a click may wander
@@ -106,35 +105,23 @@ export class Gestures {
     this.actions.moving();
   }
 
-  /** A key that no field takes, wherever the focus is; Enter is a button's own. */
-  key(event: KeyboardEvent): void {
-    if (event.key === "Enter" && event.target !== this.element) return;
+  /** Move the map by a key; whether it is one that does. */
+  key(event: KeyboardEvent): boolean {
+    const { camera } = this;
+    const zoom = (steps: number): void => camera.zoomAt(camera.width / 2, camera.height / 2, steps);
     const steps: { [key: string]: () => void } = {
-      ArrowLeft: () => this.camera.pan(STEP, 0),
-      ArrowRight: () => this.camera.pan(-STEP, 0),
-      ArrowUp: () => this.camera.pan(0, STEP),
-      ArrowDown: () => this.camera.pan(0, -STEP),
-      "+": () => this.camera.zoomAt(this.camera.width / 2, this.camera.height / 2, 0.5),
-      "=": () => this.camera.zoomAt(this.camera.width / 2, this.camera.height / 2, 0.5),
-      "-": () => this.camera.zoomAt(this.camera.width / 2, this.camera.height / 2, -0.5),
-      "0": () => this.camera.reset(),
+      ArrowLeft: () => camera.pan(STEP, 0),
+      ArrowRight: () => camera.pan(-STEP, 0),
+      ArrowUp: () => camera.pan(0, STEP),
+      ArrowDown: () => camera.pan(0, -STEP),
+      "+": () => zoom(0.5),
+      "=": () => zoom(0.5),
+      "-": () => zoom(-0.5),
+      "0": () => camera.reset(),
     };
-    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    if (plain && steps[event.key]) {
-      steps[event.key]();
-      this.actions.moving();
-    } else if (!this.actions.key(event)) return;
-    event.preventDefault();
+    if (event.ctrlKey || event.metaKey || event.altKey || !steps[event.key]) return false;
+    steps[event.key]();
+    this.actions.moving();
+    return true;
   }
-}
-
-/** Whether a point lies inside a closed line. */
-export function isInside(x: number, y: number, line: Point[]): boolean {
-  let inside = false;
-  for (let i = 0, j = line.length - 1; i < line.length; j = i++) {
-    const [xi, yi] = line[i];
-    const [xj, yj] = line[j];
-    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) inside = !inside;
-  }
-  return inside;
 }

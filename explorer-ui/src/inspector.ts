@@ -9,7 +9,8 @@ import { sized, thumbnail } from "./thumbnails";
 import { MARKS, type Neighbor } from "./types";
 
 const N_NEIGHBORS = 8;
-const SIDE = 128;
+const SIDE = 128; // of the image and of what the network makes of it, side by side
+const LARGE_SIDE = 262; // of larger ones, one above the other
 
 export class Inspector {
   readonly element = h("section", { class: "inspector", "aria-label": t("image") });
@@ -55,10 +56,11 @@ export class Inspector {
     const id = model.points.id[row];
     const facts = h("table", { class: "facts" });
     const neighbors = h("div", { class: "strip" });
-    const pictures = h("div", { class: "pair" }, figure(thumbnail(model, id, SIDE, `${t("image")} ${id}`), `${t("image")} ${id}`));
+    const side = Math.max(...model.facts.imageShape.slice(0, 2)) > SIDE ? LARGE_SIDE : SIDE;
+    const pictures = h("div", { class: "pair" }, figure(thumbnail(model, id, side, `${t("image")} ${id}`), `${t("image")} ${id}`));
     const { source } = model;
     if (source instanceof Server) {
-      pictures.append(figure(sized(model, source.reconstructionAddress(id), SIDE, t("reconstruction")), t("reconstruction")));
+      pictures.append(figure(sized(model, source.reconstructionAddress(id), side, t("reconstruction")), t("reconstruction")));
     }
     this.element.replaceChildren(
       h("h2", { text: t("image") }, this.pinned ? button(t("unpin"), () => this.clear(), { class: "small" }) : null),

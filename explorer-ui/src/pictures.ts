@@ -63,23 +63,3 @@ function isTaken(
   }
   return false;
 }
-
-/** The row whose picture or dot lies under a place of the screen; -1 for none. */
-export function rowAt(model: Model, camera: Camera, shown: Picture[], px: number, py: number): number {
-  const [mx, my] = camera.toMap(px, py);
-  const half = pictureSide(camera) / 2 / camera.scale;
-  for (let i = shown.length - 1; i >= 0; i--) {
-    const { row } = shown[i];
-    if (Math.abs(model.x[row] - mx) <= half && Math.abs(model.y[row] - my) <= half) return row;
-  }
-  let best = -1;
-  let least = (8 / camera.scale) ** 2;
-  for (let row = 0; row < model.n; row++) {
-    const distance = (model.x[row] - mx) ** 2 + (model.y[row] - my) ** 2;
-    if (distance < least && model.visible[row]) {
-      least = distance;
-      best = row;
-    }
-  }
-  return best;
-}

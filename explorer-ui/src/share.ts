@@ -1,76 +1,12 @@
-// A view has an address; and pictures of it.
+// Pictures of a view.
 
 import type { Camera } from "./camera";
 import { css, type Rgb } from "./colors";
 import type { Labels } from "./labels";
-import type { Filter, Model } from "./model";
+import type { Model } from "./model";
 import { pictureSide } from "./pictures";
 import type { Picture } from "./renderer";
 import { cellOf, pageOf } from "./thumbnails";
-
-export interface View {
-  x?: number;
-  y?: number;
-  zoom?: number;
-  color?: string;
-  image?: number;
-  search?: string;
-  filters?: { [name: string]: Filter };
-  theme?: string;
-  language?: string;
-}
-
-/** The view in the part of the address after "#". */
-export function readView(hash: string): View {
-  const values = new URLSearchParams(hash.replace(/^#/, ""));
-  const number = (name: string): number | undefined => {
-    const value = parseFloat(values.get(name) ?? "");
-    return Number.isFinite(value) ? value : undefined;
-  };
-  const view: View = {};
-  const [x, y, zoom, image] = ["x", "y", "z", "image"].map(number);
-  if (x !== undefined && y !== undefined && zoom !== undefined) Object.assign(view, { x, y, zoom });
-  if (image !== undefined) view.image = image;
-  for (const [name, key] of [["color", "color"], ["q", "search"], ["theme", "theme"], ["lang", "language"]] as const) {
-    const value = values.get(name);
-    if (value) view[key] = value;
-  }
-  const filters = readFilters(values.get("filters") ?? "{}");
-  if (Object.keys(filters).length) view.filters = filters;
-  return view;
-}
-
-/** What is no filter is left out. */
-function readFilters(text: string): { [name: string]: Filter } {
-  let given: unknown = null;
-  try {
-    given = JSON.parse(text);
-  } catch {
-    // an address that was cut or typed
-  }
-  const filters: { [name: string]: Filter } = {};
-  for (const [name, one] of Object.entries((given ?? {}) as { [name: string]: any })) {
-    const { without, text, low, high } = one ?? {};
-    if (Array.isArray(without)) filters[name] = { without: without.map(String) };
-    else if (typeof text === "string") filters[name] = { text };
-    else if ([low, high].every((bound) => bound === undefined || Number.isFinite(bound))) filters[name] = { low, high };
-  }
-  return filters;
-}
-
-export function writeView(view: View): string {
-  const values = new URLSearchParams();
-  if (view.x !== undefined) values.set("x", view.x.toPrecision(6));
-  if (view.y !== undefined) values.set("y", view.y.toPrecision(6));
-  if (view.zoom !== undefined) values.set("z", view.zoom.toFixed(3));
-  if (view.color) values.set("color", view.color);
-  if (view.image !== undefined) values.set("image", String(view.image));
-  if (view.search) values.set("q", view.search);
-  if (view.filters && Object.keys(view.filters).length) values.set("filters", JSON.stringify(view.filters));
-  if (view.theme) values.set("theme", view.theme);
-  if (view.language) values.set("lang", view.language);
-  return `#${values}`;
-}
 
 /** The view as an SVG file: dots and frames as shapes, pictures inside. */
 export async function asSvg(model: Model, camera: Camera, shown: Picture[], labels: Labels, ground: string): Promise<Blob> {
