@@ -337,10 +337,14 @@ export class App {
     if (view.theme) document.documentElement.dataset.theme = view.theme === "light" ? "light" : "dark";
     if ((view.color ?? GROUP) !== this.model.colorBy) await this.colorBy(view.color ?? GROUP);
     if (view.x !== undefined) this.camera.set(view.x, view.y!, view.zoom!);
-    await this.model.setFilters(view.filters ?? {});
-    this.filters.rebuild();
-    this.header.search.value = view.search ?? "";
-    await this.search.byName(this.header.search.value);
+    if (view.filters || this.model.filters.size) {
+      await this.model.setFilters(view.filters ?? {});
+      this.filters.rebuild();
+    }
+    if ((view.search ?? "") !== this.search.text) {
+      this.header.search.value = view.search ?? "";
+      await this.search.byName(this.header.search.value);
+    }
     if (view.image !== undefined && view.image >= 0 && view.image < this.model.n) this.inspector.pin(this.model.rowOf[view.image]);
     else this.inspector.clear();
   }

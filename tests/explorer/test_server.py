@@ -3,6 +3,8 @@
 import csv
 import io
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +128,22 @@ def test_one_image_its_facts_reconstruction_and_neighbours(client, copied):
     similar = run.similar(7, 5)
     assert [one["id"] for one in found] == similar["id"].to_pylist()
     assert [one["distance"] for one in found] == pytest.approx(similar["distance"].to_pylist())
+
+
+def test_many_that_ask_first_load_the_latent_vectors_once(copied, monkeypatch):
+    data = Explored(copied)
+    read, reads = data._read, []
+
+    def slow(name: str) -> np.ndarray:
+        reads.append(name)
+        time.sleep(0.05)
+        return read(name)
+
+    monkeypatch.setattr(data, "_read", slow)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda image: data.neighbors(image, 3), range(8)))
+    assert reads == ["latent"]
+    assert [len(one) for one in found] == [3] * 8
 
 
 def test_search_finds_parts_of_names(client):

@@ -3,10 +3,10 @@
 import io
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,26 @@ MOST_CATEGORIES = 200
 # Not shown as columns: pictures and vectors, and what the map itself shows.
 NOT_COLUMNS = {"image", "latent", "x", "y", "id"}
 MILLISECONDS = 80  # of a frame of an animation
+T = TypeVar("T")
 N_INTERPOLATED = 6  # neighbours on the map whose latent vectors make that of an empty place
+
+
+class once(Generic[T]):  # noqa: N801, as functools.cached_property
+    """A property that is computed when it is first asked for, by one thread however many ask."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, _: type | None = None) -> T:
+        values = instance.__dict__  # from where it comes the next time
+        with instance._loading:
+            if self._name not in values:
+                values[self._name] = self._make(instance)
+            found: T = values[self._name]
+            return found
 
 
 @dataclass(frozen=True)
@@ -78,7 +97,8 @@ class Explored:
         self.square = bounding_square(xy)
         self._parts = [self.run.images().images, *self.run.added_images()]
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
-        self._lock = threading.Lock()
+        self._loading = threading.RLock()
+        self._comparing = threading.Lock()
 
     @property
     def is_current(self) -> bool:
@@ -107,7 +127,7 @@ class Explored:
         columns: dict[str, NDArray[Any]] = {"group": edited.group, "label": edited.label, "marks": marks}
         return as_stream({name: values[self.order] for name, values in columns.items()})
 
-    @cached_property
+    @once
     def columns(self) -> dict[str, Column]:
         """The columns of the atlas that a page can use."""
         return {name: self._describe(name) for name in self.names}
@@ -153,7 +173,7 @@ class Explored:
         row = self._facts.slice(image, 1).to_pylist()[0]
         return {name: _plain(value) for name, value in row.items()}
 
-    @cached_property
+    @once
     def _facts(self) -> pa.Table:
         return pq.read_table(self.path / files.ATLAS, columns=[name for name in self.names if name != "tree"])
 
@@ -177,25 +197,24 @@ class Explored:
 
     # ---------------------------------------------------------------- latent space
 
-    @cached_property
+    @once
     def latents(self) -> NDArray[np.float32]:
         """Latent vectors, in the order of the ids."""
         return self._read("latent")
 
-    @cached_property
+    @once
     def model(self) -> Autoencoder:
         """The network of the run."""
         return self.run.model()
 
-    @cached_property
+    @once
     def _on_map(self) -> cKDTree:
         return cKDTree(self.xy)
 
     def warm(self) -> None:
         """Load what the first questions will need."""
-        with self._lock:
-            self.decode(self.xy[:1])
-            _ = self.columns, self._facts
+        self.decode(self.xy[:1])
+        _ = self.columns, self._facts
 
     def neighbors(self, image: int, n: int) -> list[dict[str, Any]]:
         """The images with the nearest latent vectors, itself left out."""
@@ -203,7 +222,8 @@ class Explored:
 
     def like(self, latent: NDArray[np.float32], n: int) -> list[dict[str, Any]]:
         """The images nearest to a latent vector."""
-        rows, distances = nearest_rows(self.latents, latent, n)
+        with self._comparing:  # each has all cores; many at once would only wait for each other
+            rows, distances = nearest_rows(self.latents, latent, n)
         return [{"id": int(row), "distance": float(d)} for row, d in zip(rows, distances, strict=True)]
 
     def latents_at(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
