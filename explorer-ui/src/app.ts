@@ -116,8 +116,8 @@ export class App {
   }
 
   private lay(): void {
-    const left = h("aside", { class: "left" }, this.groups.element, this.filters.element);
-    const right = h("aside", { class: "right" }, this.inspector.element, this.selection.element);
+    const left = h("aside", { class: "left", "aria-label": t("panelLeft") }, this.groups.element, this.filters.element);
+    const right = h("aside", { class: "right", "aria-label": t("panelRight") }, this.inspector.element, this.selection.element);
     this.stage.replaceChildren(
       this.map,
       this.overlay.element,

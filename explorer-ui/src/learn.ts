@@ -57,7 +57,7 @@ export class Learn {
       }, { role: "tab", "data-tab": name, "aria-selected": "false" }),
     );
     const close = button("×", () => this.close(), { class: "small", "aria-label": t("clear") });
-    this.element.append(h("div", { class: "tabs", role: "tablist" }, ...buttons, close), this.body);
+    this.element.append(h("div", { class: "tabs" }, h("div", { class: "buttons", role: "tablist" }, ...buttons), close), this.body);
   }
 
   toggle(): void {

@@ -761,3 +761,34 @@ def test_large_images_in_colour_are_shown_whole_when_near(look, tmp_path):
     page.shoot("large-near")
     page.page.close()
     served.stop()
+
+
+# ---------------------------------------------------------------- for everybody
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_axe_finds_nothing_that_would_shut_people_out(look, served, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    def wrong() -> list[tuple[str, str]]:
+        found = Axe().run(page.page).response["violations"]
+        return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
+
+    page = look(f"{served.url}#theme={theme}")
+    assert wrong() == []
+    page.page.select_option(".filters > select", "confidence")
+    page.page.select_option(".filters > select", "label")
+    page.box(0.5)
+    page.until("latentmap.state.nSelected > 10")
+    page.page.click("[data-tool=pan]")
+    page.page.mouse.click(*page.point(page.state("shown")[-1]["id"]))
+    page.until("latentmap.state.neighbors > 0")
+    assert wrong() == []
+    page.page.click("[data-open=learn]")
+    for tab in ("perplexity", "kmeans", "training", "activations"):
+        page.page.click(f"[data-tab={tab}]")
+        page.page.wait_for_selector(".learn-body > *")
+        assert wrong() == []
+    page.page.select_option(".color", "label")
+    page.page.click(".menu summary")
+    assert wrong() == []
