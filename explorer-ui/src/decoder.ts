@@ -90,7 +90,7 @@ export class Decoder {
 
   private async strip(title: string, ask: () => Promise<Blob>, ...more: HTMLElement[]): Promise<void> {
     const close = button("×", () => (this.element.hidden = true), { class: "small", "aria-label": t("clear") });
-    const body = h("div", { class: "scroll" });
+    const body = h("div", { class: "scroll", tabindex: 0 });
     this.element.hidden = false;
     this.element.replaceChildren(h("h2", { text: title }, close), body, h("div", { class: "buttons" }, ...more));
     try {

@@ -273,7 +273,7 @@ export class Learn {
       h("p", { text: t("activationsText") }),
       ...(found.losses
         ? [
-            h("div", { class: "scroll" }, strip("original", t("original")), strip("relu", "ReLU"), strip("elu", "ELU")),
+            h("div", { class: "scroll", tabindex: 0 }, strip("original", t("original")), strip("relu", "ReLU"), strip("elu", "ELU")),
             chart(Object.entries(found.losses).map(([name, values]) => [name === "relu" ? "ReLU" : "ELU", values])),
           ]
         : [this.job("activations", "trainBoth", () => void this.activations(body))]),

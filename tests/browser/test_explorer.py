@@ -784,6 +784,12 @@ def test_axe_finds_nothing_that_would_shut_people_out(look, served, theme):
     page.page.mouse.click(*page.point(page.state("shown")[-1]["id"]))
     page.until("latentmap.state.neighbors > 0")
     assert wrong() == []
+    page.page.click("[data-tool=path]")
+    left, top, width, height = page.stage()
+    page.drag([(left + share * width, top + share * height) for share in (0.3, 0.5, 0.6)])
+    page.until("document.querySelector('.decoded img') !== null")
+    assert wrong() == []
+    page.page.click(".decoded h2 button")
     page.page.click("[data-open=learn]")
     for tab in ("perplexity", "kmeans", "training", "activations"):
         page.page.click(f"[data-tab={tab}]")
