@@ -74,28 +74,30 @@ export class Decoder {
   }
 
   async between(a: number, b: number): Promise<void> {
-    const { id } = this.model.points;
-    await this.strip(`${t("interpolation")} (${id[a]} → ${id[b]})`, () => this.server.blob(`/api/interpolation?a=${id[a]}&b=${id[b]}&steps=${STEPS}`));
+    const [from, to] = [a, b].map((row) => this.model.points.id[row]);
+    const ask = (format: string): Promise<Blob> =>
+      this.server.blob(`/api/interpolation?a=${from}&b=${to}&steps=${STEPS}&format=${format}`);
+    await this.strip(`${t("interpolation")} (${from} → ${to})`, ask, `${from}-${to}`);
   }
 
   async along(line: Point[]): Promise<void> {
     const places = evenly(line, STEPS).map((point) => this.camera.toMap(...point));
     const ask = async (format: string): Promise<Blob> => (await this.server.post("/api/strip", { places, format })).blob();
-    const save = (format: string): HTMLElement =>
-      button(t(format === "gif" ? "getGif" : "getPng"), () => void ask(format).then((data) => download(data, `path.${format}`)), {
-        "data-format": format,
-      });
-    await this.strip(t("pathStrip"), () => ask("png"), save("png"), save("gif"));
+    await this.strip(t("pathStrip"), ask, "path");
   }
 
-  private async strip(title: string, ask: () => Promise<Blob>, ...more: HTMLElement[]): Promise<void> {
+  /** Show pictures side by side, and give them as a file of either format. */
+  private async strip(title: string, ask: (format: string) => Promise<Blob>, name: string): Promise<void> {
     const close = button("×", () => (this.element.hidden = true), { class: "small", "aria-label": t("clear") });
     const body = h("div", { class: "scroll", tabindex: 0 });
+    const failed = (error: unknown): void => body.replaceChildren(h("p", { class: "hint", text: sentence(error) }));
+    const save = (format: string): void => void ask(format).then((data) => download(data, `${name}.${format}`), failed);
+    const buttons = ["png", "gif"].map((format) => button(format.toUpperCase(), () => save(format), { "data-format": format }));
     this.element.hidden = false;
-    this.element.replaceChildren(h("h2", { text: title }, close), body, h("div", { class: "buttons" }, ...more));
+    this.element.replaceChildren(h("h2", { text: title }, close), body, h("div", { class: "buttons" }, ...buttons));
     try {
       const picture = h("img", { class: "picture strip-picture", alt: title });
-      picture.src = URL.createObjectURL(await ask());
+      picture.src = URL.createObjectURL(await ask("png"));
       await picture.decode();
       const height = Math.min(96, 2 * picture.naturalHeight);
       picture.style.height = `${height}px`;
@@ -103,7 +105,7 @@ export class Decoder {
       URL.revokeObjectURL(picture.src);
       body.replaceChildren(picture);
     } catch (error) {
-      body.replaceChildren(h("p", { class: "hint", text: sentence(error) }));
+      failed(error);
     }
   }
 }

@@ -432,6 +432,7 @@ def test_ways_between_images_and_along_a_path(look, served):
     page.until("document.querySelector('.decoded img').naturalWidth > 300")
     assert f"{a} → {b}" in page.page.inner_text(".decoded")
     page.shoot("interpolation")
+    saved_as(page, f"{a}-{b}")
     page.page.keyboard.press("Escape")
     page.page.click("[data-tool=path]")
     left, top, width, height = page.stage()
@@ -442,11 +443,18 @@ def test_ways_between_images_and_along_a_path(look, served):
             (left + width * 0.7, top + height * 0.4),
         ]
     )
-    page.page.wait_for_selector("[data-format=gif]")
+    page.until("document.querySelector('.decoded').innerText.includes('Along the path')")
+    page.page.wait_for_selector(".decoded img")
     page.shoot("path")
+    saved_as(page, "path")
+
+
+def saved_as(page, name: str) -> None:
+    """What is shown as a strip is given as a file of either format."""
     for form in ("gif", "png"):
         with page.page.expect_download() as found:
             page.page.click(f"[data-format={form}]")
+        assert found.value.suggested_filename == f"{name}.{form}"
         picture = Image.open(found.value.path())
         assert picture.format == form.upper()
         if form == "gif":

@@ -163,6 +163,8 @@ def test_the_decoder_draws_places_ways_and_paths(client, copied):
     assert near < far
     way = picture(client.get("/api/interpolation?a=3&b=9&steps=5"))
     assert way.shape == (12, 50, 3)
+    assert Image.open(io.BytesIO(client.get("/api/interpolation?a=3&b=9&format=gif").content)).n_frames == 14
+    assert client.get("/api/interpolation?a=3&b=9&format=bmp").status_code == 400
     asked = {"places": xy[:6].tolist(), "format": "gif"}
     animation = Image.open(io.BytesIO(client.post("/api/strip", json=asked).content))
     assert animation.format == "GIF"

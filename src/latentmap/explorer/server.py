@@ -242,21 +242,14 @@ class Server:
     def interpolation(self, request: Request) -> Any:
         """The way from one image to another, straight in latent space, as a strip."""
         a, b = self._image(request, "a"), self._image(request, "b")
-        steps = whole_number(request, "steps", 2, 64, 8)
-        images = self.data.draw(between(self.data.latents[a], self.data.latents[b], steps))
-        return Response(strip(images), media_type=PNG)
+        steps, form = whole_number(request, "steps", 2, 64, 8), request.query_params.get("format", "png")
+        return _row(self.data.draw(between(self.data.latents[a], self.data.latents[b], steps)), form)
 
     async def strip(self, request: Request) -> Response:
         """Places along a path, drawn: as a strip or an animation."""
         asked = await read_json(request)
-        places, form = asked.get("places"), asked.get("format", "png")
-        if form not in ("png", "gif"):
-            raise BadRequest("format: choose png or gif")
-        xy = _places(places)
-        images = await run_in_threadpool(self.data.decode, xy)
-        if form == "gif":
-            return Response(animation(images), media_type="image/gif")
-        return Response(strip(images), media_type=PNG)
+        xy, form = _places(asked.get("places")), asked.get("format", "png")
+        return await run_in_threadpool(lambda: _row(self.data.decode(xy), form))
 
     # ---------------------------------------------------------------- edits
 
@@ -463,6 +456,15 @@ def _typical(data: Explored) -> dict[str, list[int]]:
     if data.run.options.groups != "graph":
         return {}
     return {str(one["group"]): one["typical"][:6] for one in data.run.group_summary()}
+
+
+def _row(images: NDArray[np.uint8], form: Any) -> Response:
+    """Images beside each other as a PNG picture, or one after the other as an animation."""
+    if form == "gif":
+        return Response(animation(images), media_type="image/gif")
+    if form != "png":
+        raise BadRequest("format: choose png or gif")
+    return Response(strip(images), media_type=PNG)
 
 
 def _places(places: Any) -> NDArray[np.float64]:
