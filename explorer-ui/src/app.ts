@@ -135,7 +135,7 @@ export class App {
     const { model } = this;
     model.moved.on(() => {
       this.renderer.takePlaces();
-      this.labels.rebuild();
+      this.labels.renew();
       this.choose(true);
     });
     model.painted.on(() => {
@@ -144,6 +144,7 @@ export class App {
       this.legendPlace.replaceChildren(legend(model));
       this.choose(true);
     });
+    model.filtered.on(() => this.labels.renew());
     model.selectionChanged.on(() => {
       this.selection.rebuild();
       if (this.editor && this.server) void this.server.post("/api/selection", { ids: model.idsOf(model.selectedRows()) }).catch(() => undefined);
@@ -152,7 +153,7 @@ export class App {
       this.header.offerColors();
       this.groups.rebuild();
       this.filters.refresh();
-      this.labels.rebuild();
+      this.labels.renew();
       this.selection.rebuild();
       this.invalidate();
     });
@@ -195,12 +196,12 @@ export class App {
     this.resize();
     this.camera.setHome(this.model.facts.square);
     await this.model.repaint();
-    this.labels.rebuild();
+    this.labels.renew();
     await this.takeView(readView(location.hash));
     this.choose(true);
     performance.mark("interactive");
     await this.labels.loadTree();
-    this.labels.rebuild();
+    this.labels.renew();
     this.invalidate();
   }
 

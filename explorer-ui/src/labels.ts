@@ -4,6 +4,7 @@ import type { Camera } from "./camera";
 import { css, type Rgb } from "./colors";
 import { h } from "./dom";
 import type { Model } from "./model";
+import { pictureSide } from "./pictures";
 import { thumbnail } from "./thumbnails";
 
 interface Node {
@@ -40,6 +41,8 @@ const SEEN = 0.02; // share of a node that must be in the view for its label
 const DETAIL = 420; // extent on the screen, in pixels, from which a node is shown as its parts
 const MOST_DEPTH = 8;
 const MOST_WIDTH = 220; // on the screen, in pixels
+const LARGE = 55; // side of pictures that a label does not cover
+const BELOW = 16; // pixels between such a picture and the middle of its label
 const CHOOSE_EVERY = 120; // milliseconds
 
 export class Labels {
@@ -47,6 +50,7 @@ export class Labels {
   private roots: Node[] = [];
   private trees: { codes: ArrayLike<number>; names: string[] } | null = null;
   private shown: Place[] = [];
+  private isStale = true;
   private chosenFor = "";
   private chosenAt = 0;
 
@@ -63,8 +67,13 @@ export class Labels {
     this.trees = { codes: (await this.model.column("tree")) as ArrayLike<number>, names: column.categories };
   }
 
-  /** Make the labels anew: groups or places have changed. */
-  rebuild(): void {
+  /** Groups, places or what is visible have changed: the labels are made anew when they are drawn. */
+  renew(): void {
+    this.isStale = true;
+  }
+
+  private rebuild(): void {
+    this.isStale = false;
     const { model } = this;
     const rows = new Map<number, number[]>();
     for (let row = 0; row < model.n; row++) {
@@ -121,14 +130,15 @@ export class Labels {
 
   /** Put the labels of this view where they belong. They are chosen anew a few times a second, so that they rest. */
   draw(camera: Camera): void {
+    if (this.isStale) this.rebuild();
     if (this.isBehind(camera) && performance.now() - this.chosenAt > CHOOSE_EVERY) {
       this.chosenFor = camera.key;
       this.chosenAt = performance.now();
       this.choose(camera);
     }
-    for (const { node, x, y } of this.shown) {
-      const [px, py] = camera.toScreen(x, y);
-      node.element!.style.transform = `translate(${Math.round(px)}px, ${Math.round(py)}px) translate(-50%, -50%)`;
+    for (const place of this.shown) {
+      const [px, py] = onScreen(camera, place);
+      place.node.element!.style.transform = `translate(${Math.round(px)}px, ${Math.round(py)}px) translate(-50%, -50%)`;
     }
   }
 
@@ -158,7 +168,8 @@ export class Labels {
         const parts = this.partsOf(node);
         if (parts.length) return parts.forEach(visit);
       }
-      const [px, py] = camera.toScreen(seen.x, seen.y);
+      const at = { node, x: seen.x, y: seen.y };
+      const [px, py] = onScreen(camera, at);
       const place = { x: px, y: py, width: Math.min(MOST_WIDTH, 46 + 7 * node.name.length), height: 32 };
       if (taken.some((other) => meet(other, place))) return;
       taken.push(place);
@@ -166,7 +177,7 @@ export class Labels {
       node.element ??= this.make(node);
       before.delete(node);
       if (!node.element.isConnected) this.element.append(node.element);
-      this.shown.push({ node, x: seen.x, y: seen.y });
+      this.shown.push(at);
     };
     [...this.roots].sort((a, b) => b.rows.length - a.rows.length).forEach(visit);
     for (const node of before) node.element?.remove();
@@ -193,11 +204,11 @@ export class Labels {
 
   /** Names and places of what is shown, for a picture. */
   placed(camera: Camera): { name: string; x: number; y: number; dark: string }[] {
-    return this.shown.map(({ node, x, y }) => {
-      const [px, py] = camera.toScreen(x, y);
+    return this.shown.map((place) => {
+      const [px, py] = onScreen(camera, place);
       // white on a dark shade of the group's colour is legible over pictures of any kind
-      const dark = this.model.groupColor(node.group).map((value) => Math.round(0.4 * value)) as Rgb;
-      return { name: node.name, x: px, y: py, dark: css(dark) };
+      const dark = this.model.groupColor(place.node.group).map((value) => Math.round(0.4 * value)) as Rgb;
+      return { name: place.node.name, x: px, y: py, dark: css(dark) };
     });
   }
 
@@ -206,6 +217,13 @@ export class Labels {
     label.style.borderColor = css(this.model.groupColor(node.group));
     return label;
   }
+}
+
+/** Where a label is: on the images from afar, below the one in the middle when they are large or few. */
+function onScreen(camera: Camera, { node, x, y }: Place): [number, number] {
+  const [px, py] = camera.toScreen(x, y);
+  const side = pictureSide(camera);
+  return [px, side > LARGE || node.rows.length < FEWEST ? py + side / 2 + BELOW : py];
 }
 
 function placeOf(element: HTMLElement, within: HTMLElement): Box {

@@ -37,10 +37,12 @@ export class Minimap {
     context.clearRect(0, 0, 2 * SIDE, 2 * SIDE);
     const [left, bottom, side] = model.facts.square;
     const scale = (2 * SIDE) / side;
-    const dot = Math.min(6, Math.max(1.5, SIDE / Math.sqrt(model.n))); // few are seen too
-    for (let row = 0; row < Math.min(model.n, MOST_DOTS); row++) {
+    const dot = Math.min(6, Math.max(1.5, SIDE / Math.sqrt(model.nVisible))); // few are seen too
+    let leftOver = MOST_DOTS;
+    for (let row = 0; row < model.n && leftOver > 0; row++) {
       const [r, g, b, a] = model.colors.subarray(4 * row, 4 * row + 4);
       if (!a) continue;
+      leftOver -= 1;
       context.fillStyle = `rgb(${r} ${g} ${b} / ${a / 255})`;
       context.fillRect((model.x[row] - left) * scale, 2 * SIDE - (model.y[row] - bottom) * scale, dot, dot);
     }

@@ -36,9 +36,10 @@ export class Model {
   nSelected = 0;
   showHidden = false;
   readonly filters = new Map<string, Filter>();
-  /** Places, colours or visibility have changed. */
+  /** Places, colours or what is visible have changed. */
   readonly moved = new Signal();
   readonly painted = new Signal();
+  readonly filtered = new Signal();
   readonly selectionChanged = new Signal();
   readonly edited = new Signal();
   private readonly extra: Column[] = [];
@@ -234,6 +235,7 @@ export class Model {
     const before = this.nSelected;
     for (let row = 0; row < n; row++) this.selected[row] &= visible[row]; // what is not seen is not selected
     this.nSelected = this.selected.reduce((sum, value) => sum + value, 0);
+    this.filtered.tell();
     this.fade();
     if (this.nSelected !== before) this.selectionChanged.tell();
   }

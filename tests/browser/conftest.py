@@ -153,7 +153,8 @@ class Page:
     def shoot(self, name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.wait_for_timeout(250)
-        self.until("[...document.images].every(image => image.complete)")
+        loaded = "[...document.images].every(image => image.complete)"
+        self.until_true(lambda: all(frame.evaluate(loaded) for frame in self.page.frames))
         self.page.screenshot(path=SHOTS / f"{name}.png")
 
 

@@ -229,6 +229,7 @@ def test_search_and_filters(look, served):
     page.page.fill(".search", path)
     page.page.keyboard.press("Enter")
     page.until(f"latentmap.state.nVisible === {wanted}")
+    page.until(f"document.querySelectorAll('.label').length <= {wanted}")  # none of a group that is not seen
     page.shoot("search")
     page.page.fill(".search", "")
     page.page.keyboard.press("Enter")
@@ -732,7 +733,8 @@ def test_a_notebook_frames_it_and_reads_the_selection(chromium, made, tmp_path):
         while explorer.selection != wanted:
             assert time.monotonic() < end
             time.sleep(0.05)
-        page.screenshot(path=Path(__file__).parents[2] / "build" / "screenshots" / "notebook.png")
+        page.wait_for_timeout(500)
+        Page(page).shoot("notebook")
         page.close()
         server.shutdown()
     finally:
