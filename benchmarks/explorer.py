@@ -197,7 +197,7 @@ def calls(url: str, n: int) -> dict[str, dict[str, float]]:
 
 
 async def readers(url: str, n: int) -> dict[str, float]:
-    """Many readers at once, each asking for pages, images, neighbours and places."""
+    """Many readers at once, each asking for pages, images, their neighbours and columns, and edits."""
     base = url.partition("?")[0]
     limits = httpx.Limits(max_connections=N_READERS)
     times: list[float] = []

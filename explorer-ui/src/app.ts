@@ -178,7 +178,7 @@ export class App {
   private listenForKeys(): void {
     const acts: { [key: string]: () => void } = {
       n: () => this.nextNeighbor(),
-      Enter: () => this.inspector.pin(this.inspector.row >= 0 ? this.inspector.row : this.nearestToMiddle()),
+      Enter: () => this.goTo(this.rowNow()),
       "/": () => this.header.search.focus(),
       "Control+z": () => void this.editor?.send({ kind: "undo" }),
       "Control+Shift+z": () => void this.editor?.send({ kind: "redo" }),
@@ -287,6 +287,7 @@ export class App {
   }
 
   private goTo(row: number): void {
+    if (row < 0) return; // all are filtered out
     this.inspector.pin(row);
     const { model, camera } = this;
     const [left, bottom, right, top] = camera.bounds(-60);
@@ -300,12 +301,13 @@ export class App {
   }
 
   private nextNeighbor(): void {
-    const { inspector } = this;
-    this.goTo(inspector.row < 0 ? this.nearestToMiddle() : (inspector.neighbors[0] ?? inspector.row));
+    this.goTo(this.inspector.neighbors[0] ?? this.rowNow());
   }
 
-  private nearestToMiddle(): number {
-    return nearestTo(this.model, this.camera.x, this.camera.y);
+  /** The row that is looked at, or else the one nearest to the middle. */
+  private rowNow(): number {
+    const { inspector, model, camera } = this;
+    return inspector.row >= 0 ? inspector.row : nearestTo(model, camera.x, camera.y);
   }
 
   private async colorBy(name: string): Promise<void> {

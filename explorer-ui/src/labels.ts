@@ -90,8 +90,8 @@ export class Labels {
     for (const group of model.edits.groups) {
       const members = rows.get(group.number);
       if (!members?.length) continue;
-      const typical = model.facts.typical[group.number]?.[0];
       const node = this.node(group.tree, group.number, model.groupName(group), members);
+      const typical = model.facts.typical[group.number]?.find((id) => model.visible[model.rowOf[id]]);
       if (typical !== undefined && model.group[model.rowOf[typical]] === group.number) node.typical = typical;
       this.roots.push(node);
     }

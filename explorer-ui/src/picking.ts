@@ -17,16 +17,7 @@ export function rowAt(model: Model, camera: Camera, shown: Picture[], px: number
     const { row } = shown[i];
     if (Math.abs(model.x[row] - mx) <= half && Math.abs(model.y[row] - my) <= half) return row;
   }
-  let best = -1;
-  let least = (REACH / camera.scale) ** 2;
-  for (let row = 0; row < model.n; row++) {
-    const distance = (model.x[row] - mx) ** 2 + (model.y[row] - my) ** 2;
-    if (distance < least && model.visible[row]) {
-      least = distance;
-      best = row;
-    }
-  }
-  return best;
+  return nearestTo(model, mx, my, REACH / camera.scale);
 }
 
 /** Rows inside a shape on the screen. */
@@ -53,10 +44,10 @@ function isInside(x: number, y: number, line: Point[]): boolean {
   return inside;
 }
 
-/** The visible row nearest to a place of the map. */
-export function nearestTo(model: Model, x: number, y: number): number {
-  let best = 0;
-  let least = Infinity;
+/** The visible row nearest to a place of the map, nearer than `reach`; -1 for none. */
+export function nearestTo(model: Model, x: number, y: number, reach = Infinity): number {
+  let best = -1;
+  let least = reach ** 2;
   for (let row = 0; row < model.n; row++) {
     const distance = (model.x[row] - x) ** 2 + (model.y[row] - y) ** 2;
     if (distance < least && model.visible[row]) [best, least] = [row, distance];
