@@ -44,7 +44,7 @@ def test_folder_pattern_and_lists(folder, tmp_path):
     some = open_images(f"{folder}/**/[0-3].png")
     assert some.paths == ["a/0.png", "a/2.png", "b/1.png", "b/3.png"]
     both = open_images([folder / "a", folder / "b"])
-    assert both.paths == ["0.png", "2.png", "4.png", "1.png", "3.png", "5.png"]
+    assert both.paths == ["a/0.png", "a/2.png", "a/4.png", "b/1.png", "b/3.png", "b/5.png"]
     np.testing.assert_array_equal(both.images, PICTURES[[0, 2, 4, 1, 3, 5]])
     assert both.name == "a + b"
     with pytest.raises(SourceError, match="no images in it"):

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.images.listing import Skipped, SourceError, make_table
+from latentmap.images.listing import IDENTITY, Skipped, Source, SourceError, make_table
 from latentmap.images.shape import Shape
 from latentmap.mapped import blocks
 
@@ -24,9 +24,10 @@ class ImageCollection:
     ----------
     images : ndarray (n, height, width) or (n, height, width, 3), uint8
     table : pyarrow.Table
-        A row an image: ``path`` (below the folder, in the archive, or ``name[i]`` for the i-th of an array), ``label``
-        where there are labels, what other columns the source has, and of what was decoded ``sha256`` (of the file, or
-        of a frame's pixels), ``width`` and ``height``.
+        A row an image: ``path`` (below the folder, in the archive, or ``name[i]`` for the i-th of an array; no two
+        images have the same), ``source`` (int16, an index into ``sources``), ``file`` (its name in that source),
+        ``frame`` (int32, null for a file that is one picture), ``label`` where there are labels, the other columns of
+        the source, and of what was decoded ``sha256`` (of the file, or of a frame's pixels), ``width`` and ``height``.
     skipped : list of Skipped
         Files that could not be decoded.
     name : str
@@ -35,6 +36,8 @@ class ImageCollection:
         What images were brought to, and why; None where they came as an array.
     n_ignored : int
         Files that no one would take for an image.
+    sources : tuple of Source
+        What the images are from: a name, and the absolute folder of the files where they are files of their own.
     """
 
     images: NDArray[np.uint8]
@@ -43,12 +46,13 @@ class ImageCollection:
     name: str = "images"
     shape: Shape | None = None
     n_ignored: int = 0
+    sources: tuple[Source, ...] = ()
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
         """Images that are in memory, numbered by their place."""
         table = make_table((f"{name}[{i}]" for i in range(len(images))), None if labels is None else {"label": labels})
-        return cls(images, table, name=name)
+        return cls(images, table, name=name, sources=(Source(name),))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -91,8 +95,8 @@ class ImageCollection:
             raise SourceError(f"{len(labels)} labels for {len(self)} images: pass one label for each image")
         if labels.dtype.kind not in "biuU":
             labels = labels.astype(str)
-        columns = {name: self.table[name] for name in self.table.column_names if name not in ("path", "label")}
-        return replace(self, table=make_table(self.paths, {"label": pa.array(labels)} | columns))
+        table = self.table.drop_columns(["label"]) if "label" in self.table.column_names else self.table
+        return replace(self, table=table.add_column(len(IDENTITY), "label", pa.array(labels)))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.images.decoding import Item, reason_for
-from latentmap.images.listing import UNREAD, UNREAD_REASON, Listing, Skipped, as_text, make_table
+from latentmap.images.listing import IDENTITY, UNREAD, UNREAD_REASON, Listing, Skipped, as_text, make_table
 
 # A folder that holds these is a run of our own.
 RUN_FILES = {"run.json", ".lock"}
@@ -69,8 +69,8 @@ def list_files(
             facts = (file, -1, 0)
         digest.update(repr(facts).encode("utf-8", "surrogatepass"))
     table = make_table(names, columns)
-    digest.update(repr(table.drop_columns(["path"]).to_pydict()).encode("utf-8", "surrogatepass"))
-    return Listing(name, table, read, digest.hexdigest(), skipped or [], n_ignored)
+    digest.update(repr(table.drop_columns(list(IDENTITY)).to_pydict()).encode("utf-8", "surrogatepass"))
+    return Listing(name, table, read, digest.hexdigest(), skipped or [], n_ignored, os.path.abspath(root))  # noqa: PTH100
 
 
 class _Walk:

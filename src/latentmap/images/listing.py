@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,25 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class Source(NamedTuple):
+    """One of the sources that a collection is made of.
+
+    Attributes
+    ----------
+    name : str
+        Its name, which no other source of the collection has.
+    root : str or None
+        Absolute folder that the names of its files start from; None when its images are not files of their own.
+    """
+
+    name: str
+    root: str | None = None
+
+
+# Columns that say which image a row is; ``path`` says it in one word.
+IDENTITY = ("path", "source", "file", "frame")
+
+
 # Pictures by their endings that Pillow does not read, or reads only the preview of: listed as skipped, not passed over.
 UNREAD = {".ai", ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".jxl", ".nef", ".orf", ".psb"}
 UNREAD |= {".raf", ".rw2", ".svg", ".svgz", ".xcf"}
@@ -40,7 +60,8 @@ class Listing:
     name : str
         What the source is called.
     table : pyarrow.Table
-        A row a picture: ``path``, perhaps ``label``, and what other columns the source has.
+        A row a picture: ``path``, ``source``, ``file`` and ``frame`` (see :func:`make_table`), perhaps ``label``, and
+        the other columns of the source.
     read : callable
         From ascending rows to an iterator of what to decode, in that order. Each call begins anew.
     stamp : str
@@ -49,6 +70,10 @@ class Listing:
         What cannot even be listed.
     n_ignored : int
         Files that no one would take for an image.
+    root : str, optional
+        Absolute folder that the names of the files start from; None when the images are not files of their own.
+    joined : tuple of Source
+        The sources that :func:`join` put together; empty for a single one.
     """
 
     name: str
@@ -57,6 +82,13 @@ class Listing:
     stamp: str
     skipped: list[Skipped] = field(default_factory=list)
     n_ignored: int = 0
+    root: str | None = None
+    joined: tuple[Source, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources that the column ``source`` counts."""
+        return self.joined or (Source(self.name, self.root),)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -70,13 +102,14 @@ class Listing:
         several = n_frames[rows] > 1
         names = self.table["path"].to_pylist()
         paths = [f"{names[row]}[{frames[i]}]" if several[i] else names[row] for i, row in enumerate(rows)]
-        table = self.table.take(rows).set_column(0, "path", pa.array(paths, pa.string()))
+        numbers = pa.array(frames.astype(np.int32), mask=~several)
+        table = replace_columns(self.table.take(rows), path=pa.array(paths, pa.string()), frame=numbers)
 
         def read(wanted: NDArray[np.intp]) -> Iterator[Item]:
             files, counts = np.unique(rows[wanted], return_counts=True)
             chosen = iter(wanted)
-            for item, count in zip(self.read(files), counts, strict=True):
-                for _ in range(count):
+            for item, n_wanted in zip(self.read(files), counts, strict=True):
+                for _ in range(n_wanted):
                     i = next(chosen)
                     yield Item(item.source, int(frames[i]) if several[i] else None)
 
@@ -89,9 +122,15 @@ def as_text(name: str) -> str:
 
 
 def make_table(names: Iterable[str] | pa.Array, columns: dict[str, Any] | None = None) -> pa.Table:
-    """``path``, ``label`` where it is given or the folders tell images apart, and other columns."""
+    """The table of one source.
+
+    Its columns are those that say which image a row is, ``label`` where it is given or the folders tell images apart,
+    and the others. An image is known by its ``source`` (int16), the name of its ``file`` in it and its ``frame``
+    (int32, null for a file that is one picture); ``path`` is made of them so that no two images have the same.
+    """
     paths = names if isinstance(names, pa.Array) else pa.array((as_text(name) for name in names), pa.string())
-    table = pa.table({"path": paths})
+    n = len(paths)
+    table = pa.table({"path": paths, "source": np.zeros(n, np.int16), "file": paths, "frame": pa.nulls(n, pa.int32())})
     columns = dict(columns or {})
     labels = columns.pop("label", None)
     if labels is None:
@@ -116,9 +155,20 @@ def file_stamp(path: Path) -> str:
     return hashlib.sha256(repr((str(path.absolute()), status.st_size, status.st_mtime_ns)).encode()).hexdigest()
 
 
+def replace_columns(table: pa.Table, **columns: Any) -> pa.Table:
+    """The table with other values in some of its columns."""
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
+
+
 def join(listings: list[Listing]) -> Listing:
-    """Several sources as one, in their order. Columns that only some have are null in the others."""
+    """Several sources as one, in their order. Columns that only some have are null in the others.
+
+    Each path begins with the name of its source, which gets a number where two sources have the same name.
+    """
     edges = np.cumsum([0, *map(len, listings)])
+    names = unique_names(listing.name for listing in listings)
 
     def read(rows: NDArray[np.intp]) -> Iterator[Item]:
         for k, listing in enumerate(listings):
@@ -126,11 +176,50 @@ def join(listings: list[Listing]) -> Listing:
             if len(own):
                 yield from listing.read(own)
 
+    tables = [
+        replace_columns(
+            listing.table,
+            path=below(name, listing.table["path"]),
+            source=pa.array(np.full(len(listing), k, np.int16)),
+        )
+        for k, (name, listing) in enumerate(zip(names, listings, strict=True))
+    ]
+    skipped = [
+        Skipped(f"{name}/{path}", reason)
+        for name, listing in zip(names, listings, strict=True)
+        for path, reason in listing.skipped
+    ]
     return Listing(
-        " + ".join(listing.name for listing in listings),
-        pa.concat_tables([listing.table for listing in listings], promote_options="permissive"),
+        " + ".join(names),
+        pa.concat_tables(tables, promote_options="permissive"),
         read,
         repr([listing.stamp for listing in listings]),
-        [one for listing in listings for one in listing.skipped],
+        skipped,
         sum(listing.n_ignored for listing in listings),
+        joined=tuple(Source(name, listing.root) for name, listing in zip(names, listings, strict=True)),
     )
+
+
+def below(name: str, paths: Any) -> Any:
+    """Paths with the name of their source before them."""
+    return compute.binary_join_element_wise(name, paths, "/")
+
+
+def with_unique_paths(table: pa.Table, name: str, taken: set[str]) -> pa.Table:
+    """The table of a source; the name of the source stands before its paths when one of them is taken already."""
+    given = table["path"].to_pylist()
+    paths, names = given, (f"{name}-{number}" if number > 1 else name for number in count(1))
+    while not taken.isdisjoint(paths):
+        prefix = next(names)
+        paths = [f"{prefix}/{path}" for path in given]
+    return table if paths is given else replace_columns(table, path=pa.array(paths, pa.string()))
+
+
+def unique_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Names as they are, with a number behind those that are there already: scans, scans-2."""
+    seen, found = set(taken), []
+    for name in names:
+        candidates = chain([name], (f"{name}-{number}" for number in count(2)))
+        found.append(next(one for one in candidates if one not in seen))
+        seen.add(found[-1])
+    return found

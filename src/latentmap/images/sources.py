@@ -291,7 +291,7 @@ def _collected(listing: Listing, store: Store) -> ImageCollection:
     )
     for name, values in (("sha256", digests), ("width", rows["width"][kept]), ("height", rows["height"][kept])):
         table = table.append_column(name, pa.array(values) if isinstance(values, np.ndarray) else values)
-    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored)
+    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources)
 
 
 def read_labels(labels: str | os.PathLike[str] | ArrayLike) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from latentmap.images.listing import Listing, SourceError, file_stamp, make_tabl
 PATHS = ("path", "file", "file_name", "filename", "image_path", "filepath", "image")
 # Columns that the tables of a run have themselves; a column of such a name gets an underscore.
 OWN = {"id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y", "sha256", "width", "height"}
-OWN |= {"added", "block"}
+OWN |= {"added", "block", "source", "file", "frame"}
 ROWS = 256  # read at once from a Parquet file
 SUFFIXES = (".txt", ".csv", ".tsv", ".parquet")
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latentmap.autoencoder import Autoencoder
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images import ImageCollection, SourceError
-from latentmap.images.listing import Listing
+from latentmap.images.listing import Listing, with_unique_paths
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache, open_pixels
 from latentmap.neighbors import NeighborSearch
@@ -117,6 +117,7 @@ def add_images(
                 "image_shape": list(images.image_shape),
                 "known": int(known.sum()),
                 "skipped": skipped,
+                "sources": [one._asdict() for one in images.sources],
                 "fingerprint": images.fingerprint,
             }
         )
@@ -158,15 +159,20 @@ def _known(folder: Path, images: ImageCollection) -> NDArray[np.bool_]:
 def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path) -> ImageCollection:
     """Write the images that are kept, and their table, into the folder of this addition."""
     rows = np.flatnonzero(kept)
-    table = images.table.take(rows)
-    new = ImageCollection(np.asarray(images.images[rows]), table, images.skipped, images.name, images.shape)
+    table = with_unique_paths(images.table.take(rows), images.name, _paths(part.parent.parent))
+    new = replace(images, images=np.asarray(images.images[rows]), table=table)
     cache = part / files.CACHE
     if len(rows):
-        with_hash = kept_in_cache(ImageCollection.of(new.images, new.name), cache)
-        new = ImageCollection(with_hash.images, table, images.skipped, images.name, images.shape)
+        new = replace(new, images=kept_in_cache(ImageCollection.of(new.images, new.name), cache).images)
     clear_marks(cache)
     write_images(part, new)
     return new
+
+
+def _paths(folder: Path) -> set[str]:
+    """The paths of all images that the run has, those of earlier additions included."""
+    tables_ = [folder / files.IMAGES, *sorted((folder / files.ADDED).glob(f"*/{files.IMAGES}"))]
+    return {name for path in tables_ for name in pq.read_table(path, columns=["path"])["path"].to_pylist()}
 
 
 def place_again(work: Work, state: dict[str, Any], keys: dict[str, str], say: Callable[[str], None]) -> None:

@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.images import ImageCollection
+from latentmap.images.listing import replace_columns
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.mapped import release
 from latentmap.run import tables
 from latentmap.run.files import ADDED, ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
+from latentmap.run.run import sources_of
 from latentmap.run.state import read_state
 
 # Columns of images.parquet that only serve the run itself.
-INNER = {"id", "path", "label", "sha256", "width", "height"}
+INNER = {"id", "path", "file", "label", "sha256", "width", "height"}
 
 
 def write_atlas(folder: Path, images: ImageCollection) -> None:
@@ -42,9 +44,10 @@ def _batches(folder: Path, images: ImageCollection) -> Iterator[pa.Table]:
         schema = batch.schema
         yield batch
     assert schema is not None
-    first = n
-    for part in added_folders(folder):
-        table = pq.read_table(part / IMAGES)
+    first, n_sources = n, len(images.sources)
+    for part, entry in zip(added_folders(folder), read_state(folder)["added"], strict=True):
+        table = _numbered_on(pq.read_table(part / IMAGES), n_sources)
+        n_sources += len(sources_of(entry))
         placed = pq.read_table(part / PLACED)
         names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
         columns = {"latent": tables.read_column(part / PLACED, "latent")} | {name: placed[name] for name in names}
@@ -52,6 +55,13 @@ def _batches(folder: Path, images: ImageCollection) -> Iterator[pa.Table]:
         for batch in _joined(pixels, table.drop_columns(["id"]), columns, first):
             yield _fitted(batch, schema)
         first += len(table)
+
+
+def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
+    """The images of an addition, whose sources are counted after those that the run had before."""
+    if "source" not in table.column_names:  # added by an earlier version
+        return table
+    return replace_columns(table, source=pa.array(table["source"].to_numpy() + np.int16(n_sources)))
 
 
 def added_folders(folder: Path) -> list[Path]:

@@ -146,6 +146,7 @@ def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]
         "labelled": images.labels is not None,
         "skipped": len(images.skipped),
         "ignored": images.n_ignored,
+        "sources": [source._asdict() for source in images.sources],
         "cache_bytes": int(images.images.nbytes),
         "fingerprint": images.fingerprint,
         "annotations": images.annotations_fingerprint,

@@ -19,6 +19,7 @@ from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
 from latentmap.images.decoding import Failure, Item, decode
+from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import files, tables
@@ -367,7 +368,13 @@ def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
         source["name"],
         None if source["shape"] is None else Shape.from_dict(source["shape"]),
         source["ignored"],
+        sources_of(source),
     )
+
+
+def sources_of(entry: dict[str, Any]) -> tuple[Source, ...]:
+    """What the images of a run, or of an addition to it, are from, as its entry of run.json says."""
+    return tuple(Source(one["name"], one["root"]) for one in entry.get("sources", ()))
 
 
 def _skipped(folder: Path) -> list[Skipped]:
