@@ -2,22 +2,37 @@
 
 import hashlib
 import os
+import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
+
+# Temporary files: the process that makes one and a random part, so that nobody can lay a file or a link in its way.
+TEMPORARY = re.compile(r"\.latentmap-(?P<process>\d+)-[0-9a-f]{16}\.tmp")
+# Those that this process is writing now.
+_in_use: set[str] = set()
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; what is written there is flushed and renamed when the block ends well."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Give a temporary file beside ``path``; what is written there is flushed and renamed when the block ends well.
+
+    The file has a hidden name that nobody can foresee, is made by this call alone, and has the permissions that
+    ``open`` would give it.
+    """
+    temporary = _make_temporary(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        _in_use.discard(temporary.name)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -35,3 +50,35 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_leftover(name: str) -> bool:
+    """Whether this is the name of a temporary file of :func:`whole` that no process is writing any more."""
+    found = TEMPORARY.fullmatch(name)
+    if found is None or name in _in_use:
+        return False
+    process = int(found["process"])
+    return process == os.getpid() or not psutil.pid_exists(process)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_leftover(entry.name)]
+    for name in names:
+        with suppress(OSError):  # another process may be at the same
+            (folder / name).unlink(missing_ok=True)
+
+
+def _make_temporary(path: Path) -> Path:
+    """An empty file beside ``path`` that was not there before."""
+    temporary = path.with_name(f".latentmap-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+    _in_use.add(temporary.name)
+    try:
+        # not tempfile.mkstemp, whose files nobody else may read
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        _in_use.discard(temporary.name)
+        error.filename = str(path)  # the name that the user knows
+        raise
+    return temporary
