@@ -80,10 +80,19 @@ def test_labels_and_marks(copied):
         ({"kind": ["name"]}, "choose among"),
         (name(99, "x"), "no group 99"),
         (name(0, "two\nlines"), "one line"),
+        (name(0, "two\u2028lines"), "one line"),
         (name(0, "x" * 201), "at most 200"),
         ({"kind": "name", "group": True, "name": "x"}, "number of a group"),
         ({"kind": "name", "group": 0}, "name is missing"),
         ({"kind": "merge", "groups": [1]}, "at least two"),
+        ({"kind": "merge", "groups": [1, 1]}, "group 1 cannot be merged with itself"),
+        ({"kind": "merge", "groups": [1, 99]}, "no group 99"),
+        ({"kind": "merge", "groups": [0, 1], "name": 5}, "name: pass a text"),
+        ({"kind": "gather", "ids": [], "name": "x"}, "list of ids, from 0 to 239"),
+        ({"kind": "gather", "ids": [10**30], "name": "x"}, "list of ids, from 0 to 239"),
+        ({"kind": "cut", "n": 0}, "at least 1"),
+        ({"kind": "cut", "n": True}, "at least 1"),
+        ({"kind": "cut", "n": 10**9}, "can be cut into 1 to"),
         ({"kind": "label", "ids": [], "label": "x"}, "list of ids, from 0 to 239"),
         ({"kind": "label", "ids": [240], "label": "x"}, "list of ids, from 0 to 239"),
         ({"kind": "label", "ids": [-1], "label": "x"}, "list of ids"),
@@ -111,15 +120,19 @@ def test_a_block_cannot_be_split_for_ever(copied):
             journal.add({"kind": "split", "group": journal.edited().groups[0].number}, journal.edited().revision)
 
 
-def test_kmeans_groups_have_no_tree(finished, tmp_path):
+def test_kmeans_groups_have_no_tree_to_split_or_cut_but_can_be_merged(finished, tmp_path):
     run = Run.open(finished)
     path = tmp_path / "kmeans"
     make_run(run.images().images, path, RunOptions(epochs=1, latent_dim=4, groups="kmeans", perplexity=8.0))
     journal = Journal(path)
     assert journal.add(name(3, "third"), 0).groups[3].name == "third"
-    for edit in ({"kind": "split", "group": 0}, {"kind": "merge", "groups": [0, 1]}):
-        with pytest.raises(EditError, match="no tree to split or merge along"):
+    for edit in ({"kind": "split", "group": 0}, {"kind": "cut", "n": 2}):
+        with pytest.raises(EditError, match=f"no tree to {edit['kind']} along"):
             journal.add(edit, 1)
+    before = sizes(journal)
+    journal.add({"kind": "merge", "groups": [0, 3]}, 1)
+    assert sizes(journal) == {10: before[0] + before[3]} | {n: before[n] for n in before if n not in (0, 3)}
+    assert journal.edited().groups[0].name == "third"
 
 
 def test_edits_of_different_things_pass_and_of_the_same_conflict(copied):
@@ -203,7 +216,7 @@ while True:
     for cut in np.random.default_rng(0).integers(1, len(data), 8):
         (copied / FILE).write_bytes(data[:cut])
         journal = Journal(copied)
-        n_whole = data[:cut].count(b"\n")
+        n_whole = data[:cut].count(b"\n") + data[:cut].endswith(b"}")  # only the end of the line is missing
         assert journal.edited().revision == n_whole
         journal.add({"kind": "label", "ids": [1], "label": "after"}, n_whole)
         assert len((copied / FILE).read_bytes().splitlines()) == n_whole + 1
@@ -231,9 +244,10 @@ anything = st.recursive(
     max_leaves=6,
 )
 edits = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["name", "split", "merge", "label", "mark", "undo", "redo"]) | anything},
+    {"kind": st.sampled_from(["name", "split", "merge", "gather", "cut", "label", "mark", "undo", "redo"]) | anything},
     optional={
         "group": st.integers(0, 8) | anything,
+        "n": st.integers(0, 9) | anything,
         "groups": st.lists(st.integers(0, 8), max_size=3) | anything,
         "name": st.text(max_size=8) | anything,
         "label": st.sampled_from(["x", "y", ""]) | anything,

@@ -1,0 +1,189 @@
+"""The kinds of edits, their fields, and the text of an entry."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from latentmap.run.state import RunError
+
+MARKS = ("outlier", "duplicate", "hidden")
+LONGEST_NAME = 200
+# Entries say by which rules they are replayed. Those of version 1, which say nothing, merge along the tree.
+VERSION = 2
+# A line of the journal that is longer is set aside unread: 64 MiB hold the ids of seven million images.
+MAX_LINE_BYTES = 2**26
+# What an entry may take beside its ids. Text of this size becomes few enough Python objects, whatever it says.
+MAX_REST_BYTES = 2**18
+GROUP_KINDS = ("name", "split", "merge", "gather", "cut")
+# Line breaks, control characters and halves of characters; joiners and marks of direction belong to names.
+NOT_IN_NAMES = {"Cc", "Zl", "Zp", "Cs"}
+# Only a key of the entry can look like this, since quotes inside JSON strings are escaped.
+_IDS = re.compile(rb'"ids" ?: ?\[([0-9, ]*)\]')
+
+
+class EditError(RunError):
+    """An edit that makes no sense for this run."""
+
+
+class ConflictError(EditError):
+    """An edit of something that has changed since its author last looked."""
+
+
+def checked(edit: dict[str, Any], n_images: int | None = None) -> dict[str, Any]:
+    """The edit with just the fields that it needs, each of its type; ids as an array, each once, in ascending order.
+
+    Parameters
+    ----------
+    n_images : int, optional
+        Ids must be smaller; without it they may be any.
+
+    Raises
+    ------
+    EditError
+        If a field is missing or of another type.
+    """
+    kind = edit.get("kind")
+    wanted = FIELDS.get(kind) if isinstance(kind, str) else None
+    if wanted is None:
+        raise EditError(f"kind={str(kind)[:40]!r}: choose among {', '.join(FIELDS)}")
+    found: dict[str, Any] = {"kind": kind}
+    for name, check in wanted.items():
+        if name in edit:
+            found[name] = check(name, edit[name], n_images)
+        elif name not in OPTIONAL.get(str(kind), ()):
+            raise EditError(f"{kind}: {name} is missing")
+    return found
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """An entry from its line in the journal, ids as an int64 array; None for what is no entry."""
+    if len(line) > MAX_LINE_BYTES:
+        return None
+    try:
+        found = _parse_json(line)
+        if (
+            not isinstance(found, dict)
+            or not isinstance(found.get("v", 1), int)
+            or found.get("v", 1) not in (1, VERSION)
+        ):
+            return None
+        texts = {name: found[name] for name in ("about", "time") if isinstance(found.get(name), str)}
+        return {"about": None, "v": found.get("v", 1)} | texts | checked(found)
+    except (ValueError, RecursionError):  # EditError is one of them
+        return None
+
+
+def _parse_json(line: bytes) -> Any:
+    """JSON, but ids, of which there can be millions, go into an array without becoming Python objects."""
+    matches = list(_IDS.finditer(line))
+    if len(matches) != 1:
+        return _parse_small(line)
+    ids = _parse_ids(matches[0][1])
+    found = _parse_small(line[: matches[0].start()] + b'"ids":[]' + line[matches[0].end() :])
+    if isinstance(found, dict) and found.get("ids") == []:
+        found["ids"] = ids
+    return found
+
+
+def _parse_small(line: bytes) -> Any:
+    if len(line) > MAX_REST_BYTES:
+        raise ValueError("too long for an entry")
+    return json.loads(line)
+
+
+def _parse_ids(text: bytes) -> Any:
+    text = text.replace(b", ", b",")
+    if not text or b" " in text or b",," in text or text.startswith(b",") or text.endswith(b","):
+        raise ValueError("ids are no list of numbers")
+    return np.fromstring(text.decode(), np.int64, sep=",")  # what is too large becomes the largest
+
+
+def as_line(entry: dict[str, Any]) -> bytes:
+    """The line of an entry.
+
+    Raises
+    ------
+    EditError
+        If it is longer than a line may be.
+    """
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in entry.items()}
+    line = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    if parse(line[:-1]) is None:
+        raise EditError(f"an edit of {len(line):,} bytes is too long for the journal: edit fewer images at once")
+    return line
+
+
+def _group(name: str, value: Any, _: int | None = None) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise EditError(f"{name}: pass the number of a group")
+    return value
+
+
+def _groups(name: str, value: Any, _: int | None = None) -> list[int]:
+    if not isinstance(value, list) or len(value) < 2:
+        raise EditError(f"{name}: pass the numbers of at least two groups")
+    numbers = list(dict.fromkeys(_group(name, one) for one in value))
+    if len(numbers) < 2:
+        raise EditError(f"{name}: group {numbers[0]} cannot be merged with itself: pass at least two different groups")
+    return numbers
+
+
+def _count(name: str, value: Any, _: int | None = None) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**31:
+        raise EditError(f"{name}: pass the number of groups to cut the tree into, at least 1")
+    return value
+
+
+def _text(name: str, value: Any, _: int | None = None) -> str:
+    plain = isinstance(value, str) and not NOT_IN_NAMES.intersection(
+        map(unicodedata.category, value[: LONGEST_NAME + 1])
+    )
+    if not plain or len(value) > LONGEST_NAME:
+        raise EditError(f"{name}: pass a text of one line and at most {LONGEST_NAME} characters")
+    return str(value.strip())
+
+
+def _ids(name: str, value: Any, n_images: int | None) -> Any:
+    """Ids in ascending order, each once, as int64."""
+    highest = "" if n_images is None else f" to {n_images - 1}"
+    error = EditError(f"{name}: pass a list of ids, from 0{highest}")
+    if isinstance(value, np.ndarray):  # from a line of the journal
+        ids = value
+    elif isinstance(value, list) and all(type(one) is int and 0 <= one < 2**62 for one in value):
+        ids = np.array(value, np.int64)
+    else:
+        raise error
+    if not len(ids) or ids.min() < 0 or (n_images is not None and ids.max() >= n_images):
+        raise error
+    return np.unique(ids)
+
+
+def _mark(name: str, value: Any, _: int | None = None) -> str:
+    if not isinstance(value, str) or value not in MARKS:
+        raise EditError(f"{name}: choose among {', '.join(MARKS)}")
+    return value
+
+
+def _flag(name: str, value: Any, _: int | None = None) -> bool:
+    if not isinstance(value, bool):
+        raise EditError(f"{name}: pass true or false")
+    return value
+
+
+Check = Callable[[str, Any, int | None], Any]
+FIELDS: dict[str, dict[str, Check]] = {
+    "name": {"group": _group, "name": _text},
+    "split": {"group": _group},
+    "merge": {"groups": _groups, "name": _text},
+    "gather": {"ids": _ids, "name": _text},
+    "cut": {"n": _count},
+    "label": {"ids": _ids, "label": _text},
+    "mark": {"ids": _ids, "mark": _mark, "on": _flag},
+    "undo": {},
+    "redo": {},
+}
+OPTIONAL = {"merge": ("name",), "gather": ("name",)}
