@@ -19,6 +19,24 @@ def test_accuracy_by_hand():
     assert metrics.purity([0, 1, 0, 1], [0, 0, 0, 0]) == 0.5
 
 
+@pytest.mark.parametrize("missing", ["", None, np.nan])
+def test_samples_without_a_label_take_no_part(missing):
+    true = ["a", missing, "b", missing, "a", "b", missing]
+    groups = [0, 0, 1, 1, 0, 0, 2]
+    known = [0, 2, 4, 5]
+    expected = metrics.clustering_report([true[i] for i in known], [groups[i] for i in known])
+    assert metrics.clustering_report(true, groups) == expected
+    assert metrics.clustering_report(np.array(true, object), groups) == expected
+    assert expected["accuracy"] == 0.75
+
+
+def test_labels_of_one_class_of_several_types_and_of_none():
+    assert metrics.clustering_report(["a", "a"], [0, 0])["accuracy"] == 1.0
+    assert metrics.clustering_accuracy([1, "1", 1, "1"], [0, 1, 0, 1]) == 1.0
+    with pytest.raises(ValueError, match="no sample has a label"):
+        metrics.clustering_report(["", None], [0, 1])
+
+
 @given(labels, st.permutations(range(5)))
 def test_renaming_groups_changes_nothing(values, names):
     renamed = [names[value] for value in values]

@@ -35,7 +35,7 @@ def fit_density(latents: Vectors) -> GaussianMixture:
     """A Gaussian mixture of latent vectors (n, d): full covariances, as many components as n bears, at most 20."""
     n, d = latents.shape
     n_components = int(np.clip(n // (VECTORS_A_DIMENSION * d), 1, MOST_COMPONENTS))
-    spread = float(latents.var(axis=0).mean()) or 1.0
+    spread = float(latents.var(axis=0, dtype=np.float64).mean()) or 1.0
     mixture = GaussianMixture(n_components, reg_covar=1e-3 * spread, max_iter=ITERATIONS, random_state=0)
     # products of 64 columns are too small to share among threads
     with one_blas_thread(), warnings.catch_warnings():

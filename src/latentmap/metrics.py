@@ -1,19 +1,25 @@
 """How good groups and maps are. What scikit-learn has is taken from there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.cluster.hierarchy import linkage
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial.distance import cdist, squareform
 from scipy.special import logsumexp
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, pairwise_distances, silhouette_samples
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_samples
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_random_state
 
+from latentmap.frame import Frame
+from latentmap.missing import as_classes, as_list, missing_mask
+
 # Distances held at once by the sampled figures: queries × points.
 BLOCK_DISTANCES = 2**23
+# Squared distances of at most this many rounding errors of the squared length are those of copies.
+ROUNDING = 4
 
 
 def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -22,11 +28,17 @@ def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     Parameters
     ----------
     y_true, y_pred : array (n,)
-        Labels and groups; integers or strings, and not equally many of them.
+        Labels and groups: numbers or words, not necessarily equally many of them. Samples whose label is missing
+        (None, NaN, ``pandas.NA``, masked or an empty text) are left out; -1 is a label or group like any other.
 
     Returns
     -------
     float in [0, 1]
+
+    Raises
+    ------
+    ValueError
+        If no sample has a label, or lengths differ.
 
     References
     ----------
@@ -56,18 +68,24 @@ def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 def normalized_mutual_info(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Mutual information of labels and groups over the mean of their entropies: 0 unrelated, 1 the same."""
-    _counts(y_true, y_pred)
-    return float(normalized_mutual_info_score(y_true, y_pred))
+    return float(normalized_mutual_info_score(*_codes(y_true, y_pred)))
 
 
 def adjusted_rand(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Share of pairs on which labels and groups agree, adjusted for chance: 0 by chance, 1 the same."""
-    _counts(y_true, y_pred)
-    return float(adjusted_rand_score(y_true, y_pred))
+    return float(adjusted_rand_score(*_codes(y_true, y_pred)))
 
 
 def clustering_report(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
-    """``accuracy``, ``nmi``, ``ari`` and ``purity`` of groups against labels."""
+    """``accuracy``, ``nmi``, ``ari`` and ``purity`` of groups against labels, of the samples that have a label.
+
+    Parameters and errors are those of :func:`clustering_accuracy`.
+
+    Examples
+    --------
+    >>> clustering_report(["a", "", "b", None], [0, 0, 1, 1])["accuracy"]
+    1.0
+    """
     return {
         "accuracy": clustering_accuracy(y_true, y_pred),
         "nmi": normalized_mutual_info(y_true, y_pred),
@@ -102,7 +120,7 @@ def silhouette(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000, rand
     n_groups = len(np.unique(labels[chosen]))
     if not 2 <= n_groups < len(chosen):
         return float("nan")
-    return float(silhouette_samples(X[chosen], labels[chosen]).mean())
+    return float(silhouette_samples(_in_safe_range(X[chosen]), labels[chosen]).mean())
 
 
 def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000, random_state: Any = 0) -> float:
@@ -128,11 +146,11 @@ def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000
     X, labels = np.asarray(X), np.asarray(labels)
     _same_length("X", X, "labels", labels)
     chosen = _sample(len(X), sample_size, random_state)
-    X, labels = X[chosen].astype(np.float64), labels[chosen]
+    X, labels = _in_safe_range(X[chosen].astype(np.float64)), labels[chosen]
     names = [name for name, size in zip(*np.unique(labels, return_counts=True), strict=True) if name != -1 and size > 2]
     if len(names) < 2:
         return float("nan")
-    distances = pairwise_distances(X)
+    distances = cdist(X, X)  # from differences: copies are exactly 0 apart
     cores, sparseness = np.zeros(len(X)), []
     members = [np.flatnonzero(labels == name) for name in names]
     for rows in members:
@@ -141,7 +159,9 @@ def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000
         logs[np.arange(len(rows)), np.arange(len(rows))] = -np.inf
         cores[rows] = np.exp(-(logsumexp(logs, axis=1) - np.log(len(rows) - 1)) / X.shape[1])
         reach = np.maximum(own, np.maximum.outer(cores[rows], cores[rows]))
-        sparseness.append(float(minimum_spanning_tree(reach + np.finfo(float).tiny).data.max()))
+        # the longest edge of the minimum spanning tree, which may be 0 in a group of copies
+        np.fill_diagonal(reach, 0)
+        sparseness.append(float(linkage(squareform(reach, checks=False), "single")[-1, 2]))
     validity = 0.0
     for i, rows in enumerate(members):
         nearest = min(
@@ -209,22 +229,34 @@ def neighborhood_preservation(
     kept = 0
     spaces = _distances(X), _distances(embedding)
     for queries in _blocks(chosen, len(X)):
-        high, low = (np.argpartition(distances(queries), n_neighbors, axis=1)[:, :n_neighbors] for distances in spaces)
-        kept += sum(len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(high, low, strict=True))
+        high, low = (distances(queries) for distances in spaces)
+        farthest = np.partition(high, n_neighbors - 1, axis=1)[:, n_neighbors - 1 : n_neighbors]
+        near = np.argpartition(low, n_neighbors, axis=1)[:, :n_neighbors]
+        # by distance, not by number: of points that are equally far, copies say, each is as good as the other
+        kept += int((np.take_along_axis(high, near, axis=1) <= farthest).sum())
     return kept / (len(chosen) * n_neighbors)
 
 
 def _counts(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.int64]:
     """How many samples have each pair of label and group: (n_labels, n_groups)."""
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    if y_true.ndim != 1 or y_pred.ndim != 1 or not len(y_true):
-        raise ValueError(f"labels of shapes {y_true.shape} and {y_pred.shape}: pass two arrays (n,) with n at least 1")
-    _same_length("y_true", y_true, "y_pred", y_pred)
-    counts: NDArray[np.int64] = contingency_matrix(y_true, y_pred)
+    counts: NDArray[np.int64] = contingency_matrix(*_codes(y_true, y_pred))
     return counts
 
 
-def _same_length(name: str, values: NDArray[Any], other_name: str, other: NDArray[Any]) -> None:
+def _codes(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Labels and groups as whole numbers, of the samples of which neither is missing."""
+    shapes = np.shape(y_true), np.shape(y_pred)
+    if len(shapes[0]) != 1 or len(shapes[1]) != 1 or not shapes[0][0]:
+        raise ValueError(f"labels of shapes {shapes[0]} and {shapes[1]}: pass two arrays (n,) with n at least 1")
+    labels, groups = as_list(y_true), as_list(y_pred)
+    _same_length("y_true", labels, "y_pred", groups)
+    known = np.flatnonzero(~missing_mask(y_true) & ~missing_mask(y_pred))
+    if not len(known):
+        raise ValueError("no sample has a label: pass at least one that is neither empty nor missing")
+    return as_classes([labels[i] for i in known])[1], as_classes([groups[i] for i in known])[1]
+
+
+def _same_length(name: str, values: Sized, other_name: str, other: Sized) -> None:
     if len(values) != len(other):
         raise ValueError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each sample")
 
@@ -253,16 +285,24 @@ def _blocks(chosen: NDArray[np.intp], n: int) -> list[NDArray[np.intp]]:
 
 def _distances(X: NDArray[Any]) -> Callable[[NDArray[np.intp]], NDArray[Any]]:
     """From queries, rows of X, to their squared distances to all points: (len(queries), n), infinite to themselves."""
-    points = np.require(X, np.float64 if X.dtype == np.float64 else np.float32, "C")
-    points = points - points.mean(axis=0, dtype=np.float64).astype(points.dtype)  # products lose fewer digits
+    points = _in_safe_range(np.require(X, np.float64 if X.dtype == np.float64 else np.float32, "C"))
     norms = np.einsum("ij,ij->i", points, points)
+    rounding = ROUNDING * np.finfo(points.dtype).eps
 
     def distances(queries: NDArray[np.intp]) -> NDArray[Any]:
         squares = points[queries] @ points.T
         squares *= -2
         squares += norms
         squares += norms[queries][:, None]
+        # what products leave of the distance between copies is rounding, which must not rank them
+        squares[squares <= rounding * norms[queries][:, None]] = 0
         squares[np.arange(len(queries)), queries] = np.inf
         return np.asarray(squares)
 
     return distances
+
+
+def _in_safe_range(X: NDArray[Any]) -> NDArray[Any]:
+    """Points about their mean, as floats, scaled so that no square overflows; ratios of distances stay."""
+    points = X if X.dtype.kind == "f" else X.astype(np.float64)
+    return Frame.around(points).into(points)

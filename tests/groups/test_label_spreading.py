@@ -54,6 +54,35 @@ def test_missing_labels_are_written_in_many_ways():
     np.testing.assert_array_equal(LabelSpreading().fit(X, [0, *[np.nan] * 6, 1]).label_distributions_, expected)
 
 
+@pytest.mark.parametrize(
+    "unknown", [-1, -1.0, np.int8(-1), np.nan, np.float32("nan"), None, "", "NA", "masked", "series", "categorical"]
+)
+@pytest.mark.parametrize("given", [("cat", "dog"), (3, 5), ("3", 5), (True, False)])
+def test_unknown_labels_never_become_a_class(given, unknown):
+    pandas = pytest.importorskip("pandas")
+    X = np.arange(8.0)[:, None]
+    y = [given[0], *[pandas.NA if unknown == "NA" else None if isinstance(unknown, str) else unknown] * 6, given[1]]
+    if unknown == "masked":
+        y = np.ma.masked_array(np.array(y, object), mask=[0, *[1] * 6, 0])
+    elif unknown == "series":
+        y = pandas.Series(y)
+    elif unknown == "categorical" and isinstance(given[0], type(given[1])):
+        y = pandas.Categorical(y)
+    model = LabelSpreading().fit(X, y)
+    assert set(model.classes_.tolist()) == set(given)
+    assert model.transduction_.tolist() == [given[0]] * 4 + [given[1]] * 4
+
+
+def test_text_that_says_minus_one_is_a_class():
+    model = LabelSpreading().fit(np.arange(8.0)[:, None], ["-1", *[None] * 6, "1"])
+    assert model.classes_.tolist() == ["-1", "1"]
+
+
+def test_far_new_points_have_shares_of_copies():
+    model = LabelSpreading().fit(np.full((6, 2), 1e-30), [0, *[-1] * 4, 1])
+    assert np.isfinite(model.predict_proba([[1.0, 1.0]])).all()
+
+
 def test_weights_fall_with_distance_and_the_graph_is_symmetric():
     X = np.random.default_rng(0).normal(size=(50, 3))
     graph = affinity_graph(nearest_neighbors(X, 6), 6)
@@ -66,6 +95,8 @@ def test_weights_fall_with_distance_and_the_graph_is_symmetric():
     ("y", "options", "sentence"),
     [
         ([-1] * 10, {}, "no label is known: give at least one"),
+        ([None] * 10, {}, "no label is known: give at least one"),
+        (["", np.nan] * 5, {}, "no label is known: give at least one"),
         ([0] * 9, {}, r"labels of shape \(9,\) for 10 points"),
         ([0] * 10, {"alpha": 1.0}, "alpha=1.0: ask for one between 0 and 1"),
     ],

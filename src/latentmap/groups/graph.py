@@ -34,7 +34,8 @@ def affinity_graph(neighbors: NeighborGraph, n_neighbors: int) -> Any:
 
 def edge_weights(distances: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Weights of edges of these lengths (m, k), nearest first: (m, k) in (0, 1]."""
-    lengths = distances.astype(np.float64)
+    # a distance beyond single precision is infinite, and infinite over infinite is no number
+    lengths = np.minimum(distances.astype(np.float64), np.finfo(np.float32).max)
     middle = lengths[:, lengths.shape[1] // 2 : lengths.shape[1] // 2 + 1].copy()
     widths = np.where(middle > 0, middle, np.maximum(lengths, np.finfo(float).tiny))
     lengths /= widths

@@ -1,6 +1,6 @@
 """Spreading what is known of some points over the graph to all of them."""
 
-import math
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors
+from latentmap.missing import as_classes, as_list, is_missing
 from latentmap.neighbors import NeighborGraph, NeighborSearch, nearest_neighbors
 
 N_STEPS = 20
@@ -94,7 +95,8 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array (n, d)
         y : array (n,)
-            The label of each point; -1, "", None or NaN where it is not known.
+            The label of each point: numbers, words, or both. Where it is not known: the number -1, an empty text,
+            None, NaN, ``pandas.NA``, or a masked value. The text "-1", among words, is a class like any other.
         neighbors : NeighborGraph, optional
             Neighbours of each point, when they are known already; see
             :func:`latentmap.neighbors.invariant_neighbors`.
@@ -113,8 +115,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha={self.alpha!r}: ask for one between 0 and 1, both excluded")
-        known, labels = _known_labels(y, len(data))
-        self.classes_, codes = np.unique(labels[known], return_inverse=True)
+        known, self.classes_, codes = _known_labels(y, len(data))
         k = min(len(data) - 1, self.n_neighbors or default_neighbors(len(data)))
         if graph is None:
             neighbors = neighbors or nearest_neighbors(data, k, n_jobs=self.n_jobs)
@@ -160,15 +161,17 @@ def _spread(
     return shares, n_iter
 
 
-def _known_labels(y: ArrayLike, n: int) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    labels = np.asarray(y)
-    if labels.shape != (n,):
-        raise ValueError(f"labels of shape {labels.shape} for {n} points: pass one for each, -1 where it is not known")
-    known = np.array([not _is_unknown(label) for label in labels.tolist()])
+def _known_labels(y: ArrayLike, n: int) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[np.intp]]:
+    """Which points have a label, the classes, and the class of each of those points."""
+    values = as_list(y)
+    if len(values) != n or any(isinstance(value, list | tuple | np.ndarray) for value in values):
+        raise ValueError(f"labels of shape {np.shape(y)} for {n} points: pass one for each, -1 where it is not known")
+    known = np.array([not (is_missing(value) or _is_minus_one(value)) for value in values])
     if not known.any():
         raise ValueError("no label is known: give at least one point a label other than -1")
-    return known, labels
+    classes, codes = as_classes([value for value, given in zip(values, known, strict=True) if given])
+    return known, classes, codes
 
 
-def _is_unknown(label: Any) -> bool:
-    return label is None or label in ("", -1) or (isinstance(label, float) and math.isnan(label))
+def _is_minus_one(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and float(value) == -1

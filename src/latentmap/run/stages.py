@@ -1,6 +1,7 @@
 """What each stage of a run does: it reads what earlier stages wrote, writes its own files, and names them."""
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.deformation import N_DEFORMATIONS
@@ -29,6 +31,7 @@ from latentmap.metrics import (
     silhouette,
     trustworthiness,
 )
+from latentmap.missing import missing_mask
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.progress import Callback, Show
 from latentmap.run import tables
@@ -212,13 +215,20 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
 
 def _group_by_kmeans(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:
     k = min(len(latents), work.options.n_clusters or KMEANS_CLUSTERS)
-    kmeans = KMeans(k, n_init=10, random_state=work.options.seed, callback=callback).fit(latents)
+    kmeans = _kmeans(latents, k, 10, work.options.seed, callback)
     nearest = np.sort(kmeans.transform(latents), axis=1)[:, :2].astype(np.float64)
     sums = nearest.sum(axis=1)
     confidence = np.divide(nearest[:, -1], sums, out=np.ones(len(sums)), where=(sums > 0) & (k > 1))
     labels = kmeans.labels_
     _write_groups(work.folder, labels, confidence.astype(np.float32), labels, np.full(len(labels), ""))
     return [GROUPS]
+
+
+def _kmeans(latents: NDArray[np.float32], k: int, n_init: int, seed: int, callback: Callback | None = None) -> KMeans:
+    """K-means of latent vectors; among many copies it makes as many groups as there are distinct images."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return KMeans(k, n_init=n_init, random_state=seed, callback=callback).fit(latents)
 
 
 def _write_groups(folder: Path, labels: Any, confidence: Any, blocks: Any, paths: Any) -> None:
@@ -295,10 +305,13 @@ def _measure(folder: Path, images: ImageCollection) -> dict[str, float | None]:
     summary = folder / SUMMARY
     if summary.exists():
         found["stability"] = json.loads(summary.read_bytes())["stability"]
-        plain = KMeans(max(1, int(found["n_groups"])), n_init=3, random_state=0).fit(latents).labels_
+    labels = images.labels
+    labelled = np.zeros(len(groups), bool) if labels is None else ~missing_mask(labels)
+    if summary.exists() and found["n_groups"] > 1:  # as one group, K-means says nothing
+        plain = _kmeans(latents, int(found["n_groups"]), 3, 0).labels_
         found["kmeans_silhouette"] = silhouette(latents, plain)
-        if images.labels is not None:
-            found |= {f"kmeans_{name}": value for name, value in clustering_report(images.labels, plain).items()}
-    if images.labels is not None:
-        found |= clustering_report(images.labels[sure], groups[sure])
+        if labels is not None and labelled.any():
+            found |= {f"kmeans_{name}": value for name, value in clustering_report(labels, plain).items()}
+    if labels is not None and (labelled & sure).any():
+        found |= clustering_report(labels[sure], groups[sure])
     return {name: value if np.isfinite(value) else None for name, value in found.items()}
