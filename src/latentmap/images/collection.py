@@ -11,7 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.images.cells import as_labels
 from latentmap.images.listing import IDENTITY, Skipped, Source, SourceError, make_table
+from latentmap.images.named_labels import NamedLabels, Origin, spread_over_images
 from latentmap.images.shape import Shape
 from latentmap.mapped import blocks
 
@@ -38,6 +40,8 @@ class ImageCollection:
         Files that no one would take for an image.
     sources : tuple of Source
         What the images are from: a name, and the absolute folder of the files where they are files of their own.
+    origin : Origin, optional
+        Where the images stood in the listing that they were decoded from.
     """
 
     images: NDArray[np.uint8]
@@ -47,11 +51,12 @@ class ImageCollection:
     shape: Shape | None = None
     n_ignored: int = 0
     sources: tuple[Source, ...] = ()
+    origin: Origin | None = None
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
         """Images that are in memory, numbered by their place."""
-        table = make_table((f"{name}[{i}]" for i in range(len(images))), None if labels is None else {"label": labels})
+        table = make_table((f"{name}[{i}]" for i in range(len(images))), labels=labels)
         return cls(images, table, name=name, sources=(Source(name),))
 
     def __len__(self) -> int:
@@ -79,24 +84,30 @@ class ImageCollection:
         labels: NDArray[Any] = column.to_numpy()
         return labels
 
-    def with_labels(self, labels: NDArray[Any]) -> "ImageCollection":
-        """The same images with other labels, one for each.
+    def with_labels(self, labels: "NDArray[Any] | NamedLabels") -> "ImageCollection":
+        """The same images with other labels.
+
+        Parameters
+        ----------
+        labels : ndarray or NamedLabels
+            One for each image, or for each picture or file that was listed, those included that could not be decoded;
+            or labels by path. None, NaN, NaT, empty text and what a mask hides are missing.
 
         Raises
         ------
         SourceError
-            If there are not as many.
+            If there are not as many, or no path is that of an image.
         """
-        if labels.ndim != 1:
-            raise SourceError(
-                f"labels of shape {labels.shape}: pass a one-dimensional array with one label for each image"
-            )
-        if len(labels) != len(self):
-            raise SourceError(f"{len(labels)} labels for {len(self)} images: pass one label for each image")
-        if labels.dtype.kind not in "biuU":
-            labels = labels.astype(str)
+        if isinstance(labels, NamedLabels):
+            values = labels.of(self.paths, {path for path, _ in self.skipped})
+        else:
+            if np.ndim(labels) != 1:
+                raise SourceError(
+                    f"labels of shape {np.shape(labels)}: pass a one-dimensional array with one label for each image"
+                )
+            values = spread_over_images(as_labels(labels), len(self), self.origin)
         table = self.table.drop_columns(["label"]) if "label" in self.table.column_names else self.table
-        return replace(self, table=table.add_column(len(IDENTITY), "label", pa.array(labels)))
+        return replace(self, table=table.add_column(len(IDENTITY), "label", values))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.images.decoding import Item, reason_for
-from latentmap.images.listing import IDENTITY, UNREAD, UNREAD_REASON, Listing, Skipped, as_text, make_table
+from latentmap.images.decoding import Failure, Item, reason_for
+from latentmap.images.listing import IDENTITY, UNREAD, UNREAD_REASON, Listing, Skipped, as_text, make_table, table_stamp
 
 # A folder that holds these is a run of our own.
 RUN_FILES = {"run.json", ".lock"}
@@ -50,15 +51,18 @@ def list_files(
     name: str,
     root: str,
     names: list[str],
-    columns: dict[str, object] | None = None,
+    columns: pa.Table | None = None,
+    failures: dict[int, str] | None = None,
     skipped: list[Skipped] | None = None,
     n_ignored: int = 0,
 ) -> Listing:
-    """Files by their names below ``root``."""
+    """Files by their names below ``root``; some cannot be read for a reason that is known already."""
+    reasons = failures or {}
 
     def read(rows: NDArray[np.intp]) -> Iterator[Item]:
         for row in rows:
-            yield Item(os.path.join(root, names[row]))  # noqa: PTH118
+            reason = reasons.get(int(row))
+            yield Item(os.path.join(root, names[row]) if reason is None else Failure(reason))  # noqa: PTH118
 
     digest = hashlib.sha256(repr((name, os.path.abspath(root))).encode("utf-8", "surrogatepass"))  # noqa: PTH100
     for file in names:
@@ -69,7 +73,8 @@ def list_files(
             facts = (file, -1, 0)
         digest.update(repr(facts).encode("utf-8", "surrogatepass"))
     table = make_table(names, columns)
-    digest.update(repr(table.drop_columns(list(IDENTITY)).to_pydict()).encode("utf-8", "surrogatepass"))
+    digest.update(table_stamp(table.drop_columns(list(IDENTITY))).encode())
+    digest.update(repr(reasons).encode("utf-8", "surrogatepass"))
     return Listing(name, table, read, digest.hexdigest(), skipped or [], n_ignored, os.path.abspath(root))  # noqa: PTH100
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
+from latentmap.images.cells import as_labels, unified, with_numbers
 from latentmap.images.decoding import Item
 
 
@@ -74,6 +75,8 @@ class Listing:
         Absolute folder that the names of the files start from; None when the images are not files of their own.
     joined : tuple of Source
         The sources that :func:`join` put together; empty for a single one.
+    files : ndarray (n,) of int, optional
+        The number of the file that each picture is in, where some are in one.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Listing:
     n_ignored: int = 0
     root: str | None = None
     joined: tuple[Source, ...] = ()
+    files: NDArray[np.intp] | None = None
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -92,6 +96,10 @@ class Listing:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def with_numbers(self) -> "Listing":
+        """Columns of tables of text as numbers where that changes nothing; done once all tables are joined."""
+        return replace(self, table=with_numbers(self.table))
 
     def with_frames(self, n_frames: NDArray[np.intp]) -> "Listing":
         """Each file that has several pictures as so many rows, ``path[0]``, ``path[1]`` and so on."""
@@ -113,7 +121,7 @@ class Listing:
                     i = next(chosen)
                     yield Item(item.source, int(frames[i]) if several[i] else None)
 
-        return replace(self, table=table, read=read)
+        return replace(self, table=table, read=read, files=rows)
 
 
 def as_text(name: str) -> str:
@@ -121,28 +129,42 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def make_table(names: Iterable[str] | pa.Array, columns: dict[str, Any] | None = None) -> pa.Table:
+def make_table(
+    names: Iterable[str] | pa.Array | pa.ChunkedArray, columns: pa.Table | None = None, labels: Any = None
+) -> pa.Table:
     """The table of one source.
 
     Its columns are those that say which image a row is, ``label`` where it is given or the folders tell images apart,
     and the others. An image is known by its ``source`` (int16), the name of its ``file`` in it and its ``frame``
     (int32, null for a file that is one picture); ``path`` is made of them so that no two images have the same.
     """
-    paths = names if isinstance(names, pa.Array) else pa.array((as_text(name) for name in names), pa.string())
+    if isinstance(names, pa.Array | pa.ChunkedArray):
+        paths = names
+    else:
+        paths = pa.array((as_text(name) for name in names), pa.string())
     n = len(paths)
+    columns = pa.table({}) if columns is None else columns
+    if labels is None and "label" in columns.column_names:
+        labels = columns["label"]
+    labels = folder_labels(paths) if labels is None else as_labels(labels)
     table = pa.table({"path": paths, "source": np.zeros(n, np.int16), "file": paths, "frame": pa.nulls(n, pa.int32())})
-    columns = dict(columns or {})
-    labels = columns.pop("label", None)
-    if labels is None:
-        labels = folder_labels(paths)
     if labels is not None:
-        table = table.append_column("label", labels if isinstance(labels, pa.ChunkedArray) else pa.array(labels))
-    for name, values in columns.items():
-        table = table.append_column(name, values)
+        table = table.append_column("label", labels)
+    for i, column in enumerate(columns.schema):
+        if column.name not in table.column_names:
+            table = table.append_column(column, columns.column(i))
     return table
 
 
-def folder_labels(paths: pa.Array) -> pa.Array | None:
+def table_stamp(table: pa.Table) -> str:
+    """Changes when a cell of a table does."""
+    digest = hashlib.sha256(repr(table.schema).encode("utf-8", "surrogatepass"))
+    for batch in table.combine_chunks().to_batches():
+        digest.update(batch.serialize())
+    return digest.hexdigest()
+
+
+def folder_labels(paths: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
     """Names of the folders, when every image lies in one and there are at least two."""
     folders = compute.replace_substring_regex(paths, r"(^|/)[^/]*$", "")
     names = compute.unique(folders).to_pylist()
@@ -191,7 +213,7 @@ def join(listings: list[Listing]) -> Listing:
     ]
     return Listing(
         " + ".join(names),
-        pa.concat_tables(tables, promote_options="permissive"),
+        pa.concat_tables(unified(tables), promote_options="default"),
         read,
         repr([listing.stamp for listing in listings]),
         skipped,

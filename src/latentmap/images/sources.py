@@ -17,13 +17,15 @@ from latentmap.images.arrays import from_array, from_idx, from_npz, load_numpy
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure
 from latentmap.images.folder import list_files, list_folder, list_pattern
-from latentmap.images.idx import IdxError, read_idx
+from latentmap.images.idx import IdxError
+from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing, Skipped, SourceError, join
 from latentmap.images.mnist import load_mnist
+from latentmap.images.named_labels import Origin
 from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape
 from latentmap.images.store import Store
-from latentmap.images.table import SUFFIXES, list_table
+from latentmap.images.table import SUFFIXES, list_table, refuse_workbook
 from latentmap.progress import Callback, Progress
 
 KINDS = (
@@ -148,10 +150,15 @@ def find_source(source: Source | list[Source]) -> Listing | ImageCollection:
     SourceError, IdxError
         See :func:`open_images`.
     """
+    found = _find(source)
+    return found.with_numbers() if isinstance(found, Listing) else found
+
+
+def _find(source: Source | list[Source]) -> Listing | ImageCollection:
     if isinstance(source, list):
         if len(source) == 1:
-            return find_source(source[0])
-        listings = [find_source(one) for one in source]
+            return _find(source[0])
+        listings = [_find(one) for one in source]
         if not listings or not all(isinstance(one, Listing) for one in listings):
             raise SourceError("several sources must all be of files: pass arrays one by one, or as one array")
         return join([one for one in listings if isinstance(one, Listing)])
@@ -174,11 +181,13 @@ def _find_path(path: Path) -> Listing | ImageCollection:
 
 
 def _find_file(path: Path) -> Listing | ImageCollection:
-    if path.suffix == ".npy":
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
         return from_array(load_numpy(path), path.stem)
-    if path.suffix == ".npz":
+    if suffix == ".npz":
         return from_npz(path)
-    if path.suffix in SUFFIXES:
+    refuse_workbook(path)
+    if suffix in SUFFIXES:
         return _not_empty(list_table(path), path)
     if is_archive(path):
         return _not_empty(list_archive(path), path)
@@ -291,28 +300,13 @@ def _collected(listing: Listing, store: Store) -> ImageCollection:
     )
     for name, values in (("sha256", digests), ("width", rows["width"][kept]), ("height", rows["height"][kept])):
         table = table.append_column(name, pa.array(values) if isinstance(values, np.ndarray) else values)
-    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources)
+    origin = _origin(listing, kept)
+    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin)
 
 
-def read_labels(labels: str | os.PathLike[str] | ArrayLike) -> NDArray[Any]:
-    """Labels from an array or a file.
-
-    Raises
-    ------
-    SourceError
-        If there is no such file.
-    """
-    if not isinstance(labels, str | os.PathLike):
-        return np.asarray(labels)
-    path = Path(labels)
-    if not path.is_file():
-        raise SourceError(f"{path}: there is no such file of labels")
-    if path.suffix == ".npy":
-        values: NDArray[Any] = load_numpy(path)
-        return values
-    if path.suffix in (".txt", ".csv"):
-        return np.array(path.read_text(encoding="utf-8-sig").splitlines())
-    return read_idx(path)
+def _origin(listing: Listing, kept: NDArray[np.intp]) -> Origin:
+    files = np.arange(len(listing)) if listing.files is None else listing.files
+    return Origin(int(files[-1]) + 1, len(listing), files[kept], kept)
 
 
 def check_strictly(collection: ImageCollection) -> None:

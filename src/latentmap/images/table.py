@@ -1,120 +1,104 @@
-"""Images named or held by a table: text with a path a line, CSV, Parquet with paths or with the files themselves."""
+"""Images named by a table: text with a path a line, CSV, or Parquet; with the files inside: :mod:`.parquet`."""
 
-import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from pyarrow import compute
 
-from latentmap.images.decoding import Failure, Item
+from latentmap.images.cells import as_text_column, as_written
 from latentmap.images.folder import list_files
-from latentmap.images.listing import Listing, SourceError, file_stamp, make_table
+from latentmap.images.listing import Listing, SourceError
+from latentmap.images.parquet import list_parquet_images, read_parquet
+from latentmap.images.resolve import resolve
+from latentmap.images.text_table import EXCEL_ADVICE, TextTable, distinct_columns, read_lines, read_text_table
 
 PATHS = ("path", "file", "file_name", "filename", "image_path", "filepath", "image")
+LABELS = ("label",)
 # Columns that the tables of a run have themselves; a column of such a name gets an underscore.
 OWN = {"id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y", "sha256", "width", "height"}
-OWN |= {"added", "block", "source", "file", "frame"}
-ROWS = 256  # read at once from a Parquet file
+OWN |= {"added", "block", "outlier", "duplicate_of", "isolation", "strange", "source", "file", "frame"}
 SUFFIXES = (".txt", ".csv", ".tsv", ".parquet")
+WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
 def list_table(path: Path) -> Listing:
     """List the images that a table names, in its order; its other columns are kept.
 
-    Paths are taken from the first column called path, file, file_name, filename, image_path, filepath or image, and
-    are relative to the folder of the table. A Parquet column of structs with ``bytes``, as Hugging Face's ``datasets``
-    writes it, or of plain bytes holds the files themselves.
+    Paths are taken from the first column called path, file, file_name, filename, image_path, filepath or image, however
+    that is written (``File Name``), and are relative to the folder of the table. Those of Windows are read too, and so
+    are absolute ones of another machine when all that is below some folder is found beside the table. A Parquet column
+    of structs with ``bytes``, as Hugging Face's ``datasets`` writes it, or of plain bytes holds the files themselves.
 
     Raises
     ------
     SourceError
         If the table cannot be read or has no such column.
     """
+    suffix = path.suffix.lower()
     try:
-        if path.suffix == ".parquet":
-            return _list_parquet(path)
-        if path.suffix == ".txt":
-            lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-            return list_files(path.stem, str(path.parent), [line for line in lines if line.strip()])
-        return _list_columns(path, _read_csv(path))
-    except (pa.ArrowException, UnicodeError) as error:
+        if suffix == ".parquet":
+            found = list_parquet_images(path)
+            if found is None:
+                return _list_rows(path, TextTable(read_parquet(path), {}))
+            return found.listing(path, other_columns(found.others))
+        if suffix == ".txt" and not is_text_table(path, PATHS):
+            return _list_lines(path)
+        text = read_text_table(path)
+        return _list_rows(path, TextTable(as_written(text.columns), text.wrong))
+    except (pa.ArrowException, UnicodeError, OSError) as error:
         raise SourceError(f"{path}: not a table that can be read ({error})") from error
 
 
-def _read_csv(path: Path) -> pa.Table:
-    options = pyarrow.csv.ParseOptions(delimiter="\t" if path.suffix == ".tsv" else ",", newlines_in_values=True)
-    return pyarrow.csv.read_csv(path, parse_options=options)
+def refuse_workbook(path: Path) -> None:
+    """Raise SourceError for a workbook of a spreadsheet."""
+    if path.suffix.lower() in WORKBOOKS:
+        raise SourceError(f"{path}: {EXCEL_ADVICE}")
 
 
-def _list_columns(path: Path, table: pa.Table) -> Listing:
-    key = next((name for name in PATHS if name in table.column_names), None)
+def find_column(names: list[str], wanted: tuple[str, ...]) -> str | None:
+    """The first column that is called as wanted, or so but for capitals, spaces, hyphens and underscores."""
+    exact = next((name for name in wanted if name in names), None)
+    if exact is not None:
+        return exact
+    plain = {_plain(name): name for name in reversed(names)}
+    return next((plain[_plain(name)] for name in wanted if _plain(name) in plain), None)
+
+
+def is_text_table(path: Path, wanted: tuple[str, ...]) -> bool:
+    """Whether a file of text begins with a header of several columns, one of them called as wanted."""
+    start = next(iter(read_lines(path)[0]), "")
+    cells = max((start.split(delimiter) for delimiter in "\t,;|"), key=len)
+    return len(cells) > 1 and find_column([cell.strip('"') for cell in cells], wanted) is not None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).casefold()
+
+
+def _list_lines(path: Path) -> Listing:
+    lines, encoding = read_lines(path)
+    if lines and _plain(lines[0]) in map(_plain, PATHS) and not (path.parent / lines[0]).exists():
+        del lines[0]  # a header
+    names, failures = resolve(str(path.parent), [*lines], path.stem, encoding)
+    return list_files(path.stem, str(path.parent), names, failures=failures)
+
+
+def _list_rows(path: Path, table: TextTable) -> Listing:
+    names = table.columns.column_names
+    key = find_column(names, PATHS)
     if key is None:
-        raise SourceError(
-            f"{path}: columns {', '.join(table.column_names) or 'none'}: call the one with the images' paths 'path'"
-        )
-    names = ["" if name is None else str(name) for name in table[key].to_pylist()]
-    return list_files(path.stem, str(path.parent), names, _others(table, key))
+        raise SourceError(f"{path}: columns {', '.join(names) or 'none'}: call the one with the images' paths 'path'")
+    position = names.index(key)
+    given = as_text_column(table.columns.column(position)).to_pylist()
+    resolved, failures = resolve(str(path.parent), given, path.stem)
+    columns = other_columns(table.columns.remove_column(position))
+    return list_files(path.stem, str(path.parent), resolved, columns, failures=failures | table.wrong)
 
 
-def _others(table: pa.Table, key: str) -> dict[str, Any]:
-    return {f"{name}_" if name in OWN else name: table[name] for name in table.column_names if name != key}
-
-
-def _list_parquet(path: Path) -> Listing:
-    file = pq.ParquetFile(path)
-    schema = file.schema_arrow
-    holds = [name for name in schema.names if _bytes_field(schema.field(name).type) is not None]
-    if not holds:  # names of files
-        return _list_columns(path, pq.read_table(path))
-    key = "image" if "image" in holds else holds[0]
-    inner = _bytes_field(schema.field(key).type)
-    others = pq.read_table(path, columns=[name for name in schema.names if name != key])
-    columns = _others(_with_class_names(others), "")
-    names: Any = (f"{path.stem}[{i}]" for i in range(file.metadata.num_rows))
-    if inner == "bytes" and "path" in {field.name for field in schema.field(key).type}:
-        given = compute.struct_field(file.read(columns=[f"{key}.path"])[key].combine_chunks(), "path")
-        if not given.null_count and compute.count_distinct(given).as_py() == len(given):
-            names = given.cast(pa.string())
-    column = f"{key}.bytes" if inner == "bytes" else key
-
-    def read(rows: NDArray[np.intp]) -> Iterator[Item]:
-        wanted, begin = iter(rows), 0
-        row = next(wanted, None)
-        for batch in pq.ParquetFile(path).iter_batches(ROWS, columns=[column]):
-            values = batch.column(0).field("bytes") if inner == "bytes" else batch.column(0)
-            while row is not None and row < begin + len(values):
-                data = values[int(row) - begin].as_py()
-                yield Item(Failure("no bytes in this row") if data is None else data)
-                row = next(wanted, None)
-            begin += len(values)
-            if row is None:
-                return
-
-    return Listing(path.stem, make_table(names, columns), read, file_stamp(path))
-
-
-def _bytes_field(kind: pa.DataType) -> str | None:
-    """Where the bytes of a column are: in the field ``bytes`` of its structs, or ("") in itself."""
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return ""
-    if pa.types.is_struct(kind) and any(field.name == "bytes" for field in kind):
-        return "bytes"
-    return None
-
-
-def _with_class_names(table: pa.Table) -> pa.Table:
-    """Labels by name where the table says, as Hugging Face's do, what the numbers stand for."""
-    described = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = described.get("info", {}).get("features", {}).get("label", {})
-    names = feature.get("names") if isinstance(feature, dict) else None
-    if not names or "label" not in table.column_names or not pa.types.is_integer(table.schema.field("label").type):
-        return table
-    numbers = table["label"].to_pylist()
-    values = [names[number] if number is not None and 0 <= number < len(names) else None for number in numbers]
-    return table.set_column(table.column_names.index("label"), "label", pa.array(values, pa.string()))
+def other_columns(table: pa.Table) -> pa.Table:
+    """Columns by names of their own: the label is called ``label``, and a name that a run uses gets an underscore."""
+    label = find_column(table.column_names, LABELS)
+    names = table.column_names
+    first = names.index(label) if label is not None else -1
+    wanted = ["label" if i == first else f"{name}_" if name in OWN else name for i, name in enumerate(names)]
+    return table.rename_columns(distinct_columns(wanted, OWN))

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from latentmap.environment import describe_environment
 from latentmap.images import ImageCollection, Shape, SourceError
+from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
-from latentmap.images.sources import Decoding, check_strictly, find_source, read_labels
+from latentmap.images.sources import Decoding, check_strictly, find_source
 from latentmap.progress import Show, silent
 from latentmap.run import stages
 from latentmap.run.adding import place_again

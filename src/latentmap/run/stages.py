@@ -19,6 +19,7 @@ from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
 from latentmap.images import ImageCollection
 from latentmap.images.listing import Listing
+from latentmap.images.named_labels import NamedLabels
 from latentmap.images.sources import Decoding
 from latentmap.images.sources import decode as decode_listing
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
@@ -78,7 +79,7 @@ class Work:
     report: Reporter | None
     found: Listing | ImageCollection | None
     decoding: Decoding
-    labels: NDArray[Any] | None = None
+    labels: NDArray[Any] | NamedLabels | None = None
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
     _pixels: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
 
