@@ -265,7 +265,8 @@ export class Learn {
   private async activations(body: HTMLElement): Promise<void> {
     const found = (await this.server.json("/api/learn/activations")) as Job & { losses: { [name: string]: number[] } | null };
     const strip = (name: string, label: string): HTMLElement => {
-      const picture = h("img", { class: "picture strip-picture", src: this.server.versioned(`/api/learn/activations/${name}`), alt: label });
+      const picture = h("img", { class: "picture strip-picture", alt: label });
+      void this.server.show(picture, this.server.versioned(`/api/learn/activations/${name}`));
       picture.addEventListener("load", () => picture.classList.toggle("smooth", picture.naturalHeight > picture.height));
       return h("figure", {}, h("figcaption", { text: label }), picture);
     };

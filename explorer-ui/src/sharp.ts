@@ -44,7 +44,7 @@ export class Sharp {
     else {
       image = new Image();
       image.addEventListener("load", this.loaded);
-      image.src = server.imageAddress(id);
+      void server.show(image, server.imageAddress(id));
     }
     this.images.set(id, image);
     if (this.images.size > KEPT) this.images.delete(this.images.keys().next().value!);

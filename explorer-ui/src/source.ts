@@ -1,7 +1,8 @@
 // Where the page's data comes from: the server, or the page itself when it was saved as one file.
 
 import { tableFromIPC } from "@uwdata/flechette";
-import type { EditedColumns, Facts, Points, Values } from "./types";
+import { Signal } from "./dom";
+import type { EditedColumns, Facts, Neighbor, Points, Values } from "./types";
 
 export interface Source {
   /** Whether there is a server that answers questions and takes changes. */
@@ -40,11 +41,17 @@ const editedOf = (data: ArrayBuffer | Uint8Array): EditedColumns => {
 
 const bitmapOf = (data: Blob): Promise<ImageBitmap> => createImageBitmap(data, { premultiplyAlpha: "none" });
 
+const KEPT_PICTURES = 800; // addresses of blobs; beyond these the one that was used longest ago is let go
+
 export class Server implements Source {
   readonly live = true;
   /** Requests that were made and bytes that came, for whoever measures. */
   readonly traffic = { requests: 0, bytes: 0 };
+  /** Whether it answers, does not, or takes the token no longer; and who wants to know of it. */
+  status: "answering" | "silent" | "refusing" = "answering";
+  readonly statusChanged = new Signal<Server["status"]>();
   private version = "";
+  private readonly pictures = new Map<string, Promise<string>>();
 
   constructor(private readonly token: string) {}
 
@@ -63,7 +70,7 @@ export class Server implements Source {
   }
 
   async edited(): Promise<EditedColumns> {
-    return editedOf(await this.bytes("/api/edits/columns"));
+    return editedOf(await this.bytes(this.versioned("/api/edits/columns")));
   }
 
   async page(number: number): Promise<ImageBitmap> {
@@ -83,8 +90,44 @@ export class Server implements Source {
     return this.versioned(`/api/images/${id}/reconstruction`);
   }
 
+  /** The file that an image was decoded from, as a picture; refused with 404 where it is gone or another one. */
+  originalAddress(id: number): string {
+    return this.versioned(`/api/images/${id}/original`);
+  }
+
   versioned(path: string): string {
     return `${path}?v=${this.version}`;
+  }
+
+  /** The address of a blob with the picture at a path: an element cannot send the token by itself. */
+  picture(path: string): Promise<string> {
+    if (/^(blob|data):/.test(path)) return Promise.resolve(path);
+    let address = this.pictures.get(path);
+    if (address) this.pictures.delete(path); // to the end: used last
+    else {
+      address = this.blob(path).then((blob) => URL.createObjectURL(blob));
+      address.catch(() => this.pictures.delete(path)); // the next one that wants it asks again
+    }
+    this.pictures.set(path, address);
+    if (this.pictures.size > KEPT_PICTURES) this.forgetOldest();
+    return address;
+  }
+
+  private forgetOldest(): void {
+    const [path, address] = this.pictures.entries().next().value!;
+    this.pictures.delete(path);
+    void address.then((url) => URL.revokeObjectURL(url), () => undefined);
+  }
+
+  /** Show the picture at a path in an element, unless it is to show another one by the time that it comes. */
+  async show(image: HTMLImageElement, path: string): Promise<void> {
+    image.dataset.picture = path;
+    try {
+      const address = await this.picture(path);
+      if (image.dataset.picture === path) image.src = address;
+    } catch {
+      image.dispatchEvent(new Event("error")); // as of an address that gives no picture
+    }
   }
 
   async json(path: string): Promise<any> {
@@ -95,15 +138,52 @@ export class Server implements Source {
     return (await this.get(path)).blob();
   }
 
-  async post(path: string, body: unknown): Promise<Response> {
-    const raw = body instanceof Blob;
-    const headers: Record<string, string> = { "X-Latentmap-Token": this.token };
-    if (!raw) headers["Content-Type"] = "application/json";
-    return this.checked(await fetch(path, { method: "POST", headers, body: raw ? body : JSON.stringify(body) }));
+  /** A large answer, with a report of how many bytes have arrived. */
+  async streamed(path: string, report: (bytes: number) => void): Promise<Blob> {
+    const response = await this.get(path);
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    const reader = response.body!.getReader();
+    for (let size = 0; ; ) {
+      const { done, value } = await reader.read();
+      if (done) return new Blob(parts, { type: response.headers.get("Content-Type") ?? "" });
+      parts.push(value);
+      report((size += value.byteLength));
+    }
   }
 
-  private async get(path: string): Promise<Response> {
-    return this.checked(await fetch(path));
+  async post(path: string, body: unknown): Promise<Response> {
+    const raw = body instanceof Blob;
+    const headers: Record<string, string> = raw ? {} : { "Content-Type": "application/json" };
+    return this.ask(path, { method: "POST", headers, body: raw ? body : JSON.stringify(body) });
+  }
+
+  /** Look whether it answers. */
+  async ping(): Promise<void> {
+    await this.get("/api/edits").catch(() => undefined);
+  }
+
+  private get(path: string): Promise<Response> {
+    return this.ask(path, {});
+  }
+
+  /** Every request goes through here: with the token, and relative to the page, which may lie behind a prefix. */
+  private async ask(path: string, options: RequestInit): Promise<Response> {
+    const headers = { ...(options.headers as Record<string, string>), "X-Latentmap-Token": this.token };
+    let response: Response;
+    try {
+      response = await fetch(path.replace(/^\//, ""), { ...options, headers });
+    } catch (error) {
+      this.setStatus("silent");
+      throw error;
+    }
+    this.setStatus(response.status === 401 ? "refusing" : "answering");
+    return this.checked(response);
+  }
+
+  private setStatus(status: Server["status"]): void {
+    if (this.status === status) return;
+    this.status = status;
+    this.statusChanged.tell(status);
   }
 
   private async bytes(path: string): Promise<ArrayBuffer> {
@@ -127,7 +207,7 @@ export class Server implements Source {
 
 interface Embedded {
   run: Facts;
-  streams: { points: string; edits: string };
+  streams: { points: string; edits: string; neighbors?: string };
   columns: { [name: string]: string };
   pages: string[];
 }
@@ -143,6 +223,7 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
 export class Saved implements Source {
   readonly live = false;
   private readonly data: Embedded;
+  private near: ((name: string) => any) | null = null;
 
   constructor(element: Element) {
     this.data = JSON.parse(element.textContent!) as Embedded;
@@ -162,6 +243,15 @@ export class Saved implements Source {
 
   async edited(): Promise<EditedColumns> {
     return editedOf(decodeBase64(this.data.streams.edits));
+  }
+
+  /** The images nearest in latent space, nearest first, as many as were saved of them. */
+  async neighbors(id: number): Promise<Neighbor[]> {
+    if (!this.data.streams.neighbors) return [];
+    this.near ??= columnsOf(decodeBase64(this.data.streams.neighbors));
+    const [ids, distances] = [this.near("neighbors") as Int32Array, this.near("distances") as Float32Array];
+    const k = ids.length / this.data.run.n;
+    return Array.from(ids.subarray(k * id, k * id + k), (one, i) => ({ id: one, distance: distances[k * id + i] })).filter((one) => one.id >= 0);
   }
 
   async page(number: number): Promise<ImageBitmap> {

@@ -15,8 +15,10 @@ export function thumbnail(model: Model, id: number, side: number, description: s
 
 /** What has the shape of the images and lies at an address, with its longer side as given. */
 export function sized(model: Model, address: string, side: number, description: string): HTMLElement {
-  const image = h("img", { src: address, alt: description, ...frame(model, side) });
+  const image = h("img", { alt: description, ...frame(model, side) });
   image.draggable = false;
+  if (model.source instanceof Server) void model.source.show(image, address);
+  else image.src = address;
   return image;
 }
 

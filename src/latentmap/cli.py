@@ -145,12 +145,15 @@ def explore(
     path: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     port: Annotated[int | None, typer.Option(help="Port; by default the first free one from 8765.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Name of a host by which a proxy asks; may be repeated.")
+    ] = None,
 ) -> None:
     """Open the map as a page on this machine: zoom, ask, compare, name groups, give labels."""
     with _errors_as_sentences("what you changed is saved in the run"):
         from latentmap.explorer import explore as serve
 
-        serve(path, port=port, open_page=browser)
+        serve(path, port=port, open_page=browser, allow_hosts=allow_host or ())
 
 
 @app.command()

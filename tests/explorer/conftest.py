@@ -26,6 +26,15 @@ def pictures(n: int, seed: int) -> np.ndarray:
     return images
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_folder(tmp_path_factory) -> Iterator[None]:
+    """Tokens that explorers keep for the user, out of the way of the tester's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("user")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """A run of 240 pictures, with columns of many types."""

@@ -14,7 +14,7 @@ import pytest
 from latentmap.explorer import Explorer, listen
 from latentmap.run import Run
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+SOURCES = str(Path(__file__).parents[2] / "src")
 
 
 def command(*arguments: object) -> list[str]:
@@ -22,7 +22,9 @@ def command(*arguments: object) -> list[str]:
 
 
 def test_what_is_no_run_is_refused_with_a_sentence(tmp_path):
-    done = subprocess.run(command(tmp_path), env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command(tmp_path), env=os.environ | {"PYTHONPATH": SOURCES}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stderr == f"latentmap: {tmp_path}: no run.json in it: pass a folder that `latentmap run` made\n"
 
@@ -31,7 +33,11 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(copied):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = subprocess.run(
-            command(copied, "--port", port), env=ENVIRONMENT, capture_output=True, text=True, check=False
+            command(copied, "--port", port),
+            env=os.environ | {"PYTHONPATH": SOURCES},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 2
         assert f"port {port} is taken: pass another one with --port" in done.stderr
@@ -42,7 +48,11 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(copied):
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
 def test_it_listens_on_loopback_alone_and_ends_with_ctrl_c(copied):
     process = subprocess.Popen(
-        command(copied, "--port", 0), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(copied, "--port", 0),
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     url = process.stdout.readline().split()[1]
@@ -55,11 +65,11 @@ def test_it_listens_on_loopback_alone_and_ends_with_ctrl_c(copied):
 
 def test_an_explorer_in_python_is_served_until_it_is_closed(copied):
     explorer = Run.open(copied).explore(height=500)
-    base = explorer.url.partition("?")[0]
-    assert urllib.request.urlopen(f"{base}api/run").status == 200
+    base, _, token = explorer.url.partition("#token=")
+    read = urllib.request.Request(f"{base}api/run", headers={"X-Latentmap-Token": token})
+    assert urllib.request.urlopen(read).status == 200
     assert explorer.selection == []
     body = b'{"ids": [3, 1, 3]}'
-    token = explorer.url.partition("token=")[2]
     headers = {"Content-Type": "application/json", "X-Latentmap-Token": token}
     request = urllib.request.Request(f"{base}api/selection", body, headers)
     assert urllib.request.urlopen(request).status == 200
@@ -77,4 +87,7 @@ def test_an_explorer_in_python_is_served_until_it_is_closed(copied):
 
 def test_importing_latentmap_loads_no_server():
     code = "import sys, latentmap; sys.exit('starlette' in sys.modules or 'uvicorn' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": SOURCES}, check=False).returncode
+        == 0
+    )

@@ -9,9 +9,12 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from explorer.conftest import HOST, HOSTILE
+from latentmap.explorer import hosts
 from latentmap.explorer.guard import TOKEN
 from latentmap.explorer.saving import as_one_file
 from latentmap.explorer.server import STATIC, Server, describe
@@ -36,8 +39,11 @@ SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[Healt
     [
         "evil.example",
         "evil.example:8765",
-        "127.0.0.1",
-        "127.0.0.1:80",
+        "127.0.0.1.evil.example",
+        "127.0.0.1:8765@evil.example",
+        "127.0.0.2:8765",
+        "127.0.0.1:x",
+        "localhost.:8765",
         "localhost:8765.evil.example",
         "",
         "0.0.0.0:8765",
@@ -50,8 +56,12 @@ def test_a_foreign_host_is_refused(client, path, host):
         assert "Host" in answer.json()["error"]
 
 
-def test_both_names_of_this_machine_are_answered(client):
-    assert client.get("/api/run", headers={"Host": "localhost:8765"}).status_code == 200
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8765", "127.0.0.1", "127.0.0.1:80", "127.0.0.1:9000"])
+def test_the_names_of_this_machine_are_answered_by_any_port(client, host):
+    """A tunnel has another port, and a browser leaves port 80 out."""
+    assert client.get("/", headers={"Host": host}).status_code == 200
+    own = {"Host": host, "Origin": f"http://{host}"}
+    assert client.post("/api/selection", json={"ids": []}, headers=own).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -64,6 +74,9 @@ def test_both_names_of_this_machine_are_answered(client):
         "http://localhost",
         "file://",
         "127.0.0.1:8765",
+        "http://localhost:8765",
+        "http://127.0.0.1",
+        "http://127.0.0.1:8765.evil.example",
     ],
 )
 def test_a_foreign_origin_is_refused_even_with_the_token(client, copied, origin):
@@ -74,11 +87,56 @@ def test_a_foreign_origin_is_refused_even_with_the_token(client, copied, origin)
     assert client.post("/api/edits", json=edit, headers={"Origin": f"http://{HOST}"}).status_code == 200
 
 
-def test_what_another_site_loads_is_refused_and_a_link_from_it_is_not(client):
-    loaded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
-    assert client.get("/api/images/1", headers=loaded).status_code == 403
-    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
-    assert client.get("/", headers=followed).status_code == 200
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_from_another_site_leads_to_the_page_and_to_nothing_else(client, site):
+    for mode, dest in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe"), ("navigate", "document")):
+        sent = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+        for path in [*READS, "/page.html", "/assets/x.js", "/api/learn/kmeans", "/api/interpolation?a=0&b=1"]:
+            followed = path == "/" and mode == "navigate"
+            assert client.get(path, headers=sent).status_code == (200 if followed else 403), (path, mode)
+        assert client.post("/", headers=sent).status_code == 403
+
+
+@pytest.mark.parametrize("route", [f"{path}{query}" for path in READS[1:] for query in ("", "?token={token}")])
+@pytest.mark.parametrize("token", [None, "", "wrong", "é"])
+def test_reading_needs_the_token(server, route, token):
+    stranger = TestClient(server.app([HOST]), base_url=f"http://{HOST}")
+    headers = {} if token is None else {TOKEN: token.encode()}
+    path = route.format(token=server.token)  # an address can leak: it is no way to read
+    for path_ in (path, "/page.html", "/nothing", "//api/run", "/assets"):
+        for method in ("GET", "HEAD"):
+            answer = stranger.request(method, path_, headers=headers)
+            assert answer.status_code == 401
+            assert method == "HEAD" or "token after its #" in answer.json()["error"]
+    assert stranger.get("/").status_code == 200
+    assert stranger.get("/api/run", headers={TOKEN: server.token}).status_code == 200
+
+
+def test_a_host_that_was_allowed_is_answered_with_its_origin_whatever_the_proxy_makes_of_the_host(server):
+    app = server.app(hosts(8765, ["hub.example.org"]))
+    token = {TOKEN: server.token}
+    client = TestClient(app, base_url=f"http://{HOST}", headers=token)
+    for host in ("hub.example.org", "hub.example.org:8443", "127.0.0.1:8765"):
+        for origin in ("https://hub.example.org", "http://hub.example.org:8443"):
+            sent = {"Host": host, "Origin": origin}
+            assert client.post("/api/selection", json={"ids": []}, headers=sent).status_code == 200
+        assert client.get("/api/run", headers={"Host": host, "Origin": "https://evil.example"}).status_code == 403
+    assert client.get("/", headers={"Host": "x.hub.example.org"}).status_code == 403
+
+
+def test_the_explorer_works_below_a_prefix(server):
+    outer = Starlette(routes=[Mount("/user/ada/proxy/8765", server.app([HOST]))])
+    client = TestClient(outer, base_url=f"http://{HOST}/user/ada/proxy/8765/")
+    page = client.get("").text
+    script = re.search(r'src="([^"]+)"', page)[1]
+    assert not script.startswith("/")
+    assert client.get(script).status_code == 200
+    assert client.get("api/run").status_code == 401
+    assert client.get("api/run", headers={TOKEN: server.token}).json()["n"] == 240
+    assert client.get("page.html", headers={TOKEN: server.token}).status_code == 200
+    foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert client.get("", headers=foreign).status_code == 200
+    assert client.get("page.html", headers=foreign).status_code == 403
 
 
 @pytest.mark.parametrize("path", WRITES)

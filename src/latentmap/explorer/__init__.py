@@ -5,12 +5,16 @@ import os
 import socket
 import threading
 import time
+import webbrowser
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from html import escape
 from pathlib import Path
 
-import uvicorn
-
+from latentmap.explorer.connections import BoundedServer, raise_handle_limit
+from latentmap.explorer.guard import LOOPBACK_NAMES, host_name
 from latentmap.explorer.server import Server
+from latentmap.explorer.tokens import LAUNCH_SECONDS, launch_file, run_token
 
 LOOPBACK = "127.0.0.1"
 PORT = 8765
@@ -30,7 +34,7 @@ class Explorer:
     Attributes
     ----------
     url : str
-        Its address on this machine, with the token that changes need.
+        Its address on this machine, with the token that the page needs; another one each time.
     selection : list of int
         Ids of the images that are selected in the page.
 
@@ -49,7 +53,7 @@ class Explorer:
         self.port: int = self._socket.getsockname()[1]
         self.url = address(self.port, self._server.token)
         app = self._server.app(hosts(self.port), framed=True)
-        self._uvicorn = uvicorn.Server(settings(app))
+        self._uvicorn = BoundedServer(app)
         self._thread = threading.Thread(target=self._uvicorn.run, args=([self._socket],), daemon=True)
         self._thread.start()
         while not self._uvicorn.started and self._thread.is_alive():
@@ -77,7 +81,9 @@ class Explorer:
         return f'<iframe title="latentmap explorer" src="{escape(self.url)}" style="{style}"></iframe>'
 
 
-def explore(path: str | Path, *, port: int | None = None, open_page: bool = True) -> None:
+def explore(
+    path: str | Path, *, port: int | None = None, open_page: bool = True, allow_hosts: Iterable[str] = ()
+) -> None:
     """Serve the explorer of a run until it is interrupted.
 
     Parameters
@@ -88,22 +94,55 @@ def explore(path: str | Path, *, port: int | None = None, open_page: bool = True
         By default the first free one from 8765.
     open_page : bool, default=True
         Show it in the browser.
+    allow_hosts : iterable of str
+        Names of hosts, besides those of this machine, by which a proxy may ask.
+
+    Raises
+    ------
+    RunError
+        If it is no run, or not finished.
+    ValueError
+        If a host is not a name or an address.
+    OSError
+        If the port is taken.
     """
-    server = Server(path)
+    allowed = [_checked_host(host) for host in allow_hosts]
+    server = Server(path, token=run_token(Path(path)))
+    raise_handle_limit()
     with listen(port) as listening:
         port = listening.getsockname()[1]
         url = address(port, server.token)
         print(f"explorer  {url}", flush=True)
         print("          Ctrl-C ends it; what you change is saved in the run at once", flush=True)
         server.warm()
-        if open_page:
-            import webbrowser
-
-            threading.Timer(0.5, webbrowser.open, [url]).start()
         try:
-            uvicorn.Server(settings(server.app(hosts(port)))).run([listening])
+            with _opened(url) if open_page else nullcontext():
+                BoundedServer(server.app(hosts(port, allowed))).run([listening])
         finally:
             server.close()
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[None]:
+    """Show an address in the browser, by a file that leads to it and is there for a minute."""
+    try:
+        file = launch_file(url)
+    except OSError:  # the address was printed
+        yield
+        return
+    timers = [
+        threading.Timer(0.5, webbrowser.open, [file.as_uri()]),
+        threading.Timer(LAUNCH_SECONDS, file.unlink, [True]),
+    ]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        file.unlink(missing_ok=True)
 
 
 def listen(port: int | None) -> socket.socket:
@@ -125,26 +164,22 @@ def listen(port: int | None) -> socket.socket:
     raise OSError(errno.EADDRINUSE, f"{wanted} taken: pass another one with --port")
 
 
-def hosts(port: int) -> list[str]:
-    """What the Host header may be."""
-    return [f"{name}:{port}" for name in (LOOPBACK, "localhost")]
+def hosts(port: int, allowed: Iterable[str] = ()) -> list[str]:
+    """What the Host header may be: the names of this machine, and those of a proxy. Any port is as good.
+
+    A tunnel gives the explorer another port, and a browser leaves port 80 out.
+    """
+    return [*(f"{name}:{port}" for name in LOOPBACK_NAMES), *allowed]
+
+
+def _checked_host(host: str) -> str:
+    """The name of a host, without a port."""
+    name = host_name(host)
+    if name is None:
+        raise ValueError(f"--allow-host {host!r}: pass the name that the browser shows, such as hub.example.org")
+    return name
 
 
 def address(port: int, token: str) -> str:
-    """Where the page is."""
-    return f"http://{LOOPBACK}:{port}/?token={token}"
-
-
-def settings(app: object) -> uvicorn.Config:
-    """Quiet, one process, no more than what HTTP needs."""
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        log_level="error",
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=2,
-        timeout_keep_alive=120,  # a browser that waits for its turn must not find its connection closed
-    )
+    """Where the page is. What follows the # is sent to nobody: it is in no log and no Referer."""
+    return f"http://{LOOPBACK}:{port}/#token={token}"

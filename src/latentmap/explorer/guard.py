@@ -1,40 +1,57 @@
-"""What stands before every answer: only this machine's own pages are answered, and writing needs the token."""
+"""Middleware that checks Host, Origin and the token before every answer."""
 
 import hmac
 import json
+import re
 from collections.abc import Iterable
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from latentmap.explorer import peer
+
 READING = {"GET", "HEAD"}
 TOKEN = "x-latentmap-token"
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
 # Pages of a notebook on this machine, in which the explorer may be framed.
 NOTEBOOKS = "http://localhost:* http://127.0.0.1:*"
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:@/?#\[\]]+)(?::[0-9]{0,5})?")
+
+Refusal = tuple[int, str]
+
+
+def host_name(host: str) -> str | None:
+    """The name in a Host header, without the port, in lower case; None for what is no host."""
+    found = _HOST.fullmatch(host)
+    return None if found is None else found[1].lower()
 
 
 class Guard:
     """Middleware.
 
+    The page itself and its code hold no data and may be opened by anybody who can reach the port. All else needs the
+    token, reading as well as writing.
+
     Parameters
     ----------
     app : ASGI application
     hosts : iterable of str
-        What the Host header may be, with the port: others are names that a stranger's page had pointed at this machine.
+        What the Host header may be, with any port or none: others are names that a stranger's page had pointed at this
+        machine.
     token : str
-        Wanted for all that is not reading.
     framed : bool
         Whether a notebook on this machine may show the page.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str], token: str, *, framed: bool = False) -> None:
         self.app = app
-        self._hosts = set(hosts)
-        self._origins = {f"http://{host}" for host in self._hosts}
+        self._names = {host_name(host) for host in hosts} - {None}
+        self._proxies = self._names - set(LOOPBACK_NAMES)
         self._token = token.encode()
         self._policy = POLICY.format(ancestors=NOTEBOOKS if framed else "'none'")
 
@@ -57,29 +74,57 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        headers = Headers(scope=scope)
+        refusal = self._foreign(scope, headers) or await self._unknown(scope, headers)
         if refusal is None:
             await self.app(scope, receive, send_guarded)
             return
         status, sentence = refusal
         body = json.dumps({"error": sentence}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send_guarded({"type": "http.response.start", "status": status, "headers": headers})
+        answer = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send_guarded({"type": "http.response.start", "status": status, "headers": answer})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-    def _refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:
-        """Status and reason, or None for what may pass."""
-        if headers.getlist("host")[:1] != headers.getlist("host") or headers.get("host") not in self._hosts:
-            return 403, "this Host is not the explorer's: open the address that it printed"
+    def _foreign(self, scope: Scope, headers: Headers) -> Refusal | None:
+        """Why a request is not one of the explorer's own page: status and reason."""
+        given = headers.getlist("host")
+        if len(given) != 1 or host_name(given[0]) not in self._names:
+            return 403, (
+                "this Host is not the explorer's: open the address that it printed, "
+                "or name the host of your proxy with --allow-host"
+            )
         origin = headers.get("origin")
-        if origin is not None and origin not in self._origins:
-            return 403, "pages of another origin are not answered"
-        elsewhere = headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
-        # a link may lead here; what another page loads may not (what it frames is the policy's to say)
-        if elsewhere and headers.get("sec-fetch-mode") != "navigate":
-            return 403, "pages of another site are not answered"
-        if method not in READING:
-            given = headers.get(TOKEN, "").encode("latin-1", "replace")
-            if not hmac.compare_digest(given, self._token):
-                return 401, "to change anything, open the explorer by the address with the token that it printed"
+        if origin is not None and not self._is_own(origin, given[0]):
+            return 403, "pages of another origin are not answered: name the host of your proxy with --allow-host"
+        if headers.get("sec-fetch-site", "none") in ("cross-site", "same-site"):
+            # a link may lead to the page; nothing else may be loaded, framed or navigated to from elsewhere
+            followed = headers.get("sec-fetch-mode") == "navigate" and scope["method"] in READING
+            if not followed or _path(scope) != "/":
+                return 403, "pages of another site are not answered"
         return None
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        scheme, _, netloc = origin.partition("://")
+        if scheme == "http" and netloc.lower() == host.lower():
+            return True
+        return scheme in ("http", "https") and host_name(netloc) in self._proxies
+
+    async def _unknown(self, scope: Scope, headers: Headers) -> Refusal | None:
+        """Why a request is not let in: it needs the token and has not the right one."""
+        reading, path = scope["method"] in READING, _path(scope)
+        if reading and (path == "/" or path.startswith("/assets/")):
+            return None
+        given = headers.get(TOKEN)
+        if given is not None:
+            known = hmac.compare_digest(given.encode("latin-1", "replace"), self._token)
+        else:  # behind a proxy a program of this user may be the proxy
+            known = reading and not self._proxies and await run_in_threadpool(peer.may_read, scope, headers)
+        if known:
+            return None
+        return 401, "open the explorer by the address that it printed, with the token after its #"
+
+
+def _path(scope: Scope) -> str:
+    """The path below the place where the explorer is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "").rstrip("/"))

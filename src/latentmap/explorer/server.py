@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 import threading
 from collections.abc import Awaitable, Callable
 from functools import lru_cache, wraps
@@ -15,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -37,6 +36,7 @@ from latentmap.explorer.guard import Guard
 from latentmap.explorer.jobs import Jobs
 from latentmap.explorer.pages import Pages
 from latentmap.explorer.saving import as_one_file
+from latentmap.explorer.tokens import new_token
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
@@ -71,6 +71,8 @@ class Server:
     ----------
     path : path
         The folder of a finished run.
+    token : str, optional
+        What requests have to bring; by default a new one.
 
     Raises
     ------
@@ -78,8 +80,8 @@ class Server:
         If it is no run, or not finished.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.token = secrets.token_urlsafe(24)
+    def __init__(self, path: str | Path, *, token: str | None = None) -> None:
+        self.token = token or new_token()
         self.selection: list[int] = []
         self.jobs = Jobs(Path(path))
         self._decoders = DecodingPool(1)
@@ -102,7 +104,7 @@ class Server:
         self._decoders.__exit__()
 
     def app(self, hosts: list[str], *, framed: bool = False) -> Starlette:
-        """The ASGI application, answering to these hosts, such as 127.0.0.1:8765."""
+        """The ASGI application, answering to these hosts, such as 127.0.0.1:8765, by any port."""
         get, post = ["GET"], ["POST"]
         routes = [
             Route("/", self.index, methods=get),
@@ -137,7 +139,12 @@ class Server:
             Mount("/assets", Assets(directory=STATIC / "assets", check_dir=False)),
         ]
         guard = Middleware(Guard, hosts=hosts, token=self.token, framed=framed)
-        handlers: Any = {HTTPException: _say, RunError: _say_wrong, Exception: _say_failed}
+        handlers: Any = {
+            HTTPException: _say,
+            RunError: _say_wrong,
+            ClientDisconnect: _say_nothing,
+            Exception: _say_failed,
+        }
         return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
 
     # ---------------------------------------------------------------- the page and the run
@@ -492,6 +499,10 @@ async def _say(_: Request, error: Exception) -> Response:
 
 async def _say_wrong(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+async def _say_nothing(*_: Any) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
 
 
 async def _say_failed(_: Request, error: Exception) -> Response:

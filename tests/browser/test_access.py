@@ -1,0 +1,86 @@
+"""How a page gets in, and what it says when it does not."""
+
+import shutil
+import signal
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from browser.conftest import Page, serve
+
+SHOWN = "window.latentmap && latentmap.state.nPictures > 0"
+
+
+@pytest.fixture
+def plain(chromium):
+    """A page that is opened without waiting for the map."""
+    context = chromium.new_context(viewport={"width": 1200, "height": 800})
+    yield Page(context.new_page())
+    context.close()
+
+
+def test_without_a_token_the_page_says_how_to_get_in_and_takes_the_address(plain, served):
+    base, _, token = served.url.partition("#token=")
+    plain.page.goto(base)
+    entrance = plain.page.locator(".entrance")
+    entrance.wait_for()
+    assert "Open the address that `latentmap explore` printed" in entrance.inner_text()
+    plain.page.fill(".entrance input", "wrong")
+    plain.page.keyboard.press("Enter")
+    plain.page.get_by_text("does not take this page's token").wait_for()
+    plain.page.fill(".entrance input", f"  {served.url} ")
+    plain.page.keyboard.press("Enter")
+    plain.page.wait_for_function(SHOWN)
+    plain.page.reload()  # the tab keeps it
+    plain.page.wait_for_function(SHOWN)
+    assert token not in plain.page.url
+
+
+def test_the_printed_address_opens_in_a_tab_that_is_at_the_page_already(plain, served):
+    plain.page.goto(served.url.partition("#")[0])
+    plain.page.locator(".entrance").wait_for()
+    plain.page.goto(served.url)  # for the browser another place of the same page
+    plain.page.wait_for_function(SHOWN)
+
+
+def test_the_token_is_in_no_request_line_and_no_address(plain, served):
+    _, _, token = served.url.partition("#token=")
+    asked = []
+    plain.page.on("request", asked.append)
+    plain.page.goto(f"{served.url}&z=1.5&x=0&y=0")
+    plain.page.wait_for_function(SHOWN)
+    assert len(asked) > 3
+    assert not [one.url for one in asked if token in one.url]
+    assert not [one for one in asked if token in one.headers.get("referer", "")]
+    assert token not in plain.page.url
+    assert "z=" in plain.page.url
+
+
+def test_a_server_that_starts_again_is_found_again(plain, made, tmp_path):
+    run = Path(shutil.copytree(made, tmp_path / "digits"))
+    first = serve(run)
+    plain.open(first.url)
+    port = int(first.url.split(":")[2].partition("/")[0])
+    first.stop(signal.SIGKILL)
+    banner = plain.page.locator(".connection")
+    plain.page.get_by_text("The explorer does not answer").first.wait_for(timeout=20_000)
+    second = serve(run, port)
+    assert second.url == first.url  # the token is the run's
+    banner.wait_for(state="hidden", timeout=20_000)
+    field = plain.page.locator(".groups li[data-group='0'] input")
+    field.fill("after")
+    field.press("Enter")
+    plain.until("latentmap.state.revision === 1")
+    second.stop()
+
+
+def test_pictures_come_with_the_token(plain, served):
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        browser = {"User-Agent": "Mozilla/5.0"}
+        urllib.request.urlopen(urllib.request.Request(f"{served.url.partition('#')[0]}api/images/1", headers=browser))
+    plain.open(served.url)
+    image = plain.state("shown")[0]["id"]
+    plain.page.mouse.click(*plain.point(image))
+    plain.page.wait_for_selector("img[src^='blob:']")
+    plain.until("[...document.images].every(image => image.naturalWidth > 0)")
