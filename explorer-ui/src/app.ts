@@ -1,6 +1,7 @@
 // The map in the middle, what one asks and does about it on both sides.
 
 import { Camera } from "./camera";
+import { ColorKey } from "./colorkey";
 import { Decoder } from "./decoder";
 import { button, download, h } from "./dom";
 import { Editor, sentence } from "./edits";
@@ -44,6 +45,7 @@ export class App {
   private readonly minimap: Minimap;
   private readonly inspector: Inspector;
   private readonly groups: Groups;
+  private readonly colorKey: ColorKey;
   private readonly filters: Filters;
   private readonly selection: Selection;
   private readonly search: Search;
@@ -73,11 +75,12 @@ export class App {
     this.labels = new Labels(model, [this.minimap.element, this.legendPlace]);
     this.inspector = new Inspector(model, show);
     this.groups = new Groups(model, this.editor, look);
-    this.filters = new Filters(model);
+    this.colorKey = new ColorKey(model);
+    this.filters = new Filters(model, () => this.search.clear());
     this.search = new Search(model, camera, message, show);
     this.address = new Address(model, camera, this.inspector, this.search);
-    const say = (text: string): void => message.say(text);
-    this.selection = new Selection(model, this.editor, show, look, say, (name) => void this.colorBy(name));
+    const say = (text: string, time?: number): void => message.say(text, time);
+    this.selection = new Selection(model, this.editor, (id) => show(model.rowOf[id]), look, say, (name) => void this.colorBy(name));
     this.decoder = this.server && new Decoder(model, this.server, camera);
     this.learn = this.server && new Learn(model, this.server, camera, redraw);
     this.overlay = new Overlay(model, camera, this.inspector, this.learn, redraw);
@@ -89,6 +92,7 @@ export class App {
       moving: () => (this.movedAt = performance.now()),
     });
     this.header = this.makeHeader();
+    this.search.attach(this.header.search);
     this.map.setAttribute("aria-label", t("map", { n: model.n }));
     this.lay();
     this.listen();
@@ -116,7 +120,7 @@ export class App {
   }
 
   private lay(): void {
-    const left = h("aside", { class: "left", "aria-label": t("panelLeft") }, this.groups.element, this.filters.element);
+    const left = h("aside", { class: "left", "aria-label": t("panelLeft") }, this.groups.element, this.colorKey.element, this.filters.element);
     const right = h("aside", { class: "right", "aria-label": t("panelRight") }, this.inspector.element, this.selection.element);
     this.stage.replaceChildren(
       this.map,
@@ -126,6 +130,7 @@ export class App {
       this.minimap.element,
       ...(this.decoder ? [this.decoder.preview, this.decoder.element] : []),
       ...(this.learn ? [this.learn.element] : []),
+      this.filters.nothing,
       this.message.element,
     );
     document.body.replaceChildren(this.header.element, left, this.stage, right);

@@ -1,35 +1,57 @@
 // Colours for groups and other categories, and for numbers.
 
-// Twenty colours, the first ten far from each other on dark and on light ground; further ones are made of them.
-const CATEGORIES = [
-  "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#edc948", "#ff9da7", "#9c755f", "#c8d85f",
-  "#d37295", "#86bcb6", "#b6992d", "#499894", "#f1ce63", "#a0cbe8", "#d4a6c8", "#fabfd2", "#7f9f3f", "#c26a3d",
+// Twenty colours that can be told apart, also by who does not see red or green, on dark and on light ground: the
+// CIEDE2000 distance of any two is at least 9, and of any two of the first ten at least 17 (tests/explorer/test_palette.py).
+export const CATEGORIES = [
+  "#0088ff", "#ffbb22", "#007755", "#773300", "#00ddff", "#cc88aa", "#888811", "#554466", "#bbccaa", "#1111ff",
+  "#66aa88", "#007799", "#334499", "#22aadd", "#776622", "#dd9955", "#3366dd", "#445533", "#ddcc88", "#668855",
 ];
+/** How many categories have a colour of their own. */
+export const N_COLORS = CATEGORIES.length;
 // Viridis at equal steps (matplotlib's).
 const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
-const NONE: Rgb = [128, 128, 128];
+const RAMP_STEPS = 256;
 
 export type Rgb = [number, number, number];
 
+/** Of what has no value, in every colouring. */
+export const MISSING: Rgb = [128, 128, 128];
+/** Of categories that are too small for a colour of their own. */
+export const OTHER: Rgb = [88, 92, 100];
+
 const parse = (hex: string): Rgb => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)) as Rgb;
 const categories = CATEGORIES.map(parse);
-const ramp = VIRIDIS.map(parse);
+const ramp = Array.from({ length: RAMP_STEPS }, (_, step) => rampAt(step / (RAMP_STEPS - 1)));
 
-/** The colour of the i-th category; grey below 0. */
-export function categoryColor(i: number): Rgb {
-  if (i < 0) return NONE;
-  const base = categories[i % categories.length];
-  const round = Math.floor(i / categories.length);
-  const factor = [1, 0.72, 1.25, 0.55][round % 4];
-  return base.map((value) => Math.min(255, Math.round(value * factor))) as Rgb;
+function rampAt(fraction: number): Rgb {
+  const stops = VIRIDIS.map(parse);
+  const at = fraction * (stops.length - 1);
+  const i = Math.min(stops.length - 2, Math.floor(at));
+  return [0, 1, 2].map((c) => Math.round(stops[i][c] + (at - i) * (stops[i + 1][c] - stops[i][c]))) as Rgb;
 }
 
-/** The colour of a share from 0 to 1; grey for what is not a number. */
-export function rampColor(share: number): Rgb {
-  if (!(share >= 0)) return NONE;
-  const at = Math.min(1, share) * (ramp.length - 1);
-  const i = Math.min(ramp.length - 2, Math.floor(at));
-  return [0, 1, 2].map((c) => Math.round(ramp[i][c] + (at - i) * (ramp[i + 1][c] - ramp[i][c]))) as Rgb;
+/** The colour of the i-th category; grey below 0. Colours repeat above N_COLORS. */
+export function categoryColor(i: number): Rgb {
+  return i >= 0 ? categories[i % N_COLORS] : MISSING;
+}
+
+/** The colour of a fraction; what lies beyond 0 and 1 has the colour of the end, what is not a number is grey. */
+export function rampColor(fraction: number): Rgb {
+  if (Number.isNaN(fraction)) return MISSING;
+  return ramp[Math.round(Math.min(1, Math.max(0, fraction)) * (RAMP_STEPS - 1))];
+}
+
+/** A colour of its own for each number up to N_COLORS of them: its own place in the palette, or the next one free. */
+export function slotsOf(numbers: number[]): Map<number, number> {
+  const slots = new Map<number, number>();
+  const taken = new Set<number>();
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    let slot = number % N_COLORS;
+    if (taken.size < N_COLORS) while (taken.has(slot)) slot = (slot + 1) % N_COLORS;
+    slots.set(number, slot);
+    taken.add(slot);
+  }
+  return slots;
 }
 
 export const css = ([r, g, b]: Rgb): string => `rgb(${r} ${g} ${b})`;

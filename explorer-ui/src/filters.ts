@@ -1,19 +1,37 @@
-// Filters by columns: ranges of numbers, categories, parts of texts; and the legend of the colours.
+// Filters by columns: ranges of numbers, categories, parts of texts; and the legend of the colours on the map.
 
-import { categoryColor, css, rampColor, type Rgb } from "./colors";
+import "./panels.css";
+import { Choices } from "./choices";
+import { css, MISSING, OTHER, rampColor, type Rgb } from "./colors";
 import { afterTyping, button, h } from "./dom";
+import { Histogram, round } from "./histogram";
 import { t } from "./i18n";
-import { GROUP, keysOf, NONE, type Filter, type Model } from "./model";
+import { GROUP, passesMissing, type Filter, type Model, type Range } from "./model";
 import type { Column } from "./types";
 
-const MOST_CHOICES = 100;
+const MOST_FOUND = 10_000; // images that a search gives
 
 export class Filters {
   readonly element = h("section", { class: "filters", "aria-label": t("filters") });
+  /** What is said over the map when nothing is left on it. */
+  readonly nothing: HTMLElement;
   private readonly shown = h("p", { class: "hint", "aria-live": "polite" });
+  private readonly select: HTMLButtonElement;
+  private readonly clear: HTMLButtonElement;
+  private readonly sought = h("div", { class: "sought" });
+  private histograms: Histogram[] = [];
+  /** The filters that the panel shows. */
+  private written = "";
 
-  constructor(private readonly model: Model) {
-    model.painted.on(() => this.count());
+  constructor(
+    private readonly model: Model,
+    private readonly clearSearch: () => void,
+  ) {
+    this.select = button("", () => model.select(model.visibleRows()), { class: "small select-shown" });
+    this.clear = button(t("clearAll"), () => this.clearAll(), { class: "small clear-all" });
+    const again = button(t("clearAll"), () => this.clearAll(), { class: "clear-nothing" });
+    this.nothing = h("div", { class: "nothing", role: "status", hidden: true }, h("p", { text: t("nothingMatches") }), again);
+    model.filtered.on(() => this.follow());
     this.rebuild();
   }
 
@@ -24,6 +42,8 @@ export class Filters {
 
   rebuild(): void {
     const { model } = this;
+    this.written = this.signature();
+    this.histograms = [];
     const add = h("select", { "aria-label": t("addFilter"), on: { change: () => this.add(add.value) } });
     add.append(h("option", { value: "", text: t("addFilter") }));
     for (const column of model.choices) {
@@ -42,6 +62,8 @@ export class Filters {
     this.element.replaceChildren(
       h("h2", { text: t("filters") }),
       this.shown,
+      h("div", { class: "buttons" }, this.select, this.clear),
+      this.sought,
       h("div", {}, ...[...model.filters].map(([name, filter]) => this.row(name, filter))),
       add,
       h("label", { class: "check" }, hidden, t("showHidden")),
@@ -49,8 +71,39 @@ export class Filters {
     this.count();
   }
 
+  private clearAll(): void {
+    this.clearSearch();
+    void this.model.setFilters({});
+  }
+
+  private signature(changed: [string, Filter] | null = null): string {
+    const { model } = this;
+    return JSON.stringify([...model.filters].map(([name, one]) => [name, changed?.[0] === name ? changed[1] : one, model.loaded(name) !== null]));
+  }
+
+  /** After a filter was changed, here or elsewhere. */
+  private follow(): void {
+    if (this.signature() !== this.written) this.refresh();
+    else this.count();
+    for (const one of this.histograms) one.refresh();
+  }
+
   private count(): void {
-    this.shown.textContent = t("shown", { n: this.model.nVisible, total: this.model.n });
+    const { model } = this;
+    const { n, nVisible, sought } = model;
+    this.shown.textContent = t("shown", { n: nVisible, total: n });
+    this.select.textContent = t("selectShown", { n: nVisible });
+    this.select.disabled = nVisible === 0;
+    this.clear.disabled = !model.isFiltered;
+    this.nothing.hidden = nVisible > 0 || !model.isFiltered;
+    this.sought.replaceChildren(
+      ...(sought
+        ? [
+            h("span", { text: t(sought.n < MOST_FOUND ? "searchFor" : "searchMost", sought) }),
+            button("×", this.clearSearch, { "aria-label": t("clearSearch"), class: "small" }),
+          ]
+        : []),
+    );
   }
 
   /** A filter that lets all pass, so that the column is loaded and no longer offered. */
@@ -58,15 +111,18 @@ export class Filters {
     const column = this.model.describe(name);
     if (!column) return;
     const all: Filter = column.kind === "text" ? { text: "" } : column.kind === "number" ? {} : { without: [] };
-    void this.model.setFilter(name, all).then(() => this.rebuild());
+    void this.model.setFilter(name, all);
   }
 
   private row(name: string, filter: Filter): HTMLElement | null {
-    const column = this.model.describe(name);
-    if (!column) return null;
-    const set = (changed: Filter): void => void this.model.setFilter(name, changed);
-    const drop = (): void => void this.model.setFilter(name, null).then(() => this.rebuild());
-    const remove = button("×", drop, { "aria-label": `${t("clear")} ${name}`, class: "small" });
+    const { model } = this;
+    const column = model.describe(name);
+    if (!column || !model.loaded(name)) return null;
+    const set = (changed: Filter): void => {
+      this.written = this.signature([name, changed]);
+      void model.setFilter(name, changed);
+    };
+    const remove = button("×", () => void model.setFilter(name, null), { "aria-label": `${t("clear")} ${name}`, class: "small" });
     return h("fieldset", {}, h("legend", {}, name, remove), this.control(column, filter, set));
   }
 
@@ -76,59 +132,50 @@ export class Filters {
       const input = h("input", { type: "search", "aria-label": label, value: filter.text, on: { input: () => set({ text: input.value }) } });
       return input;
     }
-    return "without" in filter ? choices(column, filter.without, set) : range(column, filter, set);
+    if ("without" in filter || "only" in filter) return new Choices(this.model, column, filter, set).element;
+    return this.range(column, filter, set);
   }
-}
 
-function choices(column: Column, without: string[], set: (filter: Filter) => void): HTMLElement {
-  const left = new Set(without);
-  const boxes = new Map<string, HTMLInputElement>();
-  const tell = (): void => set({ without: [...left] });
-  const one = (key: string, name: string): HTMLElement => {
-    const change = (): void => {
-      if (box.checked) left.delete(key);
-      else left.add(key);
-      tell();
+  private range(column: Column, filter: Range, set: (filter: Filter) => void): HTMLElement {
+    const { model } = this;
+    const missing = column.missing ?? 0;
+    if (missing === model.n) return h("p", { class: "hint", text: t("noValues") });
+    let now = filter;
+    const number = (label: string, value: number | undefined, bound: number): HTMLInputElement =>
+      h("input", { type: "number", step: "any", value, placeholder: round(bound), "aria-label": `${column.name} ${label}` });
+    const low = number(t("from"), filter.low, column.low!);
+    const high = number(t("to"), filter.high, column.high!);
+    const without = h("input", { type: "checkbox", class: "with-missing" });
+    const change = (changed: Partial<Range>): void => {
+      now = { ...now, ...changed };
+      without.checked = passesMissing(now);
+      set(now);
     };
-    const box = h("input", { type: "checkbox", checked: !left.has(key), on: { change } });
-    boxes.set(key, box);
-    return h("label", { class: "check" }, box, name);
-  };
-  const keys = keysOf(column);
-  const every = (on: boolean): void => {
-    for (const key of [...keys, NONE]) {
-      if (on) left.delete(key);
-      else left.add(key);
+    const given = (input: HTMLInputElement): number | undefined => (Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : undefined);
+    const histogram = new Histogram(model, column, (bounds) => {
+      low.value = String(bounds.low ?? "");
+      high.value = String(bounds.high ?? "");
+      change(bounds);
+    });
+    for (const input of [low, high]) {
+      input.addEventListener("input", () => {
+        const bounds = { low: given(low), high: given(high) };
+        histogram.show(bounds);
+        change(bounds);
+      });
     }
-    for (const box of boxes.values()) box.checked = on;
-    tell();
-  };
-  return h(
-    "div",
-    {},
-    h(
+    without.addEventListener("change", () => change({ missing: without.checked }));
+    without.checked = passesMissing(filter);
+    histogram.show(filter);
+    this.histograms.push(histogram);
+    return h(
       "div",
-      { class: "buttons" },
-      button(t("tickAll"), () => every(true), { class: "small" }),
-      button(t("tickNone"), () => every(false), { class: "small" }),
-    ),
-    h(
-      "div",
-      { class: "choices" },
-      ...keys.slice(0, MOST_CHOICES).map((key, i) => one(key, column.categories![i])),
-      one(NONE, t("without")),
-    ),
-  );
-}
-
-function range(column: Column, filter: { low?: number | undefined; high?: number | undefined }, set: (filter: Filter) => void): HTMLElement {
-  const number = (label: string, value: number | undefined, bound: number): HTMLInputElement =>
-    h("input", { type: "number", step: "any", value, placeholder: bound.toPrecision(4), "aria-label": `${column.name} ${label}` });
-  const low = number(t("from"), filter.low, column.low!);
-  const high = number(t("to"), filter.high, column.high!);
-  const given = (input: HTMLInputElement): number | undefined => (Number.isFinite(input.valueAsNumber) ? input.valueAsNumber : undefined);
-  for (const input of [low, high]) input.addEventListener("input", () => set({ low: given(low), high: given(high) }));
-  return h("div", { class: "range" }, low, "–", high);
+      {},
+      histogram.element,
+      h("div", { class: "range" }, low, "–", high),
+      missing ? h("label", { class: "check" }, without, t("nMissing", { n: missing })) : null,
+    );
+  }
 }
 
 /** What the colours mean. */
@@ -136,19 +183,24 @@ export function legend(model: Model): HTMLElement {
   const column = model.describe(model.colorBy);
   const element = h("div", { class: "legend", role: "img", "aria-label": `${t("colorBy")} ${model.colorBy}` });
   if (!column || column.kind === "text") return element;
-  if (column.kind === "number") {
-    const bar = h("span", { class: "ramp" });
-    bar.style.background = `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map((share) => css(rampColor(share))).join()})`;
-    element.append(h("span", { text: column.low!.toPrecision(3) }), bar, h("span", { text: column.high!.toPrecision(3) }));
-    return element;
-  }
-  if (column.name === GROUP) return element; // the list of groups is the legend
   const entry = (name: string, color: Rgb): HTMLElement => {
     const dot = h("i");
     dot.style.background = css(color);
     return h("span", { class: "entry" }, dot, name);
   };
-  element.append(...column.categories!.slice(0, 20).map((name, i) => entry(name, categoryColor(i))));
-  if (column.categories!.length > 20) element.append(t("more", { n: column.categories!.length - 20 }));
+  if (column.kind === "number") {
+    const bar = h("span", { class: "ramp" });
+    bar.style.background = `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map((share) => css(rampColor(share))).join()})`;
+    const ends = [column.low, column.high].map((end) => h("span", { text: (end ?? 0).toPrecision(3) }));
+    if (column.missing !== model.n) element.append(ends[0], bar, ends[1]);
+  } else {
+    if (column.name === GROUP) return element; // the list of groups is the legend
+    const colors = model.categoryColors(column);
+    const own = model.coloredCodes(column);
+    for (const code of own) element.append(entry(column.categories![code], colors[code + 1]));
+    const others = model.nInOthers(column);
+    if (others) element.append(entry(`${t("other")} (${others.toLocaleString(document.documentElement.lang)})`, OTHER));
+  }
+  if (column.missing) element.append(entry(t("nMissing", { n: column.missing }), MISSING));
   return element;
 }

@@ -1,6 +1,6 @@
-// The list of groups: names that can be changed, splits and merges along the tree.
+// The list of groups: names that can be changed, splits, merges of any groups, and cuts of the whole tree.
 
-import { css } from "./colors";
+import { css, N_COLORS } from "./colors";
 import { afterTyping, button, h, iconButton } from "./dom";
 import type { Editor } from "./edits";
 import { t } from "./i18n";
@@ -10,9 +10,16 @@ import type { Group } from "./types";
 const SELECT = "M8 2.5a5.5 5.5 0 1 0 .01 0M8 7.2a.8.8 0 1 0 .01 0";
 const SPLIT = "M8 14.5V8.5L3 2M8 8.5L13 2";
 const MERGE = "M3 14L8 7.5L13 14M8 7.5V1.5";
+const LONGEST_NAME = 200;
+const FEW = 2; // groups, with which a finer cut is offered openly
+const MOST_CUT = 60; // groups that the slider goes up to
 
 export class Groups {
   readonly element = h("section", { class: "groups", "aria-label": t("groups") });
+  /** The group whose partners are being chosen, and those that were. */
+  private merging: { group: number; partners: Set<number> } | null = null;
+  /** The revision after the last cut that was made here, which can be undone. */
+  private cutAt = -1;
 
   constructor(
     private readonly model: Model,
@@ -25,9 +32,11 @@ export class Groups {
   rebuild(): void {
     if (afterTyping(this.element, () => this.rebuild())) return;
     const { model, editor } = this;
-    const list = h("ul", {}, ...model.edits.groups.map((group) => this.row(group)));
+    const { groups } = model.edits;
+    if (this.merging && !this.find(this.merging.group)) this.merging = null; // changed elsewhere
+    const rows = groups.flatMap((group) => [this.row(group), ...(this.merging?.group === group.number ? [this.partners(group)] : [])]);
     this.element.replaceChildren(
-      h("h2", { text: `${t("groups")} (${model.edits.groups.length})` }),
+      h("h2", { text: `${t("groups")} (${groups.length})` }),
       editor
         ? h(
             "div",
@@ -36,19 +45,20 @@ export class Groups {
             button(t("redo"), () => void editor.send({ kind: "redo" }), { disabled: !model.edits.canRedo, class: "redo" }),
           )
         : "",
-      list,
+      h("ul", { class: "group-list" }, ...rows),
+      groups.length > N_COLORS ? h("p", { class: "hint", text: t("colorsRepeat", { n: N_COLORS }) }) : "",
+      this.cut(),
     );
   }
 
-  private rowsOf(group: Group): number[] {
-    const rows: number[] = [];
-    this.model.group.forEach((number, row) => number === group.number && rows.push(row));
-    return rows;
+  private find(number: number): Group | undefined {
+    return this.model.edits.groups.find((one) => one.number === number);
   }
 
   private row(group: Group): HTMLElement {
     const { model, editor } = this;
-    const swatch = button("", () => this.look(this.rowsOf(group)), {
+    const rows = (): number[] => model.rowsOfGroup(group.number);
+    const swatch = button("", () => this.look(rows()), {
       class: "swatch",
       "aria-label": t("showGroup", { name: model.groupName(group) }),
       title: t("showGroup", { name: model.groupName(group) }),
@@ -58,7 +68,8 @@ export class Groups {
       type: "text",
       value: group.name,
       placeholder: `${t("group")} ${group.number}`,
-      maxlength: 200,
+      title: model.groupName(group),
+      maxlength: LONGEST_NAME,
       disabled: !editor,
       "aria-label": t("rename", { n: group.number }),
       on: {
@@ -75,31 +86,132 @@ export class Groups {
       swatch,
       name,
       h("span", { class: "size", text: group.size.toLocaleString(document.documentElement.lang) }),
-      ...(editor ? this.actions(group) : []),
+      ...(editor ? this.actions(group, rows) : []),
     );
   }
 
-  private actions(group: Group): HTMLElement[] {
+  private actions(group: Group, rows: () => number[]): HTMLElement[] {
     const { model, editor } = this;
-    const select = iconButton(SELECT, t("selectGroup"), () => model.select(this.rowsOf(group)), { "data-act": "select" });
-    if (!model.facts.onGraph) return [select];
-    const split = iconButton(SPLIT, t("split"), () => void editor!.send({ kind: "split", group: group.number }), { "data-act": "split" });
-    const other = this.nextInTree(group);
-    const join = (): void => void editor!.send({ kind: "merge", groups: [group.number, other!.number] });
-    const merge = iconButton(MERGE, t("merge"), join, { disabled: !other, "data-act": "merge" });
-    return [select, split, merge];
+    const name = model.groupName(group);
+    const select = iconButton(SELECT, t("selectGroup", { name }), () => model.select(rows()), { "data-act": "select" });
+    const split = iconButton(SPLIT, t("splitGroup", { name }), () => void editor!.send({ kind: "split", group: group.number }), {
+      "data-act": "split",
+    });
+    const isMerging = this.merging?.group === group.number;
+    const merge = iconButton(MERGE, t("mergeGroup", { name }), () => this.mergeWith(isMerging ? null : group.number), {
+      "data-act": "merge",
+      disabled: model.edits.groups.length < 2,
+      "aria-expanded": String(isMerging),
+    });
+    return [select, ...(model.facts.onGraph ? [split] : []), merge];
   }
 
-  /** The group with which this one has the longest way from the root in common. */
-  private nextInTree(group: Group): Group | null {
-    let best: Group | null = null;
-    let longest = -1;
-    for (const other of this.model.edits.groups) {
-      if (other === group) continue;
-      let common = 0;
-      while (common < other.tree.length && other.tree[common] === group.tree[common]) common += 1;
-      if (common > longest) [best, longest] = [other, common];
-    }
-    return best;
+  // ------------------------------------------------------------ merging
+
+  private mergeWith(group: number | null): void {
+    this.merging = group === null ? null : { group, partners: new Set() };
+    this.model.pointOut(null);
+    this.rebuild();
+    this.element.querySelector<HTMLInputElement>(".partners input")?.focus();
   }
+
+  /** With whom a group can be merged: all others, those that hang nearest in the tree first. */
+  private partners(group: Group): HTMLElement {
+    const { model, editor } = this;
+    const { partners } = this.merging!;
+    const others = model.edits.groups.filter((one) => one !== group);
+    const inCommon = new Map(others.map((one) => [one, commonLength(one.tree, group.tree)]));
+    others.sort((a, b) => inCommon.get(b)! - inCommon.get(a)!);
+    const nearest = model.facts.onGraph && group.tree ? others[0] : null;
+    const name = h("input", { type: "text", maxlength: LONGEST_NAME, "aria-label": t("mergedName"), class: "merged-name" });
+    let isOwn = false; // a name that was typed stays
+    name.addEventListener("input", () => (isOwn = true));
+    const all = (): Group[] => [group, ...others.filter((one) => partners.has(one.number))];
+    const merge = (): void => {
+      const groups = all().map((one) => one.number);
+      this.mergeWith(null);
+      void editor!.send({ kind: "merge", groups, name: name.value.trim() });
+    };
+    const done = button(t("merge"), merge, { class: "merge-do" });
+    const change = (): void => {
+      done.disabled = !partners.size;
+      if (!isOwn) name.value = partners.size ? all().map((one) => model.groupName(one)).join(" + ").slice(0, LONGEST_NAME) : "";
+      model.pointOut(partners.size ? all().flatMap((one) => model.rowsOfGroup(one.number)) : null);
+    };
+    const choice = (other: Group): HTMLElement => {
+      const box = h("input", { type: "checkbox", checked: partners.has(other.number), value: other.number });
+      box.addEventListener("change", () => {
+        if (box.checked) partners.add(other.number);
+        else partners.delete(other.number);
+        change();
+      });
+      const dot = h("i", { class: "dot" });
+      dot.style.background = css(model.groupColor(other.number));
+      const size = h("span", { class: "size", text: other.size.toLocaleString(document.documentElement.lang) });
+      const hint = other === nearest ? h("small", { text: t("nearestInTree") }) : null;
+      const point = (): void => model.pointOut(model.rowsOfGroup(other.number));
+      return h(
+        "label",
+        { class: "choice", on: { pointerenter: point, pointerleave: change, focusin: point, focusout: change } },
+        box,
+        dot,
+        h("span", { class: "name", text: model.groupName(other), title: model.groupName(other) }),
+        hint,
+        size,
+      );
+    };
+    name.addEventListener("keydown", (event) => event.key === "Enter" && partners.size && merge());
+    change();
+    return h(
+      "li",
+      { class: "partners" },
+      h(
+        "fieldset",
+        {},
+        h("legend", { text: t("mergeWith", { name: model.groupName(group) }) }),
+        h("div", { class: "choices" }, ...others.map(choice)),
+        name,
+        h("div", { class: "buttons" }, done, button(t("cancel"), () => this.mergeWith(null), { class: "merge-cancel" })),
+      ),
+    );
+  }
+
+  // ------------------------------------------------------------ cutting
+
+  /** A slider for the number of groups, in sight where there are few. */
+  private cut(): HTMLElement | string {
+    const { model, editor } = this;
+    const most = Math.min(MOST_CUT, model.nBlocks);
+    if (!editor || !model.facts.onGraph || most < 2) return "";
+    const now = model.edits.groups.length;
+    const start = Math.min(most, Math.max(2, now));
+    const slider = h("input", { type: "range", min: 2, max: most, value: start, "aria-label": t("cutTitle"), class: "cut-slider" });
+    const says = h("output", { class: "cut-count", text: t("cutInto", { n: start }) });
+    slider.addEventListener("input", () => (says.textContent = t("cutInto", { n: slider.valueAsNumber })));
+    const cut = (): void => {
+      void editor.send({ kind: "cut", n: slider.valueAsNumber }).then(() => {
+        this.cutAt = model.edits.revision;
+        this.rebuild();
+      });
+    };
+    const undo = button(t("cutReset"), () => void editor.send({ kind: "undo" }), {
+      class: "cut-reset",
+      disabled: this.cutAt !== model.edits.revision,
+    });
+    const parts = [
+      h("p", { class: "hint", text: now === 1 ? t("cutOne") : t("cutMore") }),
+      h("div", { class: "slider" }, slider),
+      h("div", { class: "buttons" }, says, button(t("cut"), cut, { class: "cut-do" }), undo),
+      h("p", { class: "hint", text: t("cutLoses") }),
+    ];
+    const details = h("details", { class: "cut" }, h("summary", { text: t("cutTitle") }), ...parts);
+    details.open = now <= FEW || this.cutAt === model.edits.revision;
+    return details;
+  }
+}
+
+function commonLength(a: string, b: string): number {
+  let common = 0;
+  while (common < a.length && common < b.length && a[common] === b[common]) common += 1;
+  return common;
 }

@@ -1,14 +1,16 @@
 // English and Korean.
+//
+// "{n}" is a gap. "{n:image|images}" is a word that goes by a number: in English singular or plural, in Korean the
+// particle that follows a text, after a consonant or after a vowel: "{text:이|가}".
+
+import { PANELS_ENGLISH, PANELS_KOREAN } from "./i18n-panels";
 
 const ENGLISH = {
-  map: "Map of {n} images. Arrow keys move it, plus and minus zoom, 0 shows all, N steps through neighbours.",
+  map: "Map of {n} {n:image|images}. Arrow keys move it, plus and minus zoom, 0 shows all, N steps through neighbours.",
   loading: "Opening the map …",
-  images: "{n} images",
-  shown: "{n} of {total} shown",
+  images: "{n} {n:image|images}",
   colorBy: "Colour by",
   search: "Search file names",
-  searchFound: "{n} found",
-  searchNone: "No file name holds “{text}”",
   pan: "Move",
   box: "Box",
   lasso: "Lasso",
@@ -25,9 +27,7 @@ const ENGLISH = {
   group: "Group",
   rename: "Name of group {n}",
   split: "Split",
-  merge: "Merge with its neighbour in the tree",
   showGroup: "Show group {name}",
-  selectGroup: "Select",
   filters: "Filters",
   addFilter: "Filter by …",
   clear: "Clear",
@@ -42,10 +42,7 @@ const ENGLISH = {
   interpolateTo: "Shift-click another image to see the way to it.",
   interpolation: "From this image to that",
   selection: "Selection",
-  nothingSelected: "Select images with the box or the lasso.",
-  selected: "{n} selected",
   composition: "In groups",
-  more: "and {n} more",
   labelSelection: "Label for the selection",
   apply: "Apply",
   removeLabel: "Remove label",
@@ -55,13 +52,7 @@ const ENGLISH = {
   duplicate: "duplicate",
   hidden: "hidden",
   showHidden: "Show hidden images",
-  spread: "Spread labels to all",
   spreadLabel: "spread label",
-  spreadDone: "Spread to all images: labels.parquet. {counts}",
-  export: "Export",
-  exportAs: "Export as {kind}",
-  exportedFolder: "{n} images in {folder}",
-  all: "all images",
   zoomTo: "Zoom to it",
   learn: "Learn",
   perplexity: "Perplexity",
@@ -125,7 +116,7 @@ const ENGLISH = {
   panelRight: "Image and selection",
   tickAll: "all",
   tickNone: "none",
-  without: "without",
+  ...PANELS_ENGLISH,
 };
 
 export type Key = keyof typeof ENGLISH;
@@ -134,11 +125,8 @@ const KOREAN: Record<Key, string> = {
   map: "이미지 {n}개의 지도. 화살표로 이동, +와 −로 확대·축소, 0은 전체 보기, N은 이웃으로 이동.",
   loading: "지도를 여는 중 …",
   images: "이미지 {n}개",
-  shown: "{total}개 중 {n}개 표시",
   colorBy: "색상 기준",
   search: "파일 이름 검색",
-  searchFound: "{n}개 찾음",
-  searchNone: "“{text}”이(가) 들어간 파일 이름이 없습니다",
   pan: "이동",
   box: "사각형",
   lasso: "올가미",
@@ -155,9 +143,7 @@ const KOREAN: Record<Key, string> = {
   group: "그룹",
   rename: "그룹 {n}의 이름",
   split: "나누기",
-  merge: "트리의 이웃과 합치기",
   showGroup: "그룹 {name} 보기",
-  selectGroup: "선택",
   filters: "필터",
   addFilter: "필터 추가 …",
   clear: "지우기",
@@ -172,10 +158,7 @@ const KOREAN: Record<Key, string> = {
   interpolateTo: "다른 이미지를 Shift+클릭하면 그 사이가 보입니다.",
   interpolation: "두 이미지 사이",
   selection: "선택",
-  nothingSelected: "사각형이나 올가미로 이미지를 선택하세요.",
-  selected: "{n}개 선택됨",
   composition: "그룹 구성",
-  more: "외 {n}개",
   labelSelection: "선택한 이미지의 레이블",
   apply: "적용",
   removeLabel: "레이블 지우기",
@@ -185,13 +168,7 @@ const KOREAN: Record<Key, string> = {
   duplicate: "중복",
   hidden: "숨김",
   showHidden: "숨긴 이미지 보기",
-  spread: "레이블을 전체로 퍼뜨리기",
   spreadLabel: "퍼뜨린 레이블",
-  spreadDone: "모든 이미지에 퍼뜨렸습니다: labels.parquet. {counts}",
-  export: "내보내기",
-  exportAs: "{kind}(으)로 내보내기",
-  exportedFolder: "이미지 {n}개: {folder}",
-  all: "모든 이미지",
   zoomTo: "여기로 확대",
   learn: "배우기",
   perplexity: "퍼플렉서티",
@@ -255,7 +232,7 @@ const KOREAN: Record<Key, string> = {
   panelRight: "이미지와 선택",
   tickAll: "모두",
   tickNone: "없음",
-  without: "값 없음",
+  ...PANELS_KOREAN,
 };
 
 export type Language = "en" | "ko";
@@ -269,8 +246,20 @@ export function setLanguage(language: Language): void {
 
 /** A text in the language of the page, with its gaps filled in. */
 export function t(key: Key, values: { [name: string]: string | number } = {}): string {
-  return dictionary[key].replace(/\{(\w+)\}/g, (_, name: string) => {
+  return dictionary[key].replace(/\{(\w+)(?::([^{}|]*)\|([^{}|]*))?\}/g, (_, name: string, first?: string, second?: string) => {
     const value = values[name];
+    if (first !== undefined) return takesFirst(value, second!) ? first : second!;
     return typeof value === "number" ? value.toLocaleString(document.documentElement.lang) : String(value);
   });
+}
+
+/** Whether the first of two words goes with a value: the singular, or the particle after a consonant. */
+function takesFirst(value: string | number, second: string): boolean {
+  if (document.documentElement.lang !== "ko") return Number(value) === 1;
+  const last = String(value).trim().at(-1) ?? "";
+  const code = last.charCodeAt(0) - 0xac00;
+  const isRieul = second === "로"; // (으)로 is 로 after ㄹ too
+  if (code >= 0 && code < 11172) return code % 28 !== 0 && !(isRieul && code % 28 === 8);
+  if (/[0-9]/.test(last)) return /[013678]/.test(last) && !(isRieul && /[178]/.test(last)); // as they are read: 영, 일, 삼, …
+  return /[lmnr]/i.test(last) && !(isRieul && /[lr]/i.test(last));
 }

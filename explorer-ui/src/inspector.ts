@@ -3,7 +3,7 @@
 import { button, h, Signal } from "./dom";
 import { sentence } from "./edits";
 import { t } from "./i18n";
-import { LABEL, MARK, type Model } from "./model";
+import { GROUP, LABEL, MARK, type Model } from "./model";
 import { Server } from "./source";
 import { sized, thumbnail } from "./thumbnails";
 import { MARKS, type Neighbor } from "./types";
@@ -79,17 +79,17 @@ export class Inspector {
         if (asked !== this.asked) return;
         this.neighbors = found.neighbors.map((one) => model.rowOf[one.id]);
         neighbors.replaceChildren(...found.neighbors.map((one) => this.neighbor(one)));
-        fill(facts, { ...this.edited(row), ...values });
+        fill(facts, { ...this.edited(row), ...without(values) });
       } catch (error) {
         if (asked === this.asked) facts.replaceChildren(h("caption", { text: sentence(error) }));
       }
     } else {
-      const values: { [name: string]: unknown } = this.edited(row);
+      const values: { [name: string]: unknown } = {};
       for (const column of model.facts.columns) {
         const value = (await model.column(column.name))[row];
         values[column.name] = column.kind === "category" ? (column.categories![value as number] ?? null) : value;
       }
-      if (asked === this.asked) fill(facts, values);
+      if (asked === this.asked) fill(facts, { ...this.edited(row), ...without(values) });
     }
     if (asked === this.asked) this.changed.tell();
   }
@@ -126,10 +126,16 @@ const figure = (picture: HTMLElement, caption: string): HTMLElement =>
   h("figure", {}, picture, h("figcaption", { text: caption }));
 
 function fill(table: HTMLTableElement, values: { [name: string]: unknown }): void {
-  const rows = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const rows = Object.entries(values);
   table.replaceChildren(...rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: plain(value) }))));
 }
 
+/** Columns but those that the edits stand for: an image has the group that it has now. */
+function without(values: { [name: string]: unknown }): { [name: string]: unknown } {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => name !== GROUP && name !== "tree"));
+}
+
 function plain(value: unknown): string {
+  if (value === null || value === undefined || value === "" || Number.isNaN(value)) return "–"; // missing
   return typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : String(value);
 }

@@ -2,6 +2,7 @@
 
 import type { Camera } from "./camera";
 import { css, type Rgb } from "./colors";
+import { Crowd } from "./crowd";
 import { h } from "./dom";
 import type { Model } from "./model";
 import { pictureSide } from "./pictures";
@@ -161,8 +162,9 @@ export class Labels {
     this.shown = [];
     const taken = this.above.map((element) => placeOf(element, this.element)).filter((place) => place.width);
     const deepest = Math.min(MOST_DEPTH, Math.floor(camera.zoom + 0.5)); // from afar groups are named as a whole
+    const crowd = new Crowd(this.model, camera);
     const visit = (node: Node): void => {
-      const seen = this.seen(node, camera);
+      const seen = this.seen(node, camera, crowd);
       if (!seen) return;
       if (seen.extent * camera.scale > DETAIL && node.depth < deepest) {
         const parts = this.partsOf(node);
@@ -183,8 +185,8 @@ export class Labels {
     for (const node of before) node.element?.remove();
   }
 
-  /** The image in the middle of what is seen of a node, and the extent of that; null when next to nothing is. */
-  private seen(node: Node, camera: Camera): { row: number; x: number; y: number; extent: number } | null {
+  /** An image in the midst of what is seen of a node, and the extent of that; null when next to nothing is. */
+  private seen(node: Node, camera: Camera, crowd: Crowd): { row: number; x: number; y: number; extent: number } | null {
     const { x, y } = this.model;
     const [left, bottom, right, top] = camera.bounds(-20);
     const rows = node.some.filter((row) => x[row] > left && x[row] < right && y[row] > bottom && y[row] < top);
@@ -193,13 +195,9 @@ export class Labels {
       const sorted = rows.map((row) => values[row]).sort((a, b) => a - b);
       return sorted[Math.floor(share * (sorted.length - 1))];
     };
-    const [mx, my] = [at(x, 0.5), at(y, 0.5)];
-    let nearest = rows[0]; // a median may lie between two heaps; an image never does
-    for (const row of rows) {
-      if (Math.hypot(x[row] - mx, y[row] - my) < Math.hypot(x[nearest] - mx, y[nearest] - my)) nearest = row;
-    }
+    const row = crowd.midst(rows, node.rows.length / node.some.length, at(x, 0.5), at(y, 0.5));
     const extent = Math.max(at(x, 0.95) - at(x, 0.05), at(y, 0.95) - at(y, 0.05));
-    return { row: nearest, x: x[nearest], y: y[nearest], extent };
+    return { row, x: x[row], y: y[row], extent };
   }
 
   /** Names and places of what is shown, for a picture. */

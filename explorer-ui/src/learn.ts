@@ -56,7 +56,7 @@ export class Learn {
         open(body).catch((error) => body.replaceChildren(h("p", { class: "hint", text: sentence(error) })));
       }, { role: "tab", "data-tab": name, "aria-selected": "false" }),
     );
-    const close = button("×", () => this.close(), { class: "small", "aria-label": t("clear") });
+    const close = button("×", () => this.close(), { class: "small", "aria-label": t("closeLearn") });
     this.element.append(h("div", { class: "tabs" }, h("div", { class: "buttons", role: "tablist" }, ...buttons), close), this.body);
   }
 
@@ -345,7 +345,9 @@ function chart(lines: [string, number[]][]): HTMLElement {
     const points = series.map((value, epoch) => `${px(epoch)},${py(value)}`).join(" ");
     const color = css(categoryColor(i));
     picture.append(svg("polyline", { points, fill: "none", stroke: color, "stroke-width": 2 }));
-    const label = svg("text", { x: width - 14, y: 26 + 16 * i, "text-anchor": "end", fill: color }, document.createTextNode(`${name === "loss" ? t("loss") : name} ${series[series.length - 1].toPrecision(3)}`));
+    const sample = svg("tspan", { fill: color }, document.createTextNode("━ "));
+    const said = document.createTextNode(`${name === "loss" ? t("loss") : name} ${series[series.length - 1].toPrecision(3)}`);
+    const label = svg("text", { x: width - 14, y: 26 + 16 * i, "text-anchor": "end", class: "series" }, sample, said);
     picture.append(label);
   });
   return h("div", { class: reducedMotion() ? "" : "appear" }, picture);

@@ -1,16 +1,26 @@
 // What the page knows of the run and what the user has done to the view: columns, colours, filters, selection.
 
-import { categoryColor, rampColor, type Rgb } from "./colors";
+import { categoryColor, MISSING, N_COLORS, OTHER, rampColor, slotsOf, type Rgb } from "./colors";
 import { Signal } from "./dom";
 import { t } from "./i18n";
+import { scaleOf } from "./scale";
 import type { Source } from "./source";
 import type { Column, Edits, EditedColumns, Facts, Group, Points, Values } from "./types";
 import { MARKS } from "./types";
 
-/** What a filter lets pass: a range of numbers, all categories but some (NONE: images without one), or texts with a part. */
-export type Filter = { low?: number | undefined; high?: number | undefined } | { without: string[] } | { text: string };
+export interface Range {
+  low?: number | undefined;
+  high?: number | undefined;
+  /** Whether images without a value pass; by default as long as there is no bound. */
+  missing?: boolean | undefined;
+}
 
+/** What a filter lets pass: a range of numbers, all categories but some, some categories, or texts with a part. */
+export type Filter = Range | { without: string[] } | { only: string[] } | { text: string };
+
+/** Stand for images without a category, and for those in none of the largest categories. */
 export const NONE = "";
+export const OTHERS = "\u0000other";
 export const GROUP = "group"; // with the edits, unlike the column of the run
 export const LABEL = "given label";
 export const MARK = "mark"; // the first that an image has
@@ -35,6 +45,12 @@ export class Model {
   nVisible: number;
   nSelected = 0;
   showHidden = false;
+  /** How many categories have a colour of their own; the others share one. */
+  nColored = N_COLORS;
+  /** Rows to point out for a moment, such as those of a group in a list. */
+  pointedOut: Uint8Array | null = null;
+  /** What is searched for, and how many images it finds. */
+  sought: { text: string; n: number } | null = null;
   readonly filters = new Map<string, Filter>();
   /** Places, colours or what is visible have changed. */
   readonly moved = new Signal();
@@ -47,6 +63,9 @@ export class Model {
   private override: ((row: number) => Rgb) | null = null;
   private readonly columns = new Map<string, Values>();
   private searched: Uint8Array | null = null;
+  private slots = new Map<number, number>();
+  /** Columns that come of the edits, as they are now. */
+  private own: Column[] = [];
 
   constructor(
     readonly source: Source,
@@ -67,6 +86,7 @@ export class Model {
     this.visible = new Uint8Array(this.n);
     this.selected = new Uint8Array(this.n);
     this.nVisible = this.n;
+    this.describeEdits();
     this.refilter();
   }
 
@@ -74,18 +94,25 @@ export class Model {
 
   /** What can be coloured and filtered by. */
   get choices(): Column[] {
-    const groups = this.edits.groups;
+    const others = this.facts.columns.filter((one) => one.name !== GROUP && one.name !== "tree");
+    return [...this.own, ...this.extra, ...others];
+  }
+
+  private describeEdits(): void {
+    const { edits } = this;
+    const { groups } = edits;
     const group: Column = {
       name: GROUP,
       kind: "category",
       categories: groups.map((one) => this.groupName(one)),
       keys: groups.map((one) => String(one.number)),
     };
-    const others = this.facts.columns.filter((one) => one.name !== GROUP && one.name !== "tree");
-    const label: Column = { name: LABEL, kind: "category", categories: this.edits.labels };
+    const label: Column = { name: LABEL, kind: "category", categories: edits.labels };
     const mark: Column = { name: MARK, kind: "category", categories: [...MARKS] };
-    const isMarked = Object.values(this.edits.marked).some((n) => n > 0);
-    return [group, ...(this.edits.labels.length ? [label] : []), ...(isMarked ? [mark] : []), ...this.extra, ...others];
+    const isMarked = Object.values(edits.marked).some((n) => n > 0);
+    this.own = [group, ...(edits.labels.length ? [label] : []), ...(isMarked ? [mark] : [])];
+    for (const column of this.own) count(column, this.ownColumn(column.name)!);
+    this.slots = slotsOf(groups.map((one) => one.number));
   }
 
   describe(name: string): Column | undefined {
@@ -98,8 +125,10 @@ export class Model {
     if (own) return own;
     let values = this.columns.get(name);
     if (!values) {
-      values = await this.source.column(name);
+      const column = this.facts.columns.find((one) => one.name === name);
+      values = withoutNulls(await this.source.column(name), column?.kind);
       this.columns.set(name, values);
+      if (column) count(column, values);
     }
     return values;
   }
@@ -111,8 +140,14 @@ export class Model {
     return name === MARK ? Int32Array.from(this.marks, (marks) => MARKS.findIndex((_, bit) => marks & (1 << bit))) : null;
   }
 
+  /** Values of a column that has been asked for before. */
+  loaded(name: string): Values | null {
+    return this.ownColumn(name) ?? this.columns.get(name) ?? null;
+  }
+
   /** A column that was made here; one of the same name is replaced. */
   addColumn(column: Column, values: Values): void {
+    count(column, values);
     const at = this.extra.findIndex((one) => one.name === column.name);
     this.extra.splice(at < 0 ? 0 : at, at < 0 ? 0 : 1, column);
     this.columns.set(column.name, values);
@@ -128,9 +163,25 @@ export class Model {
     return this.edits.groups.find((one) => one.number === number);
   }
 
-  /** Colours stay with a group when others are split: they go by number. */
+  /** Colours stay with a group when others are split: they go by number, and no two of up to N_COLORS groups share one. */
   groupColor(number: number): Rgb {
-    return categoryColor(number);
+    return categoryColor(this.slots.get(number) ?? -1);
+  }
+
+  /** Most groups that the tree can be cut into. */
+  get nBlocks(): number {
+    return this.facts.nBlocks ?? this.facts.columns.find((one) => one.name === "tree")?.categories?.length ?? 0;
+  }
+
+  rowsOfGroup(number: number): number[] {
+    const rows: number[] = [];
+    for (let row = 0; row < this.n; row++) if (this.group[row] === number) rows.push(row);
+    return rows;
+  }
+
+  /** The name of what has no value in a column. */
+  nameOfMissing(column: Column): string {
+    return column.name === GROUP ? t("unsure") : t("missing");
   }
 
   private groupPositions(): Int32Array {
@@ -156,11 +207,12 @@ export class Model {
     const asked = this.colorBy;
     const color = this.override ?? (await this.colorFunction());
     if (asked !== this.colorBy) return; // another was asked for meanwhile
-    for (let row = 0; row < this.n; row++) {
-      const [r, g, b] = color(row);
-      this.colors[4 * row] = r;
-      this.colors[4 * row + 1] = g;
-      this.colors[4 * row + 2] = b;
+    const { colors, n } = this;
+    for (let row = 0; row < n; row++) {
+      const rgb = color(row);
+      colors[4 * row] = rgb[0];
+      colors[4 * row + 1] = rgb[1];
+      colors[4 * row + 2] = rgb[2];
     }
     this.fade();
   }
@@ -168,24 +220,41 @@ export class Model {
   private async colorFunction(): Promise<(row: number) => Rgb> {
     const column = this.describe(this.colorBy)!;
     const values = await this.column(this.colorBy);
-    if (column.name === GROUP) return (row) => this.groupColor(this.group[row]);
-    if (column.kind === "category") return (row) => categoryColor(values[row] as number);
-    if (column.kind === "number") {
-      const share = this.shares(column);
-      return (row) => rampColor(share(values[row] as number));
+    if (column.kind === "category") {
+      const colors = this.categoryColors(column);
+      return (row) => colors[(values[row] as number) + 1] ?? OTHER;
     }
-    return () => categoryColor(-1);
+    if (column.kind === "number") {
+      const scale = scaleOf(column);
+      return (row) => rampColor(scale.fraction(values[row] as number));
+    }
+    return () => MISSING;
   }
 
-  /** A number's place on the scale; logarithmic where values span more than two decades above 0. */
-  shares(column: Column): (value: number) => number {
-    const low = column.low!;
-    const high = column.high!;
-    if (low > 0 && high / low > 100) {
-      const span = Math.log(high / low);
-      return (value) => Math.log(value / low) / span;
-    }
-    return (value) => (high > low ? (value - low) / (high - low) : 0.5);
+  /** Colours of a column's codes from -1 (missing) to the one after the last (other). */
+  categoryColors(column: Column): Rgb[] {
+    const categories = column.categories!;
+    if (column.name === GROUP) return [MISSING, ...this.edits.groups.map((one) => this.groupColor(one.number)), OTHER];
+    const colors: Rgb[] = [MISSING, ...categories.map((): Rgb => OTHER), OTHER];
+    this.coloredCodes(column).forEach((code, slot) => (colors[code + 1] = categoryColor(slot)));
+    return colors;
+  }
+
+  /** Codes that have a colour of their own: all, or the largest. */
+  coloredCodes(column: Column): number[] {
+    const codes = column.categories!.map((_, code) => code);
+    return codes.length > this.nColored ? byCount(column).slice(0, this.nColored) : codes;
+  }
+
+  /** Images in categories without a colour of their own. */
+  nInOthers(column: Column): number {
+    const own = this.coloredCodes(column).reduce((sum, code) => sum + (column.counts?.[code] ?? 0), 0);
+    return this.n - (column.missing ?? 0) - own;
+  }
+
+  async colorCategories(most: number): Promise<void> {
+    this.nColored = most;
+    await this.repaint();
   }
 
   // ------------------------------------------------------------ what is shown and selected
@@ -200,8 +269,7 @@ export class Model {
   async setFilters(filters: { [name: string]: Filter }): Promise<void> {
     this.filters.clear();
     for (const [name, filter] of Object.entries(filters)) {
-      const kind = "without" in filter ? "category" : "text" in filter ? "text" : "number";
-      if (this.describe(name)?.kind === kind) this.filters.set(name, filter);
+      if (this.describe(name)?.kind === kindOf(filter)) this.filters.set(name, filter);
     }
     await this.takeFilters();
   }
@@ -211,14 +279,26 @@ export class Model {
     this.refilter();
   }
 
-  /** Show only these rows; null shows all. */
-  setSearched(rows: Iterable<number> | null): void {
+  /** Show only the rows that a search has found; null shows all. */
+  setSearched(rows: number[] | null, text = ""): void {
     this.searched = null;
+    this.sought = rows && { text, n: rows.length };
     if (rows) {
       this.searched = new Uint8Array(this.n);
       for (const row of rows) this.searched[row] = 1;
     }
     this.refilter();
+  }
+
+  /** Whether anything but a mark keeps images from being shown. */
+  get isFiltered(): boolean {
+    return this.filters.size > 0 || this.searched !== null;
+  }
+
+  visibleRows(): number[] {
+    const rows: number[] = [];
+    for (let row = 0; row < this.n; row++) if (this.visible[row]) rows.push(row);
+    return rows;
   }
 
   refilter(): void {
@@ -227,14 +307,15 @@ export class Model {
       visible[row] = (this.showHidden || !(this.marks[row] & HIDDEN)) && (!this.searched || this.searched[row]) ? 1 : 0;
     }
     for (const [name, filter] of this.filters) {
-      if (!this.describe(name)) this.filters.delete(name); // the edits that it was of are undone
-      const values = this.ownColumn(name) ?? this.columns.get(name);
-      if (values) this.apply(filter, values, this.describe(name));
+      const column = this.describe(name);
+      const values = this.loaded(name);
+      if (!column) this.filters.delete(name); // the edits that it was of are undone
+      else if (values) this.apply(filter, values, column);
     }
-    this.nVisible = visible.reduce((sum, value) => sum + value, 0);
+    this.nVisible = total(visible);
     const before = this.nSelected;
     for (let row = 0; row < n; row++) this.selected[row] &= visible[row]; // what is not seen is not selected
-    this.nSelected = this.selected.reduce((sum, value) => sum + value, 0);
+    this.nSelected = total(this.selected);
     this.filtered.tell();
     this.fade();
     if (this.nSelected !== before) this.selectionChanged.tell();
@@ -242,18 +323,19 @@ export class Model {
 
   private apply(filter: Filter, values: Values, column: Column | undefined): void {
     const { visible, n } = this;
-    if ("without" in filter) {
-      const passes = [NONE, ...keysOf(column)].map((key) => !filter.without.includes(key)); // codes begin at -1
-      for (let row = 0; row < n; row++) if (passes[(values[row] as number) + 1] === false) visible[row] = 0;
+    if ("without" in filter || "only" in filter) {
+      const passes = passingCodes(filter, column); // codes begin at -1
+      for (let row = 0; row < n; row++) if (!passes[(values[row] as number) + 1]) visible[row] = 0;
     } else if ("text" in filter) {
       const wanted = filter.text.toLowerCase();
-      for (let row = 0; row < n; row++) if (!String(values[row]).toLowerCase().includes(wanted)) visible[row] = 0;
+      for (let row = 0; row < n; row++) if (!(values[row] as string).toLowerCase().includes(wanted)) visible[row] = 0;
     } else {
       const low = Math.fround(filter.low ?? -Infinity); // as the values are
       const high = Math.fround(filter.high ?? Infinity);
+      const missing = passesMissing(filter);
       for (let row = 0; row < n; row++) {
         const value = values[row] as number;
-        if (!(value >= low && value <= high)) visible[row] = 0;
+        if (Number.isNaN(value) ? !missing : value < low || value > high) visible[row] = 0;
       }
     }
   }
@@ -261,7 +343,7 @@ export class Model {
   select(rows: Iterable<number>, add = false): void {
     if (!add) this.selected.fill(0);
     for (const row of rows) if (this.visible[row]) this.selected[row] = 1;
-    this.nSelected = this.selected.reduce((sum, value) => sum + value, 0);
+    this.nSelected = total(this.selected);
     this.fade();
     this.selectionChanged.tell();
   }
@@ -276,12 +358,20 @@ export class Model {
     return rows.map((row) => this.points.id[row]).sort((a, b) => a - b);
   }
 
-  /** Opacity: none for what is filtered out, little for what is not selected when something is. */
+  /** Point rows out until this is called with null. */
+  pointOut(rows: Iterable<number> | null): void {
+    if (!rows && !this.pointedOut) return;
+    this.pointedOut = rows && new Uint8Array(this.n);
+    for (const row of rows ?? []) this.pointedOut![row] = 1;
+    this.fade();
+  }
+
+  /** Opacity: none for what is filtered out, little for what is not selected or pointed out when something is. */
   private fade(): void {
-    const dim = this.nSelected ? 40 : 230;
-    for (let row = 0; row < this.n; row++) {
-      this.colors[4 * row + 3] = !this.visible[row] ? 0 : this.selected[row] ? 255 : dim;
-    }
+    const { colors, visible, n } = this;
+    const marked = this.pointedOut ?? this.selected;
+    const dim = this.nSelected || this.pointedOut ? 40 : 230;
+    for (let row = 0; row < n; row++) colors[4 * row + 3] = !visible[row] ? 0 : marked[row] ? 255 : dim;
     this.painted.tell();
   }
 
@@ -303,6 +393,7 @@ export class Model {
     this.group = columns.group;
     this.label = columns.label;
     this.marks = columns.marks;
+    this.describeEdits();
     this.refilter();
     await this.repaint();
     this.edited.tell();
@@ -311,3 +402,63 @@ export class Model {
 
 /** What stands for each category of a column. */
 export const keysOf = (column: Column | undefined): string[] => column?.keys ?? column?.categories ?? [];
+
+/** Codes of a column's categories, the largest first. */
+export function byCount(column: Column): number[] {
+  const counts = column.counts ?? [];
+  return column.categories!.map((_, code) => code).sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0) || a - b);
+}
+
+const kindOf = (filter: Filter): Column["kind"] =>
+  "without" in filter || "only" in filter ? "category" : "text" in filter ? "text" : "number";
+
+/** Whether images without a value pass. */
+export const passesMissing = (filter: Range): boolean =>
+  filter.missing ?? (filter.low === undefined && filter.high === undefined);
+
+/** Whether each code of a column passes, from -1 (missing) to the one after the last (other). */
+export function passingCodes(filter: { without: string[] } | { only: string[] }, column: Column | undefined): boolean[] {
+  const named = new Set("only" in filter ? filter.only : filter.without);
+  return [NONE, ...keysOf(column), OTHERS].map((key) => named.has(key) === "only" in filter);
+}
+
+/** A filter of what an address holds; null for what is none. */
+export function asFilter(given: unknown): Filter | null {
+  const { without, only, text, low, high, missing } = (given ?? {}) as { [name: string]: unknown };
+  if (Array.isArray(without)) return { without: without.map(String) };
+  if (Array.isArray(only)) return { only: only.map(String) };
+  if (typeof text === "string") return { text };
+  const isBound = (bound: unknown): bound is number | undefined => bound === undefined || Number.isFinite(bound);
+  if (!isBound(low) || !isBound(high)) return null;
+  return { low, high, missing: typeof missing === "boolean" ? missing : undefined };
+}
+
+function total(flags: Uint8Array): number {
+  let sum = 0;
+  for (let row = 0; row < flags.length; row++) sum += flags[row];
+  return sum;
+}
+
+/** Values with what stands for missing in place of null. */
+function withoutNulls(values: ArrayLike<unknown>, kind: Column["kind"] | undefined): Values {
+  if (ArrayBuffer.isView(values)) return values as unknown as Values;
+  if (kind === "number") return Float32Array.from(values as ArrayLike<number | null>, (value) => (value === null ? NaN : Number(value)));
+  if (kind === "category") return Int32Array.from(values as ArrayLike<number | null>, (code) => code ?? -1);
+  return Array.from(values, (value) => (value === null ? "" : String(value)));
+}
+
+/** Count a column's images in each category, in the others and without a value. */
+function count(column: Column, values: Values): void {
+  if (column.kind === "number") {
+    let missing = 0;
+    for (let row = 0; row < values.length; row++) if (Number.isNaN(values[row])) missing += 1;
+    column.missing = missing;
+  } else if (column.kind === "category") {
+    const m = column.categories!.length;
+    const counts = new Uint32Array(m + 2);
+    for (let row = 0; row < values.length; row++) counts[Math.min(m, values[row] as number) + 1] += 1;
+    column.missing = counts[0];
+    column.counts = [...counts.subarray(1, m + 1)];
+    column.other = counts[m + 1];
+  }
+}

@@ -1,40 +1,179 @@
-// Images by a part of their file name, or like one that is dropped on the page.
+// Images by a part of their file name, as it is typed, or like one that is dropped on the page.
 
 import type { Camera } from "./camera";
+import { h } from "./dom";
 import { sentence } from "./edits";
 import { t } from "./i18n";
 import type { Message } from "./message";
 import type { Model } from "./model";
 import { Server } from "./source";
+import { thumbnail } from "./thumbnails";
 
 const NEAREST_ZOOM = 3; // from which one looks at what is like an image
+const TYPED_AFTER = 200; // milliseconds without a key
+const MOST_LISTED = 30; // images in the list
+const ALL_PATHS = 200_000; // images up to which all paths are fetched at once
 
 export class Search {
   /** What is searched for now. */
   text = "";
+  private input: HTMLInputElement | null = null;
+  private readonly hits = h("div", { class: "hits", id: "hits", hidden: true });
+  private readonly list = h("ul", { role: "listbox", id: "hit-list", "aria-label": t("searchHits") });
+  private readonly said = h("p", { class: "hint", role: "status" });
+  private rows: number[] = [];
+  private at = 0;
+  private timer = 0;
+  private readonly paths = new Map<number, string>();
 
   constructor(
     private readonly model: Model,
     private readonly camera: Camera,
     private readonly message: Message,
     private readonly show: (row: number) => void,
-  ) {}
+  ) {
+    this.hits.append(this.said, this.list);
+  }
 
-  async byName(text: string): Promise<void> {
+  // ------------------------------------------------------------ as it is typed
+
+  /** Take what is typed in a field, and list below it what is found. */
+  attach(input: HTMLInputElement): void {
+    this.input = input;
+    const roles = { role: "combobox", "aria-autocomplete": "list", "aria-controls": "hit-list", "aria-expanded": "false", autocomplete: "off" };
+    for (const [name, value] of Object.entries(roles)) input.setAttribute(name, value);
+    input.addEventListener("input", () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => void this.typed(), TYPED_AFTER);
+    });
+    input.addEventListener("keydown", (event) => this.key(event));
+    input.addEventListener("focus", () => this.rows.length && this.open());
+    input.addEventListener("blur", () => this.close());
+    this.hits.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
+    document.body.append(this.hits);
+  }
+
+  private async typed(): Promise<void> {
+    clearTimeout(this.timer);
+    if (!this.input || this.input.value.trim() === this.text) return;
+    await this.find(this.input.value, false);
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.isComposing) return; // a syllable of Korean is not whole yet
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && this.rows.length) {
+      event.preventDefault();
+      if (this.hits.hidden) this.open();
+      else this.mark((this.at + step + this.listed) % this.listed);
+    } else if (event.key === "Escape") {
+      this.close();
+    } else if (event.key === "Enter") {
+      void this.typed().then(() => {
+        const row = this.rows[this.at];
+        if (this.text && row !== undefined) this.go(row);
+      });
+    }
+  }
+
+  private go(row: number): void {
+    this.close();
+    this.show(row);
+  }
+
+  private get listed(): number {
+    return Math.min(MOST_LISTED, this.rows.length);
+  }
+
+  private open(): void {
+    if (!this.input || document.activeElement !== this.input || !this.text) return;
+    const box = this.input.getBoundingClientRect();
+    this.hits.style.left = `${Math.max(4, Math.min(box.left, innerWidth - 340))}px`;
+    this.hits.style.top = `${box.bottom + 4}px`;
+    this.hits.hidden = false;
+    this.input.setAttribute("aria-expanded", "true");
+    if (!this.hits.isConnected) document.body.append(this.hits);
+    this.mark(this.at);
+  }
+
+  private close(): void {
+    this.hits.hidden = true;
+    this.input?.setAttribute("aria-expanded", "false");
+    this.input?.removeAttribute("aria-activedescendant");
+  }
+
+  private mark(at: number): void {
+    this.at = at;
+    [...this.list.children].forEach((one, i) => one.setAttribute("aria-selected", String(i === at)));
+    const marked = this.list.children[at];
+    if (!marked) return;
+    this.input?.setAttribute("aria-activedescendant", marked.id);
+    marked.scrollIntoView({ block: "nearest" });
+  }
+
+  private async listHits(): Promise<void> {
+    const { model, rows, text } = this;
+    const listed = rows.slice(0, MOST_LISTED);
+    const names = await Promise.all(listed.map((row) => this.pathOf(row)));
+    if (rows !== this.rows) return; // another was asked for meanwhile
+    const one = (row: number, i: number): HTMLElement =>
+      h(
+        "li",
+        { role: "option", id: `hit-${i}`, "aria-selected": "false", on: { click: () => this.go(row) } },
+        thumbnail(model, model.points.id[row], 32, ""),
+        h("span", { text: names[i] }),
+      );
+    this.list.replaceChildren(...listed.map(one));
+    const more = rows.length - listed.length;
+    const found = t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text });
+    this.said.textContent = more > 0 ? `${found} · ${t("more", { n: more })}` : found;
+    this.at = 0;
+    this.open();
+  }
+
+  private async pathOf(row: number): Promise<string> {
+    const { model, paths } = this;
+    if (model.n <= ALL_PATHS || !(model.source instanceof Server)) return ((await model.column("path")) as string[])[row];
+    const id = model.points.id[row];
+    let path = paths.get(id);
+    if (path === undefined) {
+      path = String(((await model.source.json(`/api/images/${id}/facts`)) as { path?: unknown }).path ?? "");
+      paths.set(id, path);
+    }
+    return path;
+  }
+
+  // ------------------------------------------------------------ finding
+
+  /** Show what has a text in its name. */
+  byName(text: string): Promise<void> {
+    return this.find(text, true);
+  }
+
+  clear(): void {
+    clearTimeout(this.timer);
+    if (this.input) this.input.value = "";
+    void this.find("", false);
+  }
+
+  private async find(text: string, aloud: boolean): Promise<void> {
     const wanted = text.trim();
+    if (wanted && wanted === this.text && this.model.sought?.text === wanted) return; // it is shown already
     this.text = wanted;
     const { model, message } = this;
-    if (!wanted) return model.setSearched(null);
+    if (!wanted) {
+      this.rows = [];
+      this.close();
+      return model.setSearched(null);
+    }
     try {
       const rows = await this.rowsNamed(wanted);
       if (wanted !== this.text) return; // another was asked for meanwhile
-      if (!rows.length) {
-        model.setSearched(null);
-        return message.say(t("searchNone", { text: wanted }));
-      }
-      model.setSearched(rows);
-      message.say(t("searchFound", { n: rows.length }));
-      if (rows.length === 1) this.show(rows[0]);
+      this.rows = rows;
+      model.setSearched(rows, wanted);
+      if (aloud) message.say(t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text: wanted }));
+      if (aloud && rows.length === 1) this.show(rows[0]);
+      await this.listHits();
     } catch (error) {
       message.say(sentence(error));
     }
@@ -49,7 +188,7 @@ export class Search {
     const paths = (await model.column("path")) as string[];
     const rows: number[] = [];
     for (let row = 0; row < model.n; row++) {
-      if (String(paths[row]).toLowerCase().includes(part.toLowerCase())) rows.push(row);
+      if (paths[row].toLowerCase().includes(part.toLowerCase())) rows.push(row);
     }
     return rows;
   }

@@ -1,142 +1,123 @@
-// What is selected: how many, in which groups, a contact sheet; labels, marks and export.
+// What is selected: how many, in which groups, a contact sheet; labels, marks, a group of its own, export.
 
 import { css } from "./colors";
-import { button, download, h } from "./dom";
-import { sentence, type Editor } from "./edits";
+import { button, h } from "./dom";
+import type { Editor } from "./edits";
+import { Exports } from "./exports";
 import { t } from "./i18n";
+import { LabelList } from "./labellist";
 import type { Model } from "./model";
+import { Sheet } from "./sheet";
 import { Server } from "./source";
-import { thumbnail } from "./thumbnails";
 import { MARKS } from "./types";
 
-const ON_SHEET = 120;
+const MOST_GROUPS = 10; // that a selection is said to lie in
+const LONGEST_NAME = 200;
 
 export class Selection {
   readonly element = h("section", { class: "selection", "aria-label": t("selection") });
+  private readonly count = h("p", { "aria-live": "polite", class: "count" });
+  private readonly buttons = h("div", { class: "buttons" });
+  private readonly work = h("div");
+  private readonly composition = h("div");
+  private readonly sheet: Sheet;
+  private rows: number[] = [];
+  private readonly labels: LabelList | null = null;
 
   constructor(
     private readonly model: Model,
     private readonly editor: Editor | null,
-    private readonly show: (row: number) => void,
+    open: (id: number, ids: number[]) => void,
     private readonly zoomTo: (rows: number[]) => void,
-    private readonly say: (text: string) => void,
-    private readonly colorBy: (name: string) => void,
+    say: (text: string, time?: number) => void,
+    colorBy: (name: string) => void,
   ) {
+    const { source } = model;
+    this.sheet = new Sheet(model, open);
+    const exports = editor && source instanceof Server ? new Exports(model, source, say).element : "";
+    if (editor && source instanceof Server) this.labels = new LabelList(model, editor, source, say, colorBy);
+    this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.work, exports, this.sheet.element, this.composition);
+    this.element.append(this.labels?.element ?? "");
     this.rebuild();
   }
 
   rebuild(): void {
-    const { model } = this;
+    const { model, editor, labels } = this;
     const rows = model.selectedRows();
-    const head = h("h2", { text: t("selection") });
-    if (!rows.length) {
-      this.element.replaceChildren(head, h("p", { class: "hint", text: t("nothingSelected") }), ...this.exports([]));
-      return;
-    }
-    const ids = model.idsOf(rows);
-    this.element.replaceChildren(
-      head,
-      h("p", { "aria-live": "polite", class: "count", text: t("selected", { n: rows.length }) }),
-      h(
-        "div",
-        { class: "buttons" },
-        button(t("clear"), () => model.select([])),
-        button(t("zoomTo"), () => this.zoomTo(rows)),
-      ),
-      this.composition(rows),
-      this.sheet(rows),
-      ...(this.editor ? this.work(ids) : []),
-      ...this.exports(ids),
+    const isAny = rows.length > 0;
+    this.count.textContent = isAny ? t("selected", { n: rows.length }) : t("nothingSelected");
+    this.buttons.replaceChildren(
+      button(t("clear"), () => model.select([]), { disabled: !isAny, "aria-label": `${t("clear")}: ${t("selection")}` }),
+      button(t("zoomTo"), () => this.zoomTo(rows), { disabled: !isAny }),
     );
+    this.sheet.element.hidden = !isAny;
+    const isSame = rows.length === this.rows.length && rows.every((row, i) => row === this.rows[i]);
+    this.rows = rows;
+    if (!isSame || !this.work.contains(document.activeElement)) {
+      this.work.replaceChildren(...(isAny && editor ? this.edits(editor, model.idsOf(rows)) : [])); // else something is being typed
+    }
+    this.composition.replaceChildren(...(isAny ? this.groups(rows) : []));
+    this.sheet.show(rows);
+    labels?.rebuild();
   }
 
-  private composition(rows: number[]): HTMLElement {
+  private groups(rows: number[]): HTMLElement[] {
     const { model } = this;
     const counts = new Map<number, number>();
     for (const row of rows) counts.set(model.group[row], (counts.get(model.group[row]) ?? 0) + 1);
-    const bars = [...counts].sort((a, b) => b[1] - a[1]).map(([number, count]) => {
+    const sorted = [...counts].sort((a, b) => b[1] - a[1]);
+    const bars = sorted.slice(0, MOST_GROUPS).map(([number, count]) => {
       const group = model.edits.groups.find((one) => one.number === number);
+      const name = group ? model.groupName(group) : t("unsure");
       const bar = h("span", { class: "bar" });
       bar.style.width = `${(100 * count) / rows.length}%`;
       bar.style.background = css(model.groupColor(number));
-      return h("li", {}, h("span", { class: "name", text: group ? model.groupName(group) : t("unsure") }), bar, h("span", { text: count }));
+      const size = h("span", { text: count.toLocaleString(document.documentElement.lang) });
+      return h("li", {}, h("span", { class: "name", text: name, title: name }), bar, size);
     });
-    return h("div", {}, h("h3", { text: t("composition") }), h("ul", { class: "composition" }, ...bars));
+    const more = sorted.length - bars.length;
+    return [
+      h("h3", { text: t("composition") }),
+      h("ul", { class: "composition" }, ...bars),
+      ...(more > 0 ? [h("p", { class: "hint", text: t("more", { n: more }) })] : []),
+    ];
   }
 
-  private sheet(rows: number[]): HTMLElement {
-    const { model } = this;
-    const pictures = rows.slice(0, ON_SHEET).map((row) => {
-      const id = model.points.id[row];
-      const one = h(
-        "button",
-        { type: "button", class: "thumb", "aria-label": `${t("image")} ${id}`, on: { click: () => this.show(row) } },
-        thumbnail(model, id, 32, ""),
-      );
-      return one;
-    });
-    const rest = rows.length - pictures.length;
-    return h("div", { class: "sheet" }, ...pictures, rest > 0 ? h("p", { class: "hint", text: t("more", { n: rest }) }) : null);
-  }
-
-  private work(ids: number[]): HTMLElement[] {
-    const editor = this.editor!;
-    const input = h("input", { type: "text", maxlength: 200, list: "labels", "aria-label": t("labelSelection"), placeholder: t("labelSelection") });
+  private edits(editor: Editor, ids: number[]): HTMLElement[] {
+    const input = h("input", { type: "text", maxlength: LONGEST_NAME, list: "labels", "aria-label": t("labelSelection"), placeholder: t("labelSelection") });
     const apply = (): void => {
       if (input.value.trim()) void editor.send({ kind: "label", ids, label: input.value.trim() });
     };
     input.addEventListener("keydown", (event) => event.key === "Enter" && apply());
     const known = h("datalist", { id: "labels" }, ...this.model.edits.labels.map((name) => h("option", { value: name })));
-    const marks = MARKS.map((mark) =>
+    const marks = [true, false].map((on) =>
       h(
         "div",
-        { class: "buttons" },
-        button(`${t("mark")}: ${t(mark)}`, () => void editor.send({ kind: "mark", ids, mark, on: true }), { "data-mark": mark }),
-        button(t("unmark"), () => void editor.send({ kind: "mark", ids, mark, on: false }), { "aria-label": `${t("unmark")}: ${t(mark)}` }),
+        { class: "buttons marks" },
+        h("span", { class: "quiet", text: t(on ? "mark" : "unmark") }),
+        ...MARKS.map((mark) => {
+          const name = { "aria-label": `${t(on ? "mark" : "unmark")}: ${t(mark)}`, class: "small", [on ? "data-mark" : "data-unmark"]: mark };
+          return button(t(mark), () => void editor.send({ kind: "mark", ids, mark, on }), name);
+        }),
       ),
     );
     return [
       h("div", { class: "buttons label-form" }, input, known, button(t("apply"), apply), button(t("removeLabel"), () => void editor.send({ kind: "label", ids, label: "" }))),
+      this.gather(editor, ids),
       ...marks,
     ];
   }
 
-  private exports(ids: number[]): HTMLElement[] {
-    const { source } = this.model;
-    if (!(source instanceof Server) || !this.editor) return [];
-    const what = ids.length ? t("selected", { n: ids.length }) : t("all");
-    const one = (kind: string): HTMLElement =>
-      button(kind, () => void this.export(source, kind, ids), { "aria-label": t("exportAs", { kind }), "data-export": kind });
-    const spread = this.model.edits.labels.length
-      ? [h("div", { class: "buttons" }, button(t("spread"), () => void this.spread(source), { class: "spread" }))]
-      : [];
-    return [...spread, h("h3", { text: `${t("export")} (${what})` }), h("div", { class: "buttons" }, one("csv"), one("parquet"), one("folder"))];
-  }
-
-  private async export(server: Server, kind: string, ids: number[]): Promise<void> {
-    try {
-      const response = await server.post("/api/export", ids.length ? { kind, ids } : { kind });
-      if (kind === "folder") {
-        const { folder, n } = (await response.json()) as { folder: string; n: number };
-        this.say(t("exportedFolder", { n, folder }));
-      } else {
-        const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? `selection.${kind}`;
-        download(await response.blob(), name);
-      }
-    } catch (error) {
-      this.say(sentence(error));
-    }
-  }
-
-  private async spread(server: Server): Promise<void> {
-    try {
-      const found = (await (await server.post("/api/spread", {})).json()) as { labels: string[]; counts: number[]; codes: number[] };
-      const name = t("spreadLabel");
-      this.model.addColumn({ name, kind: "category", categories: found.labels }, Int32Array.from(found.codes));
-      this.colorBy(name);
-      this.say(t("spreadDone", { counts: found.labels.map((label, i) => `${label}: ${found.counts[i].toLocaleString()}`).join(", ") }));
-    } catch (error) {
-      this.say(sentence(error));
-    }
+  /** Make a group of what is selected. */
+  private gather(editor: Editor, ids: number[]): HTMLElement {
+    const name = h("input", { type: "text", maxlength: LONGEST_NAME, "aria-label": t("gatherName"), placeholder: t("gatherName") });
+    const gather = (): void => void editor.send({ kind: "gather", ids, name: name.value.trim() });
+    name.addEventListener("keydown", (event) => event.key === "Enter" && gather());
+    return h(
+      "details",
+      { class: "gather" },
+      h("summary", { text: t("gather", { n: ids.length }) }),
+      h("div", { class: "buttons label-form" }, name, button(t("gatherDo"), gather, { class: "gather-do" })),
+    );
   }
 }

@@ -5,7 +5,12 @@ export interface Column {
   kind: "number" | "category" | "text";
   low?: number;
   high?: number;
+  /** The largest first. */
   categories?: string[];
+  /** Images of each category, in all the others, and without a value; counted here where the server does not say. */
+  counts?: number[];
+  other?: number;
+  missing?: number;
   /** What stands for each category in filters, where its name may change. */
   keys?: string[];
 }
@@ -40,6 +45,8 @@ export interface Facts {
   pages: { width: number; height: number; columns: number; perPage: number; n: number };
   columns: Column[];
   typical: { [group: string]: number[] };
+  /** Most groups that the tree can be cut into. */
+  nBlocks?: number;
   onGraph: boolean;
   perplexity: number;
   edits: Edits;
@@ -51,8 +58,17 @@ export interface Points {
   y: Float32Array;
 }
 
-/** In the order of the page: numbers, codes of categories (-1: none), or texts. */
+/** In the order of the page: numbers (NaN: missing), codes of categories (-1: missing), or texts ("": missing). */
 export type Values = Float32Array | Int16Array | Int32Array | string[];
+
+/** An export of a folder that goes on. */
+export interface Job {
+  state: "running" | "done" | "failed" | "cancelled";
+  done: number;
+  total: number;
+  folder?: string | null;
+  error?: string | null;
+}
 
 export interface EditedColumns {
   group: Int32Array;
@@ -71,7 +87,9 @@ export type Mark = (typeof MARKS)[number];
 export type Edit =
   | { kind: "name"; group: number; name: string }
   | { kind: "split"; group: number }
-  | { kind: "merge"; groups: number[] }
+  | { kind: "merge"; groups: number[]; name?: string }
+  | { kind: "gather"; ids: number[]; name: string }
+  | { kind: "cut"; n: number }
   | { kind: "label"; ids: number[]; label: string }
   | { kind: "mark"; ids: number[]; mark: Mark; on: boolean }
   | { kind: "undo" }

@@ -2,7 +2,7 @@
 
 import type { Camera } from "./camera";
 import type { Inspector } from "./inspector";
-import { GROUP, type Filter, type Model } from "./model";
+import { asFilter, GROUP, type Filter, type Model } from "./model";
 import type { Search } from "./search";
 
 const SAVED_AFTER = 300; // milliseconds without a change
@@ -49,10 +49,8 @@ function readFilters(text: string): { [name: string]: Filter } {
   }
   const filters: { [name: string]: Filter } = {};
   for (const [name, one] of Object.entries((given ?? {}) as { [name: string]: any })) {
-    const { without, text, low, high } = one ?? {};
-    if (Array.isArray(without)) filters[name] = { without: without.map(String) };
-    else if (typeof text === "string") filters[name] = { text };
-    else if ([low, high].every((bound) => bound === undefined || Number.isFinite(bound))) filters[name] = { low, high };
+    const filter = asFilter(one);
+    if (filter) filters[name] = filter;
   }
   return filters;
 }
