@@ -14,11 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from latentmap.drawn_text import literal, short_text
+from latentmap.missing import as_classes, as_list, missing_mask
 from latentmap.placement import place_thumbnails
 
 if TYPE_CHECKING:
@@ -30,7 +33,10 @@ BLUE, ORANGE = color_sequences["petroff10"][:2]
 # Classes up to which a colour bar names them all.
 MOST_ON_COLORBAR = 20
 MOST_NAMES = 100  # on a map
-LONGEST_NAME = 24  # in characters
+# Dots and frames of images without a label, and what a legend calls them.
+GREY = "#b4bac4"
+NO_LABEL = "no label"
+LONGEST_TITLE = 60  # in characters
 
 
 class Step(Protocol):
@@ -77,7 +83,8 @@ def first_image(image: ArrayLike, label: object = None) -> Figure:
     if pixels.ndim == 2:
         figure.colorbar(shown, ax=axes, label="value of the pixel")
     height, width = pixels.shape[:2]
-    axes.set_title(f"{height}×{width} pixels" + ("" if label is None else f", label {label}"), fontsize=11)
+    named = "" if label is None or label == "" else f", label {short_text(label)}"
+    axes.set_title(f"{height}×{width} pixels{named}", **literal(fontsize=11))
     return figure
 
 
@@ -166,7 +173,7 @@ def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[st
             grid[row, column].imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1.0)
         grid[2, column].imshow(difference[column], cmap="RdBu_r", vmin=-largest, vmax=largest)
         if names is not None:
-            grid[0, column].set_title(names[column], fontsize=8, color=INK)
+            grid[0, column].set_title(short_text(names[column]), **literal(fontsize=8, color=INK))
     for row, name in enumerate(("image", "reconstruction", "residual")):
         grid[row, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, color=INK)
     for axes in grid.ravel():
@@ -195,7 +202,7 @@ def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
     for axes, name in zip(grid[:, 0], names or (), strict=False):
-        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=INK)
+        axes.set_ylabel(short_text(name), rotation=0, ha="right", va="center", **literal(fontsize=9, color=INK))
     return figure
 
 
@@ -216,7 +223,8 @@ def row(images: ArrayLike, names: Sequence[str]) -> Figure:
         axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        axes.set_title(name, fontsize=8, color=INK)
+        lines = (short_text(line) for line in str(name).splitlines())
+        axes.set_title("\n".join(lines), **literal(fontsize=8, color=INK))
     return figure
 
 
@@ -284,6 +292,7 @@ def cluster_sheet(
     images : array (n, h, w) or (n, h, w, c)
         uint8, or floats in [0, 1].
     groups : array (n,)
+        Numbers or names. Images whose group is -1 or missing are in none and are not shown.
     n_columns : int, default=10
         Members shown.
     scores : array (n,), optional
@@ -295,11 +304,16 @@ def cluster_sheet(
     title : str, optional
         By default how many groups there are.
     """
-    pixels, members = _drawable(images), np.asarray(groups)
+    pixels = _drawable(images)
+    names, members = _classes(groups)
     _check_lengths("images", pixels, "groups", members)
     order = np.arange(len(members)) if scores is None else np.argsort(np.asarray(scores), kind="stable")
-    names, sizes = np.unique(members, return_counts=True)
-    kept = np.sort(np.argsort(-sizes, kind="stable")[:max_rows])
+    sizes = np.bincount(members[members >= 0], minlength=len(names))
+    sizes[[name == -1 for name in names.tolist()]] = 0
+    counted_names = int((sizes > 0).sum())
+    if not counted_names:
+        raise ValueError("no image is in a group: pass at least one group other than -1")
+    kept = np.sort(np.argsort(-sizes, kind="stable")[: min(max_rows, counted_names)])
     height, width = pixels.shape[1:3]
     gap = max(1, width // 14)
     cell_height, cell_width = height + gap, width + gap
@@ -307,7 +321,7 @@ def cluster_sheet(
     shape = (len(kept) * cell_height - gap, n_columns * cell_width - gap, *pixels.shape[3:])
     sheet = np.full(shape, white, pixels.dtype)
     for row, group in enumerate(kept):
-        for column, index in enumerate(order[members[order] == names[group]][:n_columns]):
+        for column, index in enumerate(order[members[order] == group][:n_columns]):
             top, left = row * cell_height, column * cell_width
             sheet[top : top + height, left : left + width] = pixels[index]
     cell = 0.62  # inches
@@ -315,16 +329,16 @@ def cluster_sheet(
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=white, interpolation="nearest" if width < 64 else "antialiased")
     axes.set_yticks(
         np.arange(len(kept)) * cell_height + (height - 1) / 2,
-        [f"{names[group]}  ({sizes[group]:,})" if show_sizes else f"{names[group]}" for group in kept],
-        fontsize=9,
+        [short_text(names[group]) + f"  ({sizes[group]:,})" * show_sizes for group in kept],
+        **literal(fontsize=9),
     )
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    counted = f"{len(names)} group{'s' if len(names) > 1 else ''}" + (
-        "" if len(kept) == len(names) else f", the {len(kept)} largest"
+    counted = f"{counted_names} group{'s' if counted_names > 1 else ''}" + (
+        "" if len(kept) == counted_names else f", the {len(kept)} largest"
     )
-    axes.set_title(counted if title is None else title, fontsize=11)
+    axes.set_title(counted if title is None else short_text(title, LONGEST_TITLE), **literal(fontsize=11))
     return figure
 
 
@@ -382,31 +396,45 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
     return figure
 
 
-def scatter(xy: ArrayLike, labels: ArrayLike | None = None, title: str | None = None) -> Figure:
+def scatter(
+    xy: ArrayLike, labels: ArrayLike | None = None, title: str | None = None, *, missing: str = NO_LABEL
+) -> Figure:
     """A map as dots, coloured by label, with each label written where its dots are.
 
     Parameters
     ----------
     xy : array (n, 2)
     labels : array (n,), optional
-        Numbers or strings.
+        Numbers or words. Dots whose label is missing (None, NaN or an empty text) are grey.
     title : str, optional
+    missing : str, default="no label"
+        What the legend calls images without a label.
     """
     points = np.asarray(xy)
     figure, axes = _figure(8.2, 7.2)
-    classes = _scatter(axes, points, labels)
+    classes, codes = _scatter(axes, points, labels)
+    n_missing = int((codes < 0).sum())
     if 1 < len(classes) <= MOST_ON_COLORBAR:
-        palette = ListedColormap(group_colors(len(classes)))
-        bounds = BoundaryNorm(np.arange(len(classes) + 1) - 0.5, len(classes))
-        bar = figure.colorbar(ScalarMappable(bounds, palette), ax=axes, ticks=range(len(classes)), shrink=0.85)
-        bar.ax.set_yticklabels([str(name) for name in classes])
-        bar.ax.tick_params(length=0)
-        bar.outline.set_visible(False)
+        _name_on_colorbar(figure, axes, classes, missing if n_missing else None)
+    elif n_missing:
+        handle = Line2D([], [], linestyle="", marker="o", color=GREY, label=f"{missing} ({n_missing:,})")
+        axes.legend(handles=[handle], loc="lower right", frameon=False, fontsize=9)
     if len(classes) > 1:
-        _write_labels(axes, points, np.asarray(labels))
-    heading = f"{len(points):,} images" + ("" if title is None else f", {title}")
-    axes.set_title(heading, fontsize=11)
+        _write_labels(axes, points, classes, codes)
+    heading = f"{len(points):,} image{'s' * (len(points) != 1)}" + ("" if title is None else f", {title}")
+    axes.set_title(short_text(heading, LONGEST_TITLE), **literal(fontsize=11))
     return figure
+
+
+def _name_on_colorbar(figure: Figure, axes: Axes, classes: NDArray[Any], missing: str | None) -> None:
+    """A bar beside a map with the colour and the name of each class, and of images without one."""
+    names = [short_text(name) for name in classes.tolist()] + ([] if missing is None else [missing])
+    palette = ListedColormap([*group_colors(len(classes)), to_rgb(GREY)][: len(names)])
+    bounds = BoundaryNorm(np.arange(len(names) + 1) - 0.5, len(names))
+    bar = figure.colorbar(ScalarMappable(bounds, palette), ax=axes, ticks=range(len(names)), shrink=0.85)
+    bar.ax.set_yticklabels(names, **literal())
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)
 
 
 def t_against_normal(df: float = 2.74) -> Figure:
@@ -445,9 +473,9 @@ def perplexity_sweep(maps: Mapping[float, ArrayLike], labels: ArrayLike | None =
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes, (perplexity, xy) in zip(grid, maps.items(), strict=False):
         points = np.asarray(xy)
-        classes = _scatter(axes, points, labels)
+        classes, codes = _scatter(axes, points, labels)
         if len(classes) > 1:
-            _write_labels(axes, points, np.asarray(labels))
+            _write_labels(axes, points, classes, codes)
         axes.set_title(f"perplexity: {perplexity:g}", fontsize=11)
     for axes in grid[len(maps) :]:
         axes.remove()
@@ -473,6 +501,7 @@ def image_map(
     images : array (n, h, w) or (n, h, w, c)
         uint8, or floats in [0, 1].
     labels : array (n,), optional
+        Pictures whose label is missing (None, NaN or an empty text) are grey, or in a grey frame.
     n_images : int, default=200
         Pictures wanted; they are as large as fits.
     size_inches : float, default=16
@@ -481,19 +510,18 @@ def image_map(
     points, pixels = np.asarray(xy), np.asarray(images)
     _check_lengths("xy", points, "images", pixels)
     figure, axes = _figure(size_inches, size_inches)
-    classes = _scatter(axes, points, labels, alpha=0.5)
+    classes, codes = _scatter(axes, points, labels, alpha=0.5)
     candidates = np.arange(len(points))
     if len(points) > MOST_CANDIDATES:
         candidates = np.random.default_rng(0).choice(len(points), MOST_CANDIDATES, replace=False)
     chosen, side = place_thumbnails(points[candidates], n_images)
     chosen = candidates[chosen]
-    names = None if labels is None else np.asarray(labels)
-    palette = group_colors(max(len(classes), 1))
+    palette = np.vstack([group_colors(max(len(classes), 1)), to_rgb(GREY)])  # -1 is the last
     strokes = _are_strokes(pixels)
     width = size_inches / 16
     for index in chosen:
         x, y = points[index]
-        color = palette[0 if names is None else int(np.searchsorted(classes, names[index]))]
+        color = palette[codes[index]]
         picture = _drawable(pixels[index][None])[0]
         height, breadth = picture.shape[:2]
         half_x, half_y = (side / 2 * length / max(height, breadth) * 0.97 for length in (breadth, height))
@@ -541,20 +569,33 @@ def _dot_size(n: int) -> float:
     return float(np.clip(40_000 / max(n, 1), 0.8, 30))
 
 
-def _scatter(axes: Axes, points: NDArray[Any], labels: ArrayLike | None, alpha: float = 0.75) -> NDArray[Any]:
-    """Draw the dots; return the classes in their order."""
+def _scatter(
+    axes: Axes, points: NDArray[Any], labels: ArrayLike | None, alpha: float = 0.75
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Draw the dots; return the classes in their order, and the class of each point, -1 where it has none."""
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"xy of shape {points.shape}: a map is (n, 2)")
-    names = np.zeros(len(points), int) if labels is None else np.asarray(labels)
-    _check_lengths("xy", points, "labels", names)
-    classes, numbers = np.unique(names, return_inverse=True)
+    classes, codes = (np.zeros(1, int), np.zeros(len(points), np.intp)) if labels is None else _classes(labels)
+    _check_lengths("xy", points, "labels", codes)
     area = _dot_size(len(points))
     # in random order, so that no class lies above all others
     order = np.random.default_rng(0).permutation(len(points))
-    colors = group_colors(len(classes))[numbers[order]]
+    colors = np.vstack([group_colors(max(len(classes), 1)), to_rgb(GREY)])[codes[order]]  # -1 is the last
     axes.scatter(points[order, 0], points[order, 1], s=area, c=colors, alpha=alpha, linewidths=0, rasterized=True)
     _fit_view(axes, points)
-    return classes
+    return classes, codes
+
+
+def _classes(labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The classes in their order, and the class of each label (n,), -1 where it is missing."""
+    missing = missing_mask(labels)
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iufU":
+        classes, found = np.unique(labels[~missing], return_inverse=True)
+    else:
+        classes, found = as_classes([value for value, gone in zip(as_list(labels), missing, strict=True) if not gone])
+    codes = np.full(len(missing), -1, np.intp)
+    codes[~missing] = found
+    return classes, codes
 
 
 def _fit_view(axes: Axes, points: NDArray[Any], margin: float | None = None) -> None:
@@ -568,19 +609,17 @@ def _fit_view(axes: Axes, points: NDArray[Any], margin: float | None = None) -> 
     axes.spines[:].set_color("#d9dee6")
 
 
-def _write_labels(axes: Axes, points: NDArray[Any], labels: NDArray[Any]) -> None:
+def _write_labels(axes: Axes, points: NDArray[Any], classes: NDArray[Any], codes: NDArray[np.intp]) -> None:
     """Write names where their dots are: those of many dots first, and no name over another or beyond the frame."""
     halo = [patheffects.withStroke(linewidth=3, foreground="white")]
-    classes, sizes = np.unique(labels, return_counts=True)
+    sizes = np.bincount(codes[codes >= 0], minlength=len(classes))
     frame = axes.get_window_extent()
     to_points = axes.transData.inverted()
     taken: list[Bbox] = []
-    for name in classes[np.argsort(-sizes, kind="stable")][:MOST_NAMES]:
-        shown = str(name) if len(str(name)) <= LONGEST_NAME else f"{str(name)[: LONGEST_NAME - 1]}…"
-        x, y = _densest(points[labels == name])
-        text = axes.text(
-            x, y, shown, ha="center", va="center", fontsize=11, fontweight="bold", color=INK, path_effects=halo
-        )
+    style = literal(ha="center", va="center", fontsize=11, fontweight="bold", color=INK, path_effects=halo)
+    for code in np.argsort(-sizes, kind="stable")[:MOST_NAMES].tolist():
+        x, y = _densest(points[codes == code])
+        text = axes.text(x, y, short_text(classes[code]), **style)
         box = text.get_window_extent()
         inwards = max(frame.x0 - box.x0, 0.0) + min(frame.x1 - box.x1, 0.0)
         box = box.translated(inwards, 0)
