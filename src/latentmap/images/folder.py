@@ -10,28 +10,36 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from latentmap.images.decoding import Failure, Item, reason_for
-from latentmap.images.listing import IDENTITY, UNREAD, UNREAD_REASON, Listing, Skipped, as_text, make_table, table_stamp
+from latentmap.images.file_kinds import ARCHIVE_REASON, N_FIRST_BYTES, UNREAD_REASON, Kind, kind_of
+from latentmap.images.listing import IDENTITY, Listing, Skipped, as_text, make_table, table_stamp
 
 # A folder that holds these is a run of our own.
 RUN_FILES = {"run.json", ".lock"}
-# First bytes of the commonest formats, for files whose names do not say that they are images.
-SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"RIFF")
+LINK_TO_READ_FOLDER = "a link to a folder that is read already"
 
 
 def list_folder(folder: Path) -> Listing:
     """List all images below a folder, in the order of their names.
 
     A file counts as an image when its extension is one that Pillow reads or, for any other name, when it begins as a
-    PNG, JPEG, GIF, TIFF or WebP does. Hidden files and folders are left alone, and so are folders of runs. Linked
-    folders are followed, each once.
+    file of its common formats does. Files of formats that it does not read are listed with that reason, and so are
+    archives. Hidden files and folders are left alone, and so are folders of runs. Linked folders are
+    followed, each once.
     """
     root = os.fspath(folder)
     found = _Walk(root)
-    names = sorted(os.path.relpath(path, root).replace(os.sep, "/") for path in found.files)
-    return list_files(folder.resolve().name, root, names, skipped=found.skipped, n_ignored=found.n_ignored)
+    names = sorted(_below(root, path) for path in found.files)
+    unread = {_below(root, path) for path in found.unread}
+    failures = {i: UNREAD_REASON for i, name in enumerate(names) if name in unread} if unread else None
+    return list_files(
+        folder.resolve().name, root, names, failures=failures, skipped=found.skipped, n_ignored=found.n_ignored
+    )
+
+
+def _below(root: str, path: str) -> str:
+    return os.path.relpath(path, root).replace(os.sep, "/")
 
 
 def list_pattern(pattern: str) -> Listing:
@@ -83,10 +91,10 @@ class _Walk:
 
     def __init__(self, root: str) -> None:
         self.files: list[str] = []
+        self.unread: set[str] = set()
         self.skipped: list[Skipped] = []
         self.n_ignored = 0
         self._root = root
-        self._extensions = set(Image.registered_extensions())
         self._seen: set[tuple[int, int]] = set()
         links: list[str] = [root]
         while links:  # real folders come before linked ones, so that a link to one of them is seen to be that
@@ -101,7 +109,7 @@ class _Walk:
             try:
                 status = os.stat(current)  # noqa: PTH116
                 if (status.st_dev, status.st_ino) in self._seen:
-                    self._skip(current, "a link to a folder that is read already")
+                    self._skip(current, LINK_TO_READ_FOLDER)
                     continue
                 self._seen.add((status.st_dev, status.st_ino))
                 with os.scandir(current) as entries:
@@ -129,23 +137,29 @@ class _Walk:
             return False
 
     def _take(self, entry: "os.DirEntry[str]") -> None:
-        ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
-        if ending in UNREAD:
-            self._skip(entry.path, UNREAD_REASON)
-        elif ending in self._extensions or self._begins_as_image(entry):
-            self.files.append(entry.path)
-        else:
+        try:
+            kind = kind_of(entry.name, lambda: self._first_bytes(entry))
+        except OSError:  # a link to itself
+            kind = Kind.PICTURE
+        if kind is Kind.ARCHIVE:
+            self._skip(entry.path, ARCHIVE_REASON)
+        elif kind is Kind.OTHER:
             self.n_ignored += 1
+        else:
+            self.files.append(entry.path)
+            if kind is Kind.UNREAD:
+                self.unread.add(entry.path)
 
-    def _begins_as_image(self, entry: "os.DirEntry[str]") -> bool:
+    def _first_bytes(self, entry: "os.DirEntry[str]") -> bytes:
         try:
             if not entry.is_file():
-                return False
+                return b""
             with open(entry.path, "rb") as file:  # noqa: PTH123
-                start = file.read(16)
+                return file.read(N_FIRST_BYTES)
         except OSError as error:
-            return error.errno == errno.ELOOP
-        return start.startswith(SIGNATURES[:-1]) or (start.startswith(SIGNATURES[-1]) and start[8:12] == b"WEBP")
+            if error.errno == errno.ELOOP:
+                raise
+            return b""
 
     def _skip(self, path: str, reason: str) -> None:
         name = os.path.relpath(path, self._root).replace(os.sep, "/")

@@ -46,12 +46,6 @@ class Source(NamedTuple):
 IDENTITY = ("path", "source", "file", "frame")
 
 
-# Pictures by their endings that Pillow does not read, or reads only the preview of: listed as skipped, not passed over.
-UNREAD = {".ai", ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".jxl", ".nef", ".orf", ".psb"}
-UNREAD |= {".raf", ".rw2", ".svg", ".svgz", ".xcf"}
-UNREAD_REASON = "a format that Pillow does not read"
-
-
 @dataclass(frozen=True)
 class Listing:
     """Pictures that are to be decoded.

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from latentmap.images.archive import is_archive, list_archive
+from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.arrays import from_array, from_idx, from_npz, load_numpy
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure
@@ -189,9 +189,8 @@ def _find_file(path: Path) -> Listing | ImageCollection:
     refuse_workbook(path)
     if suffix in SUFFIXES:
         return _not_empty(list_table(path), path)
-    if is_archive(path):
-        return _not_empty(list_archive(path), path)
-    return _find_idx_or_image(path)
+    archive = list_archive(path)
+    return _find_idx_or_image(path) if archive is None else _not_empty(archive, path)
 
 
 def _find_idx_or_image(path: Path) -> Listing | ImageCollection:
@@ -200,7 +199,7 @@ def _find_idx_or_image(path: Path) -> Listing | ImageCollection:
     except IdxError as error:
         if "not an IDX file" not in str(error):
             raise
-        listing = list_files(path.stem, str(path.parent), [path.name])
+        listing = list_compressed(path) or list_files(path.stem, str(path.parent), [path.name])
         if _opens(listing):
             return listing
         raise IdxError(f"{error}; a source is {KINDS}") from error
