@@ -22,6 +22,7 @@ from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing, Skipped, SourceError, join
 from latentmap.images.mnist import load_mnist
 from latentmap.images.named_labels import Origin
+from latentmap.images.no_images import no_images
 from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape
 from latentmap.images.store import Store
@@ -212,7 +213,7 @@ def _opens(listing: Listing) -> bool:
 
 def _not_empty(listing: Listing, path: Path) -> Listing:
     if not len(listing):
-        raise SourceError(f"{path}: no images in it: pass one with PNG, JPEG or other image files")
+        raise no_images(listing, [], str(path))
     return listing
 
 
@@ -259,12 +260,10 @@ def _choose(pool: DecodingPool, listing: Listing, options: ShapeOptions) -> Shap
     rows = np.unique(np.linspace(0, len(listing) - 1, min(len(listing), N_LOOKS)).astype(np.intp))
     looks = [one for one in pool.map("look", listing.read(rows)) if not isinstance(one, Failure)]
     if not looks:  # perhaps some of the others
-        looks = [one for one in pool.map("look", listing.read(np.arange(len(listing)))) if not isinstance(one, Failure)]
-    if not looks:
-        raise SourceError(
-            f"{listing.name}: no images in it: {len(listing)} files cannot be decoded; "
-            "pass one with PNG, JPEG or other image files"
-        )
+        results = list(pool.map("look", listing.read(np.arange(len(listing)))))
+        looks = [one for one in results if not isinstance(one, Failure)]
+        if not looks:
+            raise no_images(listing, _skipped(listing, {i: one.reason for i, one in enumerate(results)}))
     return choose_shape(looks, options, len(listing))
 
 
@@ -287,11 +286,10 @@ def _fill(
 def _collected(listing: Listing, store: Store) -> ImageCollection:
     shape = store.shape
     images, rows, reasons = store.finish()
-    failed = sorted(reasons)
-    names = listing.table["path"].take(failed).to_pylist() if failed else []
-    skipped = listing.skipped + [Skipped(name, reasons[i]) for name, i in zip(names, failed, strict=True)]
+    failed = _skipped(listing, reasons)
     if not len(images):
-        raise SourceError(f"{listing.name}: no images in it: {len(skipped)} files cannot be decoded")
+        raise no_images(listing, failed)
+    skipped = listing.skipped + failed
     kept = np.flatnonzero(rows["kept"])
     table = listing.table if len(kept) == len(rows) else listing.table.take(kept)
     digests = pa.FixedSizeBinaryArray.from_buffers(
@@ -301,6 +299,12 @@ def _collected(listing: Listing, store: Store) -> ImageCollection:
         table = table.append_column(name, pa.array(values) if isinstance(values, np.ndarray) else values)
     origin = _origin(listing, kept)
     return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin)
+
+
+def _skipped(listing: Listing, reasons: dict[int, str]) -> list[Skipped]:
+    failed = sorted(reasons)
+    names = listing.table["path"].take(pa.array(failed, pa.int64())).to_pylist()
+    return [Skipped(name, reasons[i]) for name, i in zip(names, failed, strict=True)]
 
 
 def _origin(listing: Listing, kept: NDArray[np.intp]) -> Origin:

@@ -1,0 +1,29 @@
+"""What is said of a source in which there is no image."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from latentmap.images.listing import Listing, Skipped, SourceError
+
+N_REASONS = 3  # that are named, the commonest first
+ADVICE = "pass one with PNG, JPEG or other image files"
+
+
+def no_images(listing: Listing, failed: Iterable[Skipped], where: str | None = None) -> SourceError:
+    """The error for a source of which nothing can be decoded: the commonest reasons, each with a file as an example."""
+    skipped = [*listing.skipped, *failed]
+    parts = [f"{where or listing.name}: no images in it"]
+    if skipped:
+        counts = Counter(one.reason for one in skipped)
+        examples = {one.reason: one.path for one in reversed(skipped)}
+        named = [
+            f"{reason} ({count:,}, such as {examples[reason]!r})" for reason, count in counts.most_common(N_REASONS)
+        ]
+        rest = f" and {len(counts) - N_REASONS} other reasons" if len(counts) > N_REASONS else ""
+        parts.append(f"{len(skipped):,} files cannot be decoded: {', '.join(named)}{rest}")
+    if listing.n_ignored:
+        parts.append(f"{listing.n_ignored:,} files that are no images were passed over")
+    roots = [source.root for source in listing.sources if source.root is not None]
+    if roots and len(listing):
+        parts.append(f"looked in {', '.join(roots)}")
+    return SourceError("; ".join([": ".join(parts[:2]), *parts[2:], ADVICE]))
