@@ -7,6 +7,7 @@ import { sentence } from "./edits";
 import { t, type Key } from "./i18n";
 import type { Model } from "./model";
 import type { Server } from "./source";
+import { pictureAt } from "./thumbnails";
 
 interface Job {
   running: boolean;
@@ -266,7 +267,7 @@ export class Learn {
     const found = (await this.server.json("/api/learn/activations")) as Job & { losses: { [name: string]: number[] } | null };
     const strip = (name: string, label: string): HTMLElement => {
       const picture = h("img", { class: "picture strip-picture", alt: label });
-      void this.server.show(picture, this.server.versioned(`/api/learn/activations/${name}`));
+      void pictureAt(this.server, this.server.versioned(`/api/learn/activations/${name}`)).then((address) => (picture.src = address), () => undefined);
       picture.addEventListener("load", () => picture.classList.toggle("smooth", picture.naturalHeight > picture.height));
       return h("figure", {}, h("figcaption", { text: label }), picture);
     };

@@ -6,6 +6,7 @@ import type { Model } from "./model";
 import { pictureSide } from "./pictures";
 import type { Picture } from "./renderer";
 import { Server } from "./source";
+import { pictureAt } from "./thumbnails";
 
 const MOST = 80; // at once
 const KEPT = 300;
@@ -44,7 +45,7 @@ export class Sharp {
     else {
       image = new Image();
       image.addEventListener("load", this.loaded);
-      void server.show(image, server.imageAddress(id));
+      void pictureAt(server, server.imageAddress(id)).then((address) => (image!.src = address), () => undefined);
     }
     this.images.set(id, image);
     if (this.images.size > KEPT) this.images.delete(this.images.keys().next().value!);

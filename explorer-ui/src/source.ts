@@ -41,8 +41,6 @@ const editedOf = (data: ArrayBuffer | Uint8Array): EditedColumns => {
 
 const bitmapOf = (data: Blob): Promise<ImageBitmap> => createImageBitmap(data, { premultiplyAlpha: "none" });
 
-const KEPT_PICTURES = 800; // addresses of blobs; beyond these the one that was used longest ago is let go
-
 export class Server implements Source {
   readonly live = true;
   /** Requests that were made and bytes that came, for whoever measures. */
@@ -51,7 +49,6 @@ export class Server implements Source {
   status: "answering" | "silent" | "refusing" = "answering";
   readonly statusChanged = new Signal<Server["status"]>();
   private version = "";
-  private readonly pictures = new Map<string, Promise<string>>();
 
   constructor(private readonly token: string) {}
 
@@ -97,37 +94,6 @@ export class Server implements Source {
 
   versioned(path: string): string {
     return `${path}?v=${this.version}`;
-  }
-
-  /** The address of a blob with the picture at a path: an element cannot send the token by itself. */
-  picture(path: string): Promise<string> {
-    if (/^(blob|data):/.test(path)) return Promise.resolve(path);
-    let address = this.pictures.get(path);
-    if (address) this.pictures.delete(path); // to the end: used last
-    else {
-      address = this.blob(path).then((blob) => URL.createObjectURL(blob));
-      address.catch(() => this.pictures.delete(path)); // the next one that wants it asks again
-    }
-    this.pictures.set(path, address);
-    if (this.pictures.size > KEPT_PICTURES) this.forgetOldest();
-    return address;
-  }
-
-  private forgetOldest(): void {
-    const [path, address] = this.pictures.entries().next().value!;
-    this.pictures.delete(path);
-    void address.then((url) => URL.revokeObjectURL(url), () => undefined);
-  }
-
-  /** Show the picture at a path in an element, unless it is to show another one by the time that it comes. */
-  async show(image: HTMLImageElement, path: string): Promise<void> {
-    image.dataset.picture = path;
-    try {
-      const address = await this.picture(path);
-      if (image.dataset.picture === path) image.src = address;
-    } catch {
-      image.dispatchEvent(new Event("error")); // as of an address that gives no picture
-    }
   }
 
   async json(path: string): Promise<any> {

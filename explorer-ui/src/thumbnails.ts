@@ -4,7 +4,11 @@ import { h } from "./dom";
 import type { Model } from "./model";
 import { Server } from "./source";
 
+const KEPT_PAGES = 32;
+const KEPT_PICTURES = 400;
+
 const bitmaps = new Map<number, Promise<ImageBitmap>>();
+const addresses = new Map<string, Promise<string>>();
 
 export function thumbnail(model: Model, id: number, side: number, description: string): HTMLElement {
   if (model.source instanceof Server) return sized(model, model.source.imageAddress(id), side, description);
@@ -13,13 +17,31 @@ export function thumbnail(model: Model, id: number, side: number, description: s
   return canvas;
 }
 
-/** What has the shape of the images and lies at an address, with its longer side as given. */
+/** What has the shape of the images and lies at an address of the server, with its longer side as given. */
 export function sized(model: Model, address: string, side: number, description: string): HTMLElement {
   const image = h("img", { alt: description, ...frame(model, side) });
   image.draggable = false;
-  if (model.source instanceof Server) void model.source.show(image, address);
-  else image.src = address;
+  if (model.source instanceof Server) {
+    pictureAt(model.source, address).then((found) => (image.src = found), () => image.classList.add("missing"));
+  }
   return image;
+}
+
+/** An address of this page for a picture of the server, which answers none without the token. */
+export function pictureAt(server: Server, address: string): Promise<string> {
+  let found = addresses.get(address);
+  if (found) addresses.delete(address); // to the end: used last
+  else {
+    found = server.blob(address).then((data) => URL.createObjectURL(data));
+    found.catch(() => addresses.delete(address)); // asked for again when it is next seen
+  }
+  addresses.set(address, found);
+  if (addresses.size > KEPT_PICTURES) {
+    const [oldest, picture] = addresses.entries().next().value!;
+    addresses.delete(oldest);
+    picture.then((one) => URL.revokeObjectURL(one), () => undefined);
+  }
+  return found;
 }
 
 function frame(model: Model, side: number): { class: string; width: number; height: number } {
@@ -43,8 +65,9 @@ export function pageOf(model: Model, id: number): Promise<ImageBitmap> {
   let bitmap = bitmaps.get(page);
   if (!bitmap) {
     bitmap = model.source.page(page);
+    bitmap.catch(() => bitmaps.delete(page));
     bitmaps.set(page, bitmap);
-    if (bitmaps.size > 32) bitmaps.delete(bitmaps.keys().next().value!);
+    if (bitmaps.size > KEPT_PAGES) bitmaps.delete(bitmaps.keys().next().value!);
   }
   return bitmap;
 }

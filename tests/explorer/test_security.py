@@ -17,7 +17,7 @@ from explorer.conftest import HOST, HOSTILE
 from latentmap.explorer import hosts
 from latentmap.explorer.guard import TOKEN
 from latentmap.explorer.saving import as_one_file
-from latentmap.explorer.server import STATIC, Server, describe
+from latentmap.explorer.server import STATIC, Server, describe, facts_of
 from latentmap.run.edits import FILE
 
 READS = ["/", "/api/run", "/api/points", "/api/edits", "/api/images/1", "/api/learn/sweep"]
@@ -308,7 +308,7 @@ def test_html_in_names_is_text_in_the_saved_page(server):
     data, pages = server.data, server.pages
     label = "</script><script>alert(1)</script>"
     data.journal.add({"kind": "label", "ids": [1], "label": label}, 0)
-    page = as_one_file(data, pages, describe(data, pages), STATIC).decode()
+    page = as_one_file(data, describe(data, facts_of(data, pages)), STATIC).decode()
     assert HOSTILE not in page
     inside = re.search(r'id="embedded">(.*?)</script>', page, re.S)[1]  # as a browser would end it
     assert json.loads(inside)["run"]["edits"]["labels"] == [label]

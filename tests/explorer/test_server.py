@@ -18,7 +18,7 @@ from latentmap.explorer.answers import ARROW
 from latentmap.explorer.data import Explored
 from latentmap.explorer.ordering import bounding_square, order_for_zoom
 from latentmap.explorer.pages import Layout, Pages
-from latentmap.run import Run, RunError, add_images, bring_up_to_date
+from latentmap.run import Run, RunError, add_images, bring_up_to_date, tables
 
 
 def table(response) -> pa.Table:
@@ -132,14 +132,14 @@ def test_one_image_its_facts_reconstruction_and_neighbours(client, copied):
 
 def test_many_that_ask_first_load_the_latent_vectors_once(copied, monkeypatch):
     data = Explored(copied)
-    read, reads = data._read, []
+    read, reads = tables.read_column, []
 
-    def slow(name: str) -> np.ndarray:
+    def slow(path: Path, name: str) -> np.ndarray:
         reads.append(name)
         time.sleep(0.05)
-        return read(name)
+        return read(path, name)
 
-    monkeypatch.setattr(data, "_read", slow)
+    monkeypatch.setattr(tables, "read_column", slow)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda image: data.neighbors(image, 3), range(8)))
     assert reads == ["latent"]
@@ -147,7 +147,8 @@ def test_many_that_ask_first_load_the_latent_vectors_once(copied, monkeypatch):
 
 
 def test_search_finds_parts_of_names(client):
-    assert client.get("/api/search", params={"q": "ONERROR"}).json() == {"ids": [0], "more": False}
+    found = client.get("/api/search", params={"q": "ONERROR"}).json()
+    assert found == {"count": 1, "ids": [0], "more": False, "first": [{"id": 0, "path": HOSTILE}]}
     assert client.get("/api/search", params={"q": "bar 23"}).json()["ids"] == [23, *range(230, 240)]
     assert client.get("/api/search", params={"q": "%_.*"}).json()["ids"] == []
 

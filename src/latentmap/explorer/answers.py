@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -45,10 +46,13 @@ def real_number(request: Request, name: str) -> float:
 async def read_body(request: Request, most: int = LARGEST_BODY) -> bytes:
     """The body, as long as it is not too large."""
     parts, size = [], 0
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > most:
+        raise HTTPException(413, f"the body is too large: send at most {most // 2**20} MiB")
     async for part in request.stream():
         size += len(part)
         if size > most:
-            raise HTTPException(413, f"at most {most // 2**20} MiB")
+            raise HTTPException(413, f"the body is too large: send at most {most // 2**20} MiB")
         parts.append(part)
     return b"".join(parts)
 
@@ -56,11 +60,11 @@ async def read_body(request: Request, most: int = LARGEST_BODY) -> bytes:
 async def read_json(request: Request) -> dict[str, Any]:
     """The body as a JSON object."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise HTTPException(415, "send application/json")
+        raise HTTPException(415, "the body is not marked as JSON: send it as application/json")
     try:
         found = json.loads(await read_body(request), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is no JSON") from error
+        raise BadRequest("the body is no JSON: send an object") from error
     if not isinstance(found, dict):
         raise BadRequest("send a JSON object")
     return found
@@ -70,11 +74,15 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def answer(request: Request, data: bytes, media_type: str, tag: str, *, forever: bool = False) -> Response:
+def answer(
+    request: Request, make: Callable[[], bytes], media_type: str, tag: str, *, forever: bool = False
+) -> Response:
     """Bytes that may be asked for again: 304 when the asker has them, 206 for a range of them.
 
     Parameters
     ----------
+    make : callable
+        Gives the bytes; it is not called where they are not sent.
     tag : str
         Changes when the bytes do.
     forever : bool
@@ -88,6 +96,7 @@ def answer(request: Request, data: bytes, media_type: str, tag: str, *, forever:
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
     if headers["ETag"] in known or "*" in known:
         return Response(status_code=304, headers=headers)
+    data = make()
     wanted = request.headers.get("range")
     if wanted is None or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         return Response(data, headers=headers, media_type=media_type)

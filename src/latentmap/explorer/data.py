@@ -1,10 +1,10 @@
 """What the explorer knows of a run: its tables in the order of the page, its pictures, its model."""
 
+import base64
 import io
-import math
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,16 +17,17 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from latentmap.autoencoder import Autoencoder
+from latentmap.explorer.columns import ERRORS, TREE, Values, as_json, as_text, as_texts, folder_columns, plain, prepare
 from latentmap.explorer.ordering import bounding_square, order_for_zoom
 from latentmap.images.collection import as_png
-from latentmap.run import Run, files, tables
+from latentmap.run import Run, RunError, files, tables
 from latentmap.run.edits import MARKS, Edited, Journal
-from latentmap.run.run import nearest_rows
+from latentmap.run.run import nearest_rows, sources_of
 from latentmap.run.state import FILE as STATE
 
-MOST_CATEGORIES = 200
 # Not shown as columns: pictures and vectors, and what the map itself shows.
-NOT_COLUMNS = {"image", "latent", "x", "y", "id"}
+NOT_COLUMNS = {"image", "latent", "neighbors", "x", "y", "id"}
+N_PATHS = 50  # images of a search whose paths come with it
 MILLISECONDS = 80  # of a frame of an animation
 T = TypeVar("T")
 N_INTERPOLATED = 6  # neighbours on the map whose latent vectors make that of an empty place
@@ -50,21 +51,12 @@ class once(Generic[T]):  # noqa: N801, as functools.cached_property
             return found
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column that a page can colour and filter by. ``kind`` is number, category or text."""
+class ChangedError(RunError):
+    """The run on disk is another one than that which was opened."""
 
-    name: str
-    kind: str
-    low: float = 0.0
-    high: float = 0.0
-    categories: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        if self.kind == "number":
-            return {"name": self.name, "kind": self.kind, "low": self.low, "high": self.high}
-        return {"name": self.name, "kind": self.kind, "categories": list(self.categories)}
+class DamagedError(RunError):
+    """A file of the run cannot be read."""
 
 
 class Explored:
@@ -78,40 +70,72 @@ class Explored:
     Raises
     ------
     RunError
-        If it is no run, or not finished.
+        If it is no run, or not finished, or damaged, or its tables do not fit each other, as while it is added to.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.run = Run.open(path)
-        self.path = self.run.path
-        self.journal = Journal(self.path)
-        self.version = run_version(self.path)
-        schema = pq.read_schema(self.path / files.ATLAS)
-        self.names = [name for name in schema.names if name not in NOT_COLUMNS]
-        xy = np.column_stack([self._read(name) for name in "xy"])
-        self.n = len(xy)
-        self.order, self.level_ends = order_for_zoom(xy)
-        self.place = np.empty(self.n, np.int32)  # of each id in the order
-        self.place[self.order] = np.arange(self.n, dtype=np.int32)
-        self.xy = xy[self.order]
-        self.square = bounding_square(xy)
-        self._parts = [self.run.images().images, *self.run.added_images()]
-        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
         self._loading = threading.RLock()
         self._comparing = threading.Lock()
+        try:
+            self._open(Path(path))
+        except (*ERRORS, OSError, AttributeError, IndexError) as error:
+            if isinstance(error, RunError):
+                raise
+            raise RunError(f"{path}: cannot be shown: a file of it is damaged or missing ({error})") from error
+
+    def _open(self, path: Path) -> None:
+        self.run = Run.open(path)
+        self.path = self.run.path
+        if not (self.path / files.ATLAS).exists():
+            raise RunError(f"{self.path / files.ATLAS}: not there yet: finish the run with the command that began it")
+        self.version = run_version(self.path)
+        self._atlas = _stamp(self.path / files.ATLAS)
+        self.table = self._read_table()  # whole, since an addition replaces the file while it is shown
+        self.n = self.table.num_rows
+        self.xy = self._places()
+        self.order, self.level_ends = order_for_zoom(self.xy)
+        self.place = np.empty(self.n, np.int32)  # of each id in the order
+        self.place[self.order] = np.arange(self.n, dtype=np.int32)
+        self.square = bounding_square(self.xy)
+        self.xy = self.xy[self.order]
+        self.journal = Journal(self.path)
+        self._parts = [self.run.images().images, *self.run.added_images()]
+        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
+        n_edited = len(self.journal.edited().group)
+        if self.n > self._starts[-1] or n_edited != self.n or run_version(self.path) != self.version:
+            raise RunError(
+                f"{self.path}: its tables do not fit each other ({self.n} images in {files.ATLAS}, {self._starts[-1]} "
+                f"stored, {n_edited} in groups): wait while it is added to; else give its command again"
+            )
+
+    def _read_table(self) -> pa.Table:
+        """The columns of the atlas but pictures and vectors; of two with one name the first."""
+        file = pq.ParquetFile(self.path / files.ATLAS)
+        names = [name for name in file.schema_arrow.names if name not in NOT_COLUMNS or name in ("x", "y")]
+        read = file.read(columns=names)
+        first = {name: read.column_names.index(name) for name in dict.fromkeys(names)}
+        return pa.table({name: plain(read.column(i)) for name, i in first.items()})
+
+    def _places(self) -> NDArray[np.float32]:
+        """x, y in the order of the ids."""
+        found = [self.table[name].to_numpy().astype(np.float32) for name in "xy"]
+        xy = np.column_stack(found)
+        if not len(xy) or not np.isfinite(xy).all() or np.abs(xy).max() > 1e30:
+            raise RunError(f"{self.path / files.ATLAS}: images without a place on the map: give the command again")
+        return xy
 
     @property
     def is_current(self) -> bool:
         """Whether the run is still what was opened."""
-        return run_version(self.path) == self.version
+        try:
+            return run_version(self.path) == self.version
+        except OSError:  # a file of it is being replaced
+            return False
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """(height, width) or (height, width, 3)."""
         return tuple(self.run.state["source"]["image_shape"])
-
-    def _read(self, name: str) -> NDArray[Any]:
-        return tables.read_column(self.path / files.ATLAS, name)
 
     # ---------------------------------------------------------------- tables
 
@@ -128,59 +152,61 @@ class Explored:
         return as_stream({name: values[self.order] for name, values in columns.items()})
 
     @once
-    def columns(self) -> dict[str, Column]:
-        """The columns of the atlas that a page can use."""
-        return {name: self._describe(name) for name in self.names}
+    def columns(self) -> dict[str, Values]:
+        """The columns that a page can use, by name, in the order of the ids."""
+        return {name: prepare(name, values) for name, values in self._shown()}
 
-    def _describe(self, name: str) -> Column:
-        values = self._column(name)
-        if pa.types.is_dictionary(values.type):
-            return Column(name, "category", categories=tuple(values.dictionary.to_pylist()))
-        if pa.types.is_floating(values.type):
-            finite = values.to_numpy(zero_copy_only=False)
-            finite = finite[np.isfinite(finite)]
-            ends = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
-            return Column(name, "number", *ends)
-        return Column(name, "text")
+    def _shown(self) -> Iterator[tuple[str, Any]]:
+        """Names and values of columns of the atlas that tell something, and of those that come of the paths."""
+        entries = [self.run.state["source"], *self.run.state["added"]]
+        sources = [one.name for entry in entries for one in sources_of(entry)]
+        taken = set(self.table.column_names) | NOT_COLUMNS
+        for name in self.table.column_names:
+            values = self.table[name]
+            if name == "source":
+                if len(sources) > 1:
+                    yield name, pa.array(sources, pa.string()).take(values.combine_chunks())
+            elif name not in ("x", "y") and not (name == "frame" and values.null_count == self.n):
+                yield name, values
+        if "path" in self.table.column_names:
+            label = self.table["label"] if "label" in self.table.column_names else None
+            yield from folder_columns(self.table["path"], taken, label)
 
     def column(self, name: str) -> bytes:
         """One column as an Arrow stream: float32, codes of categories (-1: none), or text."""
-        values = self._column(name).take(pa.array(self.order))
-        if pa.types.is_dictionary(values.type):
-            values = values.indices.fill_null(-1)
-        return as_stream({"values": values})
-
-    def _column(self, name: str) -> Any:
-        """Numbers as float32, few different texts as a dictionary, many as text; in the order of the ids."""
-        values = pq.read_table(self.path / files.ATLAS, columns=[name])[name].combine_chunks()
-        kind = values.type
-        if name == "tree":  # as many ways as there are blocks; null for images that were added later
-            return values.dictionary_encode()
-        if pa.types.is_floating(kind) or pa.types.is_integer(kind):
-            whole = pa.types.is_integer(kind) and pc.count_distinct(values).as_py() <= 20
-            if not whole:
-                return values.cast(pa.float32(), safe=False)
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            values = _as_strings(values)
-        if pc.count_distinct(values).as_py() > MOST_CATEGORIES:
-            return values.fill_null("")
-        ordered = pa.array(_sorted(values.unique().drop_null().to_pylist()), pa.string())
-        codes = pc.index_in(values, ordered).cast(pa.int16())
-        return pa.DictionaryArray.from_arrays(codes, ordered)
+        values = self.columns[name].values
+        return as_stream(
+            {"values": values.take(pa.array(self.order)) if isinstance(values, pa.Array) else values[self.order]}
+        )
 
     def facts(self, image: int) -> dict[str, Any]:
         """The columns of one image, as JSON can hold them."""
-        row = self._facts.slice(image, 1).to_pylist()[0]
-        return {name: _plain(value) for name, value in row.items()}
+        names = [name for name in self.table.column_names if name not in ("x", "y", TREE)]
+        return {name: as_json(self.table[name][image]) for name in names}
+
+    def path_of(self, image: int) -> str:
+        """The path of one image."""
+        return str(as_text(self.table["path"][image]) or "")
 
     @once
-    def _facts(self) -> pa.Table:
-        return pq.read_table(self.path / files.ATLAS, columns=[name for name in self.names if name != "tree"])
+    def _sought(self) -> list[Any]:
+        """What a search looks into."""
+        return [
+            _folded(as_texts(plain(self.table[name]))) for name in ("path", "label") if name in self.table.column_names
+        ]
 
-    def search(self, text: str, most: int) -> list[int]:
-        """The images whose path holds a text, whatever its case: ids."""
-        found = pc.match_substring(self._facts["path"], text, ignore_case=True)
-        ids: list[int] = np.flatnonzero(found.to_numpy())[:most].tolist()
+    def search(self, text: str) -> list[int]:
+        """The images in whose path or label a text occurs, whatever its case and its Unicode form: ids."""
+        wanted = _folded(pa.array([text]))[0].as_py()
+        found = np.zeros(self.n, bool)
+        for texts in self._sought:
+            found |= pc.match_substring(texts, wanted).fill_null(False).to_numpy(zero_copy_only=False)
+        edited = self.journal.edited()
+        given = [
+            i for i, label in enumerate(_folded(pa.array(edited.labels, pa.string())).to_pylist()) if wanted in label
+        ]
+        found |= np.isin(edited.label, given)
+        ids: list[int] = np.flatnonzero(found).tolist()
         return ids
 
     # ---------------------------------------------------------------- pictures
@@ -199,8 +225,20 @@ class Explored:
 
     @once
     def latents(self) -> NDArray[np.float32]:
-        """Latent vectors, in the order of the ids."""
-        return self._read("latent")
+        """Latent vectors, in the order of the ids.
+
+        Raises
+        ------
+        ChangedError
+            If the run was changed since it was opened.
+        """
+        try:
+            found = tables.read_column(self.path / files.ATLAS, "latent")
+        except (*ERRORS, OSError) as error:
+            raise DamagedError(f"{self.path / files.ATLAS}: latent vectors cannot be read ({error})") from error
+        if _stamp(self.path / files.ATLAS) != self._atlas or len(found) != self.n or found.ndim != 2:
+            raise ChangedError("the run has changed on disk: load the page again")
+        return found
 
     @once
     def model(self) -> Autoencoder:
@@ -213,8 +251,9 @@ class Explored:
 
     def warm(self) -> None:
         """Load what the first questions will need."""
-        self.decode(self.xy[:1])
-        _ = self.columns, self._facts
+        with suppress(ValueError, OSError):  # the first question will say it
+            _ = self.columns
+            self.decode(self.xy[:1])
 
     def neighbors(self, image: int, n: int) -> list[dict[str, Any]]:
         """The images with the nearest latent vectors, itself left out."""
@@ -281,35 +320,19 @@ def animation(images: NDArray[np.uint8]) -> bytes:
 
 def run_version(folder: Path) -> str:
     """Changes when the run does."""
-    stamps = [(folder / name).stat() for name in (STATE, files.ATLAS)]
-    return "-".join(f"{stamp.st_mtime_ns:x}" for stamp in stamps)
+    return "-".join(_stamp(folder / name) for name in (STATE, files.ATLAS))
 
 
-def _as_strings(values: Any) -> Any:
-    try:
-        return values.cast(pa.string())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return pa.array([_text(value) for value in values.to_pylist()], pa.string())
+def _stamp(path: Path) -> str:
+    """Changes when a file does."""
+    return f"{path.stat().st_mtime_ns:x}"
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, int | float) else _text(value)
+def _folded(texts: Any) -> Any:
+    """Texts as a search compares them: composed, as macOS does not write them, and in lower case."""
+    return pc.utf8_lower(pc.utf8_normalize(texts, form="NFC"))
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _sorted(names: list[str]) -> list[str]:
-    """Numbers by their size, before words."""
-    return sorted(names, key=lambda name: (0, float(name), "") if _is_number(name) else (1, 0.0, name))
-
-
-def _is_number(name: str) -> bool:
-    try:
-        return float(name) == float(name)
-    except ValueError:
-        return False
+def as_base64(data: bytes) -> str:
+    """Bytes as text that JSON can hold."""
+    return base64.b64encode(data).decode()

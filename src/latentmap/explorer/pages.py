@@ -32,10 +32,10 @@ class Layout:
     n_images: int
 
     @classmethod
-    def of(cls, image_shape: tuple[int, ...], n_images: int) -> "Layout":
+    def of(cls, image_shape: tuple[int, ...], n_images: int, largest: int = LARGEST) -> "Layout":
         """Images as they are, or smaller where they are larger than a thumbnail."""
         height, width = image_shape[:2]
-        scale = min(1.0, LARGEST / max(height, width))
+        scale = min(1.0, largest / max(height, width))
         return cls(max(1, round(width * scale)), max(1, round(height * scale)), n_images)
 
     @property
@@ -53,15 +53,20 @@ class Layout:
         """Pages for all images."""
         return -(-self.n_images // self.per_page)
 
+    def as_dict(self) -> dict[str, int]:
+        """As a page takes it."""
+        found = {"width": self.width, "height": self.height, "columns": self.columns}
+        return found | {"perPage": self.per_page, "n": self.n_pages}
+
 
 class Pages:
     """The picture pages of a run."""
 
-    def __init__(self, data: Explored) -> None:
+    def __init__(self, data: Explored, largest: int = LARGEST) -> None:
         self._data = data
-        self.layout = Layout.of(data.image_shape, data.n)
+        self.layout = Layout.of(data.image_shape, data.n, largest)
         source = data.run.state["source"]
-        order = key_of([source["fingerprint"], data.order[:: max(1, data.n // 1000)].tolist(), SIDE, LARGEST])
+        order = key_of([source["fingerprint"], data.order[:: max(1, data.n // 1000)].tolist(), SIDE, largest])
         added = [one["fingerprint"] for one in data.run.state["added"]]
         self._making = threading.Lock()
         self.folder: Path = data.path / FOLDER / f"pages-{key_of([order, added])[:12]}"

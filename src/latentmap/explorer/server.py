@@ -3,8 +3,12 @@
 import hashlib
 import json
 import threading
-from collections.abc import Awaitable, Callable
-from functools import lru_cache, wraps
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial, wraps
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +19,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from latentmap.explorer import learning
 from latentmap.explorer.answers import (
@@ -30,12 +35,21 @@ from latentmap.explorer.answers import (
     real_number,
     whole_number,
 )
-from latentmap.explorer.data import Explored, animation, run_version, strip
+from latentmap.explorer.columns import ERRORS
+from latentmap.explorer.data import (
+    N_PATHS,
+    ChangedError,
+    DamagedError,
+    Explored,
+    animation,
+    as_base64,
+    strip,
+)
 from latentmap.explorer.exporting import EXPORTS, export_images
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.jobs import Jobs
 from latentmap.explorer.pages import Pages
-from latentmap.explorer.saving import as_one_file
+from latentmap.explorer.saving import check_size, one_file_parts
 from latentmap.explorer.tokens import new_token
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
@@ -44,9 +58,13 @@ from latentmap.latent_space import between
 from latentmap.run import RunError, tables
 from latentmap.run.edits import ConflictError, Edited
 from latentmap.run.labels import spread_given
+from latentmap.saving import ModelFileError
 
 STATIC = Path(__file__).parent / "static"
 MOST_FOUND = 10_000  # images that a search gives
+RETRY_SECONDS = 1.0  # before a run that has changed is opened again after it could not be
+MAX_QUERY = 1000  # characters of it
+N_SIMILAR = 12  # images like one that is sent
 MOST_PLACES = 200  # that one call decodes
 PNG = "image/png"
 
@@ -87,12 +105,37 @@ class Server:
         self._decoders = DecodingPool(1)
         self._lock = threading.Lock()
         self._path = Path(path)
-        self._open()
+        self._retry_at = 0.0  # after a change of the run with which it could not be opened yet
+        self._shown = self._opened()
+        self._counting = threading.Lock()
+        self._saving = threading.Lock()
 
-    def _open(self) -> None:
-        self.data = Explored(self._path)
-        self.pages = Pages(self.data)
-        self._kmeans = lru_cache(maxsize=8)(self._count_kmeans)
+    def _opened(self) -> "Shown":
+        data = Explored(self._path)
+        pages = Pages(data)
+        facts = facts_of(data, pages)
+        return Shown(data, pages, facts, lru_cache(maxsize=8)(partial(_count_kmeans, data)))
+
+    @property
+    def data(self) -> Explored:
+        """What is known of the run."""
+        return self._shown.data
+
+    @property
+    def pages(self) -> Pages:
+        """Its thumbnails."""
+        return self._shown.pages
+
+    def _refresh(self) -> "Shown":
+        """Open the run anew when it has changed and is whole again; until then it is shown as it was."""
+        with self._lock:
+            if not self.data.is_current and time.monotonic() >= self._retry_at:
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+                with suppress(RunError, OSError):
+                    self._shown = self._opened()
+                    self._retry_at = 0.0
+                    self.warm()
+            return self._shown
 
     def warm(self) -> None:
         """Load in the background what first questions will need."""
@@ -140,6 +183,9 @@ class Server:
         ]
         guard = Middleware(Guard, hosts=hosts, token=self.token, framed=framed)
         handlers: Any = {
+            ChangedError: _say_changed,
+            DamagedError: _say_damaged,
+            ModelFileError: _say_damaged,
             HTTPException: _say,
             RunError: _say_wrong,
             ClientDisconnect: _say_nothing,
@@ -157,34 +203,43 @@ class Server:
     @in_thread
     def describe(self, _: Request) -> Any:
         """All that a page needs to know before it asks for more."""
-        with self._lock:
-            if not self.data.is_current:
-                self._open()
-        return describe(self.data, self.pages)
+        shown = self._refresh()
+        return describe(shown.data, shown.facts)
 
     @in_thread
     def points(self, request: Request) -> Any:
         """id, x, y."""
-        return self._answer(request, self.data.points(), ARROW, "points")
+        data = self._asked(request)
+        return self._answer(request, data, data.points, ARROW, "points")
 
     @in_thread
     def column(self, request: Request) -> Any:
         """One column of the atlas."""
-        name = request.path_params["name"]
-        if name not in self.data.names:
-            raise HTTPException(404, "there is no such column")
-        return self._answer(request, self.data.column(name), ARROW, hashlib.sha256(name.encode()).hexdigest()[:16])
+        name, data = request.path_params["name"], self._asked(request)
+        if name not in data.columns:
+            raise HTTPException(404, f"there is no such column: choose among {', '.join(data.columns)}")
+        tag = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return self._answer(request, data, partial(data.column, name), ARROW, tag)
 
     @in_thread
     def page(self, request: Request) -> Any:
         """A page of thumbnails."""
-        number = whole_number(request, "page", 0, self.pages.layout.n_pages - 1)
-        return self._answer(request, self.pages.png(number), PNG, f"page{number}")
+        data, pages = self._asked(request), self.pages
+        number = whole_number(request, "page", 0, pages.layout.n_pages - 1)
+        return self._answer(request, data, partial(pages.png, number), PNG, f"page{number}")
 
-    def _answer(self, request: Request, data: bytes, media_type: str, tag: str) -> Response:
-        version = self.data.version
-        forever = request.query_params.get("v") == version
-        return answer(request, data, media_type, f"{version}-{tag}", forever=forever)
+    def _asked(self, request: Request) -> Explored:
+        """The run, as long as it is the version that the page knows."""
+        data = self.data
+        if request.query_params.get("v", data.version) != data.version:
+            raise ChangedError("the run has changed on disk: load the page again")
+        return data
+
+    def _answer(
+        self, request: Request, data: Explored, make: Callable[[], bytes], media_type: str, tag: str
+    ) -> Response:
+        forever = request.query_params.get("v") == data.version
+        return answer(request, make, media_type, f"{data.version}-{tag}", forever=forever)
 
     # ---------------------------------------------------------------- one image
 
@@ -194,8 +249,8 @@ class Server:
     @in_thread
     def image(self, request: Request) -> Any:
         """Its pixels."""
-        image = self._image(request)
-        return self._answer(request, self.data.png(image), PNG, f"image{image}")
+        image, data = self._image(request), self._asked(request)
+        return self._answer(request, data, partial(data.png, image), PNG, f"image{image}")
 
     @in_thread
     def facts(self, request: Request) -> Any:
@@ -205,8 +260,8 @@ class Server:
     @in_thread
     def reconstruction(self, request: Request) -> Any:
         """What the network makes of it."""
-        image = self._image(request)
-        return self._answer(request, as_png(self.data.reconstruct(image)), PNG, f"reconstruction{image}")
+        image, data = self._image(request), self._asked(request)
+        return self._answer(request, data, lambda: as_png(data.reconstruct(image)), PNG, f"reconstruction{image}")
 
     @in_thread
     def neighbors(self, request: Request) -> Any:
@@ -215,12 +270,14 @@ class Server:
 
     @in_thread
     def search(self, request: Request) -> Any:
-        """Images by their path."""
+        """Images by their path or label."""
         text = request.query_params.get("q", "")
         if not text.strip():
-            raise BadRequest("q: pass a part of a file name")
-        found = self.data.search(text[:1000], MOST_FOUND + 1)
-        return {"ids": found[:MOST_FOUND], "more": len(found) > MOST_FOUND}
+            raise BadRequest("q: pass a part of a file name or of a label")
+        data = self.data
+        found = data.search(text[:MAX_QUERY])
+        first = [{"id": image, "path": data.path_of(image)} for image in found[:N_PATHS]]
+        return {"count": len(found), "ids": found[:MOST_FOUND], "more": len(found) > MOST_FOUND, "first": first}
 
     async def similar(self, request: Request) -> Response:
         """Images like one that is sent, and where it would lie."""
@@ -232,10 +289,11 @@ class Server:
         (decoded,) = self._decoders.map("decode", iter([Item(body)]), shape)
         if isinstance(decoded, Failure):
             raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
-        latent = self.data.model.transform(self.data.run.fitted(decoded.pixels)[None])[0]
-        found = self.data.like(latent, 12)
-        places = self.data.xy[self.data.place[[one["id"] for one in found[:3]]]]
-        return {"neighbors": found, "x": float(places[:, 0].mean()), "y": float(places[:, 1].mean())}
+        data = self.data
+        pixels = data.run.fitted(decoded.pixels)
+        found = data.like(data.model.transform(pixels[None])[0], N_SIMILAR)
+        x, y = data.xy[data.place[found[0]["id"]]].tolist()  # a mean of several could lie where nothing is
+        return {"neighbors": found, "at": found[0]["id"], "x": x, "y": y, "png": as_base64(as_png(pixels))}
 
     # ---------------------------------------------------------------- the decoder
 
@@ -263,14 +321,16 @@ class Server:
     @in_thread
     def edits(self, _: Request) -> Any:
         """Groups, labels and marks as they are now."""
-        self.data.journal.refresh()
-        return summary(self.data.journal.edited()) | {"version": run_version(self.data.path)}
+        data = self._refresh().data
+        data.journal.refresh()
+        return summary(data.journal.edited()) | {"version": data.version}
 
     @in_thread
     def edited_columns(self, request: Request) -> Any:
         """group, label and marks of each image, in the order of the page."""
-        edited = self.data.journal.edited()
-        return self._answer(request, self.data.edited_columns(edited), ARROW, f"edits{edited.revision}")
+        data = self._asked(request)
+        edited = data.journal.edited()
+        return self._answer(request, data, partial(data.edited_columns, edited), ARROW, f"edits{edited.revision}")
 
     async def edit(self, request: Request) -> Response:
         """Change something. 409 when it was changed elsewhere since."""
@@ -320,19 +380,20 @@ class Server:
     @in_thread
     def training(self, _: Request) -> Any:
         """Loss of each epoch."""
-        config = json.loads((self.data.path / "model" / "config.json").read_bytes())
-        return {"history": config["history"], "recipe": config["recipe"]}
+        path = self.data.path / "model" / "config.json"
+        try:
+            config = json.loads(path.read_bytes(), parse_constant=lambda _: None)
+            return {"history": config["history"], "recipe": config["recipe"]}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DamagedError(f"{path}: cannot be read ({error})") from error
 
     def _steps(self, request: Request) -> learning.Steps:
         k, seed = whole_number(request, "k", 1, 50, 10), whole_number(request, "seed", 0, 2**31 - 1, 0)
         on = request.query_params.get("on", "map")
         if on not in ("map", "blobs"):
             raise BadRequest("on: choose map or blobs")
-        with self._lock:
-            return self._kmeans(on, k, seed)
-
-    def _count_kmeans(self, on: str, k: int, seed: int) -> learning.Steps:
-        return learning.kmeans_on_map(self.data, k, seed) if on == "map" else learning.kmeans_on_blobs(k, seed)
+        with self._counting:
+            return self._shown.kmeans(on, k, seed)
 
     @in_thread
     def kmeans(self, request: Request) -> Any:
@@ -357,8 +418,11 @@ class Server:
     def sweep_map(self, request: Request) -> Any:
         """The map with one perplexity."""
         perplexity = whole_number(request, "perplexity", 1, 1000)
+        data = self._asked(request)
         try:
-            return self._answer(request, learning.swept_map(self.data, perplexity), ARROW, f"sweep{perplexity}")
+            return self._answer(
+                request, data, partial(learning.swept_map, data, perplexity), ARROW, f"sweep{perplexity}"
+            )
         except KeyError as error:
             raise HTTPException(404, "this map is not made yet") from error
 
@@ -373,10 +437,11 @@ class Server:
     def activation_strip(self, request: Request) -> Any:
         """Images as they are, by ReLU or by ELU."""
         name = request.path_params["name"]
-        path = learning.activations_folder(self.data) / f"{name}.png"
+        data = self._asked(request)
+        path = learning.activations_folder(data) / f"{name}.png"
         if name not in ("original", "relu", "elu") or not path.exists():
             raise HTTPException(404, "not there (yet)")
-        return self._answer(request, path.read_bytes(), PNG, f"activations{name}")
+        return self._answer(request, data, path.read_bytes, PNG, f"activations{name}")
 
     @in_thread
     def start_job(self, request: Request) -> Any:
@@ -391,11 +456,51 @@ class Server:
 
     @in_thread
     def one_file(self, _: Request) -> Any:
-        """The whole map as one page that needs no server."""
-        data = as_one_file(self.data, self.pages, describe(self.data, self.pages), STATIC)
-        name = "".join(c if c.isalnum() and c.isascii() else "-" for c in self.data.path.resolve().name) or "map"
+        """The whole map as one page that needs no server, sent while it is made; one at a time."""
+        shown = self._shown
+        check_size(shown.data)
+        if not self._saving.acquire(blocking=False):
+            return JSONResponse(
+                {"error": "this page is being made already: wait until it is there"}, 503, {"Retry-After": "10"}
+            )
+        try:
+            parts = one_file_parts(shown.data, describe(shown.data, shown.facts), STATIC)
+            first = next(parts)
+        except BaseException:
+            self._saving.release()
+            raise
+        name = "".join(c if c.isalnum() and c.isascii() else "-" for c in shown.data.path.resolve().name) or "map"
         headers = {"Content-Disposition": f'attachment; filename="{name}.html"'}
-        return Response(data, media_type="text/html", headers=headers)
+        return Streamed(chain([first], parts), self._saving.release, media_type="text/html", headers=headers)
+
+
+class Streamed(StreamingResponse):
+    """Parts that are sent as they come; ``end`` is called whatever becomes of them."""
+
+    def __init__(self, parts: Iterable[bytes], end: Callable[[], None], **options: Any) -> None:
+        super().__init__(parts, **options)
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._end()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One version of a run, opened: all that is answered of it."""
+
+    data: Explored
+    pages: Pages
+    facts: dict[str, Any]
+    kmeans: Callable[[str, int, int], learning.Steps]
+
+
+def _count_kmeans(data: Explored, on: str, k: int, seed: int) -> learning.Steps:
+    return learning.kmeans_on_map(data, k, seed) if on == "map" else learning.kmeans_on_blobs(k, seed)
 
 
 class Assets(StaticFiles):
@@ -408,8 +513,28 @@ class Assets(StaticFiles):
         return found
 
 
-def describe(data: Explored, pages: Pages) -> dict[str, Any]:
+def describe(data: Explored, facts: dict[str, Any]) -> dict[str, Any]:
     """What a page needs to know of a run before it asks for more."""
+    return facts | {"edits": summary(data.journal.edited())}
+
+
+def facts_of(data: Explored, pages: Pages) -> dict[str, Any]:
+    """What a page needs to know of a run, but for the edits, which change.
+
+    Raises
+    ------
+    RunError
+        If a file of the run is damaged.
+    """
+    try:
+        return _facts_of(data, pages)
+    except (*ERRORS, OSError, AttributeError, RecursionError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise DamagedError(f"{data.path}: a file of the run is damaged ({error})") from error
+
+
+def _facts_of(data: Explored, pages: Pages) -> dict[str, Any]:
     state, layout = data.run.state, pages.layout
     return {
         "name": data.path.resolve().name,
@@ -421,18 +546,11 @@ def describe(data: Explored, pages: Pages) -> dict[str, Any]:
         "imageShape": list(data.image_shape),
         "square": list(data.square),
         "levelEnds": data.level_ends,
-        "pages": {
-            "width": layout.width,
-            "height": layout.height,
-            "columns": layout.columns,
-            "perPage": layout.per_page,
-            "n": layout.n_pages,
-        },
-        "columns": [column.as_dict() for column in data.columns.values()],
+        "pages": layout.as_dict(),
+        "columns": [one.column.as_dict() for one in data.columns.values()],
         "typical": _typical(data),
         "onGraph": data.run.options.groups == "graph",
         "perplexity": data.run.options.perplexity,
-        "edits": summary(data.journal.edited()),
     }
 
 
@@ -462,7 +580,11 @@ def _typical(data: Explored) -> dict[str, list[int]]:
     """Images in the middle of each group of the run."""
     if data.run.options.groups != "graph":
         return {}
-    return {str(one["group"]): one["typical"][:6] for one in data.run.group_summary()}
+    known = range(data.n)
+    return {
+        str(int(one["group"])): [int(image) for image in one["typical"][:6] if image in known]
+        for one in data.run.group_summary()
+    }
 
 
 def _row(images: NDArray[np.uint8], form: Any) -> Response:
@@ -499,6 +621,14 @@ async def _say(_: Request, error: Exception) -> Response:
 
 async def _say_wrong(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+async def _say_changed(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 409)
+
+
+async def _say_damaged(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 422)
 
 
 async def _say_nothing(*_: Any) -> Response:
