@@ -1,21 +1,63 @@
 """Images that come as arrays: in memory, in NumPy's files, in IDX files."""
 
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.images.collection import ImageCollection
 from latentmap.images.idx import read_idx
 from latentmap.images.listing import SourceError
+from latentmap.images.scaling import Range, joined, to_8_bits, value_range, whole_bits
+from latentmap.mapped import blocks
 
 IMAGE_KEYS = ("images", "x", "X", "x_train", "arr_0")
 LABEL_KEYS = ("labels", "y", "Y", "y_train")
+VALUES_AT_ONCE = 2**22  # that are brought to 8 bits at once
 
 
-def from_array(images: NDArray[Any], name: str) -> ImageCollection:
-    """An array (n, height, width) or (n, height, width, channels) of any numbers."""
+@dataclass(frozen=True)
+class Scaling:
+    """How arrays become uint8.
+
+    Parameters
+    ----------
+    limits : (low, high), optional
+        Values that become 0 and 255: the ``value_range`` of a collection that the images are to join. By default
+        floats in [0, 1] are multiplied by 255, and any other range is stretched.
+    max_bytes : int, optional
+        Most that the images may take in 8 bits.
+    """
+
+    limits: Range | None = None
+    max_bytes: int | None = None
+
+
+DEFAULT = Scaling()
+
+
+def from_array(images: NDArray[Any], name: str, scaling: Scaling = DEFAULT) -> ImageCollection:
+    """An array (n, height, width) or (n, height, width, channels) of any numbers.
+
+    Parameters
+    ----------
+    images : array
+        uint8 is taken as it is, bool becomes 0 and 255, all others are scaled. Masked values become black.
+    name : str
+        What the array is called.
+    scaling : Scaling
+
+    Raises
+    ------
+    SourceError
+        For arrays that cannot be images, hold NaN, or are too large.
+    """
     shape = images.shape
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
         raise SourceError(
@@ -24,10 +66,30 @@ def from_array(images: NDArray[Any], name: str) -> ImageCollection:
         )
     if 0 in shape:
         raise SourceError(f"{name}: no images in an array of shape {shape}")
-    pixels = _to_uint8(images, name)
-    if len(shape) == 4:
-        pixels = pixels[..., 0] if shape[3] == 1 else _over_white(pixels)
-    return ImageCollection.of(np.asarray(pixels, order="C"), name)
+    if images.dtype.kind not in "bfiu":
+        raise SourceError(f"{name}: pixels of type {images.dtype}: pass uint8, another integer type, or floats")
+    check_size(shape, name, scaling.max_bytes)
+    if len(shape) == 4 and shape[3] == 1:
+        images = images[..., 0]
+    if images.dtype == np.uint8 and not np.ma.isMaskedArray(images) and images.shape[3:] != (4,):
+        return ImageCollection.of(np.asarray(images, order="C"), name)
+    used = scaling.limits if scaling.limits is not None and images.dtype.kind in "fiu" else _used_range(images)
+    if images.dtype.kind == "f":
+        _check_finite(images, name)
+    pixels = _in_8_bits(images, used)
+    found = ImageCollection.of(pixels, name)
+    found = replace(found, table=found.table.append_column("sha256", _digests(images)))
+    return found if images.dtype in (np.uint8, np.bool_) else replace(found, value_range=used)
+
+
+def check_size(shape: tuple[int, ...], name: str, max_bytes: int | None) -> None:
+    """Raise SourceError for an array of images that takes more than ``max_bytes`` in 8 bits."""
+    needed = prod(shape[:3]) * (3 if shape[3:] in ((3,), (4,)) else prod(shape[3:]))
+    if max_bytes is not None and needed > max_bytes:
+        raise SourceError(
+            f"{name}: {shape[0]:,} images of {' × '.join(map(str, shape[1:]))} take {needed / 1e9:.2f} GB decoded, "
+            f"the limit is {max_bytes / 1e9:g} GB: raise it, or pass fewer or smaller images"
+        )
 
 
 def load_numpy(path: Path) -> Any:
@@ -38,7 +100,7 @@ def load_numpy(path: Path) -> Any:
         raise SourceError(f"{path}: not a whole NumPy file of plain numbers ({error})") from error
 
 
-def from_npz(path: Path) -> ImageCollection:
+def from_npz(path: Path, scaling: Scaling = DEFAULT) -> ImageCollection:
     """The images of an .npz file, and its labels."""
     with load_numpy(path) as archive:
         key = next((key for key in IMAGE_KEYS if key in archive.files), None)
@@ -50,41 +112,101 @@ def from_npz(path: Path) -> ImageCollection:
                 )
             key = shaped[0]
         label_key = next((key for key in LABEL_KEYS if key in archive.files), None)
-        collection = from_array(archive[key], path.stem)
+        collection = from_array(archive[key], path.stem, scaling)
         return collection.with_labels(archive[label_key]) if label_key else collection
 
 
-def from_idx(path: Path) -> ImageCollection:
+def from_idx(path: Path, scaling: Scaling = DEFAULT) -> ImageCollection:
     """The images of an IDX file, and the labels of the file beside it that is named as MNIST's are."""
-    collection = from_array(read_idx(path), path.name.partition(".")[0])
+    collection = from_array(read_idx(path), path.name.partition(".")[0], scaling)
     beside = path.with_name(path.name.replace("-images-idx3-", "-labels-idx1-"))
     return collection.with_labels(read_idx(beside)) if beside != path and beside.exists() else collection
 
 
-def _to_uint8(images: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def _parts(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return blocks(images, max(1, VALUES_AT_ONCE // prod(images.shape[1:])))
+
+
+def _colors(part: NDArray[Any]) -> NDArray[Any]:
+    """All but the alpha channel."""
+    return part[..., :3] if part.shape[3:] == (4,) else part
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """All values that are not masked, in one row."""
+    return values.compressed() if isinstance(values, np.ma.MaskedArray) else values.reshape(-1)
+
+
+def _used_range(images: NDArray[Any]) -> Range:
+    """The range of all colours that are shown; whole where floats lie in [0, 1] and where there are 8 bits or one."""
     if images.dtype == np.uint8:
-        return images
+        return 0, 255
     if images.dtype == np.bool_:
-        return images.astype(np.uint8) * np.uint8(255)
-    if images.dtype.kind not in "fiu":
-        raise SourceError(f"{name}: pixels of type {images.dtype}: pass uint8, another integer type, or floats")
-    values = images.astype(np.float32)
-    bad = ~np.isfinite(values).reshape(len(values), -1).all(1)
-    if bad.any():
+        return 0, 1
+    found = joined([value_range(_plain(_colors(part))) for part in _parts(images)]) or (0.0, 0.0)
+    return (0.0, 1.0) if images.dtype.kind == "f" and found[0] >= 0 and found[1] <= 1 else found
+
+
+def _check_finite(images: NDArray[Any], name: str) -> None:
+    bad, first, begin = 0, -1, 0
+    for part in _parts(images):
+        finite = np.isfinite(part)
+        whole = (finite.filled(True) if isinstance(finite, np.ma.MaskedArray) else finite).reshape(len(part), -1)
+        rows = np.flatnonzero(~whole.all(axis=1))
+        first = begin + int(rows[0]) if len(rows) and first < 0 else first
+        bad, begin = bad + len(rows), begin + len(part)
+    if bad:
         raise SourceError(
-            f"{name}: {int(bad.sum())} images hold NaN or infinite pixels, the first is number {int(np.argmax(bad))}: "
-            "replace them (np.nan_to_num) or leave these images out"
+            f"{name}: {bad} images hold NaN or infinite pixels, the first is number {first}: "
+            "replace them (np.nan_to_num), mask them (np.ma.masked_invalid) or leave these images out"
         )
-    low, high = float(values.min()), float(values.max())
-    if images.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
-        low, high = 0.0, 1.0
-    pixels: NDArray[np.uint8] = np.rint((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
+
+
+def _in_8_bits(images: NDArray[Any], limits: Range) -> NDArray[np.uint8]:
+    opaque = _opaque(images)
+    pixels = np.empty(images.shape[:3] if images.ndim == 3 else (*images.shape[:3], 3), np.uint8)
+    begin = 0
+    for part in _parts(images):
+        values = np.ma.getdata(part)
+        masked = np.ma.getmaskarray(part) if isinstance(part, np.ma.MaskedArray) else None
+        values = values.view(np.uint8) if values.dtype == np.bool_ else values
+        colors = to_8_bits(_colors(values), limits)
+        if masked is not None:
+            colors[_colors(masked)] = 0
+        if opaque is not None:
+            alpha = to_8_bits(values[..., 3], (0, opaque))
+            if masked is not None:
+                alpha[masked[..., 3]] = 255
+            colors = _over_white(colors, alpha[..., None])
+        pixels[begin : begin + len(part)] = colors
+        begin += len(part)
     return pixels
 
 
-def _over_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB as it is; RGBA laid over white."""
-    if pixels.shape[3] == 3:
-        return pixels
-    alpha = pixels[..., 3:].astype(np.uint16)
-    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+def _opaque(images: NDArray[Any]) -> float | None:
+    """The value of the alpha channel that hides the ground, None without such a channel."""
+    if images.shape[3:] != (4,):
+        return None
+    if images.dtype == np.uint8:
+        return 255
+    largest = joined([value_range(_plain(part[..., 3]).astype(np.float64)) for part in _parts(images)])
+    return 1 if largest is None or largest[1] <= 1 else whole_bits(largest[1])
+
+
+def _over_white(colors: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    weight = alpha.astype(np.uint16)
+    return ((colors * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
+
+
+def _digests(images: NDArray[Any]) -> pa.Array:
+    """SHA-256 of the values of each image as they were given, whatever their order of bytes."""
+    little = images.dtype.newbyteorder("<")
+    digests = bytearray()
+    for part in _parts(images):
+        for image in part:
+            digest = hashlib.sha256(f"{images.dtype.name} {image.shape}".encode())
+            digest.update(np.asarray(np.ma.filled(image, 0), little).tobytes())
+            if isinstance(image, np.ma.MaskedArray):
+                digest.update(np.packbits(np.ma.getmaskarray(image)).data)
+            digests += digest.digest()
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(images), [None, pa.py_buffer(bytes(digests))])

@@ -42,6 +42,8 @@ class ImageCollection:
         What the images are from: a name, and the absolute folder of the files where they are files of their own.
     origin : Origin, optional
         Where the images stood in the listing that they were decoded from.
+    value_range : (float, float), optional
+        Values of an array that became 0 and 255; None for 8 bits, and for files, whose range is in the shape.
     """
 
     images: NDArray[np.uint8]
@@ -52,6 +54,7 @@ class ImageCollection:
     n_ignored: int = 0
     sources: tuple[Source, ...] = ()
     origin: Origin | None = None
+    value_range: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":

@@ -102,7 +102,7 @@ def make_run(
             "stages": old.get("stages", {}),
             "added": old.get("added", []),
         }
-        work = stages.Work(folder, options, show, report, find_source(source), decoding, given)
+        work = stages.Work(folder, options, show, report, find_source(source, decoding.scaling()), decoding, given)
         _decode(work, state, say)
         work.found = None  # as large as the collection
         state["source"] |= {"path": _as_path(source), "labels": _as_path(labels)}
@@ -143,6 +143,7 @@ def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]
         "n": len(images),
         "image_shape": list(images.image_shape),
         "shape": None if images.shape is None else images.shape.as_dict(),
+        "value_range": images.value_range,
         "decoding": work.decoding.as_dict(),
         "labelled": images.labels is not None,
         "skipped": len(images.skipped),

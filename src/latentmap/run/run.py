@@ -226,7 +226,14 @@ class Run:
         if source["shape"] is not None:
             return Shape.from_dict(source["shape"])
         height, width, *channels = source["image_shape"]
-        return Shape(height, width, 3 if channels else 1, color="rgb" if channels else "grey")
+        limits = source.get("value_range")
+        return Shape(
+            height,
+            width,
+            3 if channels else 1,
+            color="rgb" if channels else "grey",
+            value_range=None if limits is None else tuple(limits),
+        )
 
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
         """The images of the run whose latent vectors are nearest to that of an image.
@@ -369,6 +376,7 @@ def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
         None if source["shape"] is None else Shape.from_dict(source["shape"]),
         source["ignored"],
         sources_of(source),
+        value_range=None if source.get("value_range") is None else tuple(source["value_range"]),
     )
 
 
