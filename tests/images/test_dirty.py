@@ -155,11 +155,11 @@ def test_a_decoder_that_is_killed_costs_nothing_that_can_be_decoded(tmp_path):
 
 
 def test_a_decoder_that_hangs_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "SECONDS", 1.0)
     save(tmp_path / "good.png")
     items = [Item(str(tmp_path / "good.png"))]
     with DecodingPool(1) as workers:
         assert not isinstance(next(workers.map("decode", iter(items), Shape(9, 9, 1))), Failure)
+        monkeypatch.setattr(pool, "SECONDS", 1.0)
         process = workers._workers[0]._process
         os.kill(process.pid, 19)  # stopped, not ended
         begun = time.monotonic()

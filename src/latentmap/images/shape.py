@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
+
+from latentmap.images.scaling import Range, joined, whole_bits
 
 if TYPE_CHECKING:
     from latentmap.images.decoding import Look
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 8, 128
 # Pictures up to this size are laid on a common canvas pixel by pixel instead of being resized.
 TINY = 32
+# Pictures are long beyond 1 to 4, a binary logarithm; their longer side goes up to so many pixels.
+LONG, LONGEST = 2, 512
 # Share of the pictures that make a size or a proportion the collection's own.
 MOST = 0.9
 FITS = ("fit", "fill", "stretch")
@@ -74,8 +78,8 @@ class Shape:
         See :class:`ShapeOptions`.
     keep_pixels : bool
         Pictures that find room are laid on the canvas without being resized.
-    value_range : (float, float), optional
-        Values deeper than 8 bits that become 0 and 255.
+    value_range, float_range : (float, float), optional
+        Integers deeper than 8 bits, and floats, that become 0 and 255. None where the collection has none.
     why : str
         How the shape was found, in words.
     """
@@ -89,6 +93,7 @@ class Shape:
     keep_pixels: bool = False
     value_range: tuple[float, float] | None = None
     why: str = ""
+    float_range: tuple[float, float] | None = None
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -97,7 +102,14 @@ class Shape:
 
     def __str__(self) -> str:
         kind = "grey" if self.channels == 1 else "in colour"
-        return f"{self.width} × {self.height} pixels, {kind}: {self.why}" if self.why else ""
+        if not self.why:
+            return ""
+        ranges = [
+            f"; {name} {limits[0]:,.6g} to {limits[1]:,.6g} become 0 to 255"
+            for name, limits in (("values", self.value_range), ("floats", self.float_range))
+            if limits is not None and "become 0 to 255" not in self.why
+        ]
+        return f"{self.width} × {self.height} pixels, {kind}: {self.why}{''.join(ranges)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name, as JSON can hold them."""
@@ -106,26 +118,42 @@ class Shape:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Shape":
         """The other way round."""
-        limits = fields["value_range"]
-        return cls(**fields | {"value_range": None if limits is None else tuple(limits)})
+        # runs made before there were two ranges had one for both kinds
+        fields = {"float_range": fields["value_range"]} | fields
+        ranges = {
+            name: None if fields[name] is None else tuple(fields[name]) for name in ("value_range", "float_range")
+        }
+        return cls(**fields | ranges)
 
-    def apply(self, image: Image.Image) -> NDArray[np.uint8]:
-        """A picture of mode L or RGB → (height, width) or (height, width, 3) uint8."""
-        if image.size == (self.width, self.height):
-            return np.array(image)
-        if self.keep_pixels and image.width <= self.width and image.height <= self.height:
-            return self._on_canvas(np.asarray(image))
-        across, down = self.width / image.width, self.height / image.height
+    def limits(self, is_float: bool) -> tuple[float, float] | None:
+        """Values of a picture deeper than 8 bits that become 0 and 255; None where no range is known."""
+        return self.float_range if is_float else self.value_range
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        """The size that a picture is brought to, before it is cropped or laid on the canvas."""
+        if self.keep_pixels and width <= self.width and height <= self.height:
+            return width, height
         if self.fit == "stretch":
-            return np.array(_resized(image, self.width, self.height, min(across, down)))
-        scale = min(across, down) if self.fit == "fit" else max(across, down)
-        width, height = (max(1, round(length * scale)) for length in image.size)
-        if self.fit == "fit":
-            resized = _resized(image, min(width, self.width), min(height, self.height), scale)
-            return self._on_canvas(np.asarray(resized))
-        pixels = np.asarray(_resized(image, max(width, self.width), max(height, self.height), scale))
-        top, left = (pixels.shape[0] - self.height) // 2, (pixels.shape[1] - self.width) // 2
-        return np.array(pixels[top : top + self.height, left : left + self.width])
+            return self.width, self.height
+        scales = self.width / width, self.height / height
+        scale = min(scales) if self.fit == "fit" else max(scales)
+        bound = min if self.fit == "fit" else max
+        across, down = (max(1, round(length * scale)) for length in (width, height))
+        return bound(across, self.width), bound(down, self.height)
+
+    def apply(self, image: Image.Image, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """A picture of mode L or RGB → (height, width) or (height, width, 3) uint8, brought to ``size`` on the way.
+
+        By default that is the size for a picture as large as this one.
+        """
+        width, height = size or self.resized(*image.size)
+        resized = np.array(_resized(image, width, height))
+        if (width, height) == (self.width, self.height):
+            return resized
+        if width <= self.width and height <= self.height:
+            return self._on_canvas(resized)
+        top, left = (height - self.height) // 2, (width - self.width) // 2
+        return resized[top : top + self.height, left : left + self.width].copy()
 
     def _on_canvas(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Centred on the median colour of its border."""
@@ -138,40 +166,29 @@ class Shape:
         return canvas
 
 
-def _resized(image: Image.Image, width: int, height: int, scale: float) -> Image.Image:
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
     if (width, height) == image.size:
         return image
     # whole multiples of tiny pictures keep their pixels sharp
-    kind = Image.Resampling.NEAREST if scale > 1 and scale == int(scale) else Image.Resampling.LANCZOS
-    return image.resize((width, height), kind)
-
-
-def is_deep(image: Image.Image) -> bool:
-    """Whether values have more than 8 bits."""
-    return image.mode.startswith("I") or image.mode == "F"
+    is_multiple = width % image.width == 0 and height % image.height == 0
+    return image.resize((width, height), Image.Resampling.NEAREST if is_multiple else Image.Resampling.LANCZOS)
 
 
 def choose_shape(looks: Sequence["Look"], options: ShapeOptions, n: int) -> Shape:
     """The shape for a collection of ``n`` pictures, after a look at some or all of them."""
     height, width, keep_pixels, why = _size(looks, options, f"{len(looks):,} of {n:,}" if len(looks) < n else f"{n:,}")
     grey = all(one.is_grey for one in looks) if options.color == "auto" else options.color == "grey"
-    limits = _value_range(looks)
-    if limits is not None:
-        why += f"; values {limits[0]:g} to {limits[1]:g} become 0 to 255"
-    return Shape(
-        height, width, 1 if grey else 3, options.fit, options.color, options.background, keep_pixels, limits, why
+    shape = Shape(
+        height, width, 1 if grey else 3, options.fit, options.color, options.background, keep_pixels, None, why
     )
+    return with_ranges(shape, looks)
 
 
 def _size(looks: Sequence["Look"], options: ShapeOptions, seen: str) -> tuple[int, int, bool, str]:
     sizes = np.array([(one.height, one.width) for one in looks])
     if options.size is not None:
-        return (
-            options.size,
-            options.size,
-            False,
-            f"the size that was asked for; others are brought to it ({options.fit})",
-        )
+        why = f"the size that was asked for; others are brought to it ({options.fit})"
+        return options.size, options.size, False, why
     (height, width), count = Counter(map(tuple, sizes.tolist())).most_common(1)[0]
     if count >= MOST * len(sizes) and max(height, width) <= LARGEST:
         return height, width, True, f"the size of {count:,} of the pictures ({seen} looked at), kept to the pixel"
@@ -180,9 +197,13 @@ def _size(looks: Sequence["Look"], options: ShapeOptions, seen: str) -> tuple[in
         height, width = (max(SMALLEST, int(side)) for side in canvas)
         return height, width, True, f"the largest of the tiny pictures ({seen} looked at), kept to the pixel"
     side = int(np.clip(np.median(sizes.min(axis=1)), SMALLEST, LARGEST))
-    proportions = np.round(np.log2(sizes[:, 1] / sizes[:, 0]), 1)
-    proportion, count = Counter(proportions.tolist()).most_common(1)[0]
-    if count >= MOST * len(sizes) and abs(proportion) <= 2:
+    proportions = np.log2(sizes[:, 1] / sizes[:, 0])
+    if max((proportions > LONG).mean(), (proportions < -LONG).mean()) >= MOST:
+        longer, shorter = _long_canvas(side, 2 ** float(np.median(np.abs(proportions))))
+        height, width = (shorter, longer) if np.median(proportions) > 0 else (longer, shorter)
+        return height, width, False, f"the usual proportions of {seen} long pictures ({options.fit})"
+    proportion, count = Counter(np.round(proportions, 1).tolist()).most_common(1)[0]
+    if count >= MOST * len(sizes) and abs(proportion) <= LONG:
         exact = float(np.median(sizes[:, 1] / sizes[:, 0]))
         longer = min(LARGEST, int(side * max(exact, 1 / exact)))
         height, width = (round(longer / exact), longer) if exact > 1 else (longer, round(longer * exact))
@@ -190,17 +211,48 @@ def _size(looks: Sequence["Look"], options: ShapeOptions, seen: str) -> tuple[in
     return side, side, False, f"the median of the shorter sides of {seen} pictures ({options.fit})"
 
 
-def _value_range(looks: Sequence["Look"]) -> tuple[float, float] | None:
-    """Of values deeper than 8 bits: whole bits for integers that are not negative, what was seen for others."""
+def _long_canvas(side: int, proportion: float) -> tuple[int, int]:
+    """Longer and shorter side for pictures that are so many times as long as they are wide.
+
+    As many pixels across as pictures of 1 to 4 have in the largest size, until the longer side reaches its bound.
+    """
+    shorter = min(side, LARGEST >> LONG)
+    longer = min(LONGEST, round(shorter * proportion))
+    return longer, max(SMALLEST, min(shorter, round(longer / proportion)))
+
+
+def with_ranges(shape: Shape, looks: Sequence["Look"]) -> Shape:
+    """The same with the ranges of values, of integers and of floats, and the colours that the pictures have."""
     deep = [one for one in looks if one.lowest is not None and one.highest is not None]
-    if not deep:
-        return None
-    low, high = min(one.lowest or 0.0 for one in deep), max(one.highest or 0.0 for one in deep)
-    if low >= 0 and not any(one.is_float for one in deep) and high < 2**16:
-        return 0.0, float(2 ** max(8, int(high).bit_length()) - 1)
-    return low, high if high > low else low + 1
+    ranges = {
+        name: joined([(one.lowest or 0, one.highest or 0) for one in deep if one.is_float == is_float])
+        for name, is_float in (("value_range", False), ("float_range", True))
+    }
+    in_color = shape.color == "auto" and not all(one.is_grey for one in looks)
+    return replace(
+        shape,
+        channels=3 if in_color else shape.channels,
+        value_range=_whole(ranges["value_range"]),
+        float_range=_not_empty(ranges["float_range"]),
+    )
+
+
+def _whole(limits: Range | None) -> Range | None:
+    """Whole bits for integers of up to 16 bits that are not negative, what was seen for others."""
+    if limits is not None and limits[0] >= 0 and limits[1] < 2**16:
+        return 0, whole_bits(limits[1])
+    return _not_empty(limits)
+
+
+def _not_empty(limits: Range | None) -> Range | None:
+    return limits if limits is None or limits[0] < limits[1] else (limits[0], limits[0] + 1)
+
+
+def has_seen_ranges(shape: Shape) -> bool:
+    """Whether ranges are those of the pictures that were looked at, and others may well go beyond them."""
+    return shape.float_range is not None or (shape.value_range is not None and shape.value_range[0] != 0)
 
 
 def color_shape(shape: Shape) -> Shape:
     """The same in colour, after a picture in colour has turned up."""
-    return Shape.from_dict(shape.as_dict() | {"channels": 3})
+    return replace(shape, channels=3)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.images.archive import list_archive, list_compressed
-from latentmap.images.arrays import from_array, from_idx, from_npz, load_numpy
+from latentmap.images.arrays import DEFAULT, Scaling, from_array, from_idx, from_npz, load_numpy
 from latentmap.images.collection import ImageCollection
-from latentmap.images.decoding import Decoded, Failure
+from latentmap.images.decoding import Decoded, Failure, Look
 from latentmap.images.folder import list_files, list_folder, list_pattern
 from latentmap.images.idx import IdxError
 from latentmap.images.label_files import read_labels
@@ -24,7 +24,7 @@ from latentmap.images.mnist import load_mnist
 from latentmap.images.named_labels import Origin
 from latentmap.images.no_images import no_images
 from latentmap.images.pool import DecodingPool
-from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape
+from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape, has_seen_ranges, with_ranges
 from latentmap.images.store import Store
 from latentmap.images.table import SUFFIXES, list_table, refuse_workbook
 from latentmap.progress import Callback, Progress
@@ -35,8 +35,10 @@ KINDS = (
 )
 # Pictures that the choice of a shape looks at.
 N_LOOKS = 1000
-# Names of files that can hold several pictures.
-PAGED, ANIMATED = (".tif", ".tiff"), (".gif", ".webp", ".png", ".apng", ".avif", ".fli", ".flc")
+# Names of files that are asked for their pages before any is decoded; in others pages are found when they are decoded.
+PAGED = (".tif", ".tiff")
+# Of what an interrupted decoding leaves: changes when that is laid out, or when pictures are decoded, in another way.
+STORE_VERSION = 2
 
 Source = str | os.PathLike[str] | NDArray[Any]
 
@@ -62,6 +64,10 @@ class Decoding:
     def as_dict(self) -> dict[str, Any]:
         """All that changes what comes out, by name, as JSON can hold it."""
         return asdict(self.shape) | {"frames": self.frames}
+
+    def scaling(self, limits: tuple[float, float] | None = None) -> Scaling:
+        """How arrays become 8 bits: by ``limits``, where they join images that were scaled by these."""
+        return Scaling(limits, int(self.cache_limit * 1e9))
 
 
 def open_images(
@@ -133,7 +139,7 @@ def open_images(
     (3, (8, 8), 'array[0]')
     """
     decoding = Decoding(ShapeOptions(size, fit, color, background), frames, cache_limit)
-    found = find_source(source)
+    found = find_source(source, decoding.scaling())
     if isinstance(found, Listing):
         found = decode(found, decoding, cache=None if cache is None else Path(cache))
     if labels is not None:
@@ -143,37 +149,37 @@ def open_images(
     return found
 
 
-def find_source(source: Source | list[Source]) -> Listing | ImageCollection:
-    """List what is to be decoded, or read the arrays that need no decoding.
+def find_source(source: Source | list[Source], scaling: Scaling = DEFAULT) -> Listing | ImageCollection:
+    """List what is to be decoded, or read the arrays that need no decoding, in 8 bits by ``scaling``.
 
     Raises
     ------
     SourceError, IdxError
         See :func:`open_images`.
     """
-    found = _find(source)
+    found = _find(source, scaling)
     return found.with_numbers() if isinstance(found, Listing) else found
 
 
-def _find(source: Source | list[Source]) -> Listing | ImageCollection:
+def _find(source: Source | list[Source], scaling: Scaling) -> Listing | ImageCollection:
     if isinstance(source, list):
         if len(source) == 1:
-            return _find(source[0])
-        listings = [_find(one) for one in source]
+            return _find(source[0], scaling)
+        listings = [_find(one, scaling) for one in source]
         if not listings or not all(isinstance(one, Listing) for one in listings):
             raise SourceError("several sources must all be of files: pass arrays one by one, or as one array")
         return join([one for one in listings if isinstance(one, Listing)])
     if isinstance(source, np.ndarray):
-        return from_array(source, "array")
+        return from_array(source, "array", scaling)
     if source == "mnist":
         images, labels = load_mnist("all")
         return ImageCollection.of(images, "mnist", labels)
-    return _find_path(Path(source))
+    return _find_path(Path(source), scaling)
 
 
-def _find_path(path: Path) -> Listing | ImageCollection:
+def _find_path(path: Path, scaling: Scaling) -> Listing | ImageCollection:
     if path.is_file():
-        return _find_file(path)
+        return _find_file(path, scaling)
     if path.is_dir():
         return _not_empty(list_folder(path), path)
     if not path.exists() and has_magic(str(path)):
@@ -181,22 +187,22 @@ def _find_path(path: Path) -> Listing | ImageCollection:
     raise SourceError(f"{path}: there is no such file or folder: a source is {KINDS}")
 
 
-def _find_file(path: Path) -> Listing | ImageCollection:
+def _find_file(path: Path, scaling: Scaling) -> Listing | ImageCollection:
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return from_array(load_numpy(path), path.stem)
+        return from_array(load_numpy(path), path.stem, scaling)
     if suffix == ".npz":
-        return from_npz(path)
+        return from_npz(path, scaling)
     refuse_workbook(path)
     if suffix in SUFFIXES:
         return _not_empty(list_table(path), path)
     archive = list_archive(path)
-    return _find_idx_or_image(path) if archive is None else _not_empty(archive, path)
+    return _find_idx_or_image(path, scaling) if archive is None else _not_empty(archive, path)
 
 
-def _find_idx_or_image(path: Path) -> Listing | ImageCollection:
+def _find_idx_or_image(path: Path, scaling: Scaling) -> Listing | ImageCollection:
     try:
-        return from_idx(path)
+        return from_idx(path, scaling)
     except IdxError as error:
         if "not an IDX file" not in str(error):
             raise
@@ -233,54 +239,134 @@ def decode(
         If nothing can be decoded, or decoded images take more room than there is.
     """
     with DecodingPool() as pool:
-        listing = listing.with_frames(_frames(pool, listing, decoding.frames))
-        facts = json.dumps([listing.stamp, decoding.as_dict(), None if shape is None else shape.as_dict()])
-        store = Store(cache, hashlib.sha256(facts.encode()).hexdigest())
+        task = _Decoding(pool, listing, decoding, shape, cache, callback)
+        if not decoding.frames:
+            try:
+                return task.done(by_content=False)
+            except _SeveralPages:
+                pass
+        return task.done(by_content=True)
+
+
+class _SeveralPages(Exception):  # noqa: N818 - never leaves this module
+    """A file that was taken for one picture holds several."""
+
+
+@dataclass(frozen=True)
+class _Decoding:
+    """The decoding of one source."""
+
+    pool: DecodingPool
+    listing: Listing
+    decoding: Decoding
+    shape: Shape | None
+    cache: Path | None
+    callback: Callback
+
+    def done(self, by_content: bool) -> ImageCollection:
+        """Decode all; pages are looked for in all files, or in those whose names say that they may have some.
+
+        Raises
+        ------
+        _SeveralPages
+            If files turn out to have pages whose names do not say so.
+        """
+        store = Store(self.cache, self._key(True))  # as an interrupted decoding may have left it
+        if not by_content and store.shape is None:
+            store = Store(self.cache, self._key(False))
+        else:
+            by_content = True
         try:
-            chosen = shape or store.shape or _choose(pool, listing, decoding.shape)
-            if not _fill(pool, listing, store, chosen, decoding, callback):
-                _fill(pool, listing, store, color_shape(chosen), decoding, callback)
+            listing = self.listing.with_frames(self._frames(by_content))
+            shape, is_fixed = self.shape or store.shape or self._choose(listing, by_content), self.shape is not None
+            while (other := self._fill(listing, store, shape, is_fixed, by_content)) is not None:
+                is_fixed = (
+                    is_fixed or other.limits(True) != shape.limits(True) or other.limits(False) != shape.limits(False)
+                )
+                shape = other
             return _collected(listing, store)
         finally:
             store.close()
 
+    def _key(self, by_content: bool) -> str:
+        shape = None if self.shape is None else self.shape.as_dict()
+        facts = [STORE_VERSION, self.listing.stamp, self.decoding.as_dict(), shape, by_content]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-def _frames(pool: DecodingPool, listing: Listing, animations: bool) -> NDArray[np.intp]:
-    n_frames = np.ones(len(listing), np.intp)
-    endings = PAGED + ANIMATED if animations else PAGED
-    rows = np.array([i for i, path in enumerate(listing.table["path"]) if path.as_py().lower().endswith(endings)], int)
-    if len(rows):
-        counts = pool.map("count", listing.read(rows), animations)
-        n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
-    return n_frames
+    def _frames(self, by_content: bool) -> NDArray[np.intp]:
+        """Pictures in each file."""
+        names = self.listing.table["path"]
+        n_frames = np.ones(len(self.listing), np.intp)
+        rows = np.array([i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(PAGED)], int)
+        if len(rows):
+            counts = self.pool.map("count", self.listing.read(rows), self.decoding.frames)
+            n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
+        return n_frames
+
+    def _choose(self, listing: Listing, by_content: bool) -> Shape:
+        """A shape for all, from a look at some that lie evenly spread."""
+        rows = np.unique(np.linspace(0, len(listing) - 1, min(len(listing), N_LOOKS)).astype(np.intp))
+        looks = _looked(self._looks(listing, rows))
+        if not looks:  # perhaps some of the others
+            results = self._looks(listing, np.arange(len(listing)))
+            looks = _looked(results)
+            if not looks:
+                reasons = {i: one.reason for i, one in enumerate(results) if isinstance(one, Failure)}
+                raise no_images(listing, _skipped(listing, reasons))
+        if not by_content and any(one.n_pages > 1 for one in looks):
+            raise _SeveralPages
+        shape = choose_shape(looks, self.decoding.shape, len(listing))
+        return self._widened(listing, shape) if len(rows) < len(listing) and has_seen_ranges(shape) else shape
+
+    def _looks(self, listing: Listing, rows: NDArray[np.intp]) -> "list[Look | Failure]":
+        return list(self.pool.map("look", listing.read(rows)))
+
+    def _widened(self, listing: Listing, shape: Shape) -> Shape:
+        """The same shape with the ranges of all pictures, which do not depend on those that were looked at first."""
+        found = with_ranges(shape, _looked(self._looks(listing, np.arange(len(listing)))))
+        if self.shape is None:
+            return found
+        # images that join others are scaled as these, where these have values of the kind
+        return replace(
+            found,
+            channels=shape.channels,
+            value_range=self.shape.value_range or found.value_range,
+            float_range=self.shape.float_range or found.float_range,
+        )
+
+    def _fill(self, listing: Listing, store: Store, shape: Shape, is_fixed: bool, by_content: bool) -> Shape | None:
+        """Decode into the store; another shape when a picture turns up that this one has no colours or range for."""
+        n = len(listing)
+        store.begin(shape, n, int(self.decoding.cache_limit * 1e9))
+        rows = np.arange(store.mark.n_seen, n)
+        for result in self.pool.map("decode", listing.read(rows), shape):
+            if isinstance(result, Decoded):
+                if result.n_pages > 1 and not by_content:
+                    raise _SeveralPages
+                if result.pixels.shape != shape.image_shape:
+                    return color_shape(shape)
+                if not _is_covered(result, shape, is_fixed):
+                    wider = self._widened(listing, shape)
+                    if wider != shape:
+                        return wider
+            store.add(result)
+            if store.mark.n_seen % 64 == 0 or store.mark.n_seen == n:
+                self.callback(Progress(store.mark.n_seen, n, {"skipped": store.mark.n_reasons}))
+        return None
 
 
-def _choose(pool: DecodingPool, listing: Listing, options: ShapeOptions) -> Shape:
-    """A shape for all, from a look at some that lie evenly spread."""
-    rows = np.unique(np.linspace(0, len(listing) - 1, min(len(listing), N_LOOKS)).astype(np.intp))
-    looks = [one for one in pool.map("look", listing.read(rows)) if not isinstance(one, Failure)]
-    if not looks:  # perhaps some of the others
-        results = list(pool.map("look", listing.read(np.arange(len(listing)))))
-        looks = [one for one in results if not isinstance(one, Failure)]
-        if not looks:
-            raise no_images(listing, _skipped(listing, {i: one.reason for i, one in enumerate(results)}))
-    return choose_shape(looks, options, len(listing))
+def _looked(results: "list[Look | Failure]") -> list[Look]:
+    return [one for one in results if isinstance(one, Look)]
 
 
-def _fill(
-    pool: DecodingPool, listing: Listing, store: Store, shape: Shape, decoding: Decoding, callback: Callback
-) -> bool:
-    """Decode into the store; False when a picture turns out to be in colour where the shape is grey."""
-    n = len(listing)
-    store.begin(shape, n, int(decoding.cache_limit * 1e9))
-    rows = np.arange(store.mark.n_seen, n)
-    for result in pool.map("decode", listing.read(rows), shape):
-        if isinstance(result, Decoded) and result.pixels.shape != shape.image_shape:
-            return False
-        store.add(result)
-        if store.mark.n_seen % 64 == 0 or store.mark.n_seen == n:
-            callback(Progress(store.mark.n_seen, n, {"skipped": store.mark.n_reasons}))
-    return True
+def _is_covered(picture: Decoded, shape: Shape, is_fixed: bool) -> bool:
+    """Whether the values of a picture lie in the range that the shape has for them; a fixed one is not widened."""
+    if picture.limits is None:
+        return True
+    limits = shape.limits(picture.is_float)
+    if limits is None or is_fixed:
+        return limits is not None
+    return limits[0] <= picture.limits[0] and picture.limits[1] <= limits[1]
 
 
 def _collected(listing: Listing, store: Store) -> ImageCollection:
@@ -295,7 +381,16 @@ def _collected(listing: Listing, store: Store) -> ImageCollection:
     digests = pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(32), len(kept), [None, pa.py_buffer(np.ascontiguousarray(rows["sha256"][kept]).tobytes())]
     )
-    for name, values in (("sha256", digests), ("width", rows["width"][kept]), ("height", rows["height"][kept])):
+    contents = rows["content"][kept]
+    is_known = contents != np.zeros((), contents.dtype)
+    known = [one.tobytes() if there else None for one, there in zip(contents, is_known, strict=True)]
+    contents = pa.array(known, pa.binary(32))
+    for name, values in (
+        ("sha256", digests),
+        ("pixels_sha256", contents),
+        ("width", rows["width"][kept]),
+        ("height", rows["height"][kept]),
+    ):
         table = table.append_column(name, pa.array(values) if isinstance(values, np.ndarray) else values)
     origin = _origin(listing, kept)
     return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin)

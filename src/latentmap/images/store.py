@@ -24,7 +24,7 @@ from latentmap.mapped import blocks
 
 PIXELS, ROWS, REASONS, STATE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
 # One for each picture listed, decoded or not.
-ROW = np.dtype([("kept", "?"), ("sha256", "V32"), ("width", "<u4"), ("height", "<u4")])
+ROW = np.dtype([("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("width", "<u4"), ("height", "<u4")])
 SECONDS_BETWEEN_MARKS = 3.0
 SPARE_BYTES = 2**28  # of the disk, left free
 
@@ -84,6 +84,8 @@ class Store:
         row = np.zeros((), ROW)
         if isinstance(result, Decoded):
             row["kept"], row["sha256"] = True, np.void(result.sha256)
+            if result.content is not None:
+                row["content"] = np.void(result.content)
             row["width"], row["height"] = result.width, result.height
             self._files[PIXELS].write(result.pixels.data)
             self.mark.n_kept += 1

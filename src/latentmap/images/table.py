@@ -16,7 +16,7 @@ PATHS = ("path", "file", "file_name", "filename", "image_path", "filepath", "ima
 LABELS = ("label",)
 # Columns that the tables of a run have themselves; a column of such a name gets an underscore.
 OWN = {"id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y", "sha256", "width", "height"}
-OWN |= {"added", "block", "outlier", "duplicate_of", "isolation", "strange", "source", "file", "frame"}
+OWN |= {"added", "block", "outlier", "duplicate_of", "isolation", "strange", "source", "file", "frame", "pixels_sha256"}
 SUFFIXES = (".txt", ".csv", ".tsv", ".parquet")
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 

@@ -47,7 +47,7 @@ def perform(task: str, items: list[decoding.Item], argument: Any) -> list[Any]:
     if task == "decode":
         return decoding.decode(items, argument)
     if task == "look":
-        return [decoding.look(item) for item in items]
+        return decoding.look(items)
     return [decoding.count_frames(item, argument) for item in items]
 
 

@@ -20,7 +20,7 @@ from latentmap.run.run import sources_of
 from latentmap.run.state import read_state
 
 # Columns of images.parquet that only serve the run itself.
-INNER = {"id", "path", "file", "label", "sha256", "width", "height"}
+INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", "width", "height"}
 
 
 def write_atlas(folder: Path, images: ImageCollection) -> None:

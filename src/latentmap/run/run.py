@@ -233,6 +233,7 @@ class Run:
             3 if channels else 1,
             color="rgb" if channels else "grey",
             value_range=None if limits is None else tuple(limits),
+            float_range=None if limits is None else tuple(limits),
         )
 
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
