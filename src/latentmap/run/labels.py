@@ -1,22 +1,28 @@
 """A few labels of a run's images, from a table, spread to all of them."""
 
-import csv
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.groups import LabelSpreading
 from latentmap.run import files, tables
+from latentmap.run.label_table import read_label_table
+from latentmap.run.lock import locked
 from latentmap.run.run import Run
-from latentmap.run.state import RunError
+from latentmap.run.state import key_of
 
 FILE = "labels.parquet"
+STALE = "labels-stale.parquet"
+ABOUT = b"latentmap.about"  # in the file: a hash of the images, latent vectors and groups that the labels belong to
 
 
-def spread_labels(path: Path, labels: Path) -> Path:
+def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lambda _: None) -> Path:
     """Write labels.parquet of a run: for each image the label that its neighbourhood gives it, and how surely.
 
     Parameters
@@ -24,20 +30,31 @@ def spread_labels(path: Path, labels: Path) -> Path:
     path : Path
         A finished run.
     labels : Path
-        A CSV file with the columns ``label`` and either ``path``, as in the atlas, or ``id``; an image a line.
+        A table with the columns ``label`` and ``path``, as in the atlas, or ``id``; an image a row. See
+        :func:`latentmap.run.label_table.read_label_table`.
+    say : callable, optional
+        Told in a line when there is only one label to spread.
 
     Returns
     -------
     Path
-        The table written: ``id``, ``path``, ``given``, ``label``, ``confidence``.
+        The table written: ``id``, ``path``, ``given``, ``label`` (null where no label reaches), ``confidence``.
 
     Raises
     ------
     RunError
-        If the file has other columns, or names images that the run does not have.
+        If the table cannot be read, names an image that the run does not have or could mean several, or gives an image
+        two labels; if another process writes to the run.
+    ValueError
+        If no image has a label.
     """
     run = Run.open(path)
-    return spread_given(run, _read(labels, run.atlas()["path"].to_pylist()))
+    with locked(run.path):
+        given = read_label_table(Path(labels), run.atlas()["path"].to_pylist())
+        warning = only_label(given)
+        if warning is not None:
+            say(warning)
+        return spread_locked(run, given)
 
 
 def spread_given(run: Run, given: NDArray[Any]) -> Path:
@@ -45,38 +62,59 @@ def spread_given(run: Run, given: NDArray[Any]) -> Path:
 
     Raises
     ------
+    RunError
+        If another process writes to the run.
     ValueError
         If none is given.
     """
+    with locked(run.path):
+        return spread_locked(run, given)
+
+
+def only_label(given: NDArray[Any]) -> str | None:
+    """A sentence when all labels are the same one, which every image will get; else None."""
+    found = {label for label in given.tolist() if label}
+    if len(found) != 1:
+        return None
+    return f"there is only one label, {found.pop()!r}: every image that it reaches gets it; label others differently"
+
+
+def spread_locked(run: Run, given: NDArray[Any]) -> Path:
+    """Write labels.parquet of a run whose lock is held."""
     paths = pq.read_table(run.path / files.ATLAS, columns=["path"])["path"]
     if (run.path / files.NEIGHBORS).exists() and not run.state["added"]:
         spread = run.spread_labels(given)
     else:  # the graph of the run does not have all of them
         spread = LabelSpreading().fit(tables.read_column(run.path / files.ATLAS, "latent"), given)
+    reached = spread.confidence_ > 0
     columns = {
         "id": np.arange(len(paths)),
         "path": paths,
-        "given": [label or None for label in given],
-        "label": [str(label) for label in spread.transduction_],
+        "given": pa.array([label or None for label in given], pa.string()),
+        "label": pa.array([str(label) for label in spread.transduction_], pa.string(), mask=~reached),
         "confidence": spread.confidence_,
     }
-    tables.write_table(run.path / FILE, columns)
+    about = {ABOUT: json.dumps(_about(run.state)).encode()}
+    tables.write_table(run.path / FILE, pa.table(columns).replace_schema_metadata(about))
     return run.path / FILE
 
 
-def _read(file: Path, paths: list[str]) -> NDArray[Any]:
-    """The label of each image, "" where none is given."""
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        table = csv.DictReader(lines)
-        names = table.fieldnames or []
-        if "label" not in names or not {"path", "id"} & set(names):
-            raise RunError(f"{file}: columns {', '.join(names) or 'none'}: give `label`, and `path` or `id`")
-        rows = list(table)
-    key = "path" if "path" in names else "id"
-    position = {name: i for i, name in enumerate(paths if key == "path" else map(str, range(len(paths))))}
-    given = np.full(len(paths), "", dtype=object)
-    for row in rows:
-        if row[key] not in position:
-            raise RunError(f"{file}: {key} {row[key]!r} is not in the run: names are those in its atlas.parquet")
-        given[position[row[key]]] = row["label"] or ""
-    return given
+def _about(state: dict[str, Any]) -> str:
+    """A hash over all that labels were spread on."""
+    added = [one["fingerprint"] for one in state["added"]]
+    stages = [state["stages"].get(stage, {}).get("key") for stage in ("encode", "group")]
+    return key_of([state["source"]["fingerprint"], added, stages])
+
+
+def set_stale_aside(folder: Path, state: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Rename labels.parquet when it belongs to other images or groups than the run has now."""
+    path = folder / FILE
+    if not path.is_file():
+        return
+    try:
+        about = (pq.read_schema(path).metadata or {}).get(ABOUT)
+    except (OSError, pa.ArrowException):
+        return  # not ours to judge
+    if about is not None and about != json.dumps(_about(state)).encode():
+        path.replace(folder / STALE)
+        say(f"{FILE}: of the run as it was before, now called {STALE}: give `latentmap label` again")

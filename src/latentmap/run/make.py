@@ -17,6 +17,7 @@ from latentmap.run import stages
 from latentmap.run.adding import place_again
 from latentmap.run.doing import do
 from latentmap.run.files import CACHE, SKIPPED
+from latentmap.run.labels import set_stale_aside
 from latentmap.run.lock import FILE as LOCK_FILE
 from latentmap.run.lock import locked
 from latentmap.run.options import OptionError, RunOptions
@@ -126,6 +127,7 @@ def finish(work: stages.Work, state: dict[str, Any], say: Callable[[str], None])
         else:
             seconds = do(stage, keys[stage], FUNCTIONS[stage], work, state)
             say(f"{stage}: done in {seconds:.1f} s")
+    set_stale_aside(work.folder, state, say)
 
 
 def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
