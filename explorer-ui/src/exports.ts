@@ -108,7 +108,7 @@ export class Exports {
       const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? `selection.${kind}`;
       const file = response.headers.get("X-Latentmap-File");
       download(await response.blob(), name);
-      this.tell(t("exported", { n, file: file ?? name }));
+      this.tell(t("exported", { n, file: file ? decodeURIComponent(file) : name }));
     } catch (error) {
       this.tell(sentence(error));
     }
@@ -149,7 +149,7 @@ export class Exports {
         if (!this.cancel.disabled) this.says.textContent = t("exportRuns", { done: now.done, total: now.total });
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
       }
-      if (now.state === "done") this.tell(t("exportedFolder", { n: now.total, folder: now.folder ?? "" }));
+      if (now.state === "done") this.tell([t("exportedFolder", { n: now.total, folder: now.folder ?? "" }), ...(now.notes ?? [])].join(" · "));
       else this.tell(now.state === "cancelled" ? t("exportCancelled") : t("exportFailed", { why: now.error ?? "" }));
     } finally {
       this.running.hidden = true;

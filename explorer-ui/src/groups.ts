@@ -48,6 +48,7 @@ export class Groups {
       h("ul", { class: "group-list" }, ...rows),
       groups.length > N_COLORS ? h("p", { class: "hint", text: t("colorsRepeat", { n: N_COLORS }) }) : "",
       this.cut(),
+      model.edits.nSetAside ? h("p", { class: "hint set-aside", text: t("setAside", { n: model.edits.nSetAside }) }) : "",
     );
   }
 

@@ -68,6 +68,8 @@ export interface Job {
   total: number;
   folder?: string | null;
   error?: string | null;
+  /** How many links, copies and PNG files it holds, and why. */
+  notes?: string[];
 }
 
 export interface EditedColumns {

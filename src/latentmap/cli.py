@@ -206,21 +206,28 @@ def export(
 ) -> None:
     """Write a run in a form that other tools take."""
     with _errors_as_sentences("nothing is kept of an export that was interrupted"):
+        from latentmap.progress import shown
         from latentmap.run import export_run
 
-        print(f"{kind:<12}{export_run(path, kind, out, copy=copy)}")
+        said: list[str] = []
+        print(f"{kind:<12}{export_run(path, kind, out, copy=copy, show=shown, say=said.append)}")
+        for line in said:
+            print(" " * 12 + line)
 
 
 @app.command()
 def label(
     path: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    labels: Annotated[Path, typer.Argument(help="A CSV file with the columns label, and path or id.")],
+    labels: Annotated[Path, typer.Argument(help="A table with the columns label, and path or id.")],
 ) -> None:
     """Spread the labels of a few images over the graph to all: labels.parquet."""
     with _errors_as_sentences("nothing was changed"):
         from latentmap.run.labels import spread_labels
 
-        print(f"labels  {spread_labels(path, labels)}")
+        said: list[str] = []
+        print(f"labels  {spread_labels(path, labels, say=said.append)}")
+        for line in said:
+            print(f"        {line}")
 
 
 @app.command()

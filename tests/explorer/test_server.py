@@ -224,6 +224,15 @@ def test_edits_by_the_page_are_in_the_run(client, copied):
     assert pq.read_table(copied / "labels.parquet")["given"].to_pylist().count("L") == 3
 
 
+def exported_folder(client, ids) -> dict:
+    """The state of an export of a folder when it has ended."""
+    started = client.post("/api/export", json={"kind": "folder", "ids": ids})
+    assert started.status_code == 202
+    while (state := client.get(f"/api/export/{started.json()['job']}").json())["state"] == "running":
+        time.sleep(0.01)
+    return state
+
+
 def test_exports_hold_the_columns_and_the_edits(client, copied):
     client.post("/api/edits", json={"revision": 0, "edit": {"kind": "label", "ids": [0, 9], "label": "a/b"}})
     answer = client.post("/api/export", json={"kind": "csv", "ids": [9, 0, 4]})
@@ -233,7 +242,7 @@ def test_exports_hold_the_columns_and_the_edits(client, copied):
     assert rows[0]["path"] == HOSTILE
     whole = pq.read_table(io.BytesIO(client.post("/api/export", json={"kind": "parquet"}).content))
     assert whole.num_rows == 240
-    folder = Path(client.post("/api/export", json={"kind": "folder", "ids": [0, 4]}).json()["folder"])
+    folder = Path(exported_folder(client, [0, 4])["folder"])
     assert folder.parent == copied / "exports"
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert len(names) == 2

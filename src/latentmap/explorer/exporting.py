@@ -1,59 +1,66 @@
 """Images that were chosen on the page, with their columns and edits, as files in the run."""
 
-import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
+import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from latentmap.explorer.data import Explored
-from latentmap.files import whole
-from latentmap.run import files, tables
-from latentmap.run.exporting import flat_columns, write_folders
+from latentmap.progress import Callback
+from latentmap.run.exporting import EXPORTS_FOLDER, Written, write_folders
+from latentmap.run.flat import as_csv, flat_tables
+from latentmap.run.new_files import new_file, new_folder
 
-FOLDER = "exports"
-EXPORTS = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "folder": None}
-
-
-def export_images(data: Explored, ids: list[int], kind: str) -> tuple[Path, str | None]:
-    """Write images of the run into a new file or folder below its ``exports``.
-
-    Returns
-    -------
-    path : Path
-    media_type : str or None
-        None for a folder.
-    """
-    target = _new(data.path / FOLDER, "" if kind == "folder" else f".{kind}")
-    edits = data.journal.edited().table()
-    if kind == "folder":
-        making = target.with_name(target.name + ".tmp")  # what is there is whole
-        try:
-            write_folders(data.run, making, edits, ids)
-            making.replace(target)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-        return target, None
-    rows = pa.array(ids)
-    atlas = pq.read_table(data.path / files.ATLAS, columns=flat_columns(data.path)).take(rows)
-    table = tables.with_edits(atlas, edits.take(rows))
-    with whole(target) as temporary:
-        if kind == "csv":
-            pyarrow.csv.write_csv(table, temporary)
-        else:
-            pq.write_table(table, temporary, compression="zstd")
-    return target, EXPORTS[kind]
+MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+KINDS = (*MEDIA_TYPES, "folder")
+_in_use: set[Path] = set()  # names of exports that are being made
+_choosing = threading.Lock()
 
 
-def _new(folder: Path, ending: str) -> Path:
-    """A name that is not taken yet."""
+def export_table(data: Explored, ids: list[int] | None, kind: str) -> Path:
+    """Write images of the run, all for None, into a new file below its ``exports``."""
+    parts = flat_tables(data.run, data.journal.edited(), ids=_array(ids), latents=False)
+    tables = map(as_csv, parts) if kind == "csv" else parts
+    first = next(tables)
+    with _name(data, f".{kind}") as path, new_file(path) as making:
+        writer = pyarrow.csv.CSVWriter if kind == "csv" else pq.ParquetWriter
+        with writer(making, first.schema) as file:
+            for table in chain([first], tables):
+                file.write_table(table)
+    return path
+
+
+def export_folder(data: Explored, ids: list[int] | None, callback: Callback) -> tuple[Path, Written]:
+    """Write images of the run, all for None, into a new folder below its ``exports``."""
+    edited = data.journal.edited()
+    with _name(data, "") as path, new_folder(path) as making:
+        written = write_folders(data.run, making, edited=edited, ids=_array(ids), callback=callback)
+    return path, written
+
+
+def _array(ids: list[int] | None) -> Any:
+    return None if ids is None else np.array(ids, np.int64)
+
+
+@contextmanager
+def _name(data: Explored, ending: str) -> Iterator[Path]:
+    """A name below ``exports`` that nothing has, and that no other export of this process will get."""
+    folder = data.path.resolve() / EXPORTS_FOLDER
     folder.mkdir(exist_ok=True)
     stem = f"selection-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    number = 1
-    while True:
-        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}{ending}"
-        if not path.exists():
-            return path
-        number += 1
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    with _choosing:
+        paths = (folder / f"{name}{ending}" for name in names)
+        path = next(one for one in paths if one not in _in_use and not one.exists())
+        _in_use.add(path)
+    try:
+        yield path
+    finally:
+        _in_use.discard(path)

@@ -45,19 +45,19 @@ from latentmap.explorer.data import (
     as_base64,
     strip,
 )
-from latentmap.explorer.exporting import EXPORTS, export_images
+from latentmap.explorer.export_jobs import Exports, image_ids
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.jobs import Jobs
 from latentmap.explorer.pages import Pages
 from latentmap.explorer.saving import check_size, one_file_parts
+from latentmap.explorer.spreading import spread
 from latentmap.explorer.tokens import new_token
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
 from latentmap.latent_space import between
-from latentmap.run import RunError, tables
+from latentmap.run import RunError
 from latentmap.run.edits import ConflictError, Edited
-from latentmap.run.labels import spread_given
 from latentmap.saving import ModelFileError
 
 STATIC = Path(__file__).parent / "static"
@@ -102,6 +102,7 @@ class Server:
         self.token = token or new_token()
         self.selection: list[int] = []
         self.jobs = Jobs(Path(path))
+        self.exports = Exports()
         self._decoders = DecodingPool(1)
         self._lock = threading.Lock()
         self._path = Path(path)
@@ -143,6 +144,7 @@ class Server:
 
     def close(self) -> None:
         """End what was started."""
+        self.exports.stop()
         self.jobs.stop()
         self._decoders.__exit__()
 
@@ -170,6 +172,8 @@ class Server:
             Route("/api/spread", self.spread, methods=post),
             Route("/api/selection", self.select, methods=post),
             Route("/api/export", self.export, methods=post),
+            Route("/api/export/{job}", self.export_state, methods=get),
+            Route("/api/export/{job}/cancel", self.cancel_export, methods=post),
             Route("/api/learn/training", self.training, methods=get),
             Route("/api/learn/kmeans", self.kmeans, methods=get),
             Route("/api/learn/kmeans/{part}", self.kmeans_part, methods=get),
@@ -347,33 +351,24 @@ class Server:
     @in_thread
     def spread(self, _: Request) -> Any:
         """Spread the labels that were given over the graph: labels.parquet of the run."""
-        edited = self.data.journal.edited()
-        given = np.array([*edited.labels, ""], object)[edited.label]
-        if not (edited.label >= 0).any():
-            raise BadRequest("no image has a label yet: select some and give them one")
-        path = spread_given(self.data.run, given)
-        labels = tables.read_column(path, "label")
-        names = sorted(set(labels.tolist()))
-        codes = np.searchsorted(names, labels.astype(str))[self.data.order]
-        counts = np.bincount(codes, minlength=len(names)).tolist()
-        return {"file": path.name, "labels": names, "counts": counts, "codes": codes.tolist()}
+        return spread(self.data)
 
     async def select(self, request: Request) -> Response:
         """Tell Python what is selected."""
-        self.selection = _ids((await read_json(request)).get("ids"), self.data.n, empty=True)
+        self.selection = image_ids((await read_json(request)).get("ids"), self.data.n, empty=True)
         return JSONResponse({"n": len(self.selection)})
 
     async def export(self, request: Request) -> Response:
-        """Images with their columns and edits as CSV or Parquet to keep, or as a folder in the run."""
-        asked = await read_json(request)
-        kind = asked.get("kind")
-        if not isinstance(kind, str) or kind not in EXPORTS:
-            raise BadRequest(f"kind: choose among {', '.join(EXPORTS)}")
-        ids = _ids(asked["ids"], self.data.n) if asked.get("ids") is not None else list(range(self.data.n))
-        path, media_type = await run_in_threadpool(export_images, self.data, ids, kind)
-        if media_type is None:
-            return JSONResponse({"folder": str(path), "n": len(ids)})
-        return FileResponse(path, media_type=media_type, filename=path.name)
+        """Images with their columns and edits as CSV or Parquet, or as a folder in the background; all are kept."""
+        return await self.exports.start(request, self.data)
+
+    async def export_state(self, request: Request) -> Response:
+        """How far the export of a folder is."""
+        return self.exports.state(request.path_params["job"])
+
+    async def cancel_export(self, request: Request) -> Response:
+        """End the export of a folder."""
+        return self.exports.cancel(request.path_params["job"])
 
     # ---------------------------------------------------------------- learning
 
@@ -549,6 +544,7 @@ def _facts_of(data: Explored, pages: Pages) -> dict[str, Any]:
         "pages": layout.as_dict(),
         "columns": [one.column.as_dict() for one in data.columns.values()],
         "typical": _typical(data),
+        "nBlocks": data.journal.n_blocks,
         "onGraph": data.run.options.groups == "graph",
         "perplexity": data.run.options.perplexity,
     }
@@ -569,6 +565,7 @@ def summary(edited: Edited) -> dict[str, Any]:
             for one in edited.groups
         ],
         "labels": edited.labels,
+        "labelCounts": edited.label_counts(),
         "marked": {name: int(values.sum()) for name, values in edited.marks.items()},
         "canUndo": edited.can_undo,
         "canRedo": edited.can_redo,
@@ -605,13 +602,6 @@ def _places(places: Any) -> NDArray[np.float64]:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e12
-
-
-def _ids(ids: Any, n: int, *, empty: bool = False) -> list[int]:
-    whole = isinstance(ids, list) and all(isinstance(one, int) and not isinstance(one, bool) for one in ids)
-    if not whole or not (ids or empty) or not all(0 <= one < n for one in ids):
-        raise BadRequest(f"ids: pass a list of whole numbers from 0 to {n - 1}")
-    return sorted(set(ids))
 
 
 async def _say(_: Request, error: Exception) -> Response:

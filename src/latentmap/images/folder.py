@@ -17,6 +17,8 @@ from latentmap.images.listing import IDENTITY, Listing, Skipped, as_text, make_t
 
 # A folder that holds these is a run of our own.
 RUN_FILES = {"run.json", ".lock"}
+# A folder that holds this file is an export of a run, made below the folder of its images.
+EXPORT_MARK = ".latentmap-export"
 LINK_TO_READ_FOLDER = "a link to a folder that is read already"
 
 
@@ -117,7 +119,10 @@ class _Walk:
             except OSError as error:
                 self._skip(current, reason_for(error))
                 continue
-            if RUN_FILES <= {entry.name for entry in ordered}:  # the figures of a run are not what it is of
+            held = {entry.name for entry in ordered}
+            if RUN_FILES <= held:  # the figures of a run are not what it is of
+                continue
+            if EXPORT_MARK in held and current != self._root:  # nor are links to its images
                 continue
             for entry in ordered:
                 if entry.name.startswith("."):

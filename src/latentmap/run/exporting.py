@@ -3,31 +3,49 @@
 import csv
 import io
 import json
-import os
 import re
-import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.images.folder import EXPORT_MARK
+from latentmap.progress import Callback, Progress, Show, silent
 from latentmap.run import files, tables
-from latentmap.run.edits import Journal
+from latentmap.run.edits import Edited, Journal
+from latentmap.run.export_names import DistinctNames, file_name, plain_name
+from latentmap.run.flat import as_csv, flat_tables
+from latentmap.run.new_files import new_file, new_folder
+from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
 from latentmap.run.run import Run
 from latentmap.run.state import RunError
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
 MOST_THUMBNAIL = 64
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+ROWS = 1024  # pictures that are in memory at once
+EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
+MARK_TEXT = "An export of latentmap: `latentmap run` leaves it out of the images of the folders above it.\n"
 
 
-def export_run(path: str | Path, kind: str, out: str | Path, *, copy: bool = False) -> Path:
+def export_run(
+    path: str | Path,
+    kind: str,
+    out: str | Path,
+    *,
+    copy: bool = False,
+    show: Show = silent,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Write a run, images that were added later included, in a form that other tools take.
 
     Parameters
@@ -35,9 +53,11 @@ def export_run(path: str | Path, kind: str, out: str | Path, *, copy: bool = Fal
     path : path
         The folder of a finished run.
     kind : {"csv", "parquet", "folders", "projector", "imagefolder", "onnx"}
-        - "csv": a line an image: all columns of the atlas but the picture, latent dimensions as z0, z1, …
-        - "parquet": the atlas without pictures, latent dimensions as columns.
-        - "folders": a folder a group, with links to the original files, or PNG files where there are none.
+        - "csv": a line an image: all columns of the atlas but the picture, latent dimensions as z0, z1, … Text that a
+          spreadsheet would take for a formula gets an apostrophe before it; see :func:`latentmap.run.flat.as_csv`.
+        - "parquet": the atlas without pictures, latent dimensions as columns, each value as it is.
+        - "folders": a folder a group, with links to the original files. PNG files of the working size stand for images
+          that were no files of their own, and for files that are gone or have changed since they were decoded.
         - "projector": a folder for TensorBoard's embedding projector.
         - "imagefolder": PNG files in a folder a group, and metadata.csv, for ``datasets.load_dataset("imagefolder")``.
         - "onnx": encoder.onnx and decoder.onnx.
@@ -45,6 +65,10 @@ def export_run(path: str | Path, kind: str, out: str | Path, *, copy: bool = Fal
         A new file for "csv" and "parquet", a new or empty folder for the others.
     copy : bool, default=False
         In "folders", copy files instead of linking them.
+    show : callable, optional
+        From the name of the work to a context with a progress callback: pass :func:`latentmap.progress.shown`.
+    say : callable, optional
+        Told in a line how many links, copies and PNG files "folders" wrote, and why.
 
     Returns
     -------
@@ -54,64 +78,81 @@ def export_run(path: str | Path, kind: str, out: str | Path, *, copy: bool = Fal
     Raises
     ------
     RunError
-        For another kind, a run that is not finished, or when something is in the way.
+        For another kind, a run that is not finished or damaged, or when something is in the way.
     """
     if kind not in EXPORTS:
         raise RunError(f"kind={kind!r}: choose among {', '.join(EXPORTS)}")
-    run, target = Run.open(path), Path(out)
+    run, target = Run.open(path), _place(out)
     if not (run.path / files.ATLAS).exists():
         raise RunError(f"{run.path}: no {files.ATLAS} in it yet: finish the run with the command that began it")
-    if target.exists() and (target.is_file() or any(target.iterdir())):
-        raise RunError(f"{target}: there already: name a new {'file' if kind in FILES else 'folder'}")
-    # made beside it, so that what is there is whole
-    target.parent.mkdir(parents=True, exist_ok=True)
-    making = target.with_name(target.name + ".tmp")
-    if making.is_dir():
-        shutil.rmtree(making)
+    _check_place(run, Path(out), target, kind)
     try:
-        if kind not in FILES:
-            making.mkdir()
-        if kind == "folders":
-            _folders(run, making, copy=copy)
-        else:
-            EXPORTS[kind](run, making)
-        if target.is_dir():
-            target.rmdir()
-        making.replace(target)
-    finally:
-        if making.is_dir():
-            shutil.rmtree(making)
-        else:
-            making.unlink(missing_ok=True)
-    return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (new_file if kind in FILES else new_folder)(target) as making, show("export") as callback:
+            if kind == "folders":
+                written = write_folders(run, making, copy=copy, callback=callback)
+                for line in written.describe():
+                    say(line)
+            else:
+                EXPORTS[kind](run, making)
+            if kind in PICTURES and _is_in_source(run, target):
+                (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")
+    except FileExistsError as error:
+        raise RunError(f"{out}: appeared while it was made: name a new {_called(kind)}") from error
+    except OSError as error:
+        if error.filename != str(target) or not target.is_dir():
+            raise
+        raise RunError(f"{out}: cannot be replaced ({error.strerror}): name a new folder in it") from error
+    return Path(out)
 
 
-def flat_columns(folder: Path) -> list[str]:
-    """The columns of the atlas that a line of text can hold: all but pictures and vectors."""
-    return [name for name in pq.read_schema(folder / files.ATLAS).names if name not in ("image", "latent")]
+def _called(kind: str) -> str:
+    return "file" if kind in FILES else "folder"
 
 
-def _flat(run: Run) -> Iterator[pa.Table]:
-    """The atlas in parts, without pictures, latent dimensions as columns; and the edits, if there are any."""
-    atlas = pq.ParquetFile(run.path / files.ATLAS)
-    edits = _edits(run)
-    names = [name for name in atlas.schema_arrow.names if name != "image"]
-    for batch in atlas.iter_batches(tables.ROWS, columns=names):
-        table = pa.table(batch).drop_columns(["latent"])
-        latents = batch.column("latent").flatten().to_numpy().reshape(len(batch), -1)
-        for dimension in range(latents.shape[1]):
-            table = table.append_column(f"z{dimension}", pa.array(latents[:, dimension]))
-        yield table if edits is None else tables.with_edits(table, edits.slice(table["id"][0].as_py(), len(table)))
+def _place(out: str | Path) -> Path:
+    """The absolute place; of an existing folder that is a link, the folder that it leads to."""
+    path = Path(out)
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
 
 
-def _edits(run: Run) -> pa.Table | None:
+def _check_place(run: Run, out: Path, target: Path, kind: str) -> None:
+    """Raise RunError unless there is room for an export and it is not among the files of the run itself."""
+    is_taken = target.is_symlink() or target.exists()
+    if is_taken and (kind in FILES or not target.is_dir() or any(target.iterdir())):
+        raise RunError(f"{out}: there already: name a new {_called(kind)}")
+    own = run.path.resolve()
+    if target.is_relative_to(own) and not target.parent.is_relative_to(own / EXPORTS_FOLDER):
+        raise RunError(
+            f"{out}: inside the run, where only the run's own files lie: name a {_called(kind)} outside of it, or "
+            f"{run.path / EXPORTS_FOLDER / target.name}"
+        )
+
+
+def _is_in_source(run: Run, target: Path) -> bool:
+    """Whether the export lies below a folder, or a pattern's, whose next run would meet it."""
+    for entry in (run.state["source"], *run.state["added"]):
+        given = entry.get("path", entry.get("source"))
+        names = given if isinstance(given, list) else [given]
+        roots = [one["root"] for one in entry.get("sources", ())]
+        names = names if len(names) == len(roots) else [None] * len(roots)
+        for root, name in zip(roots, names, strict=True):
+            if root is None or not target.is_relative_to(Path(root).resolve()):
+                continue
+            is_file = isinstance(name, str) and (Path(root) / Path(name).name).is_file()  # a table or an image
+            if not is_file:
+                return True
+    return False
+
+
+def _edited(run: Run) -> Edited | None:
     """What was done to the run in the explorer; None for nothing."""
     edited = Journal(run.path).edited()
-    return edited.table() if edited.revision else None
+    return edited if edited.revision else None
 
 
 def _csv(run: Run, path: Path) -> None:
-    parts = _flat(run)
+    parts = (as_csv(part) for part in flat_tables(run, _edited(run)))
     first = next(parts)
     with pyarrow.csv.CSVWriter(path, first.schema) as writer:
         writer.write_table(first)
@@ -120,139 +161,268 @@ def _csv(run: Run, path: Path) -> None:
 
 
 def _parquet(run: Run, path: Path) -> None:
-    tables.write_batches(path, _flat(run))
+    parts = flat_tables(run, _edited(run))
+    first = next(parts)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for part in parts:
+            writer.write_table(part)
 
 
-def _pictures(run: Run, edits: pa.Table | None = None, ids: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of the atlas with their pictures as PNG bytes, all or some, and the name of a folder for each."""
-    edits = _edits(run) if edits is None else edits
-    atlas = pq.ParquetFile(run.path / files.ATLAS)
-    wanted = [
-        name
-        for name in ("id", "path", "image", "group", "confidence", "label", "added")
-        if name in atlas.schema_arrow.names
-    ]
-    for batch in atlas.iter_batches(1024, columns=wanted):
-        wanted_rows = batch if ids is None else batch.filter(pc.is_in(batch.column("id"), pa.array(ids)))
-        for row in wanted_rows.to_pylist():
-            yield row | {"folder": _folder_name(row, edits)}
+# ---------------------------------------------------------------- pictures in folders
 
 
-def _folder_name(row: dict[str, Any], edits: pa.Table | None) -> str:
-    """The label that the image was given, or else its group, by number and name."""
-    edit = {} if edits is None else edits.slice(row["id"], 1).to_pylist()[0]
-    if edit.get("given_label"):
-        return _plain(edit["given_label"]) or "label"
-    group = edit.get("group", row["group"])
-    name = _plain(edit.get("group_name") or "")
-    return "unsure" if group < 0 else f"group-{group:02d}{f'-{name}' if name else ''}"
+@dataclass
+class Written:
+    """What an export of folders wrote.
+
+    Attributes
+    ----------
+    n_links, n_copies, n_pngs : int
+    n_unlinked : int
+        Copies that were to be links.
+    missing : Counter of Missing
+        Why PNG files stand for images.
+    examples : dict
+        The first file of each reason.
+    """
+
+    n_links: int = 0
+    n_copies: int = 0
+    n_pngs: int = 0
+    n_unlinked: int = 0
+    missing: Counter[Missing] = field(default_factory=Counter)
+    examples: dict[Missing, str] = field(default_factory=dict)
+
+    def add_missing(self, why: Missing, path: str) -> None:
+        """Count a PNG file."""
+        self.missing[why] += 1
+        self.examples.setdefault(why, path)
+
+    def describe(self) -> list[str]:
+        """How many links, copies and PNG files, and why not links, in lines."""
+        lines = [f"{self.n_links:,} links to original files"] if self.n_links else []
+        if self.n_copies:
+            why = ": links cannot be made here" if self.n_unlinked else ""
+            lines.append(f"{self.n_copies:,} copies of original files{why}")
+        if self.n_pngs:
+            lines.append(f"{self.n_pngs:,} PNG files of the working size")
+        for missing, number in self.missing.items():
+            lines.append("  " + REASONS[missing.reason].format(number, missing.place, self.examples[missing]))
+        return lines
 
 
-def _plain(name: str) -> str:
-    """A name that every file system takes."""
-    return re.sub(r"[^\w.\- ]+", "_", name)[:80].strip(". ")
+REASONS = {
+    NO_FILE: "{:,} images are no files of their own (frames, members of archives, rows of arrays or tables)",
+    GONE: "{:,} files are not in {} any more, such as {}: move them back for links to them",
+    CHANGED: "{:,} files in {} have changed since they were decoded, such as {}: run again to take up the new ones",
+    UNREADABLE: "{:,} files in {} cannot be read, such as {}",
+}
 
 
-def _file_name(row: dict[str, Any], ending: str = "") -> str:
-    """A name that no other image of the run has, and that every file system takes."""
-    plain = _plain(row["path"].rpartition("/")[2][-80:]) or "image"
-    stem, dot, extension = plain.rpartition(".")
-    return f"{row['id']:07d}-{stem or plain}{ending or (dot + extension if stem else '')}"
+def write_folders(
+    run: Run,
+    folder: Path,
+    *,
+    copy: bool = False,
+    edited: Edited | None = None,
+    ids: NDArray[np.int64] | None = None,
+    callback: Callback = lambda _: None,
+) -> Written:
+    """Write images into an existing folder, a folder for each label that was given and for each group of the others.
 
+    Parameters
+    ----------
+    run : Run
+    folder : Path
+    copy : bool
+        Copy original files instead of linking them.
+    edited : Edited, optional
+        The state of the edits; by default as it is now.
+    ids : array (m,), int64, optional
+        Of the images to write, ascending; all by default.
+    callback : callable, optional
+        Told of progress in images; what it raises ends the export.
 
-def write_folders(run: Run, folder: Path, edits: pa.Table, ids: Collection[int]) -> None:
-    """Write some images as a folder for each label or group, with links to their files."""
-    folder.mkdir()
-    _folders(run, folder, copy=False, edits=edits, ids=ids)
-
-
-def _folders(
-    run: Run, folder: Path, *, copy: bool, edits: pa.Table | None = None, ids: Collection[int] | None = None
-) -> None:
-    roots = [run.state["source"]["path"], *(one["source"] for one in run.state["added"])]
-    for row in _pictures(run, edits, ids):
-        below = folder / row["folder"]
+    Returns
+    -------
+    Written
+    """
+    edited = edited or Journal(run.path).edited()
+    ids = np.arange(len(edited.group)) if ids is None else ids
+    folders, originals, written = _Folders(edited), Originals.of(run), Written()
+    if len(originals) != len(edited.group):
+        raise RunError(f"{run.path}: its tables differ in length: give the command of the run again")
+    left = []
+    for image in ids.tolist():
+        below = folder / folders.of(image)
         below.mkdir(exist_ok=True)
-        original = _original(roots[row["added"]], row["path"])
-        if original is None:
-            (below / _file_name(row, ".png")).write_bytes(row["image"]["bytes"])
-        elif copy:
-            shutil.copyfile(original, below / _file_name(row))
+        missing = _write_original(originals, image, below, written, copy=copy)
+        if missing is None:
+            callback(Progress(written.n_links + written.n_copies, len(ids)))
         else:
-            _link(original, below / _file_name(row))
+            written.add_missing(missing, originals.path(image))
+            left.append(image)
+    for image, png in pictures(run, np.array(left, np.int64)):
+        (folder / folders.of(image) / file_name(image, originals.path(image), ".png")).write_bytes(png)
+        written.n_pngs += 1
+        callback(Progress(written.n_links + written.n_copies + written.n_pngs, len(ids)))
+    return written
 
 
-def _original(root: Any, name: str) -> str | None:
-    """The file that an image came from, where it is a file of its own and still there."""
-    if not isinstance(root, str) or not os.path.isdir(root):  # noqa: PTH112
-        return None
-    # escapes stand for bytes that are no UTF-8
-    raw = re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
-    for candidate in (name, raw):
-        path = os.path.abspath(os.path.join(root, candidate))  # noqa: PTH100, PTH118
-        if os.path.isfile(path):  # noqa: PTH113
-            return path
-    return None
+def _write_original(originals: Originals, image: int, below: Path, written: Written, *, copy: bool) -> Missing | None:
+    """Link or copy the file of an image; why not, where there is none."""
+    target = below / file_name(image, originals.path(image))
+    if not copy and not written.n_unlinked:
+        found = originals.find(image)
+        if isinstance(found, Missing):
+            return found
+        try:
+            target.symlink_to(found)
+        except (OSError, NotImplementedError):  # Windows without the right to, file systems without links
+            written.n_unlinked += 1
+        else:
+            written.n_links += 1
+            return None
+    missing = originals.copy(image, target)
+    written.n_copies += missing is None
+    return missing
 
 
-def _link(original: str, link: Path) -> None:
-    try:
-        link.symlink_to(original)
-    except OSError:  # Windows without the right to
-        shutil.copyfile(original, link)
+class _Folders:
+    """The name of the folder of each image: the label that it was given, or else its group, by number and name."""
+
+    def __init__(self, edited: Edited) -> None:
+        self._edited = edited
+        self._names = DistinctNames()
+        self._names.name(-1, "unsure")
+        for one in edited.groups:
+            name = plain_name(one.name)
+            self._names.name(one.number, f"group-{one.number:02d}{f'-{name}' if name else ''}")
+        for label in edited.labels:
+            self._names.name(label, plain_name(label) or "label")
+
+    def of(self, image: int) -> str:
+        """One image's folder."""
+        label, group = int(self._edited.label[image]), int(self._edited.group[image])
+        return self._names.name(self._edited.labels[label] if label >= 0 else group, f"group-{group:02d}")
+
+
+def pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[int, bytes]]:
+    """Id and PNG file of each image, or of some, in ascending order.
+
+    Raises
+    ------
+    RunError
+        If one is no PNG file.
+    """
+    if ids is not None and not len(ids):
+        return
+    path = run.path / files.ATLAS
+    atlas, first = pq.ParquetFile(path), 0
+    for group in range(atlas.num_row_groups):
+        n = atlas.metadata.row_group(group).num_rows
+        wanted = np.arange(n) if ids is None else ids[(ids >= first) & (ids < first + n)] - first
+        if len(wanted):
+            for row, png in _of_row_group(atlas, group, wanted):
+                if png is None or not png.startswith(PNG_SIGNATURE):
+                    raise RunError(
+                        f"{path}: damaged (image {first + row} is no PNG): give the command of the run again"
+                    )
+                yield first + row, png
+        first += n
+
+
+def _of_row_group(atlas: pq.ParquetFile, group: int, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
+    first = 0
+    for batch in atlas.iter_batches(ROWS, row_groups=[group], columns=["image"]):
+        chosen = rows[(rows >= first) & (rows < first + len(batch))]
+        column = batch.column(0).field("bytes")
+        for row in chosen.tolist():
+            yield row, column[row - first].as_py()
+        first += len(batch)
 
 
 def _imagefolder(run: Run, folder: Path) -> None:
+    """PNG files, and metadata.csv with each value as it is, since a program reads it."""
+    edited = _edited(run)
+    folders = _Folders(edited or Journal(run.path).edited())
+    names = ["path", "group", "confidence", "label"]
+    names = [name for name in names if name in pq.read_schema(run.path / files.ATLAS).names]
+    columns = pq.read_table(run.path / files.ATLAS, columns=names)
+    if edited is not None:
+        columns = tables.with_edits(columns, edited.table())
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["file_name", "id", "path", "group", "confidence", "label"])
-        for row in _pictures(run):
-            name = f"{row['folder']}/{_file_name(row, '.png')}"
+        writer.writerow(["file_name", "id", *columns.column_names])
+        for image, png in pictures(run):
+            row = columns.slice(image, 1).to_pylist()[0]
+            name = f"{folders.of(image)}/{file_name(image, row['path'], '.png')}"
             (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(row["image"]["bytes"])
-            label = "" if row.get("label") is None else row["label"]
-            writer.writerow([name, row["id"], row["path"], row["group"], f"{row['confidence']:.4f}", label])
+            (folder / name).write_bytes(png)
+            row["confidence"] = None if row["confidence"] is None else f"{row['confidence']:.4f}"
+            writer.writerow([name, image, *("" if value is None else value for value in row.values())])
+
+
+# ---------------------------------------------------------------- TensorBoard, ONNX
 
 
 def _projector(run: Run, folder: Path) -> None:
     """tensors.bytes, metadata.tsv, sprite.png and the file that names them."""
-    atlas = run.atlas().drop_columns(["image"])
     latents = tables.read_column(run.path / files.ATLAS, "latent")
     latents.astype("<f4").tofile(folder / "tensors.bytes")
-    names = [name for name in atlas.column_names if name != "latent"]
-    with (folder / "metadata.tsv").open("w", encoding="utf-8") as file:
-        file.write("\t".join(names) + "\n")
-        for row in zip(*(atlas[name].to_pylist() for name in names), strict=True):
-            file.write("\t".join("" if value is None else re.sub(r"\s", " ", str(value)) for value in row) + "\n")
+    with (folder / "metadata.tsv").open("w", encoding="utf-8", newline="\n") as file:
+        for number, part in enumerate(flat_tables(run, _edited(run), latents=False)):
+            if number == 0:
+                file.write("\t".join(map(_cell, part.column_names)) + "\n")
+            for row in zip(*(column.to_pylist() for column in part.columns), strict=True):
+                file.write("\t".join(map(_cell, row)) + "\n")
     side = _sprite(run, folder / "sprite.png", len(latents))
+    sprite = (
+        f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {side}\n    single_image_dim: {side}\n  }}\n'
+    )
     config = (
         "embeddings {\n"
-        f'  tensor_name: "{run.path.name}"\n  tensor_path: "tensors.bytes"\n'
+        f'  tensor_name: {_quoted(run.path.resolve().name)}\n  tensor_path: "tensors.bytes"\n'
         f"  tensor_shape: {len(latents)}\n  tensor_shape: {latents.shape[1]}\n"
         '  metadata_path: "metadata.tsv"\n'
-        f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {side}\n    single_image_dim: {side}\n  }}\n'
+        f"{sprite if side else ''}"
         "}\n"
     )
     (folder / "projector_config.pbtxt").write_text(config, encoding="utf-8")
 
 
+def _cell(value: Any) -> str:
+    """A value in a line of tab-separated text."""
+    return "" if value is None else re.sub(r"\s", " ", str(value))
+
+
+def _quoted(text: str) -> str:
+    """A string of protobuf's text format."""
+    return (
+        '"'
+        + "".join(
+            f"\\{byte:03o}" if byte < 32 or byte in b'"\\' or byte > 126 else chr(byte)
+            for byte in text.encode("utf-8", "replace")
+        )
+        + '"'
+    )
+
+
 def _sprite(run: Run, path: Path, n: int) -> int:
-    """All pictures in rows, in one that is square, each as large as there is room for; the side of one."""
+    """All pictures in rows, in one that is square, each as large as there is room for; the side of one, 0 for none."""
     across = ceil(sqrt(n))
+    if across > SPRITE_SIDE:  # not one pixel each
+        return 0
     side: int = max(1, min(MOST_THUMBNAIL, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
     sheet = Image.new("RGB", (across * side, across * side))
-    for number, image in enumerate(_all_pixels(run)):
-        picture = image.convert("RGB")
+    for number, png in pictures(run):
+        picture = Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
         picture.thumbnail((side, side))
         column, row = number % across, number // across
         sheet.paste(picture, (column * side + (side - picture.width) // 2, row * side + (side - picture.height) // 2))
     sheet.save(path)
     return side
-
-
-def _all_pixels(run: Run) -> Iterator[Image.Image]:
-    for row in _pictures(run):
-        yield Image.open(io.BytesIO(row["image"]["bytes"]))
 
 
 def _onnx(run: Run, folder: Path) -> None:
@@ -263,12 +433,13 @@ def _onnx(run: Run, folder: Path) -> None:
     (folder / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
 
 
-EXPORTS: dict[str, Callable[[Run, Path], None]] = {
+EXPORTS: dict[str, Callable[[Run, Path], Any]] = {
     "csv": _csv,
     "parquet": _parquet,
-    "folders": lambda run, folder: _folders(run, folder, copy=False),
+    "folders": write_folders,
     "projector": _projector,
     "imagefolder": _imagefolder,
     "onnx": _onnx,
 }
 FILES = ("csv", "parquet")
+PICTURES = ("folders", "projector", "imagefolder")

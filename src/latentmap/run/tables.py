@@ -84,6 +84,19 @@ def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:
     return table
 
 
+def free_names(names: list[str], taken: set[str]) -> list[str]:
+    """Names with underscores behind those that are taken or were there before."""
+    found: list[str] = []
+    seen = set(taken)
+    for name in names:
+        free = name
+        while free in seen:
+            free += "_"
+        seen.add(free)
+        found.append(free)
+    return found
+
+
 def skipped_columns(skipped: list[Skipped]) -> dict[str, Any]:
     """path, reason."""
     return {

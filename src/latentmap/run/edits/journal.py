@@ -141,6 +141,11 @@ class Journal:
         """edits.jsonl."""
         return self.folder / FILE
 
+    @property
+    def n_blocks(self) -> int:
+        """Into how many groups the tree can be cut at most; 0 without a tree."""
+        return len(self._base.trees) if any(self._base.trees) else 0
+
     def refresh(self) -> None:
         """Read what others have added."""
         with self._threads:

@@ -1,0 +1,126 @@
+"""The atlas without pictures, for tools that take plain tables, and as text that is harmless in a spreadsheet."""
+
+import base64
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from latentmap.run import files, tables
+from latentmap.run.edits import Edited
+from latentmap.run.run import Run
+
+# Spreadsheets take text that begins with one of these for a formula. A number such as -1.5 is none.
+FORMULA = r"^'*[=+\-@\t\r\n＝＋－＠]"
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+def flat_tables(
+    run: Run, edited: Edited | None, *, ids: NDArray[np.int64] | None = None, latents: bool = True
+) -> Iterator[pa.Table]:
+    """The atlas in parts, without pictures, latent dimensions as columns; and the edits, if there are any.
+
+    Parameters
+    ----------
+    run : Run
+    edited : Edited, optional
+    ids : array (m,), int64, optional
+        Of the images to take, ascending; all by default.
+    latents : bool, default=True
+        Whether latent dimensions are columns.
+    """
+    atlas = pq.ParquetFile(run.path / files.ATLAS)
+    left_out = {"image"} if latents else {"image", "latent"}
+    names = [name for name in atlas.schema_arrow.names if name not in left_out]
+    edits = None if edited is None else edited.table()
+    first = 0
+    for batch in atlas.iter_batches(tables.ROWS, columns=names):
+        last = first + len(batch)
+        chosen = (
+            np.arange(first, last) if ids is None else ids[np.searchsorted(ids, first) : np.searchsorted(ids, last)]
+        )
+        table = pa.table(batch).take(chosen - first)
+        table = _with_latents(table) if latents else table
+        yield table if edits is None else tables.with_edits(table, edits.take(chosen))
+        first = last
+
+
+def _with_latents(table: pa.Table) -> pa.Table:
+    """Latent dimensions as columns z0, z1, …; a column of the source that is called so gets an underscore."""
+    latents = table["latent"].combine_chunks()
+    values = latents.flatten().to_numpy().reshape(len(table), latents.type.list_size)
+    own = {f"z{dimension}" for dimension in range(values.shape[1])}
+    table = table.drop_columns(["latent"])
+    table = table.rename_columns(tables.free_names(table.column_names, own))
+    for dimension in range(values.shape[1]):
+        table = table.append_column(f"z{dimension}", pa.array(np.ascontiguousarray(values[:, dimension])))
+    return table
+
+
+def as_csv(table: pa.Table) -> pa.Table:
+    """The columns as CSV can hold them: numbers as they are, missing values empty, all else as text.
+
+    Lists and structs become JSON, bytes base64. Text that a spreadsheet would take for a formula gets an apostrophe
+    before it, and so does text that begins with apostrophes before such a formula: taking one away gives back the text.
+    """
+    names = [harmless(pa.chunked_array([[name]], pa.string()))[0].as_py() for name in table.column_names]
+    return pa.table([_as_csv_column(column) for column in table.columns], names=names)
+
+
+def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Text with an apostrophe before what a spreadsheet would take for a formula."""
+    formula = pc.and_(pc.match_substring_regex(column, FORMULA), pc.invert(pc.match_substring_regex(column, NUMBER)))
+    return pc.if_else(formula, pc.binary_join_element_wise("'", column, ""), column)
+
+
+def _as_csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _as_csv_column(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
+    if pa.types.is_dictionary(kind):
+        return _as_csv_column(column.cast(kind.value_type))
+    if pa.types.is_float16(kind):
+        return column.cast(pa.float32())
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return column
+    return harmless(_as_text(column))
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    if not pa.types.is_nested(kind) and not _is_binary(kind):
+        try:
+            return column.cast(pa.string())
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+            pass
+    values = [None if value is None else _written(value) for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.string())])
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list | dict | tuple):
+        return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    return str(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it: numbers that are not finite become text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,80 @@
+"""Files and folders that are new: made under a hidden name, and named only where nothing of that name is there."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside ``path``, which is flushed and gets that name when the block ends well.
+
+    Raises
+    ------
+    FileExistsError
+        If something has the name by then.
+    """
+    temporary = hidden_name(path)
+    with _errors_about(path):
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        with _errors_about(path):
+            _give_name(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path``, which gets that name when the block ends well.
+
+    An empty folder of that name is replaced.
+
+    Raises
+    ------
+    OSError
+        If something has the name by then, or an empty folder cannot be replaced.
+    """
+    making = hidden_name(path)
+    with _errors_about(path):
+        making.mkdir()
+    try:
+        yield making
+        with _errors_about(path):
+            if os.name == "nt" and path.is_dir():  # where renaming replaces nothing
+                path.rmdir()
+            making.rename(path)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def hidden_name(path: Path) -> Path:
+    """A name beside ``path`` that nobody can foresee."""
+    return path.with_name(f".latentmap-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+
+
+@contextmanager
+def _errors_about(path: Path) -> Iterator[None]:
+    """Errors name the path that the user knows, not the hidden one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _give_name(temporary: Path, path: Path) -> None:
+    """Rename, but never over something."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a file system without hard links
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        temporary.replace(path)

@@ -1,0 +1,165 @@
+"""The files that the images of a run were decoded from, as long as they are still what was decoded."""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from latentmap.run import files
+from latentmap.run.run import Run, sources_of
+from latentmap.run.state import RunError
+
+# Larger files are not read to be compared: no image decoder takes them.
+MAX_FILE_BYTES = 2**34
+CHUNK_BYTES = 2**20
+
+
+class Missing(NamedTuple):
+    """Why there is no original file."""
+
+    reason: str  # NO_FILE, GONE, CHANGED or UNREADABLE
+    place: str  # where it was looked for; "" for NO_FILE
+
+
+NO_FILE = "no files of their own"
+GONE = "gone"
+CHANGED = "changed"
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Originals:
+    """Where the images of a run came from, in the order of their ids.
+
+    Attributes
+    ----------
+    roots : list of list of str
+        Of each source, the folders to look in; none when its images are no files of their own.
+    table : pyarrow.Table
+        ``source``, ``file``, ``frame`` and ``sha256`` of each image.
+    """
+
+    roots: list[list[str]]
+    table: pa.Table
+
+    @classmethod
+    def of(cls, run: Run) -> "Originals":
+        """Read them.
+
+        Raises
+        ------
+        RunError
+            If a table is missing or damaged.
+        """
+        roots: list[list[str]] = []
+        parts = []
+        folders = [run.path, *(run.path / files.ADDED / f"{i + 1:04d}" for i in range(len(run.state["added"])))]
+        for folder, entry in zip(folders, [run.state["source"], *run.state["added"]], strict=True):
+            parts.append(_read(folder / files.IMAGES, len(roots)))
+            found = [[] if one.root is None else [one.root] for one in sources_of(entry)]
+            roots += found or [_old_roots(entry)]
+        return cls(roots, pa.concat_tables(parts))
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def path(self, image: int) -> str:
+        """The name of the file in its source."""
+        return str(self.table["file"][image].as_py())
+
+    def find(self, image: int) -> Path | Missing:
+        """The original file of an image, if it has one and that is still what was decoded."""
+        return self._each(image, _is_same)
+
+    def copy(self, image: int, target: Path) -> Missing | None:
+        """Copy the original file of an image, if there is one that is still what was decoded; None when it was."""
+        found = self._each(image, lambda file, digest: _copy_same(file, digest, target))
+        return found if isinstance(found, Missing) else None
+
+    def _each(self, image: int, take: Callable[[BinaryIO, bytes | None], bool]) -> Path | Missing:
+        row = self.table.slice(image, 1).to_pylist()[0]
+        roots = self.roots[row["source"]] if 0 <= row["source"] < len(self.roots) else []
+        if row["frame"] is not None or not roots:
+            return Missing(NO_FILE, "")
+        why = GONE
+        for candidate in [os.path.join(root, name) for root in roots for name in _spellings(row["file"])]:  # noqa: PTH118
+            try:
+                with _open(candidate) as file:
+                    if take(file, row["sha256"]):
+                        return Path(os.path.abspath(candidate))  # noqa: PTH100 - links in it are kept
+                why = CHANGED
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError):
+                why = UNREADABLE if why == GONE else why
+        return Missing(why, roots[0])
+
+
+def _read(path: Path, n_sources: int) -> pa.Table:
+    """The columns of one table of images, sources counted on."""
+    try:
+        names = pq.read_schema(path).names
+        wanted = [name for name in ("source", "file", "frame") if name in names]
+        table = pq.read_table(path, columns=["path", "sha256", *wanted])
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"{path}: cannot be read ({error}): give the command of the run again") from error
+    n = len(table)
+    known = set(wanted) == {"source", "file", "frame"}  # earlier versions know the path only
+    source = table["source"].to_numpy().astype(np.int64) if known else np.zeros(n, np.int64)
+    return pa.table(
+        {
+            "source": source + n_sources,
+            "file": (table["file"] if known else table["path"]).cast(pa.string()),
+            "frame": table["frame"].cast(pa.int32()) if known else pa.nulls(n, pa.int32()),
+            "sha256": table["sha256"].cast(pa.binary()),
+        }
+    )
+
+
+def _old_roots(entry: dict[str, object]) -> list[str]:
+    """Where runs of earlier versions have their files: below one of the sources, relative to where the command ran."""
+    given = entry.get("path", entry.get("source"))
+    listed = given if isinstance(given, list) else [given]
+    return [one for one in listed if isinstance(one, str) and os.path.isdir(one)]  # noqa: PTH112
+
+
+def _spellings(name: str) -> list[str]:
+    """The name of a file as its text says, and with the bytes that escapes in the text stand for."""
+    raw = re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
+    return [name] if raw == name else [name, raw]
+
+
+def _open(path: str) -> BinaryIO:
+    """Open a regular file: what else there is could wait for ever."""
+    status = os.stat(path)  # noqa: PTH116
+    if not S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+        raise ValueError(path)
+    return open(path, "rb")  # noqa: PTH123
+
+
+def _is_same(file: BinaryIO, digest: bytes | None) -> bool:
+    found = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        found.update(chunk)
+    return found.digest() == digest
+
+
+def _copy_same(file: BinaryIO, digest: bytes | None, target: Path) -> bool:
+    """Copy a file while its hash is taken, so that what is there is what was looked at."""
+    found = hashlib.sha256()
+    with target.open("xb") as copy:
+        while chunk := file.read(CHUNK_BYTES):
+            found.update(chunk)
+            copy.write(chunk)
+    if found.digest() == digest:
+        return True
+    target.unlink()
+    return False

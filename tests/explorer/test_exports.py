@@ -1,0 +1,211 @@
+"""Exports, edits and labels as the page asks for them: one folder at a time, whole, and sentences for all else."""
+
+import csv
+import io
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from starlette.testclient import TestClient
+
+from explorer.conftest import HOST
+from latentmap.explorer.exporting import export_table
+from latentmap.explorer.guard import TOKEN
+from latentmap.explorer.server import Server
+from latentmap.run import RunOptions, make_run
+from latentmap.run.lock import locked
+from latentmap.run.originals import Originals
+
+FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def ended(client, job: str) -> dict:
+    while (state := client.get(f"/api/export/{job}").json())["state"] == "running":
+        time.sleep(0.01)
+    return state
+
+
+@pytest.fixture
+def held(monkeypatch) -> threading.Event:
+    """Original files are found only once this is set."""
+    event, find = threading.Event(), Originals.find
+
+    def slow(self, image):
+        event.wait(30)
+        return find(self, image)
+
+    monkeypatch.setattr(Originals, "find", slow)
+    return event
+
+
+def test_a_folder_is_exported_in_the_background_and_says_what_is_in_it(client, copied):
+    started = client.post("/api/export", json={"kind": "folder", "ids": None})
+    assert started.status_code == 202
+    state = ended(client, started.json()["job"])
+    folder = Path(state["folder"])
+    assert folder.is_absolute()
+    assert folder.parent == (copied / "exports").resolve()
+    assert {name: state[name] for name in ("state", "done", "total", "error", "links", "copies", "pngs")} == {
+        **{"state": "done", "done": 240, "total": 240, "error": None},
+        **{"links": 240, "copies": 0, "pngs": 0},
+    }
+    assert state["notes"] == ["240 links to original files"]
+    assert len([path for path in folder.rglob("*") if path.is_symlink()]) == 240
+
+
+def test_one_folder_at_a_time_the_next_one_waits_its_turn(client, copied, held):
+    job = client.post("/api/export", json={"kind": "folder", "ids": [1, 2, 3]}).json()["job"]
+    second = client.post("/api/export", json={"kind": "folder", "ids": [4]})
+    assert second.status_code == 409
+    assert "a folder is being exported: wait for it, or cancel it" in second.json()["error"]
+    assert client.get(f"/api/export/{job}").json() == {
+        **{"state": "running", "done": 0, "total": 3, "folder": None, "error": None}
+    }
+    held.set()
+    assert ended(client, job)["state"] == "done"
+    assert client.post("/api/export", json={"kind": "folder", "ids": [4]}).status_code == 202
+
+
+def test_an_export_that_is_cancelled_leaves_nothing(client, copied, held):
+    job = client.post("/api/export", json={"kind": "folder"}).json()["job"]
+    assert client.post(f"/api/export/{job}/cancel", json={}).status_code == 200
+    held.set()
+    state = ended(client, job)
+    assert state["state"] == "cancelled"
+    assert state["folder"] is None
+    assert list((copied / "exports").iterdir()) == []
+    assert client.get("/api/export/other").status_code == 404
+    assert client.post("/api/export/other/cancel", json={}).status_code == 404
+
+
+def test_an_export_that_fails_says_why(client, copied, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Originals, "find", full)
+    state = ended(client, client.post("/api/export", json={"kind": "folder"}).json()["job"])
+    assert state["state"] == "failed"
+    assert "No space left on device" in state["error"]
+    assert list((copied / "exports").iterdir()) == []
+
+
+def test_closing_the_server_ends_an_export_and_removes_what_it_made(copied, held):
+    server = Server(copied)
+    client = TestClient(server.app([HOST]), base_url=f"http://{HOST}", headers={TOKEN: server.token})
+    client.post("/api/export", json={"kind": "folder"})
+    threading.Timer(0.2, held.set).start()
+    server.close()
+    assert list((copied / "exports").iterdir()) == []
+
+
+def test_sixteen_exports_at_once_each_hold_their_own_selection(server, copied):
+    chosen = [sorted({i, 3 * i + 1, 200 + i}) for i in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        kinds = ["csv", "parquet"] * 8
+        paths = list(pool.map(lambda one: export_table(server.data, *one), zip(chosen, kinds, strict=True)))
+    assert len(set(paths)) == 16
+    for path, ids, kind in zip(paths, chosen, kinds, strict=True):
+        if kind == "csv":
+            found = [int(row["id"]) for row in csv.DictReader(path.open(encoding="utf-8", newline=""))]
+        else:
+            found = pq.read_table(path)["id"].to_pylist()
+        assert found == ids
+    assert len(list((copied / "exports").iterdir())) == 16
+
+
+def test_tables_say_where_they_are_kept_and_are_harmless_as_csv(client, copied):
+    client.post("/api/edits", json={"revision": 0, "edit": {"kind": "label", "ids": [4], "label": "=1+1"}})
+    answer = client.post("/api/export", json={"kind": "csv", "ids": [4]})
+    path = Path(unquote(answer.headers["X-Latentmap-File"]))
+    assert path.read_bytes() == answer.content
+    assert path.parent == (copied / "exports").resolve()
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert row["given_label"] == "'=1+1"
+    table = pq.read_table(io.BytesIO(client.post("/api/export", json={"kind": "parquet", "ids": [4]}).content))
+    assert table["given_label"].to_pylist() == ["=1+1"]
+
+
+def test_labels_have_counts_and_the_tree_says_how_far_it_can_be_cut(client):
+    client.post("/api/edits", json={"revision": 0, "edit": {"kind": "label", "ids": [1, 2], "label": "a"}})
+    client.post("/api/edits", json={"revision": 1, "edit": {"kind": "label", "ids": [2, 3, 4], "label": "b"}})
+    edits = client.get("/api/edits").json()
+    assert (edits["labels"], edits["labelCounts"]) == (["a", "b"], [1, 3])
+    facts = client.get("/api/run").json()
+    n = facts["nBlocks"]
+    assert n > 4
+    assert len(client.post("/api/edits", json={"revision": 2, "edit": {"kind": "cut", "n": n}}).json()["groups"]) == n
+    beyond = client.post("/api/edits", json={"revision": 3, "edit": {"kind": "cut", "n": n + 1}})
+    assert beyond.status_code == 400
+    assert f"1 to {n} groups" in beyond.json()["error"]
+
+
+def test_one_label_for_all_is_warned_of_and_two_are_not(client):
+    client.post("/api/edits", json={"revision": 0, "edit": {"kind": "label", "ids": [1], "label": "a"}})
+    found = client.post("/api/spread", json={}).json()
+    assert "there is only one label, 'a'" in found["warning"]
+    client.post("/api/edits", json={"revision": 1, "edit": {"kind": "label", "ids": [2], "label": "b"}})
+    found = client.post("/api/spread", json={}).json()
+    assert found["warning"] is None
+    assert sum(found["counts"]) + found["missing"] == 240
+    assert [found["codes"].count(code) for code in (0, 1, -1)] == [*found["counts"], found["missing"]]
+
+
+def test_a_second_writer_is_refused_with_409(client, copied):
+    client.post("/api/edits", json={"revision": 0, "edit": {"kind": "label", "ids": [1], "label": "a"}})
+    with locked(copied):
+        refused = client.post("/api/spread", json={})
+    assert refused.status_code == 409
+    assert "another latentmap is writing to this run" in refused.json()["error"]
+    assert not (copied / "labels.parquet").exists()
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+bodies = values | st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": st.sampled_from(["csv", "parquet", "folders"]) | values,
+        "ids": st.lists(st.integers(-2, 300), max_size=3) | values,
+        "revision": st.integers(-1, 3) | values,
+        "edit": st.dictionaries(
+            st.sampled_from(["kind", "group", "groups", "ids", "name", "label", "n", "mark", "on"]),
+            values | st.sampled_from(["name", "merge", "gather", "cut", "label", "mark"]),
+        )
+        | values,
+    },
+)
+
+
+@FEW
+@given(bodies, st.sampled_from(["/api/edits", "/api/export", "/api/selection"]))
+def test_whatever_is_sent_is_answered_with_a_sentence(client, body, path):
+    answer = client.post(path, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    assert answer.status_code in (200, 400, 409, 413)
+    if answer.status_code != 200:
+        assert len(answer.json()["error"]) > 10
+
+
+def test_pictures_of_images_that_are_no_files_are_png_in_the_export(tmp_path, copied):
+
+    images = np.random.default_rng(0).integers(0, 255, (8, 6, 6), np.uint8)
+    make_run(images, tmp_path / "arrays", RunOptions(epochs=1, latent_dim=3, n_clusters=2))
+    server = Server(tmp_path / "arrays")
+    client = TestClient(server.app([HOST]), base_url=f"http://{HOST}", headers={TOKEN: server.token})
+    state = ended(client, client.post("/api/export", json={"kind": "folder", "ids": [2, 5]}).json()["job"])
+    server.close()
+    assert (state["links"], state["pngs"]) == (0, 2)
+    assert "2 images are no files of their own" in state["notes"][1]
+    (picture,) = Path(state["folder"]).rglob("0000005-*.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(picture)), images[5])
