@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from latentmap.images import SourceError, open_images
+from latentmap.images import ImageCollection, SourceError, open_images
 from latentmap.images.cells import as_labels
 from latentmap.images.label_files import read_labels
 
@@ -72,6 +72,10 @@ def test_labels_of_a_wrong_shape_or_number_are_met_with_a_sentence(tmp_path):
         open_images(GREY, labels=tmp_path / "l.npy")
 
 
+def relabelled(collection: ImageCollection, labels: object) -> list[object]:
+    return collection.with_labels(read_labels(labels)).labels.tolist()
+
+
 def scans(folder: Path, n: int = 5) -> Path:
     folder.mkdir(parents=True)
     for i in range(n):
@@ -83,21 +87,22 @@ def test_labels_are_for_the_images_or_for_all_files_as_they_are_listed(tmp_path)
     folder = scans(tmp_path / "s")
     (folder / "1.png").write_bytes(b"broken")
     (folder / "3.png").rename(folder / "3.heic")
-    assert open_images(folder, labels=list("abcde")).labels.tolist() == ["a", "c", "e"]
-    assert open_images(folder, labels=list("ace")).labels.tolist() == ["a", "c", "e"]
+    collection = open_images(folder)
+    assert relabelled(collection, list("abcde")) == relabelled(collection, list("ace")) == ["a", "c", "e"]
     words = (
         "4 labels for 3 images: pass one label for each image: 3 images that were decoded or 5 images that are listed"
     )
     with pytest.raises(SourceError, match=words):
-        open_images(folder, labels=list("abcd"))
+        relabelled(collection, list("abcd"))
 
 
 def test_pages_have_the_label_of_their_file_and_what_could_be_either_is_refused(tmp_path):
     folder = scans(tmp_path / "s", 2)
     pages = [Image.fromarray(np.full((6, 6), 9 * i, np.uint8)) for i in range(3)]
     pages[0].save(folder / "0.tif", save_all=True, append_images=pages[1:])
-    assert open_images(folder, labels=list("abc")).labels.tolist() == ["a", "b", "b", "b", "c"]
-    assert open_images(folder, labels=list("vwxyz")).labels.tolist() == list("vwxyz")
+    collection = open_images(folder)
+    assert relabelled(collection, list("abc")) == ["a", "b", "b", "b", "c"]
+    assert relabelled(collection, list("vwxyz")) == list("vwxyz")
     for name in ("8.png", "9.png"):
         (folder / name).write_bytes(b"broken")
     with pytest.raises(SourceError, match="5 labels could be those of the images that were decoded or of the files"):
@@ -125,10 +130,11 @@ def test_labels_with_paths_find_their_images(tmp_path):
     folder = scans(tmp_path / "s", 4)
     table = tmp_path / "l.csv"
     table.write_text("File Name;Label\n3.png;d\n.\\0.png;1\ns/2.png;c\n1.png;\n", encoding="utf-8")
-    assert open_images(folder, labels=table).labels.tolist() == ["1", "", "c", "d"]
+    collection = open_images(folder, labels=table)
+    assert collection.labels.tolist() == ["1", "", "c", "d"]
     pq.write_table(pa.table({"path": ["2.png", "9.png"], "label": [1, 2]}), tmp_path / "l.parquet")
     with pytest.warns(UserWarning, match="1 of its paths are those of no image, such as '9.png'"):
-        assert open_images(folder, labels=tmp_path / "l.parquet").labels.tolist() == ["", "", "1", ""]
+        assert relabelled(collection, tmp_path / "l.parquet") == ["", "", "1", ""]
     for content, words in (
         ("path,label\n0.png,a\n0.png,b\n", "'0.png' has the labels 'a' and 'b': keep one"),
         ("path,label\nx.png,a\n", r"none of its 1 paths is that of an image, such as 'x.png'; .* such as '0.png'"),
@@ -137,17 +143,17 @@ def test_labels_with_paths_find_their_images(tmp_path):
     ):
         table.write_text(content, encoding="utf-8")
         with pytest.raises(SourceError, match=words):
-            open_images(folder, labels=table)
+            relabelled(collection, table)
 
 
 def test_a_name_that_two_sources_have_is_refused_with_both(tmp_path):
-    sources = [scans(tmp_path / "p", 2), scans(tmp_path / "q", 2)]
+    collection = open_images([scans(tmp_path / "p", 2), scans(tmp_path / "q", 2)])
     table = tmp_path / "l.csv"
     table.write_text("path,label\n1.png,a\n", encoding="utf-8")
     with pytest.raises(SourceError, match=r"'1.png' could be 'p/1.png' or 'q/1.png': write the whole path"):
-        open_images(sources, labels=table)
+        relabelled(collection, table)
     table.write_text("path,label\nq/1.png,a\n", encoding="utf-8")
-    assert open_images(sources, labels=table).labels.tolist() == ["", "", "", "a"]
+    assert relabelled(collection, table) == ["", "", "", "a"]
 
 
 def test_labels_hold_no_reference_to_what_they_were_made_from():
