@@ -110,7 +110,9 @@ def open_images(
     frames : bool, default=False
         Take each frame of an animation as an image, instead of the first.
     labels : path or array (n,), optional
-        Labels instead of those that the source has: an array, an .npy or IDX file, or a text file with one a line.
+        Labels instead of those that the source has: an array, an .npy or IDX file, a text file with one a line, or a
+        table with the columns ``label`` and perhaps ``path``. There may be one for each image, or for each file that is
+        listed, those included that cannot be decoded.
     strict : bool, default=False
         Make what cannot be decoded an error.
     cache : path, optional
