@@ -67,7 +67,8 @@ export class Server implements Source {
   }
 
   async edited(): Promise<EditedColumns> {
-    return editedOf(await this.bytes(this.versioned("/api/edits/columns")));
+    // they change while the run stays the same: what the browser has kept of them is asked about each time
+    return editedOf(await this.bytes(this.versioned("/api/edits/columns"), { cache: "no-cache" }));
   }
 
   async page(number: number): Promise<ImageBitmap> {
@@ -128,8 +129,8 @@ export class Server implements Source {
     await this.get("/api/edits").catch(() => undefined);
   }
 
-  private get(path: string): Promise<Response> {
-    return this.ask(path, {});
+  private get(path: string, options: RequestInit = {}): Promise<Response> {
+    return this.ask(path, options);
   }
 
   /** Every request goes through here: with the token, and relative to the page, which may lie behind a prefix. */
@@ -152,8 +153,8 @@ export class Server implements Source {
     this.statusChanged.tell(status);
   }
 
-  private async bytes(path: string): Promise<ArrayBuffer> {
-    const data = await (await this.get(path)).arrayBuffer();
+  private async bytes(path: string, options: RequestInit = {}): Promise<ArrayBuffer> {
+    const data = await (await this.get(path, options)).arrayBuffer();
     this.traffic.bytes += data.byteLength;
     return data;
   }
