@@ -150,6 +150,7 @@ export class App {
       this.choose(true);
     });
     model.filtered.on(() => this.labels.renew());
+    model.failed.on((error) => this.message.say(sentence(error)));
     model.selectionChanged.on(() => {
       this.selection.rebuild();
       if (this.editor && this.server) void this.server.post("/api/selection", { ids: model.idsOf(model.selectedRows()) }).catch(() => undefined);

@@ -10,6 +10,7 @@ import { GROUP, passesMissing, type Filter, type Model, type Range } from "./mod
 import type { Column } from "./types";
 
 const MOST_FOUND = 10_000; // images that a search gives
+const MOST_NAMED = 10; // categories named over the map
 
 export class Filters {
   readonly element = h("section", { class: "filters", "aria-label": t("filters") });
@@ -197,7 +198,8 @@ export function legend(model: Model): HTMLElement {
     if (column.name === GROUP) return element; // the list of groups is the legend
     const colors = model.categoryColors(column);
     const own = model.coloredCodes(column);
-    for (const code of own) element.append(entry(column.categories![code], colors[code + 1]));
+    for (const code of own.slice(0, MOST_NAMED)) element.append(entry(column.categories![code], colors[code + 1]));
+    if (own.length > MOST_NAMED) element.append(t("more", { n: own.length - MOST_NAMED })); // the panel has all
     const others = model.nInOthers(column);
     if (others) element.append(entry(`${t("other")} (${others.toLocaleString(document.documentElement.lang)})`, OTHER));
   }

@@ -129,6 +129,7 @@ export class Groups {
     name.addEventListener("input", () => (isOwn = true));
     const all = (): Group[] => [group, ...others.filter((one) => partners.has(one.number))];
     const merge = (): void => {
+      name.blur(); // nothing is being typed any longer
       const groups = all().map((one) => one.number);
       this.mergeWith(null);
       void editor!.send({ kind: "merge", groups, name: name.value.trim() });

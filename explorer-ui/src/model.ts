@@ -58,6 +58,8 @@ export class Model {
   readonly filtered = new Signal();
   readonly selectionChanged = new Signal();
   readonly edited = new Signal();
+  /** A column could not be loaded. */
+  readonly failed = new Signal<unknown>();
   private readonly extra: Column[] = [];
   /** Colours that replace those of the column, such as the steps of K-means. */
   private override: ((row: number) => Rgb) | null = null;
@@ -275,7 +277,15 @@ export class Model {
   }
 
   private async takeFilters(): Promise<void> {
-    await Promise.all([...this.filters.keys()].map((one) => this.column(one)));
+    const load = async (name: string): Promise<void> => {
+      try {
+        await this.column(name);
+      } catch (error) {
+        this.filters.delete(name); // what cannot be loaded filters nothing
+        this.failed.tell(error);
+      }
+    };
+    await Promise.all([...this.filters.keys()].map(load));
     this.refilter();
   }
 

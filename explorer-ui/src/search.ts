@@ -22,6 +22,8 @@ export class Search {
   private readonly list = h("ul", { role: "listbox", id: "hit-list", "aria-label": t("searchHits") });
   private readonly said = h("p", { class: "hint", role: "status" });
   private rows: number[] = [];
+  /** Those in the list: what is shown first, then what a filter hides. */
+  private hitRows: number[] = [];
   private at = 0;
   private timer = 0;
   private readonly paths = new Map<number, string>();
@@ -62,7 +64,7 @@ export class Search {
   private key(event: KeyboardEvent): void {
     if (event.isComposing) return; // a syllable of Korean is not whole yet
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step && this.rows.length) {
+    if (step && this.listed) {
       event.preventDefault();
       if (this.hits.hidden) this.open();
       else this.mark((this.at + step + this.listed) % this.listed);
@@ -70,7 +72,7 @@ export class Search {
       this.close();
     } else if (event.key === "Enter") {
       void this.typed().then(() => {
-        const row = this.rows[this.at];
+        const row = this.hitRows[this.at];
         if (this.text && row !== undefined) this.go(row);
       });
     }
@@ -82,7 +84,7 @@ export class Search {
   }
 
   private get listed(): number {
-    return Math.min(MOST_LISTED, this.rows.length);
+    return this.hitRows.length;
   }
 
   private open(): void {
@@ -113,7 +115,8 @@ export class Search {
 
   private async listHits(): Promise<void> {
     const { model, rows, text } = this;
-    const listed = rows.slice(0, MOST_LISTED);
+    const isShown = (row: number): boolean => model.visible[row] === 1;
+    const listed = [...rows.filter(isShown), ...rows.filter((row) => !isShown(row))].slice(0, MOST_LISTED);
     const names = await Promise.all(listed.map((row) => this.pathOf(row)));
     if (rows !== this.rows) return; // another was asked for meanwhile
     const one = (row: number, i: number): HTMLElement =>
@@ -122,11 +125,13 @@ export class Search {
         { role: "option", id: `hit-${i}`, "aria-selected": "false", on: { click: () => this.go(row) } },
         thumbnail(model, model.points.id[row], 32, ""),
         h("span", { text: names[i] }),
+        isShown(row) ? null : h("small", { class: "quiet", text: t("filteredOut") }),
       );
     this.list.replaceChildren(...listed.map(one));
     const more = rows.length - listed.length;
     const found = t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text });
     this.said.textContent = more > 0 ? `${found} · ${t("more", { n: more })}` : found;
+    this.hitRows = listed;
     this.at = 0;
     this.open();
   }
@@ -162,7 +167,7 @@ export class Search {
     this.text = wanted;
     const { model, message } = this;
     if (!wanted) {
-      this.rows = [];
+      this.rows = this.hitRows = [];
       this.close();
       return model.setSearched(null);
     }
@@ -170,6 +175,7 @@ export class Search {
       const rows = await this.rowsNamed(wanted);
       if (wanted !== this.text) return; // another was asked for meanwhile
       this.rows = rows;
+      this.hitRows = [];
       model.setSearched(rows, wanted);
       if (aloud) message.say(t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text: wanted }));
       if (aloud && rows.length === 1) this.show(rows[0]);

@@ -20,6 +20,8 @@ export class Selection {
   private readonly buttons = h("div", { class: "buttons" });
   private readonly work = h("div");
   private readonly composition = h("div");
+  /** Labels that there are, offered where one is typed. */
+  private readonly known = h("datalist", { id: "labels" });
   private readonly sheet: Sheet;
   private rows: number[] = [];
   private readonly labels: LabelList | null = null;
@@ -37,7 +39,7 @@ export class Selection {
     const exports = editor && source instanceof Server ? new Exports(model, source, say).element : "";
     if (editor && source instanceof Server) this.labels = new LabelList(model, editor, source, say, colorBy);
     this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.work, exports, this.sheet.element, this.composition);
-    this.element.append(this.labels?.element ?? "");
+    this.element.append(this.labels?.element ?? "", this.known);
     this.rebuild();
   }
 
@@ -57,6 +59,7 @@ export class Selection {
       this.work.replaceChildren(...(isAny && editor ? this.edits(editor, model.idsOf(rows)) : [])); // else something is being typed
     }
     this.composition.replaceChildren(...(isAny ? this.groups(rows) : []));
+    this.known.replaceChildren(...model.edits.labels.map((name) => h("option", { value: name })));
     this.sheet.show(rows);
     labels?.rebuild();
   }
@@ -89,7 +92,6 @@ export class Selection {
       if (input.value.trim()) void editor.send({ kind: "label", ids, label: input.value.trim() });
     };
     input.addEventListener("keydown", (event) => event.key === "Enter" && apply());
-    const known = h("datalist", { id: "labels" }, ...this.model.edits.labels.map((name) => h("option", { value: name })));
     const marks = [true, false].map((on) =>
       h(
         "div",
@@ -102,7 +104,7 @@ export class Selection {
       ),
     );
     return [
-      h("div", { class: "buttons label-form" }, input, known, button(t("apply"), apply), button(t("removeLabel"), () => void editor.send({ kind: "label", ids, label: "" }))),
+      h("div", { class: "buttons label-form" }, input, button(t("apply"), apply), button(t("removeLabel"), () => void editor.send({ kind: "label", ids, label: "" }))),
       this.gather(editor, ids),
       ...marks,
     ];
@@ -111,7 +113,10 @@ export class Selection {
   /** Make a group of what is selected. */
   private gather(editor: Editor, ids: number[]): HTMLElement {
     const name = h("input", { type: "text", maxlength: LONGEST_NAME, "aria-label": t("gatherName"), placeholder: t("gatherName") });
-    const gather = (): void => void editor.send({ kind: "gather", ids, name: name.value.trim() });
+    const gather = (): void => {
+      name.blur(); // nothing is being typed any longer
+      void editor.send({ kind: "gather", ids, name: name.value.trim() });
+    };
     name.addEventListener("keydown", (event) => event.key === "Enter" && gather());
     return h(
       "details",

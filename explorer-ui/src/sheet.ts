@@ -102,9 +102,14 @@ export class Sheet {
     const asked = ++this.sorting;
     const by = this.sorts.value;
     const column = by && by !== TYPICALITY ? (model.describe(by) ?? null) : null;
-    const values = column && (await model.column(column.name));
+    const values =
+      column &&
+      (await model.column(column.name).catch((error: unknown) => {
+        model.failed.tell(error);
+        return null;
+      }));
     if (asked !== this.sorting) return; // another was asked for meanwhile
-    const keys = by === TYPICALITY ? distancesToMiddle(model) : column ? sortKeys(column, values!) : null;
+    const keys = by === TYPICALITY ? distancesToMiddle(model) : column && values ? sortKeys(column, values) : null;
     // images that are as sure of their group as each other: those in its middle are surer
     const ties = column?.name === "confidence" ? distancesToMiddle(model).map((distance) => -distance) : null;
     const sign = this.isDescending ? -1 : 1;
@@ -119,7 +124,7 @@ export class Sheet {
       }
       return keys ? id[a] - id[b] : sign * (id[a] - id[b]);
     });
-    this.column = column;
+    this.column = values && column;
     this.values = values;
     this.scroller.scrollTop = 0;
     this.lay();

@@ -622,7 +622,7 @@ def test_a_view_has_an_address(look, served):
     page.until("latentmap.state.nVisible < latentmap.state.n && latentmap.model.filters.size === 2")
     page.page.wait_for_timeout(800)
     address = page.page.url
-    other = look(address)
+    other = look(f"{address}&{served.url.partition('#')[2]}")
     other.until(f"latentmap.state.nVisible === {page.state('nVisible')}")
     assert other.page.locator("[aria-label='confidence to']").input_value() == "0.97"
     assert not other.page.locator(".filters fieldset [data-key='4'] input").is_checked()
@@ -630,7 +630,7 @@ def test_a_view_has_an_address(look, served):
     assert other.state("zoom") == pytest.approx(page.state("zoom"), abs=1e-3)
     assert other.state("center") == pytest.approx(page.state("center"), rel=1e-3, abs=1e-2)
     for filters in ("{", "7", '{"label":null,"none such":{"text":"x"},"confidence":{"without":["1"]}}'):
-        cut = look(f"{served.url}#filters={quote(filters)}")
+        cut = look(f"{served.url}&filters={quote(filters)}")
         cut.until("latentmap.state.nVisible === latentmap.state.n")
 
 
@@ -786,7 +786,7 @@ def test_axe_finds_nothing_that_would_shut_people_out(look, served, theme):
         found = Axe().run(page.page).response["violations"]
         return [(one["id"], node["html"]) for one in found for node in one["nodes"]]
 
-    page = look(f"{served.url}#theme={theme}")
+    page = look(f"{served.url}&theme={theme}")
     assert wrong() == []
     page.page.select_option(".filters > select", "confidence")
     page.page.select_option(".filters > select", "label")
