@@ -150,7 +150,6 @@ export class App {
       this.choose(true);
     });
     model.filtered.on(() => this.labels.renew());
-    model.failed.on((error) => this.message.say(sentence(error)));
     model.selectionChanged.on(() => {
       this.selection.rebuild();
       if (this.editor && this.server) void this.server.post("/api/selection", { ids: model.idsOf(model.selectedRows()) }).catch(() => undefined);
@@ -169,6 +168,7 @@ export class App {
     });
     this.editor?.said.on((text) => this.message.say(text));
     this.editor?.replaced.on(() => this.message.say(t("runChanged"), 60_000, button(t("reload"), () => location.reload())));
+    model.failed.on((error) => this.message.say(sentence(error)));
     this.map.addEventListener("webglcontextlost", (event) => event.preventDefault());
     this.map.addEventListener("webglcontextrestored", () => location.reload()); // the view is in the address
     new ResizeObserver(() => this.resize()).observe(this.stage);

@@ -203,6 +203,7 @@ export function legend(model: Model): HTMLElement {
     const others = model.nInOthers(column);
     if (others) element.append(entry(`${t("other")} (${others.toLocaleString(document.documentElement.lang)})`, OTHER));
   }
-  if (column.missing) element.append(entry(t("nMissing", { n: column.missing }), MISSING));
+  const missing = column.missing ?? 0;
+  if (missing) element.append(entry(`${model.nameOfMissing(column)} (${missing.toLocaleString(document.documentElement.lang)})`, MISSING));
   return element;
 }

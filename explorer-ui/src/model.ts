@@ -64,6 +64,8 @@ export class Model {
   /** Colours that replace those of the column, such as the steps of K-means. */
   private override: ((row: number) => Rgb) | null = null;
   private readonly columns = new Map<string, Values>();
+  /** Columns that are on their way, each asked for once. */
+  private readonly loading = new Map<string, Promise<Values>>();
   private searched: Uint8Array | null = null;
   private slots = new Map<number, number>();
   /** Columns that come of the edits, as they are now. */
@@ -125,13 +127,21 @@ export class Model {
   async column(name: string): Promise<Values> {
     const own = this.ownColumn(name);
     if (own) return own;
-    let values = this.columns.get(name);
-    if (!values) {
-      const column = this.facts.columns.find((one) => one.name === name);
-      values = withoutNulls(await this.source.column(name), column?.kind);
-      this.columns.set(name, values);
-      if (column) count(column, values);
+    const values = this.columns.get(name);
+    if (values) return values;
+    let loading = this.loading.get(name);
+    if (!loading) {
+      loading = this.load(name).finally(() => this.loading.delete(name));
+      this.loading.set(name, loading);
     }
+    return loading;
+  }
+
+  private async load(name: string): Promise<Values> {
+    const column = this.facts.columns.find((one) => one.name === name);
+    const values = withoutNulls(await this.source.column(name), column?.kind);
+    if (column) count(column, values);
+    this.columns.set(name, values);
     return values;
   }
 
@@ -183,7 +193,8 @@ export class Model {
 
   /** The name of what has no value in a column. */
   nameOfMissing(column: Column): string {
-    return column.name === GROUP ? t("unsure") : t("missing");
+    if (column.name === GROUP) return t("unsure");
+    return column.name === LABEL ? t("noLabel") : column.name === MARK ? t("noMark") : t("missing");
   }
 
   private groupPositions(): Int32Array {
