@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from math import prod
 from numbers import Integral, Real
 from pathlib import Path
@@ -21,6 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentmap import exchange, latent_space
 from latentmap.deformation import N_DEFORMATIONS, tangents
+from latentmap.files import user_path
 from latentmap.networks import NETWORKS, Layer, Network, VariationalNetwork, build, resolve
 from latentmap.networks.activations import make_activation
 from latentmap.progress import Callback, shown
@@ -519,7 +521,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             f"{REFERENCE}latents": torch.from_numpy(self.reference_latents_),
             f"{REFERENCE}errors": torch.from_numpy(self.reference_errors_),
         }
-        write_model(Path(folder), config, self.network_.state_dict() | reference)
+        write_model(user_path(folder), config, self.network_.state_dict() | reference)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -530,30 +532,56 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ModelFileError
             If a file is missing, damaged, or of another format.
         """
-        config, weights = read_model(Path(folder))
+        folder = user_path(folder)
+        config, weights = read_model(folder)
         try:
-            parameters = config["parameters"]
-            if parameters["augmentation"] != "auto":
-                parameters["augmentation"] = tuple(parameters["augmentation"])  # JSON has lists only
-            model = cls(**parameters)
-            recipe = config["recipe"]
-            model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
-            model.precision_ = config["precision"]
-            model.image_shape_ = tuple(config["image_shape"])
-            shape = _canonical_shape(model.image_shape_)
-            model.scale_ = PixelScale(*config["scale"])
-            model.history_ = config["history"]
-            model.reference_latents_ = weights.pop(f"{REFERENCE}latents").numpy()
-            model.reference_errors_ = weights.pop(f"{REFERENCE}errors").numpy()
-            name, activation = model.recipe_["network"], model.recipe_["activation"]
-            network = build(name, shape, model.latent_dim, activation, beta=model.beta)
-            network.load_state_dict(weights)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelFileError(f"{folder} does not hold a model that this version can build: {error}") from error
-        model.network_ = network.to(choose_device(model.device)).eval()
+            model = cls._from_config(config, weights)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a network raises for settings that no version wrote
+            said = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+            raise ModelFileError(f"{folder} does not hold a model that this version can build: {said}") from error
+        return model
+
+    @classmethod
+    def _from_config(cls, config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Self:
+        parameters = config["parameters"]
+        if parameters["augmentation"] != "auto":
+            parameters["augmentation"] = tuple(parameters["augmentation"])  # JSON has lists only
+        model = cls(**parameters)
+        model._validate_params()
+        model._check_parameters()
+        recipe = config["recipe"]
+        model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
+        model.precision_ = config["precision"]
+        if model.precision_ not in PRECISIONS:
+            raise ValueError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
+        model.image_shape_ = tuple(config["image_shape"])
+        shape = _canonical_shape(model.image_shape_)
+        model.scale_ = PixelScale(*config["scale"])
+        if not model.scale_.low < model.scale_.high:
+            raise ValueError(f"scale={config['scale']}: the first is to be the smaller one")
+        model.history_ = config["history"]
         model.n_epochs_ = len(model.history_["loss"])
         model.n_features_in_ = prod(shape)
         model._n_features_out = model.latent_dim
+        model.reference_latents_ = weights.pop(f"{REFERENCE}latents").numpy()
+        model.reference_errors_ = weights.pop(f"{REFERENCE}errors").numpy()
+        n_references = len(model.reference_errors_)
+        if model.reference_errors_.ndim != 1 or model.reference_latents_.shape != (n_references, model.latent_dim):
+            raise ValueError(
+                f"{REFERENCE}latents {model.reference_latents_.shape} and {REFERENCE}errors "
+                f"{model.reference_errors_.shape} do not belong together"
+            )
+        name, activation = model.recipe_["network"], model.recipe_["activation"]
+        if name not in NETWORKS or not isinstance(activation, str):
+            raise ValueError(f"network={name!r} with activation={activation!r}: choose among {', '.join(NETWORKS)}")
+        build_it = partial(build, name, shape, model.latent_dim, activation, beta=model.beta)
+        with torch.device("meta"):  # takes no memory, whatever sizes the file speaks of
+            _check_weights(build_it(), weights)
+        network = build_it()
+        network.load_state_dict(weights)
+        model.network_ = network.to(_device_here(model.device)).eval()
         return model
 
     def export_onnx(self, path: str | os.PathLike[str], part: Literal["encoder", "decoder"] = "encoder") -> None:
@@ -681,6 +709,30 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _event_files(self) -> AbstractContextManager[Callable[[int, dict[str, float]], None] | None]:
         return nullcontext() if self.tensorboard is None else exchange.event_files(Path(self.tensorboard))
+
+
+def _check_weights(network: Network, weights: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError unless there are just the weights that a network has, each of its shape."""
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            raise ValueError(f"weights {name!r} have shape {found.get(name)}, the network has {wanted.get(name)}")
+    wrong = [name for name, value in weights.items() if not value.is_floating_point()]
+    if wrong:
+        raise ValueError(f"weights {wrong[0]!r} are {weights[wrong[0]].dtype}, not floats")
+
+
+def _device_here(name: str) -> torch.device:
+    """The device of a saved model, if this machine has it."""
+    try:
+        device = choose_device(name)
+        torch.empty(0, device=device)
+    except Exception as error:  # torch's own errors differ by device
+        raise ValueError(
+            f'device={name[:40]!r} is not on this machine: set "device" to "auto" in its config.json'
+        ) from error
+    return device
 
 
 def _check_pixels(images: NDArray[Any]) -> None:

@@ -16,6 +16,11 @@ TEMPORARY = re.compile(r"\.latentmap-(?P<process>\d+)-[0-9a-f]{16}\.tmp")
 _in_use: set[str] = set()
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path that a user passes: ``~`` stands for the home folder, as it does in a shell."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises for ~ before the name of no user
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary file beside ``path``; what is written there is flushed and renamed when the block ends well.

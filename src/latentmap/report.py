@@ -237,7 +237,7 @@ def _command(run: Run) -> str:
         option = name.replace("_", "-")
         flags += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
     sources = source["path"] if isinstance(source["path"], list) else [source["path"] or "SOURCE"]
-    return shlex.join(["latentmap", "run", *sources, "-o", str(run.path), *flags])
+    return shlex.join(["latentmap", "run", *sources, "-o", str(run.home), *flags])
 
 
 def draw_similar(run: Run, asked: str | int, found: "Table", path: Path) -> None:

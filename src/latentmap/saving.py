@@ -12,11 +12,26 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from latentmap.files import write_bytes, write_text
+from latentmap.schema import DIGEST, NUMBER, PLAIN, TEXT, Kind, ListOf, MapOf, SchemaError, check, is_whole, shown
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = "latentmap-autoencoder"
 FORMAT_VERSION = 2
+MAX_CONFIG_BYTES = 2**26
+MAX_VALUES = 2**31  # of one image
+LENGTH = Kind("a whole number of at least 1", lambda value: is_whole(value) and 1 <= value < MAX_VALUES)
+CONFIG = {
+    "parameters": MapOf(TEXT, PLAIN),
+    "recipe": MapOf(TEXT, PLAIN),
+    "precision": TEXT,
+    "image_shape": ListOf(
+        Kind("a whole number of at least 1", lambda one: is_whole(one) and 1 <= one < MAX_VALUES), 1, 3
+    ),
+    "scale": ListOf(NUMBER, 2, 2),
+    "history": MapOf(TEXT, ListOf(Kind("a number", lambda one: isinstance(one, int | float)))),
+    "weights_sha256": DIGEST,
+}
 
 
 class ModelFileError(ValueError):
@@ -56,11 +71,18 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{folder / WEIGHTS_FILE} is not the file that {CONFIG_FILE} describes (its SHA-256 differs): "
             "it is damaged or from another save; save the model again"
         )
-    return config, load_tensors(data)
-
-
-def _read(path: Path) -> bytes:
     try:
+        return config, load_tensors(data)
+    except Exception as error:  # safetensors raises errors of its own, and others for types that it does not know
+        raise ModelFileError(
+            f"{folder / WEIGHTS_FILE} is no whole safetensors file ({error}): save the model again"
+        ) from (error)
+
+
+def _read(path: Path, most: int | None = None) -> bytes:
+    try:
+        if most is not None and path.stat().st_size > most:
+            raise ModelFileError(f"{path} is larger than {most >> 20} MiB: latentmap did not write it")
         return path.read_bytes()
     except OSError as error:
         raise ModelFileError(
@@ -69,18 +91,24 @@ def _read(path: Path) -> bytes:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    data = _read(path)
+    data = _read(path, MAX_CONFIG_BYTES)
     try:
         config = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} is not JSON ({error}): the file is damaged") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ModelFileError(f"{path} is not a model of latentmap: pass the folder that Autoencoder.save wrote")
-    if config.get("format_version") != FORMAT_VERSION:
+    found = config.get("format_version")
+    if found != FORMAT_VERSION or not isinstance(found, int):
+        kind = f" ({type(found).__name__})" if isinstance(found, str | float) else ""
         raise ModelFileError(
-            f"{path} has format version {config.get('format_version')}, this latentmap reads version "
+            f"{path} has format version {shown(found)}{kind}, this latentmap reads version "
             f"{FORMAT_VERSION}: load it with the version that wrote it"
         )
+    try:
+        check(config, CONFIG)
+    except SchemaError as error:
+        raise ModelFileError(f"{path}: {error}: the file is damaged, save the model again") from error
     return config
 
 

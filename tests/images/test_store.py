@@ -109,13 +109,13 @@ def test_changed_files_and_options_are_decoded_anew(folder, tmp_path):
 
 
 def test_too_little_room_is_met_with_a_sentence(folder, tmp_path, monkeypatch):
-    with pytest.raises(SourceError, match=r"600 images of 1000 × 1000 take 0\.60 GB decoded, the limit is 0\.1 GB"):
+    with pytest.raises(SourceError, match=r"600 images of 1000 × 1000 take 600 MB decoded, the limit is 0\.1 GB"):
         open_images(folder, size=1000, cache_limit=0.1)
     from latentmap.images import store
 
     free = store.shutil.disk_usage(tmp_path)._replace(free=2**28 + 1000)
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: free)
-    with pytest.raises(SourceError, match=r"but .* has 0\.27 GB free: make room, or ask for a smaller size"):
+    with pytest.raises(SourceError, match=r"but .* has \d+ [MG]B free, of which 268 MB are left alone: make room"):
         open_images(folder, cache=tmp_path)
 
 

@@ -161,16 +161,18 @@ def test_a_damaged_or_missing_file_is_made_again(name, redone, source, copy, who
     assert path.read_bytes() == data
 
 
-def test_outputs_of_later_stages_are_gone_while_an_earlier_one_is_redone(source, copy):
+def test_a_finished_run_stays_as_it_is_until_all_that_is_made_anew_is_whole(source, copy):
     def fail(_: Path) -> list[str]:
         raise OSError("the disk is full")
 
+    before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
     with pytest.raises(OSError, match="the disk is full"):
         make_run(source, copy, RunOptions(**OPTIONS | {"n_clusters": 2}), report=fail)
-    assert not (copy / "report.html").exists()
-    assert not (copy / "figures" / "map.png").exists()
-    assert (copy / "map.parquet").exists()
+    assert {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
+    assert len(np.unique(Run.open(copy).groups())) == 4
     assert run_again(source, copy, n_clusters=2) == ["report"]
+    assert len(np.unique(Run.open(copy).groups())) == 2
+    assert not (copy / ".pending").exists()
 
 
 def test_atlas_joins_everything(whole, source):

@@ -21,6 +21,7 @@ from latentmap.images.decoding import Decoded, Failure
 from latentmap.images.listing import SourceError
 from latentmap.images.shape import Shape
 from latentmap.mapped import blocks
+from latentmap.memory import in_units
 
 PIXELS, ROWS, REASONS, STATE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
 # One for each picture listed, decoded or not.
@@ -152,9 +153,7 @@ class Store:
     def _check_room(self, n_listed: int, limit: int) -> None:
         assert self.shape is not None
         needed = n_listed * prod(self.shape.image_shape)
-        sizes = (
-            f"{n_listed:,} images of {' × '.join(map(str, self.shape.image_shape))} take {needed / 1e9:.2f} GB decoded"
-        )
+        sizes = f"{n_listed:,} images of {' × '.join(map(str, self.shape.image_shape))} take {in_units(needed)} decoded"
         if needed > limit:
             raise SourceError(f"{sizes}, the limit is {limit / 1e9:g} GB: raise it, or ask for a smaller size")
         if self._folder is not None:
@@ -162,7 +161,8 @@ class Store:
             free = shutil.disk_usage(self._folder).free
             if needed - held > free - SPARE_BYTES:
                 raise SourceError(
-                    f"{sizes}, but {self._folder} has {free / 1e9:.2f} GB free: make room, or ask for a smaller size"
+                    f"{sizes}, but {self._folder} has {in_units(free)} free, of which {in_units(SPARE_BYTES)} are "
+                    "left alone: make room, or ask for a smaller size"
                 )
 
 

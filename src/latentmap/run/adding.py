@@ -1,5 +1,6 @@
 """Images that come later: encoded, grouped and placed on the finished map, which stays as it is."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,19 +13,24 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
+from latentmap.files import user_path, write_bytes
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images import ImageCollection, SourceError
 from latentmap.images.listing import Listing, with_unique_paths
 from latentmap.images.sources import Decoding, decode, find_source
-from latentmap.images.store import PIXELS, clear_marks, kept_in_cache, open_pixels
+from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
 from latentmap.neighbors import NeighborSearch
 from latentmap.progress import Show, silent
 from latentmap.run import files, tables
+from latentmap.run.checking import reading
+from latentmap.run.doing import memory_in_words
 from latentmap.run.finding import N_NEAREST
 from latentmap.run.lock import locked
-from latentmap.run.run import Run
+from latentmap.run.pending import begin, discard, settle
+from latentmap.run.restoring import restore_pixels
+from latentmap.run.run import Run, mapped_pixels
 from latentmap.run.stages import Work, write_images
-from latentmap.run.state import STAGES, RunError, key_of, read_state, write_state
+from latentmap.run.state import STAGES, RunError, added_folders, key_of, read_state, write_state
 from latentmap.tsne import TSNE
 
 # A new image is strange when it is drawn worse, or lies further from all others, than 99 in 100 of the run's own.
@@ -40,6 +46,7 @@ class Addition:
     Attributes
     ----------
     n_added : int
+        Those of a call that was interrupted and is completed by this one count as well.
     n_known : int
         Images whose files are in the run already.
     n_skipped : int
@@ -48,6 +55,9 @@ class Addition:
         of the run's own, for whom it is 0.02 at most.
     is_due : bool
         Whether a fresh run is due: more than a tenth are strange, or more than half of all images were added.
+    n_clipped : int
+        Images of an array with values outside the range that the run's own array was scaled by; these values became
+        the least or the largest.
     """
 
     n_added: int
@@ -55,6 +65,7 @@ class Addition:
     n_skipped: int
     drift: float
     is_due: bool
+    n_clipped: int = 0
 
 
 def add_images(
@@ -85,81 +96,148 @@ def add_images(
     Raises
     ------
     RunError
-        If the run is not finished, or in use.
+        If the run is not finished, damaged or in use.
     SourceError
-        If there are no usable images, or they come as arrays of another shape.
+        If there are no usable images, they come as arrays of another height or width, or lie in the run itself.
     """
-    folder = Path(path)
-    state = read_state(folder)
-    # a report that was interrupted is drawn below
+    folder = user_path(path)
+    read_state(folder)  # a folder that is no run is met before it is locked
+    with locked(folder), memory_in_words(folder, "adding"):
+        here = settle(folder)
+        finished, state = read_state(folder), read_state(here)
+        _check_finished(folder, state)
+        check_apart(folder, source)
+        restore_pixels(folder, finished)
+        if here == folder:
+            here = begin(folder, state, {"report"})
+        # of a command that was killed, which this one completes
+        resumed = [one for one in state["added"] if one.get("new")]
+        try:
+            n_known, n_skipped = _take_in(here, state, source, Decoding(frames=frames), show)
+        except ValueError:
+            if not resumed:
+                discard(folder)
+            raise
+        fresh = [one for one in state["added"] if one.get("new")]
+        if fresh:
+            finish(here, state)
+        else:
+            discard(folder)
+            finish(folder, state)  # in case files of the run are missing
+    n_fresh = sum(one["n"] for one in fresh)
+    drift = sum(one["n"] * float(one["drift"]) for one in fresh) / max(1, n_fresh)
+    n_new = sum(one["n"] for one in state["added"])
+    is_due = bool(fresh) and (drift > DUE_STRANGE or n_new > DUE_NEW * (n_new + state["source"]["n"]))
+    n_clipped = sum(one.get("clipped", 0) for one in fresh)
+    return Addition(n_fresh, n_known, n_skipped, drift, is_due, n_clipped)
+
+
+def _check_finished(folder: Path, state: dict[str, Any]) -> None:
+    # a report that was interrupted is drawn with the images that are added
     needed = [stage for stage in STAGES if stage != "report"]
     unfinished = [stage for stage in needed if state["stages"].get(stage, {}).get("state") != "done"]
     if unfinished:
         raise RunError(f"{folder}: {', '.join(unfinished)} not done yet: finish the run, then add to it")
-    with locked(folder):
-        state = read_state(folder)
-        part = folder / files.ADDED / f"{1 + len(state['added']):04d}"
-        if part.exists():  # left by an addition that was killed
-            shutil.rmtree(part)
-        images = _decoded(find_source(source), Run(folder), part, Decoding(frames=frames), show)
-        known = _known(folder, images)
-        skipped = len(images.skipped)
-        images = _keep(images, ~known, part)
-        if not len(images):
-            shutil.rmtree(part)
-            finish(folder, state)  # in case the last time was interrupted after these images
-            return Addition(0, int(known.sum()), skipped, 0.0, False)
+
+
+def check_apart(folder: Path, source: Any) -> None:
+    """Raise SourceError for a source that lies in the folder of the run itself, or is that folder."""
+    for one in source if isinstance(source, list) else [source]:
+        if isinstance(one, str | os.PathLike) and user_path(one).resolve().is_relative_to(folder.resolve()):
+            raise SourceError(
+                f"{one}: is the folder of the run or lies in it, and its pictures are those of the run: pass a folder "
+                "of other images"
+            )
+
+
+def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding, show: Show) -> tuple[int, int]:
+    """Decode what is new, and record it; how many images were known already, and how many files were skipped."""
+    run = Run(here)
+    parts = added_folders(here, state)
+    part = here / files.ADDED / f"{1 + max([0, *(int(part.name) for part in parts)]):04d}"
+    images = _decoded(find_source(source), run, part, decoding, show)
+    before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
+    resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
+    known = _known(images, _digests([here, *before]), _digests(resumed))
+    taken_before = _paths([here, *parts])
+    images = _keep(images, ~known[0], part, taken_before)
+    if len(images):
         state["added"].append(
             {
                 "name": images.name,
-                "source": str(source) if isinstance(source, str | Path) else None,
+                "source": _as_path(source),
                 "n": len(images),
                 "image_shape": list(images.image_shape),
-                "known": int(known.sum()),
-                "skipped": skipped,
+                "known": int(known[1].sum()),
+                "skipped": len(images.skipped),
                 "sources": [one._asdict() for one in images.sources],
                 "fingerprint": images.fingerprint,
+                "folder": part.name,
+                "new": True,  # until it is part of the run
             }
         )
-        write_state(folder, state)
-        finish(folder, state)
-    drift = float(state["added"][-1]["drift"])
-    n_new = sum(one["n"] for one in state["added"])
-    is_due = drift > DUE_STRANGE or n_new > DUE_NEW * (n_new + state["source"]["n"])
-    return Addition(len(images), int(known.sum()), skipped, drift, is_due)
+        write_state(here, state)
+    else:
+        shutil.rmtree(part)
+    return int(known[1].sum()), len(images.skipped)
+
+
+def _as_path(source: Any) -> Any:
+    """What was passed, as far as it is paths."""
+    if isinstance(source, list):
+        return [str(one) if isinstance(one, str | os.PathLike) else None for one in source]
+    return str(source) if isinstance(source, str | os.PathLike) else None
 
 
 def _decoded(found: Listing | ImageCollection, run: Run, part: Path, decoding: Decoding, show: Show) -> ImageCollection:
-    shape = run.shape()
+    """The images in the shape of the run, in colour or grey as it is."""
+    shape = run.shape_for_more()
     if isinstance(found, Listing):
         with show("decode") as callback:
-            decoded = decode(found, decoding, shape=shape, cache=part / files.CACHE, callback=callback)
-    else:
-        decoded = kept_in_cache(found, part / files.CACHE)
-    if decoded.image_shape != shape.image_shape:
-        shutil.rmtree(part)
+            return decode(found, decoding, shape=shape, cache=part / files.CACHE, callback=callback)
+    if found.image_shape[:2] != shape.image_shape[:2]:
         raise SourceError(
-            f"{found.name}: images of shape {decoded.image_shape}, but the run has {shape.image_shape}: "
+            f"{found.name}: images of shape {found.image_shape}, but the run has {shape.image_shape}: "
             "pass the same kind of images, or make a fresh run"
         )
-    return decoded
+    kept = kept_in_cache(found, part / files.CACHE)
+    if kept.image_shape == shape.image_shape:
+        return kept
+    pixels = np.empty((len(kept), *shape.image_shape), np.uint8)
+    for row, image in enumerate(kept.images):
+        pixels[row] = run.fitted(image)
+    return replace(kept, images=pixels)
 
 
-def _known(folder: Path, images: ImageCollection) -> NDArray[np.bool_]:
-    """Which images the run has already, or are there twice, by the SHA-256 of their files."""
-    tables_ = [folder / files.IMAGES, *sorted((folder / files.ADDED).glob(f"*/{files.IMAGES}"))]
-    seen = {digest for path in tables_ for digest in pq.read_table(path, columns=["sha256"])["sha256"].to_pylist()}
-    known = np.zeros(len(images), bool)
+def _digests(folders: list[Path]) -> set[bytes]:
+    """The SHA-256 of all images in the tables of these folders."""
+    columns = (tables.read(folder / files.IMAGES, ["sha256"])["sha256"] for folder in folders)
+    return {digest for column in columns for digest in column.to_pylist()}
+
+
+def _paths(folders: list[Path]) -> set[str]:
+    """The paths of all images in the tables of these folders."""
+    columns = (tables.read(folder / files.IMAGES, ["path"])["path"] for folder in folders)
+    return {name for column in columns for name in column.to_pylist()}
+
+
+def _known(
+    images: ImageCollection, run: set[bytes], resumed: set[bytes]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which images are not to be taken, by the SHA-256 of their files, and which of these the run had before."""
+    seen = run | resumed
+    left_out, known = np.zeros((2, len(images)), bool)
     for i, digest in enumerate(images.table["sha256"].to_pylist()):
-        known[i] = digest in seen
+        left_out[i] = digest in seen
+        known[i] = left_out[i] and digest not in resumed
         seen.add(digest)
-    return known
+    return left_out, known
 
 
-def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path) -> ImageCollection:
-    """Write the images that are kept, and their table, into the folder of this addition."""
+def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path, taken: set[str]) -> ImageCollection:
+    """Write the images that are kept, and their table, into the folder of an addition."""
     rows = np.flatnonzero(kept)
-    table = with_unique_paths(images.table.take(rows), images.name, _paths(part.parent.parent))
+    table = with_unique_paths(images.table.take(rows), images.name, taken)
     new = replace(images, images=np.asarray(images.images[rows]), table=table)
     cache = part / files.CACHE
     if len(rows):
@@ -169,32 +247,74 @@ def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path) -> Image
     return new
 
 
-def _paths(folder: Path) -> set[str]:
-    """The paths of all images that the run has, those of earlier additions included."""
-    tables_ = [folder / files.IMAGES, *sorted((folder / files.ADDED).glob(f"*/{files.IMAGES}"))]
-    return {name for path in tables_ for name in pq.read_table(path, columns=["path"])["path"].to_pylist()}
+def drop_known(work: Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Take images out of the additions that the run's own source holds by now, so that each is there once."""
+    held: set[bytes] | None = None
+    for part, one in zip(added_folders(work.folder, state), list(state["added"]), strict=True):
+        held = _digests([work.folder]) if held is None else held
+        table = tables.read(part / files.IMAGES).drop_columns(["id"])
+        kept = np.array([digest not in held for digest in table["sha256"].to_pylist()], bool)
+        if kept.all():
+            continue
+        work.set_aside(state, "report")
+        _take_out(work.folder, state, one, work.folder / files.ADDED / part.name, table, kept)
+        say(f"added/{part.name}: {int((~kept).sum()):,} images are among those of the run now")
+
+
+def _take_out(
+    folder: Path, state: dict[str, Any], one: dict[str, Any], part: Path, table: pa.Table, kept: NDArray[np.bool_]
+) -> None:
+    """Put an addition without some of its images in the place of a whole one, by one write of run.json."""
+    at = state["added"].index(one)
+    if not kept.any():
+        del state["added"][at]
+    else:
+        numbers = [int(path.name) for path in added_folders(folder, state)]
+        new_part = folder / files.ADDED / f"{1 + max(numbers):04d}"
+        pixels = mapped_pixels(part / files.CACHE / PIXELS, (len(table), *one["image_shape"]))
+        images = _keep(ImageCollection(pixels, table, name=one["name"]), kept, new_part, set())
+        state["added"][at] = {
+            **{name: value for name, value in one.items() if name not in ("key", "drift")},
+            **{"n": len(images), "fingerprint": images.fingerprint, "folder": new_part.name},
+        }
+        if (part / files.SKIPPED).exists():
+            write_bytes(new_part / files.SKIPPED, (part / files.SKIPPED).read_bytes())
+    for later in state["added"][at:]:
+        later.pop("key", None)  # its number may be another one
+    write_state(folder, state)
+
+
+def to_place(work: Work, state: dict[str, Any], keys: dict[str, str]) -> bool:
+    """Whether an addition is not placed yet, or where it no longer belongs."""
+    parts = added_folders(work.folder, state)
+    return any(not _is_placed(part, one, keys) for part, one in zip(parts, state["added"], strict=True))
 
 
 def place_again(work: Work, state: dict[str, Any], keys: dict[str, str], say: Callable[[str], None]) -> None:
     """Place what was added anew where the network, the groups or the map have changed since."""
-    for number, one in enumerate(state["added"], start=1):
-        part = work.folder / files.ADDED / f"{number:04d}"
-        if one.get("key") == _key(one, keys) and (part / files.PLACED).exists():
+    parts = added_folders(work.folder, state)
+    for number, (part, one) in enumerate(zip(parts, state["added"], strict=True), start=1):
+        if _is_placed(part, one, keys):
             continue
-        one["drift"] = round(_place(work.folder, state, part), 4)
+        one["drift"] = round(_place(work.folder, state, part, number), 4)
         one["key"] = _key(one, keys)
         write_state(work.folder, state)
         say(f"added/{part.name}: placed again")
+
+
+def _is_placed(part: Path, one: dict[str, Any], keys: dict[str, str]) -> bool:
+    return one.get("key") == _key(one, keys) and (part / files.PLACED).exists()
 
 
 def _key(one: dict[str, Any], keys: dict[str, str]) -> str:
     return key_of([one["fingerprint"], *(keys[stage] for stage in ("encode", "group", "map", "find"))])
 
 
-def _place(folder: Path, state: dict[str, Any], part: Path) -> float:
+def _place(folder: Path, state: dict[str, Any], part: Path, number: int) -> float:
     """Encode, group and place the images of one addition: placed.parquet. The share of strange ones."""
-    n_new = pq.read_metadata(part / files.IMAGES).num_rows
-    pixels = open_pixels(part / files.CACHE / PIXELS, (n_new, *state["source"]["image_shape"]))
+    with reading(part / files.IMAGES):
+        n_new = pq.read_metadata(part / files.IMAGES).num_rows
+    pixels = mapped_pixels(part / files.CACHE / PIXELS, (n_new, *state["source"]["image_shape"]))
     model = Autoencoder.load(folder / files.MODEL)
     latents, errors = model.transform_and_score(pixels)
     known = tables.read_column(folder / files.LATENTS, "latent")
@@ -224,7 +344,7 @@ def _place(folder: Path, state: dict[str, Any], part: Path) -> float:
         "outlier": pa.array([None] * n_new, pa.float32()),
         "duplicate_of": pa.array(indices[:, 0].astype(np.int64), mask=~same),
         "strange": strange,
-        "added": np.full(n_new, int(part.name), np.int16),
+        "added": np.full(n_new, number, np.int16),
     }
     tables.write_table(part / files.PLACED, columns)
     return float(strange.mean())

@@ -1,7 +1,6 @@
 """atlas.parquet: all that a run knows of each image, in one table that other tools open as it is."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from latentmap.images.listing import replace_columns
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.mapped import release
 from latentmap.run import tables
-from latentmap.run.files import ADDED, ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
+from latentmap.run.files import ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
-from latentmap.run.state import read_state
+from latentmap.run.state import added_folders, read_state
 
 # Columns of images.parquet that only serve the run itself.
 INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", "width", "height"}
@@ -39,21 +38,25 @@ def _batches(folder: Path, images: ImageCollection) -> Iterator[pa.Table]:
     }
     columns["duplicate_of"] = _first_of(copies, n)
     columns["added"] = pa.array(np.zeros(n, np.int16))
+    state = read_state(folder)
+    parts, tables_of_images, n_sources = added_folders(folder, state), [images.table], len(images.sources)
+    for part, entry in zip(parts, state["added"], strict=True):
+        tables_of_images.append(_numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
+        n_sources += len(sources_of(entry))
+    kept = columns_of_all(tables_of_images)
     schema = None
-    for batch in _joined(images.images, images.table, columns, 0):
+    for batch in _joined(images.images, _with_columns(images.table, kept), columns, 0):
         schema = batch.schema
         yield batch
     assert schema is not None
-    first, n_sources = n, len(images.sources)
-    for part, entry in zip(added_folders(folder), read_state(folder)["added"], strict=True):
-        table = _numbered_on(pq.read_table(part / IMAGES), n_sources)
-        n_sources += len(sources_of(entry))
+    first = n
+    for part, table in zip(parts, tables_of_images[1:], strict=True):
         placed = pq.read_table(part / PLACED)
         names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
         columns = {"latent": tables.read_column(part / PLACED, "latent")} | {name: placed[name] for name in names}
         pixels = open_pixels(part / CACHE / PIXELS, (len(table), *images.image_shape))
-        for batch in _joined(pixels, table.drop_columns(["id"]), columns, first):
-            yield _fitted(batch, schema)
+        for batch in _joined(pixels, _with_columns(table, kept), columns, first):
+            yield batch.select(schema.names).cast(schema)
         first += len(table)
 
 
@@ -64,9 +67,43 @@ def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
     return replace_columns(table, source=pa.array(table["source"].to_numpy() + np.int16(n_sources)))
 
 
-def added_folders(folder: Path) -> list[Path]:
-    """The folders of images that were added, in the order in which they were."""
-    return [folder / ADDED / f"{number + 1:04d}" for number in range(len(read_state(folder)["added"]))]
+def columns_of_all(tables_of_images: list[pa.Table]) -> dict[str, pa.DataType]:
+    """The columns of several tables by name, each of a type that holds the values of all."""
+    found: dict[str, pa.DataType] = {}
+    for table in tables_of_images:
+        for field in table.schema:
+            found[field.name] = _common_type(found[field.name], field.type) if field.name in found else field.type
+    # a column in which nothing was ever known takes no type from it
+    return {name: pa.string() if pa.types.is_null(kind) else kind for name, kind in found.items()}
+
+
+def _common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    kinds = (one, other)
+    if one == other or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    if all(pa.types.is_integer(kind) for kind in kinds) or all(pa.types.is_floating(kind) for kind in kinds):
+        schemas = [pa.schema([("column", kind)]) for kind in kinds]
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    return pa.string()
+
+
+def _with_columns(table: pa.Table, kept: dict[str, pa.DataType]) -> pa.Table:
+    """The table with these columns: as text where others have another type, null where it has none."""
+    columns = {}
+    for name, kind in kept.items():
+        columns[name] = _cast(table[name], kind) if name in table.column_names else pa.nulls(len(table), kind)
+    return pa.table(columns)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if column.type == kind or not pa.types.is_string(kind):
+        return column.cast(kind)
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists and the like
+        return pa.chunked_array([pa.array([None if one is None else str(one) for one in column.to_pylist()], kind)])
 
 
 def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any], first: int) -> Iterator[pa.Table]:
@@ -90,15 +127,3 @@ def _first_of(pairs: tuple[NDArray[Any], NDArray[Any]], n: int) -> pa.Array:
     found = np.full(n, -1, np.int64)
     found[pairs[0][::-1]] = pairs[1][::-1]
     return pa.array(found, mask=found < 0)
-
-
-def _fitted(batch: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The columns that the atlas has, null where images that were added later have none, or none of that type."""
-    return pa.table([_column(batch, field) for field in schema], names=schema.names)
-
-
-def _column(batch: pa.Table, field: pa.Field) -> Any:
-    if field.name in batch.column_names:
-        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return batch[field.name].cast(field.type)
-    return pa.nulls(len(batch), field.type)

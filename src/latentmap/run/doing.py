@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-from latentmap.memory import give_back
+from latentmap.memory import give_back, shortage
 from latentmap.run.stages import Work
-from latentmap.run.state import dependents, describe_files, write_state
+from latentmap.run.state import RunMemoryError, dependents, describe_files, write_state
 
 SECONDS_BETWEEN_LOOKS = 0.05
 
@@ -24,7 +25,7 @@ def do(stage: str, key: str, function: Callable[[Work], list[str]], work: Work, 
     state["stages"][stage] = {"state": "running", "key": key, "files": {}}
     write_state(work.folder, state)
     begun = time.perf_counter()
-    with peak_memory() as peak:
+    with peak_memory() as peak, memory_in_words(work.home, stage):
         files = function(work)
         give_back()
     seconds = time.perf_counter() - begun
@@ -37,6 +38,23 @@ def do(stage: str, key: str, function: Callable[[Work], list[str]], work: Work, 
     }
     write_state(work.folder, state)
     return seconds
+
+
+@contextmanager
+def memory_in_words(folder: Path, what: str) -> Iterator[None]:
+    """Turn whatever a library raises when memory runs out into a RunMemoryError that says how much is missing."""
+    try:
+        yield
+    except RunMemoryError:
+        raise
+    except (MemoryError, OSError, RuntimeError) as error:
+        said = shortage(error)
+        if said is None:
+            raise
+        raise RunMemoryError(
+            f"{folder}: {what} {said}: close other programs, or make images smaller (size), the latent vectors "
+            "shorter (latent_dim) or the collection smaller"
+        ) from error
 
 
 @contextmanager

@@ -2,25 +2,29 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from latentmap.environment import describe_environment
+from latentmap.files import TEMPORARY, user_path
 from latentmap.images import ImageCollection, Shape, SourceError
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.sources import Decoding, check_strictly, find_source
+from latentmap.memory import give_back
 from latentmap.progress import Show, silent
-from latentmap.run import stages
-from latentmap.run.adding import place_again
-from latentmap.run.doing import do
+from latentmap.run import pending, stages
+from latentmap.run.adding import check_apart, drop_known, place_again, to_place
+from latentmap.run.doing import do, memory_in_words
 from latentmap.run.files import CACHE, SKIPPED
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.lock import FILE as LOCK_FILE
 from latentmap.run.lock import locked
 from latentmap.run.options import OptionError, RunOptions
+from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run, open_images
 from latentmap.run.state import (
     FILE,
@@ -91,9 +95,12 @@ def make_run(
         If an option does not fit the collection.
     """
     options, decoding = options or RunOptions(), decoding or Decoding()
-    folder = _prepare(Path(path))
-    with locked(folder):
-        old = read_state(folder) if (folder / FILE).exists() else {}
+    folder = _prepare(user_path(path))
+    with locked(folder), memory_in_words(folder, "the run"):
+        begun_in = pending.settle(folder)
+        old = read_state(begun_in) if (begun_in / FILE).exists() else {}
+        finished = read_state(folder) if begun_in != folder else old
+        check_apart(folder, source)
         given = None if labels is None else read_labels(labels)
         state = {
             "format_version": FORMAT_VERSION,
@@ -103,40 +110,83 @@ def make_run(
             "stages": old.get("stages", {}),
             "added": old.get("added", []),
         }
-        work = stages.Work(folder, options, show, report, find_source(source, decoding.scaling()), decoding, given)
-        _decode(work, state, say)
-        work.found = None  # as large as the collection
-        state["source"] |= {"path": _as_path(source), "labels": _as_path(labels)}
-        _check_added(folder, state)
-        _check_fit(work.images, options)
-        if strict:
-            check_strictly(work.images)
+        work = stages.Work(begun_in, options, show, report, find_source(source, decoding.scaling()), decoding, given)
+        work.is_finished = pending.is_finished(finished) if finished else False
+        if finished:
+            with suppress(RunError):  # the images are decoded again then
+                restore_pixels(folder, finished, thorough=False)
+        try:
+            _decode(work, state, say)
+            work.found = None  # as large as the collection
+            state["source"] |= {"path": _as_path(source), "labels": _as_path(labels)}
+            _check_added(folder, state)
+            _check_fit(work.images, options)
+            if strict:
+                check_strictly(work.images)
+        except ValueError:  # the run stays as it is
+            if begun_in == folder:
+                work.let_go()
+                pending.discard(folder)
+            raise
+        drop_known(work, state, say)
         finish(work, state, say)
     return Run(folder)
 
 
 def finish(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Do what is missing of all stages after "decode"."""
+    """Do what is missing of all stages after "decode", and make what was pending of a finished run the run."""
     keys = stage_keys(work.options, state["source"], state["added"])
     work.keep_pixels_only()
     for stage in list(STAGES)[1:]:
-        if stage == "report":
+        if stage == "report" and to_place(work, state, keys):
+            work.set_aside(state, stage)
             place_again(work, state, keys, say)
-        if is_done(work.folder, state["stages"].get(stage), keys[stage]):
+        if _is_kept(work, state, stage, keys[stage]):
             say(f"{stage}: kept")
         else:
+            work.set_aside(state, stage)
             seconds = do(stage, keys[stage], FUNCTIONS[stage], work, state)
             say(f"{stage}: done in {seconds:.1f} s")
+    if work.folder != work.home:
+        for one in state["added"]:
+            one.pop("new", None)
+        write_state(work.folder, state)
+        work.let_go()
+        give_back()
+        for line in pending.commit(work.home):
+            say(line)
+        work.folder = work.home
     set_stale_aside(work.folder, state, say)
+
+
+def _is_kept(work: stages.Work, state: dict[str, Any], stage: str, key: str) -> bool:
+    """Whether a stage is done already: in this folder, or in the finished run beside which it is made anew."""
+    if is_done(work.folder, state["stages"].get(stage), key):
+        return True
+    if work.folder == work.home:
+        return False
+    finished = read_state(work.home)
+    record = finished["stages"].get(stage)
+    if record is None or not is_done(work.home, record, key):
+        return False
+    for name in state["stages"].get(stage, {"files": {}})["files"]:
+        (work.folder / name).unlink(missing_ok=True)
+    pending.take_over(work.home, work.folder, record["files"])
+    state["stages"][stage] = record
+    if stage == "decode":
+        state["source"] = finished["source"]
+    write_state(work.folder, state)
+    return True
 
 
 def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
     assert work.found is not None
     key = _decoding_key(work.found, work)
-    if is_done(work.folder, state["stages"].get("decode"), key) and state["source"]:
+    if _is_kept(work, state, "decode", key):
         work.images = open_images(work.folder, state)
         say("decode: kept")
         return
+    work.set_aside(state, "decode")
     state["source"] = state["source"] or {"name": work.found.name, "n": 0, "image_shape": [], "skipped": 0}
     seconds = do("decode", key, FUNCTIONS["decode"], work, state)
     images = work.images
@@ -186,12 +236,13 @@ def _prepare(folder: Path) -> Path:
         raise RunError(f"{folder}: a file is in the way: name another folder for the run")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = {path.name for path in folder.iterdir()} - {LOCK_FILE}
-        if held and FILE not in held:
-            raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
-        (folder / LOCK_FILE).touch()
+        held = {path.name for path in folder.iterdir()}
     except OSError as error:
         raise RunError(f"{folder}: cannot be written to ({error.strerror}): name another folder") from error
+    # one that was killed before it had written anything left no more than these
+    foreign = {name for name in held if name != LOCK_FILE and not TEMPORARY.fullmatch(name)}
+    if foreign and FILE not in held:
+        raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
     return folder
 
 

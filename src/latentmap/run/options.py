@@ -1,6 +1,9 @@
 """What a run can be asked for."""
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -57,9 +60,9 @@ class RunOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.type))
         self._check_ranges()
-        if self.augmentation is not None:
-            object.__setattr__(self, "augmentation", tuple(self.augmentation))  # JSON has lists only
         # torch is loaded last: the checks above answer at once
         from latentmap.networks import NETWORKS
         from latentmap.networks.activations import make_activation
@@ -103,3 +106,36 @@ class RunOptions:
     def as_dict(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
         return asdict(self) | {"augmentation": None if self.augmentation is None else list(self.augmentation)}
+
+
+def check_options(values: Mapping[str, Any]) -> None:
+    """Raise OptionError unless options by name, those of run.json, are such that a run can have."""
+    RunOptions(**known_options(values))
+
+
+def known_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that this version has; an older one may have had others."""
+    names = {field.name for field in fields(RunOptions)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _of_type(name: str, value: Any, wanted: Any) -> Any:
+    """The value as a plain one of the type that is wanted."""
+    kind, _, none = (wanted.__name__ if isinstance(wanted, type) else str(wanted)).partition(" | ")
+    if none and value is None:
+        return None
+    if kind.startswith("tuple"):
+        if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+            return tuple(value)  # JSON has lists only
+        raise OptionError(f"{name}={value!r}: pass a list of names")
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind == "str" and isinstance(value, str):
+        return value
+    is_number = isinstance(value, Integral if kind == "int" else Real) and not isinstance(value, bool)
+    if kind == "int" and is_number:
+        return int(value)
+    if kind == "float" and is_number and not math.isinf(value):
+        return float(value)
+    words = {"bool": "true or false", "str": "a name", "int": "a whole number", "float": "a finite number"}
+    raise OptionError(f"{name}={value!r}: pass {words[kind]}{', or None' if none else ''}")

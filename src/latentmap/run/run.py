@@ -2,8 +2,8 @@
 
 import base64
 import io
-import json
-from dataclasses import fields
+import time
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from latentmap.autoencoder import Autoencoder
+from latentmap.files import user_path
 from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
@@ -23,14 +24,20 @@ from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import files, tables
+from latentmap.run.checking import check_summary, check_tables, read_json, reading
 from latentmap.run.edits import Journal
-from latentmap.run.options import RunOptions
-from latentmap.run.state import STAGES, RunError, read_state
+from latentmap.run.options import RunOptions, known_options
+from latentmap.run.pending import SWAP, home_of
+from latentmap.run.restoring import images_of_atlas
+from latentmap.run.state import STAGES, RunError, added_folders, read_state
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from latentmap.explorer import Explorer
+
+# While files are swapped for new ones, a reader looks again so many times.
+N_TRIES, SECONDS_BETWEEN_TRIES = 20, 0.1
 
 
 class Run:
@@ -44,12 +51,12 @@ class Run:
     Raises
     ------
     RunError
-        If the folder is no run, or of another format version.
+        If the folder is no run, of another format version, or a table in it is damaged.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.state: dict[str, Any] = read_state(self.path)
+        self.path = user_path(path)
+        self.state: dict[str, Any] = _read_whole(self.path)
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
@@ -59,8 +66,7 @@ class Run:
     @property
     def options(self) -> RunOptions:
         """What the run was asked for."""
-        known = {field.name for field in fields(RunOptions)}  # an older version may have had others
-        return RunOptions(**{name: value for name, value in self.state["options"].items() if name in known})
+        return RunOptions(**known_options(self.state["options"]))
 
     @property
     def stages(self) -> dict[str, dict[str, Any]]:
@@ -75,7 +81,7 @@ class Run:
     def precision(self) -> str | None:
         """Type of the factors of products in training, float32 or bfloat16; None before it is done."""
         path = self.path / files.MODEL / "config.json"
-        return str(json.loads(path.read_bytes())["precision"]) if path.exists() else None
+        return str(read_json(path).get("precision", "an unknown type")) if path.exists() else None
 
     def latents(self) -> NDArray[np.float32]:
         """Latent vectors (n, latent_dim)."""
@@ -95,8 +101,9 @@ class Run:
 
     def tree(self) -> Dendrogram:
         """The tree over the blocks of images that groups are cut from."""
-        table = pq.read_table(self._file(files.TREE)).to_pydict()
-        return Dendrogram(np.column_stack([table["left"], table["right"]]), np.array(table["association"]))
+        table = tables.read(self._file(files.TREE))
+        merges = np.column_stack([table[name].to_numpy() for name in ("left", "right")])
+        return Dendrogram(merges, table["association"].to_numpy())
 
     def cut(self, n_clusters: int) -> NDArray[np.int32]:
         """Groups of the images (n,), when the tree is cut into another number of them.
@@ -113,13 +120,16 @@ class Run:
 
     def group_summary(self) -> list[dict[str, Any]]:
         """What there is to say of each group: see :class:`latentmap.groups.Group`, whose fields are the keys."""
-        found: list[dict[str, Any]] = json.loads(self._file(files.SUMMARY).read_bytes())["groups"]
-        return found
+        groups = self.groups()
+        return check_summary(self._file(files.SUMMARY), int(groups.max(initial=-1)) + 1)
 
     def neighbors(self) -> NeighborGraph:
         """The neighbours that the groups were found on: of each image, rows and distances, nearest first."""
         path = self._file(files.NEIGHBORS)
         indices, distances = (tables.read_column(path, name) for name in ("neighbors", "distances"))
+        with reading(path):
+            if indices.shape != distances.shape or indices.min() < 0 or indices.max() >= len(indices):
+                raise ValueError("neighbors are no rows of it")
         return NeighborGraph(indices, distances, np.arange(len(indices)))
 
     def spread_labels(self, labels: ArrayLike) -> LabelSpreading:
@@ -151,12 +161,16 @@ class Run:
 
     def metrics(self) -> dict[str, float | None]:
         """What was measured, by name."""
-        found: dict[str, float | None] = json.loads(self._file(files.METRICS).read_bytes())
+        path = self._file(files.METRICS)
+        found = read_json(path)
+        with reading(path):
+            if not all(value is None or isinstance(value, int | float) for value in found.values()):
+                raise ValueError("a measure is no number")
         return found
 
     def atlas(self) -> pa.Table:
         """All in one table, images that were added later included; see the reference for its columns."""
-        return pq.read_table(self._file(files.ATLAS))
+        return tables.read(self._file(files.ATLAS))
 
     def frame(self) -> "pd.DataFrame":
         """The atlas as a pandas DataFrame, without the pictures and the latent vectors.
@@ -167,7 +181,7 @@ class Run:
             Without pandas.
         """
         names = [name for name in pq.read_schema(self._file(files.ATLAS)).names if name not in ("image", "latent")]
-        found: pd.DataFrame = pq.read_table(self._file(files.ATLAS), columns=names).to_pandas()
+        found: pd.DataFrame = tables.read(self._file(files.ATLAS), names).to_pandas()
         return found.set_index("id")
 
     def images(self) -> ImageCollection:
@@ -191,12 +205,17 @@ class Run:
 
     def added_images(self) -> list[NDArray[np.uint8]]:
         """The images of each addition, (n, *image_shape) uint8, mapped from their files."""
-        folders = [self.path / files.ADDED / f"{i + 1:04d}" for i in range(len(self.state["added"]))]
+        folders = added_folders(self.path, self.state)
         shape = self.state["source"]["image_shape"]
         sizes = [one["n"] for one in self.state["added"]]
-        return [
-            open_pixels(folder / files.CACHE / PIXELS, (n, *shape)) for folder, n in zip(folders, sizes, strict=True)
-        ]
+        paths = [folder / files.CACHE / PIXELS for folder in folders]
+        if all(path.exists() for path in paths):
+            return [mapped_pixels(path, (n, *shape)) for path, n in zip(paths, sizes, strict=True)]
+        first = self.state["source"]["n"]
+        every = images_of_atlas(self.path, tuple(shape), first + sum(sizes))
+        for _ in range(first):  # those of the map come before
+            next(every)
+        return [np.stack([next(every) for _ in range(n)]) for n in sizes]
 
     def figure(self, name: str = "map") -> Image.Image:
         """A figure of the report as a PIL image; a notebook shows it.
@@ -210,15 +229,15 @@ class Run:
         if not path.exists():
             known = ", ".join(sorted(one.stem for one in path.parent.glob("*.png"))) or "none yet"
             raise RunError(f"{self.path}: no figure {name!r}: choose among {known}")
-        return Image.open(path)
+        return _open_png(path)
 
     def duplicates(self) -> pa.Table:
         """Pairs of images that are the same, or nearly: id, duplicate_of, exact, distance, difference."""
-        return pq.read_table(self._file(files.DUPLICATES))
+        return tables.read(self._file(files.DUPLICATES))
 
     def outliers(self) -> pa.Table:
         """How far each image stands out: id, isolation, outlier, is_outlier."""
-        return pq.read_table(self._file(files.OUTLIERS))
+        return tables.read(self._file(files.OUTLIERS))
 
     def shape(self) -> Shape:
         """What images are brought to in this run."""
@@ -235,6 +254,11 @@ class Run:
             value_range=None if limits is None else tuple(limits),
             float_range=None if limits is None else tuple(limits),
         )
+
+    def shape_for_more(self) -> Shape:
+        """What other images are brought to: the same, pictures in colour made grey where the run is."""
+        shape = self.shape()
+        return replace(shape, color="grey") if shape.channels == 1 else shape
 
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
         """The images of the run whose latent vectors are nearest to that of an image.
@@ -269,7 +293,7 @@ class Run:
         rows, distances = nearest_rows(latents, query[0], n + 1)
         others = rows != itself
         rows, distances = rows[others][:n], distances[others][:n]
-        table = pq.read_table(self._file(files.ATLAS), columns=["id", "path", "group"]).take(rows)
+        table = tables.read(self._file(files.ATLAS), ["id", "path", "group"]).take(rows)
         return table.append_column("distance", pa.array(distances))
 
     def pixels(self, path: str | Path) -> NDArray[np.uint8]:
@@ -280,16 +304,15 @@ class Run:
         RunError
             If it cannot be decoded.
         """
-        (decoded,) = decode([Item(str(path))], self.shape())
+        (decoded,) = decode([Item(str(user_path(path)))], self.shape_for_more())
         if isinstance(decoded, Failure):
             raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
         return self.fitted(decoded.pixels)
 
     def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A decoded picture, grey where the run is."""
-        if pixels.ndim == 3 and self.shape().channels == 1:
-            return np.asarray(Image.fromarray(pixels).convert("L"))
-        return pixels
+        """A decoded picture, grey or in colour as the run is."""
+        mode = "L" if self.shape().channels == 1 else "RGB"
+        return np.asarray(Image.fromarray(pixels).convert(mode))
 
     def edits(self) -> pa.Table:
         """What was done to the run in the explorer.
@@ -333,7 +356,7 @@ class Run:
         html = f"<p><b>{escape(str(self.path))}</b>: {escape(line)}</p>"
         path = self.path / "figures" / "map.png"
         if path.exists():
-            picture = Image.open(path)
+            picture = _open_png(path)
             picture.thumbnail((900, 900))
             file = io.BytesIO()
             picture.save(file, "PNG")
@@ -343,6 +366,11 @@ class Run:
     def skipped(self) -> list[Skipped]:
         """Files that could not be decoded, and why."""
         return _skipped(self.path)
+
+    @property
+    def home(self) -> Path:
+        """The folder that the user knows, also while the run is made anew in a folder of its own."""
+        return home_of(self.path)
 
     def _file(self, name: str) -> Path:
         path = self.path / name
@@ -364,13 +392,25 @@ def nearest_rows(
 
 
 def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
-    """The collection of a run: pixels from its cache, or from its atlas when that is gone, and its tables."""
+    """The collection of a run: pixels from its cache, or from its atlas when that is gone, and its tables.
+
+    Raises
+    ------
+    RunError
+        If the images are not decoded yet, or a file is damaged.
+    """
     source = state["source"]
+    if not source.get("n"):
+        raise RunError(f"{folder}: no images in it yet: finish the run with the command that began it")
     shape = (source["n"], *source["image_shape"])
     path = folder / files.CACHE / PIXELS
-    table = pq.read_table(folder / files.IMAGES).drop_columns(["id"])
+    table = tables.read(folder / files.IMAGES).drop_columns(["id"])
+    if path.exists():
+        pixels = mapped_pixels(path, shape)
+    else:
+        pixels = np.stack(list(images_of_atlas(folder, shape[1:], source["n"])))
     return ImageCollection(
-        open_pixels(path, shape) if path.exists() else _from_atlas(folder, shape),
+        pixels,
         table,
         _skipped(folder),
         source["name"],
@@ -386,19 +426,48 @@ def sources_of(entry: dict[str, Any]) -> tuple[Source, ...]:
     return tuple(Source(one["name"], one["root"]) for one in entry.get("sources", ()))
 
 
+def mapped_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Map a file of pixels of a run.
+
+    Raises
+    ------
+    RunError
+        If it is missing or too short.
+    """
+    try:
+        return open_pixels(path, shape)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path}: missing or too short for {shape[0]:,} images of {shape[1:]}: the command that made the run "
+            "makes it again"
+        ) from error
+
+
 def _skipped(folder: Path) -> list[Skipped]:
     path = folder / files.SKIPPED
-    return [Skipped(**row) for row in pq.read_table(path).to_pylist()] if path.exists() else []
-
-
-def _from_atlas(folder: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    path = folder / files.ATLAS
     if not path.exists():
-        raise RunError(f"{folder}: neither cache nor atlas: finish the run with the command that began it")
-    images, row = np.empty(shape, np.uint8), 0
-    for batch in pq.ParquetFile(path).iter_batches(1024, columns=["image"]):
-        for png in batch.column(0).field("bytes"):
-            if row < len(images):  # those that were added come after
-                images[row] = np.asarray(Image.open(io.BytesIO(png.as_py())))
-                row += 1
-    return images
+        return []
+    rows = tables.read(path, ["path", "reason"])
+    with reading(path):
+        return [Skipped(str(row["path"]), str(row["reason"])) for row in rows.to_pylist()]
+
+
+def _open_png(path: Path) -> Image.Image:
+    """A figure of the report; a stranger's may be another kind of file."""
+    with reading(path):
+        return Image.open(path, formats=("PNG",))
+
+
+def _read_whole(folder: Path) -> dict[str, Any]:
+    """run.json and tables that belong together; a moment later when they are just being swapped for new ones."""
+    for _ in range(N_TRIES):
+        state = read_state(folder)
+        try:
+            check_tables(folder, state)
+            return state
+        except RunError:
+            if not (folder / SWAP).exists() and read_state(folder) == state:
+                raise
+            time.sleep(SECONDS_BETWEEN_TRIES)
+    check_tables(folder, read_state(folder))
+    return read_state(folder)

@@ -56,8 +56,9 @@ from latentmap.run.files import (
 )
 from latentmap.run.finding import N_NEAREST, duplicates, outliers
 from latentmap.run.options import RunOptions
+from latentmap.run.pending import begin, home_of
 from latentmap.run.run import open_images
-from latentmap.run.state import read_state
+from latentmap.run.state import dependents, read_state
 from latentmap.tsne import TSNE
 from latentmap.warmup import compiling_in_background
 
@@ -73,13 +74,14 @@ Reporter = Callable[[Path], list[str]]
 class Work:
     """What a stage is given."""
 
-    folder: Path
+    folder: Path  # of the run, or of what is pending of a finished one
     options: RunOptions
     show: Show
     report: Reporter | None
     found: Listing | ImageCollection | None
     decoding: Decoding
     labels: NDArray[Any] | NamedLabels | None = None
+    is_finished: bool = False  # what is made anew is then made beside the run
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
     _pixels: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
 
@@ -100,6 +102,20 @@ class Work:
         if self._pixels is None:
             self._pixels = self.images.images
         return self._pixels
+
+    @property
+    def home(self) -> Path:
+        """The folder of the run that the user knows."""
+        return home_of(self.folder)
+
+    def set_aside(self, state: dict[str, Any], stage: str) -> None:
+        """Go on beside a finished run, so that it stays whole while a stage is made anew."""
+        if self.is_finished and self.folder == self.home:
+            self.folder = begin(self.folder, state, {stage, *dependents(stage)})
+
+    def let_go(self) -> None:
+        """Let go of the files of pixels, which some systems cannot rename while they are mapped."""
+        self._pixels = self._images = None
 
     def keep_pixels_only(self) -> None:
         """Let go of the tables of the images, which are read again when they are needed."""
@@ -132,6 +148,8 @@ def write_images(folder: Path, images: ImageCollection) -> list[str]:
     if images.skipped:
         tables.write_table(folder / SKIPPED, tables.skipped_columns(images.skipped))
         files.append(SKIPPED)
+    else:
+        (folder / SKIPPED).unlink(missing_ok=True)
     return files
 
 

@@ -2,15 +2,24 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from latentmap.files import sha256, write_text
-from latentmap.run.options import RunOptions
+from latentmap.images import Shape
+from latentmap.run.files import ADDED
+from latentmap.run.options import OptionError, RunOptions, check_options
+from latentmap.run.schema import ADDITION, DECODED, SOURCE, STAGE
+from latentmap.schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
 
 FORMAT_VERSION = 2
 FILE = "run.json"
+MAX_STATE_BYTES = 2**26
+# Folders inside the folder of a run that hold links to the user's files, and how deep others go.
+FREE = {"exports"}
+MAX_FOLDERS = 8
 
 # Stage -> the stages that it needs. In the order in which they run.
 # What later stages make depends on the pixels that "decode" finds, and not on how they were found.
@@ -36,34 +45,134 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "report": (),
 }
 
+STATE = {
+    "source": SOURCE,
+    "options": MapOf(TEXT, PLAIN),
+    "stages": MapOf(Kind("a stage", lambda name: name in STAGES), STAGE),
+    "added": ListOf(ADDITION),
+    "versions": MapOf(TEXT, TEXT),
+    "platform": TEXT,
+    "threads": PLAIN,
+}
+# Of runs that an older version made, or that were interrupted while images were decoded.
+SOURCE_DEFAULTS: dict[str, Any] = {
+    "n": 0,
+    "image_shape": [],
+    "shape": None,
+    "decoding": {},
+    "labelled": False,
+    "skipped": 0,
+    "ignored": 0,
+    "cache_bytes": 0,
+    "fingerprint": "",
+    "annotations": "",
+    "path": None,
+    "labels": None,
+}
+
 
 class RunError(ValueError):
     """A folder that is not a run that can be opened or gone on with."""
 
 
+class RunMemoryError(RunError, MemoryError):
+    """A stage of a run needs more memory than there is."""
+
+
 def read_state(folder: Path) -> dict[str, Any]:
-    """Read run.json.
+    """Read run.json, and check all that it says, since a run may come from a stranger.
 
     Raises
     ------
     RunError
-        If it is missing or damaged, or another version of the format.
+        If it is missing or damaged, another version of the format, says what no run says, or the folder holds links
+        that lead out of it.
     """
+    check_links(folder)
     path = folder / FILE
+    state = _read_json(folder, path)
+    found = state.get("format_version")
+    if found != FORMAT_VERSION or not isinstance(found, int):
+        kind = f" ({type(found).__name__})" if isinstance(found, str | float) else ""
+        raise RunError(
+            f"{path}: format version {shown(found)}{kind}, this latentmap reads version {FORMAT_VERSION}: "
+            "open it with the version that made it, or run into another folder"
+        )
+    for name in ("source", "options", "stages", "added"):
+        state.setdefault(name, [] if name == "added" else {})
+    for name in ("versions", "platform", "threads"):
+        state.setdefault(name, {} if name == "versions" else "unknown")
     try:
+        check(state, STATE)
+        _check_source(state)
+        check_options(state["options"])
+    except (SchemaError, OptionError) as error:
+        raise RunError(f"{path}: {error}: it is damaged, or latentmap did not write it; run into another folder") from (
+            error
+        )
+    return state
+
+
+def _read_json(folder: Path, path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_STATE_BYTES:
+            raise RunError(f"{path}: larger than {MAX_STATE_BYTES >> 20} MiB: latentmap did not write it")
         state = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise RunError(f"{folder}: no {FILE} in it: pass a folder that `latentmap run` made") from error
-    except ValueError as error:
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror})") from error
+    except RunError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error}): run into another folder") from error
-    found = state.get("format_version") if isinstance(state, dict) else None
-    if found != FORMAT_VERSION:
-        raise RunError(
-            f"{path}: format version {found}, this latentmap reads version {FORMAT_VERSION}: "
-            "open it with the version that made it, or run into another folder"
-        )
-    checked: dict[str, Any] = state
-    return checked
+    if not isinstance(state, dict):
+        raise RunError(f"{path}: damaged ({shown(state)} instead of an object): run into another folder")
+    return state
+
+
+def _check_source(state: dict[str, Any]) -> None:
+    """What binds one part of the state to another."""
+    source, done = state["source"], state["stages"].get("decode", {}).get("state") == "done"
+    later = [name for name in STAGES if name != "decode" and name in state["stages"]]
+    if done or later or state["added"]:
+        check(source, dict.fromkeys(DECODED, PLAIN), "source")
+        check(source["image_shape"], ListOf(SIDE, 2, 3), "source.image_shape")
+    for name, value in SOURCE_DEFAULTS.items():
+        if source:
+            source.setdefault(name, value)
+    image_shape, shape = source.get("image_shape", []), source.get("shape")
+    if len(image_shape) == 3 and image_shape[2] != 3:
+        raise SchemaError(f"source.image_shape is {image_shape}, not (height, width) or (height, width, 3)")
+    if shape is not None:
+        try:
+            described = Shape.from_dict(shape).image_shape
+        except (TypeError, ValueError, KeyError) as error:
+            raise SchemaError(f"source.shape cannot be read ({error})") from error
+        if list(described) != image_shape:
+            raise SchemaError(f"source.shape is {list(described)}, source.image_shape is {image_shape}")
+    for one in state["added"]:
+        # other sizes are met where images are added and where the run is made again
+        if len(one["image_shape"]) == 3 and one["image_shape"][2] != 3:
+            raise SchemaError(f"added.image_shape is {one['image_shape']}, not (height, width) or (height, width, 3)")
+
+
+def check_links(folder: Path, depth: int = 0) -> None:
+    """Raise RunError if the folder of a run, what was exported aside, holds a link that leads out of it."""
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError:  # not there: met with a sentence by whoever reads it
+        return
+    home = folder.resolve()
+    for entry in entries:
+        if entry.is_symlink():
+            if not Path(entry.path).resolve().is_relative_to(home):
+                raise RunError(
+                    f"{entry.path}: a link that leads out of the run: put the file itself in its place, or remove it"
+                )
+        elif depth < MAX_FOLDERS and entry.is_dir(follow_symlinks=False) and (depth or entry.name not in FREE):
+            check_links(Path(entry.path), depth + 1)
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -108,6 +217,11 @@ def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:
         and sha256(folder / name) == file["sha256"]
         for name, file in files.items()
     )
+
+
+def added_folders(folder: Path, state: dict[str, Any]) -> list[Path]:
+    """The folders of images that were added, in the order in which they were."""
+    return [folder / ADDED / str(one.get("folder", f"{i:04d}")) for i, one in enumerate(state["added"], start=1)]
 
 
 def dependents(stage: str) -> list[str]:

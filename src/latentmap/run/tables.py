@@ -14,6 +14,7 @@ from latentmap.files import whole
 from latentmap.images import Skipped
 from latentmap.images.collection import as_png
 from latentmap.images.listing import as_text
+from latentmap.run.checking import reading
 
 ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
 
@@ -34,10 +35,29 @@ def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:
 
 
 def read_column(path: Path, name: str) -> NDArray[Any]:
-    """One column as NumPy: lists of one length become (n, length), nulls NaN."""
-    values = _read_in_parts(path, name)
+    """One column as NumPy: lists of one length become (n, length), nulls NaN.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged or has no such column.
+    """
+    with reading(path):
+        values = _read_in_parts(path, name)
     pa.default_memory_pool().release_unused()  # what the reader held, as much again
     return values
+
+
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A table of a run, or some of its columns.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged or has no such columns.
+    """
+    with reading(path):
+        return pq.read_table(path, columns=columns)
 
 
 def _read_in_parts(path: Path, name: str) -> NDArray[Any]:

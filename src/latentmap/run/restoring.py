@@ -1,0 +1,139 @@
+"""The pixels of a run, made again from its atlas when the cache was deleted or is damaged."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from latentmap.files import sha256, whole
+from latentmap.images.png import decode_png
+from latentmap.images.store import PIXELS
+from latentmap.mapped import blocks
+from latentmap.run import files
+from latentmap.run.state import RunError, added_folders
+
+ROWS = 1024  # of the atlas, read at once
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A file of pixels of a run, and what has to be in it."""
+
+    path: Path
+    shape: tuple[int, ...]
+    fingerprint: str
+    sha256: str | None = None
+
+    def is_intact(self, *, thorough: bool) -> bool:
+        """Whether the file is there, of the right size, and if that is wanted with the right content."""
+        if not self.path.is_file() or self.path.stat().st_size != prod(self.shape):
+            return False
+        if not thorough:
+            return True
+        if self.sha256 is not None:
+            return sha256(self.path) == self.sha256
+        digest = _digest_of(self.shape)
+        for part in blocks(np.memmap(self.path, np.uint8, "r", shape=self.shape)):
+            digest.update(np.ascontiguousarray(part))
+        return bool(digest.hexdigest() == self.fingerprint)
+
+
+def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True) -> None:
+    """Make again, from the atlas, those files of pixels that are missing or damaged.
+
+    Parameters
+    ----------
+    folder : Path
+        A run that is locked.
+    state : dict
+        Its run.json.
+    thorough : bool, default=True
+        Read the files that are there, and compare them with what run.json says of them.
+
+    Raises
+    ------
+    RunError
+        If the atlas does not have them either.
+    """
+    source = state["source"]
+    record = state["stages"].get("decode", {}).get("files", {}).get(f"{files.CACHE}/{PIXELS}")
+    wanted = [
+        Pixels(
+            folder / files.CACHE / PIXELS,
+            (source["n"], *source["image_shape"]),
+            source["fingerprint"],
+            None if record is None else record["sha256"],
+        )
+    ]
+    for part, one in zip(added_folders(folder, state), state["added"], strict=True):
+        wanted.append(Pixels(part / files.CACHE / PIXELS, (one["n"], *one["image_shape"]), one["fingerprint"]))
+    if all(one.is_intact(thorough=thorough) for one in wanted):
+        return
+    images = images_of_atlas(folder, wanted[0].shape[1:], sum(one.shape[0] for one in wanted))
+    for one in wanted:
+        # those that are intact are read past: the atlas has one order
+        _write(one, images, keep=one.is_intact(thorough=thorough))
+
+
+def images_of_atlas(folder: Path, shape: tuple[int, ...], n: int) -> Iterator[NDArray[np.uint8]]:
+    """The first ``n`` pictures of the atlas of a run, each of ``shape``, in the order of their ids.
+
+    Raises
+    ------
+    RunError
+        If there is no atlas, or it does not hold them.
+    """
+    path = folder / files.ATLAS
+    if not path.exists():
+        raise RunError(f"{folder}: neither cache nor atlas: finish the run with the command that began it")
+    row = 0
+    try:
+        atlas = pq.ParquetFile(path)
+        if atlas.metadata.num_rows < n:
+            raise ValueError(f"{atlas.metadata.num_rows} rows, and the run has {n} images")
+        for batch in atlas.iter_batches(ROWS, columns=["id", "image"]):
+            ids, pictures = batch.column(0).to_pylist(), batch.column(1).field("bytes")
+            for number, picture in zip(ids, pictures, strict=True):
+                if row == n:
+                    return
+                if number != row:
+                    raise ValueError(f"id {number} in row {row}")
+                yield decode_png(picture.as_py(), shape)
+                row += 1
+        if row < n:
+            raise ValueError(f"it ends after {row} of {n} images")
+    except (ValueError, KeyError, AttributeError, TypeError, pa.ArrowException, OSError) as error:
+        raise RunError(
+            f"{path}: cannot be read as the atlas of this run ({error}): run the images into another folder"
+        ) from error
+
+
+def _write(one: Pixels, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> None:
+    digest = _digest_of(one.shape)
+    if keep:
+        for _ in range(one.shape[0]):
+            next(images)
+        return
+    one.path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(one.path) as temporary, temporary.open("wb") as file:
+        for _ in range(one.shape[0]):
+            image = np.ascontiguousarray(next(images))
+            digest.update(image.data)
+            file.write(image.data)
+        if digest.hexdigest() != one.fingerprint:
+            raise RunError(
+                f"{one.path}: missing or damaged, and the pictures in {files.ATLAS} are not those of this run: "
+                "run the images into another folder"
+            )
+
+
+def _digest_of(shape: tuple[int, ...]) -> Any:
+    """As of :attr:`latentmap.images.ImageCollection.fingerprint`, before the pixels."""
+    return hashlib.sha256(repr(shape).encode())

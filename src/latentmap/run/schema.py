@@ -1,0 +1,107 @@
+"""What run.json holds: the schema of each of its parts."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+from latentmap.schema import (
+    COUNT,
+    DIGEST,
+    FLAG,
+    FRACTION,
+    NUMBER,
+    PLAIN,
+    POSITIVE,
+    SIDE,
+    TEXT,
+    Kind,
+    ListOf,
+    MapOf,
+    OrNone,
+    is_whole,
+)
+
+MAX_PATH_CHARACTERS = 1024
+# Names in the folder of a run that no stage writes: what people did, and what guards the folder.
+RESERVED = {"run.json", "edits.jsonl", "labels.parquet", "exports", "added", "explorer"}
+_FORBIDDEN = re.compile(r'[\x00-\x1f\\:*?"<>|]')
+
+
+def is_inside(name: Any) -> bool:
+    """Whether ``name`` is a path of a file below a folder on every system, of no hidden part, with / between parts."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_PATH_CHARACTERS or _FORBIDDEN.search(name):
+        return False
+    parts = name.split("/")
+    return all(part and not part.startswith(".") and part == part.strip() for part in parts)
+
+
+def _is_stage_file(name: Any) -> bool:
+    return is_inside(name) and PurePosixPath(name).parts[0] not in RESERVED
+
+
+PART = Kind(
+    "a number of four digits or more", lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9]{4,9}", value))
+)
+STAGE_FILE = Kind("a path of a file of a stage inside the run", _is_stage_file)
+PATHS = Kind(
+    "a path, a list of paths or null",
+    lambda value: (
+        value is None
+        or isinstance(value, str)
+        or (isinstance(value, list) and all(one is None or isinstance(one, str) for one in value))
+    ),
+)
+STAGE_STATE = Kind("running or done", lambda value: value in ("running", "done") if isinstance(value, str) else False)
+SOURCES = ListOf({"name": TEXT, "root": OrNone(TEXT)})
+STAGE = {
+    "state": STAGE_STATE,
+    "key": TEXT,
+    "seconds?": POSITIVE,
+    "peak_memory_mb?": COUNT,
+    "files": MapOf(STAGE_FILE, {"bytes": COUNT, "sha256": DIGEST}),
+}
+ADDITION = {
+    "name": TEXT,
+    "source?": PATHS,
+    "n": COUNT,
+    "image_shape": ListOf(SIDE, 2, 3),
+    "known?": COUNT,
+    "skipped?": COUNT,
+    "clipped?": COUNT,
+    "folder?": PART,
+    "sources?": SOURCES,
+    "new?": FLAG,
+    "fingerprint": DIGEST,
+    "key?": TEXT,
+    "drift?": FRACTION,
+}
+SHAPE = {
+    "height": SIDE,
+    "width": SIDE,
+    "channels": Kind("1 or 3", lambda value: is_whole(value) and value in (1, 3)),
+    "fit?": TEXT,
+    "color?": TEXT,
+    "background?": TEXT,
+    "keep_pixels?": FLAG,
+    "value_range?": PLAIN,
+    "why?": TEXT,
+}
+SOURCE = {
+    "name?": TEXT,
+    "n?": COUNT,
+    "image_shape?": ListOf(SIDE, 0, 3),
+    "shape?": OrNone(SHAPE),
+    "decoding?": MapOf(TEXT, PLAIN),
+    "labelled?": FLAG,
+    "skipped?": COUNT,
+    "ignored?": COUNT,
+    "cache_bytes?": COUNT,
+    "fingerprint?": DIGEST,
+    "annotations?": DIGEST,
+    "path?": PATHS,
+    "labels?": PATHS,
+    "sources?": SOURCES,
+    "value_range?": OrNone(ListOf(NUMBER, 2, 2)),
+}
+# What the record of a source needs once it is decoded.
+DECODED = ("name", "n", "image_shape", "fingerprint", "annotations")

@@ -1,0 +1,38 @@
+"""Fixtures of the tests of runs."""
+
+import os
+from contextlib import nullcontext
+from functools import partial
+
+import pytest
+from quick_runs import OPTIONS, images, place, quick_stages, report
+
+from latentmap.run import add_images, adding, bring_up_to_date, doing, make, make_run
+
+
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the stages by quick ones."""
+    monkeypatch.setattr(make, "FUNCTIONS", quick_stages())
+    monkeypatch.setattr(adding, "_place", place)
+    # what takes time and has no part in this
+    for module in (make, doing):
+        monkeypatch.setattr(module, "give_back", lambda: None)
+    monkeypatch.setattr(doing, "peak_memory", lambda: nullcontext([0]))
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(make, "describe_environment", lambda: {"versions": {}, "platform": "", "threads": 1})
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    make_quick(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def quick_base(tmp_path_factory):
+    """A finished run of eight images, to which two were added."""
+    folder = tmp_path_factory.mktemp("quick") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        make_quick(patch)
+        make_run(images(8, 0), folder, OPTIONS, report=report)
+        add_images(folder, images(3, 1)[:2], finish=partial(bring_up_to_date, report=report))
+    return folder
