@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from math import prod
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -280,7 +279,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 recipe,
                 dtype=dtype,
                 validation=None if validation_rows is None else images[validation_rows],
-                checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+                checkpoint=None if self.checkpoint is None else user_path(self.checkpoint),
                 key=self._checkpoint_key(images, seed) if self.checkpoint is not None else "",
                 callback=callback,
                 on_epoch=on_epoch,
@@ -598,7 +597,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             For another part, or when onnxruntime gives something else by more than 1e-4; the file is then not written.
         """
         check_is_fitted(self)
-        exchange.export_onnx(self.network_, Path(path), part, self.image_shape_)
+        exchange.export_onnx(self.network_, user_path(path), part, self.image_shape_)
 
     # ---------------------------------------------------------------- helpers
 
@@ -708,7 +707,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return shown("training") if self.verbose and self.callback is None else nullcontext(self.callback)
 
     def _event_files(self) -> AbstractContextManager[Callable[[int, dict[str, float]], None] | None]:
-        return nullcontext() if self.tensorboard is None else exchange.event_files(Path(self.tensorboard))
+        return nullcontext() if self.tensorboard is None else exchange.event_files(user_path(self.tensorboard))
 
 
 def _check_weights(network: Network, weights: dict[str, torch.Tensor]) -> None:

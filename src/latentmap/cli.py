@@ -169,6 +169,8 @@ def add(
 
         done = add_images(path, source, frames=frames, quiet=quiet)
         print(f"added   {done.n_added:,} images; {done.n_known:,} known already, {done.n_skipped:,} skipped")
+        if done.n_clipped:
+            print(f"clipped {done.n_clipped:,} of them have values outside the range of the run's own array")
         if done.n_added:
             print(f"drift   {done.drift:.3f} of them are strange to the run" + (": a fresh run is due" * done.is_due))
             print(f"report  {path / 'report.html'}")

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.files import user_path
 from latentmap.images.arrays import load_numpy
 from latentmap.images.cells import as_labels, as_text_column
 from latentmap.images.idx import read_idx
@@ -30,7 +31,7 @@ def read_labels(labels: str | os.PathLike[str] | ArrayLike) -> NDArray[Any] | Na
         If there is no such file, or it has no labels.
     """
     if isinstance(labels, str | os.PathLike):
-        return _read_file(Path(labels))
+        return _read_file(user_path(labels))
     if isinstance(labels, np.ndarray):
         return labels
     # NumPy would make text of None and NaN in lists

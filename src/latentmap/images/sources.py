@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.files import user_path
 from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.arrays import DEFAULT, Scaling, from_array, from_idx, from_npz, load_numpy
 from latentmap.images.collection import ImageCollection
@@ -143,7 +144,7 @@ def open_images(
     decoding = Decoding(ShapeOptions(size, fit, color, background), frames, cache_limit)
     found = find_source(source, decoding.scaling())
     if isinstance(found, Listing):
-        found = decode(found, decoding, cache=None if cache is None else Path(cache))
+        found = decode(found, decoding, cache=None if cache is None else user_path(cache))
     if labels is not None:
         found = found.with_labels(read_labels(labels))
     if strict:
@@ -176,7 +177,7 @@ def _find(source: Source | list[Source], scaling: Scaling) -> Listing | ImageCol
     if source == "mnist":
         images, labels = load_mnist("all")
         return ImageCollection.of(images, "mnist", labels)
-    return _find_path(Path(source), scaling)
+    return _find_path(user_path(source), scaling)
 
 
 def _find_path(path: Path, scaling: Scaling) -> Listing | ImageCollection:

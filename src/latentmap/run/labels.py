@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentmap.files import user_path
 from latentmap.groups import LabelSpreading
 from latentmap.run import files, tables
 from latentmap.run.label_table import read_label_table
@@ -50,7 +51,7 @@ def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lamb
     """
     run = Run.open(path)
     with locked(run.path):
-        given = read_label_table(Path(labels), run.atlas()["path"].to_pylist())
+        given = read_label_table(user_path(labels), run.atlas()["path"].to_pylist())
         warning = only_label(given)
         if warning is not None:
             say(warning)
