@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.files import user_path
 from latentmap.images.folder import EXPORT_MARK
 from latentmap.progress import Callback, Progress, Show, silent
 from latentmap.run import files, tables
@@ -82,10 +83,11 @@ def export_run(
     """
     if kind not in EXPORTS:
         raise RunError(f"kind={kind!r}: choose among {', '.join(EXPORTS)}")
+    out = user_path(out)
     run, target = Run.open(path), _place(out)
     if not (run.path / files.ATLAS).exists():
         raise RunError(f"{run.path}: no {files.ATLAS} in it yet: finish the run with the command that began it")
-    _check_place(run, Path(out), target, kind)
+    _check_place(run, out, target, kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with (new_file if kind in FILES else new_folder)(target) as making, show("export") as callback:
@@ -103,7 +105,7 @@ def export_run(
         if error.filename != str(target) or not target.is_dir():
             raise
         raise RunError(f"{out}: cannot be replaced ({error.strerror}): name a new folder in it") from error
-    return Path(out)
+    return out
 
 
 def _called(kind: str) -> str:
