@@ -4,7 +4,7 @@ import type { Camera } from "./camera";
 import type { Model } from "./model";
 
 const CELL = 24; // side of a cell on the screen, in pixels, about
-const OWN = 0.5; // fraction of the images about a place from which it belongs to a group
+const OWN = 0.8; // fraction of the images about a place from which it belongs to a group
 const DENSE = 0.3; // fraction of the largest number about a place that is dense as well
 
 export class Crowd {
