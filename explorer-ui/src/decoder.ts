@@ -1,7 +1,7 @@
 // What the decoder draws: at the pointer, between two images, along a path.
 
 import type { Camera } from "./camera";
-import { button, download, h } from "./dom";
+import { button, download, h, Signal } from "./dom";
 import { sentence } from "./edits";
 import type { Point } from "./gestures";
 import { t } from "./i18n";
@@ -18,6 +18,7 @@ export class Decoder {
   readonly element = h("section", { class: "decoded", "aria-label": t("decode"), hidden: true });
   /** Milliseconds of each of the last pictures, from the question until it was drawn. */
   readonly times: number[] = [];
+  readonly closed = new Signal();
   private readonly picture = h("canvas", { class: "picture", role: "img", "aria-label": t("decodedAt") });
   private readonly time = h("small");
   private wanted: { x: number; y: number } | null = null;
@@ -60,7 +61,7 @@ export class Decoder {
       this.wanted = null;
       const start = performance.now();
       try {
-        const bitmap = await createImageBitmap(await this.server.blob(`/api/decode?x=${x}&y=${y}`));
+        const bitmap = await createImageBitmap(await this.server.blob(`api/decode?x=${x}&y=${y}`));
         this.picture.getContext("2d")!.drawImage(bitmap, 0, 0);
         const took = performance.now() - start;
         this.times.push(took);
@@ -73,22 +74,31 @@ export class Decoder {
     this.busy = false;
   }
 
+  get isOpen(): boolean {
+    return !this.element.hidden;
+  }
+
+  close(): void {
+    this.element.hidden = true;
+    this.closed.tell();
+  }
+
   async between(a: number, b: number): Promise<void> {
     const [from, to] = [a, b].map((row) => this.model.points.id[row]);
     const ask = (format: string): Promise<Blob> =>
-      this.server.blob(`/api/interpolation?a=${from}&b=${to}&steps=${STEPS}&format=${format}`);
+      this.server.blob(`api/interpolation?a=${from}&b=${to}&steps=${STEPS}&format=${format}`);
     await this.strip(`${t("interpolation")} (${from} → ${to})`, ask, `${from}-${to}`);
   }
 
   async along(line: Point[]): Promise<void> {
     const places = evenly(line, STEPS).map((point) => this.camera.toMap(...point));
-    const ask = async (format: string): Promise<Blob> => (await this.server.post("/api/strip", { places, format })).blob();
+    const ask = async (format: string): Promise<Blob> => (await this.server.post("api/strip", { places, format })).blob();
     await this.strip(t("pathStrip"), ask, "path");
   }
 
   /** Show pictures side by side, and give them as a file of either format. */
   private async strip(title: string, ask: (format: string) => Promise<Blob>, name: string): Promise<void> {
-    const close = button("×", () => (this.element.hidden = true), { class: "small", "aria-label": t("clear") });
+    const close = button("×", () => this.close(), { class: "small", "aria-label": t("closeStrip"), title: t("closeStrip") });
     const body = h("div", { class: "scroll", tabindex: 0 });
     const failed = (error: unknown): void => body.replaceChildren(h("p", { class: "hint", text: sentence(error) }));
     const save = (format: string): void => void ask(format).then((data) => download(data, `${name}.${format}`), failed);

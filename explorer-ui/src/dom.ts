@@ -59,6 +59,20 @@ export function afterTyping(element: HTMLElement, act: () => void): boolean {
   return true;
 }
 
+/** One tab stop for some buttons: the arrow keys lead from one to the next. */
+export function roving(container: HTMLElement, buttons: HTMLElement[]): void {
+  const rest = (on: HTMLElement): void => buttons.forEach((one) => (one.tabIndex = one === on ? 0 : -1));
+  if (buttons.length) rest(buttons[0]);
+  container.addEventListener("focusin", ({ target }) => buttons.includes(target as HTMLElement) && rest(target as HTMLElement));
+  container.addEventListener("keydown", (event) => {
+    const at = buttons.indexOf(event.target as HTMLElement);
+    const to: { [key: string]: number } = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: -1 };
+    if (at < 0 || to[event.key] === undefined) return;
+    event.preventDefault();
+    buttons.at(to[event.key] % buttons.length)!.focus();
+  });
+}
+
 export const reducedMotion = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Give the user a file. */

@@ -9,6 +9,8 @@ export interface Actions {
   hover(px: number, py: number): void;
   leave(): void;
   click(px: number, py: number, event: PointerEvent): void;
+  /** Whether something was opened; else the map is zoomed. */
+  doubleClick(px: number, py: number): boolean;
   /** A shape that is being drawn with the tool now, in pixels of the screen; `done` when it is whole. */
   draw(tool: Tool, points: Point[], done: boolean, event: PointerEvent): void;
   moving(): void;
@@ -23,6 +25,10 @@ export class Gestures {
   private drawn: Point[] = [];
   private start: Point = [0, 0];
   private wandered = false;
+  /** Pointers of a gesture of two fingers are not those of a drawing. */
+  private pinched = false;
+  /** What this press draws with, whatever tool is chosen; null when it moves the map. */
+  private drawing: Tool | null = null;
 
   constructor(
     private readonly element: HTMLElement,
@@ -32,11 +38,12 @@ export class Gestures {
     element.addEventListener("pointerdown", (event) => this.down(event));
     element.addEventListener("pointermove", (event) => this.move(event));
     element.addEventListener("pointerup", (event) => this.up(event));
-    element.addEventListener("pointercancel", (event) => this.pointers.delete(event.pointerId));
+    element.addEventListener("pointercancel", (event) => this.cancel(event));
     element.addEventListener("pointerleave", () => actions.leave());
     element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     element.addEventListener("dblclick", (event) => {
-      camera.zoomAt(...this.place(event), event.shiftKey ? -1 : 1);
+      const at = this.place(event);
+      if (!actions.doubleClick(...at)) camera.zoomAt(...at, event.shiftKey ? -1 : 1);
     });
   }
 
@@ -54,7 +61,23 @@ export class Gestures {
       this.start = at;
       this.drawn = [at];
       this.wandered = false;
+      this.pinched = false;
+      this.drawing = this.toolOf(event);
     }
+  }
+
+  /** Shift selects with every tool: with the box or the lasso that is chosen, else with the lasso. */
+  private toolOf(event: PointerEvent): Tool | null {
+    if (event.button === 1) return null; // the wheel's button always moves the map
+    if (event.shiftKey && this.tool !== "box") return "lasso";
+    return this.tool === "pan" || this.tool === "decode" ? null : this.tool;
+  }
+
+  private cancel(event: PointerEvent): void {
+    this.pointers.delete(event.pointerId);
+    if (this.pointers.size || !this.drawing) return;
+    this.drawn = [];
+    this.actions.draw(this.drawing, [], true, event);
   }
 
   private move(event: PointerEvent): void {
@@ -63,26 +86,27 @@ export class Gestures {
     if (!before) return this.actions.hover(...at);
     if (Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) > CLICK) this.wandered = true;
     if (this.pointers.size === 2) this.pinch(event.pointerId, at);
-    else if (this.tool === "pan" || this.tool === "decode" || event.buttons === 4) {
+    else if (!this.drawing || this.pinched) {
       if (this.wandered) this.camera.pan(at[0] - before[0], at[1] - before[1]);
       this.actions.moving();
     } else if (this.wandered) {
       this.drawn.push(at);
-      this.actions.draw(this.tool, this.shape(), false, event);
+      this.actions.draw(this.drawing, this.shape(), false, event);
     }
     this.pointers.set(event.pointerId, at);
   }
 
   private up(event: PointerEvent): void {
     if (!this.pointers.delete(event.pointerId) || this.pointers.size) return;
-    if (!this.wandered) this.actions.click(...this.place(event), event);
-    else if (this.tool !== "pan" && this.tool !== "decode") this.actions.draw(this.tool, this.shape(), true, event);
+    if (!this.wandered) {
+      if (event.button === 0) this.actions.click(...this.place(event), event);
+    } else if (this.drawing) this.actions.draw(this.drawing, this.pinched ? [] : this.shape(), true, event);
     this.drawn = [];
   }
 
   /** Corners of the box, or the line as it was drawn. */
   private shape(): Point[] {
-    if (this.tool !== "box") return this.drawn;
+    if (this.drawing !== "box") return this.drawn;
     const [a, b] = [this.start, this.drawn[this.drawn.length - 1]];
     return [a, [b[0], a[1]], b, [a[0], b[1]]];
   }
@@ -95,6 +119,7 @@ export class Gestures {
     this.camera.pan((at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
     this.camera.zoomAt(...middle, Math.log2(Math.max(1, distance(at)) / Math.max(1, distance(before))));
     this.wandered = true;
+    this.pinched = true;
     this.actions.moving();
   }
 
@@ -117,7 +142,7 @@ export class Gestures {
       "+": () => zoom(0.5),
       "=": () => zoom(0.5),
       "-": () => zoom(-0.5),
-      "0": () => camera.reset(),
+      "0": () => camera.reset(), // at once, as the other keys do
     };
     if (event.ctrlKey || event.metaKey || event.altKey || !steps[event.key]) return false;
     steps[event.key]();

@@ -4,6 +4,7 @@
 // particle that follows a text, after a consonant or after a vowel: "{text:이|가}".
 
 import { PANELS_ENGLISH, PANELS_KOREAN } from "./i18n-panels";
+import { VIEW_ENGLISH, VIEW_KOREAN } from "./i18n-view";
 
 const ENGLISH = {
   map: "Map of {n} {n:image|images}. Arrow keys move it, plus and minus zoom, 0 shows all, N steps through neighbours.",
@@ -39,7 +40,6 @@ const ENGLISH = {
   reconstruction: "Reconstruction",
   neighbors: "Nearest in latent space",
   unpin: "Let go",
-  interpolateTo: "Shift-click another image to see the way to it.",
   interpolation: "From this image to that",
   selection: "Selection",
   composition: "In groups",
@@ -88,11 +88,6 @@ const ENGLISH = {
   theme: "Light or dark",
   language: "한국어",
   help: "Keys",
-  helpText:
-    "Arrows move · + and − zoom · 0 all · V move · B box · L lasso · D decode · P path · N next neighbour · Esc let go · " +
-    "/ search · Ctrl+Z undo · Ctrl+Shift+Z redo",
-  drop: "Drop an image to find those like it",
-  like: "Like the image you dropped",
   saved: "Saved",
   notSaved: "Not saved: {why}",
   changedElsewhere: "Changed in another tab; shown as it is now.",
@@ -117,6 +112,7 @@ const ENGLISH = {
   tickAll: "all",
   tickNone: "none",
   ...PANELS_ENGLISH,
+  ...VIEW_ENGLISH,
 };
 
 export type Key = keyof typeof ENGLISH;
@@ -155,7 +151,6 @@ const KOREAN: Record<Key, string> = {
   reconstruction: "복원",
   neighbors: "잠재 공간의 가까운 이웃",
   unpin: "놓기",
-  interpolateTo: "다른 이미지를 Shift+클릭하면 그 사이가 보입니다.",
   interpolation: "두 이미지 사이",
   selection: "선택",
   composition: "그룹 구성",
@@ -204,11 +199,6 @@ const KOREAN: Record<Key, string> = {
   theme: "밝게/어둡게",
   language: "English",
   help: "단축키",
-  helpText:
-    "화살표 이동 · +와 − 확대·축소 · 0 전체 · V 이동 · B 사각형 · L 올가미 · D 디코드 · P 경로 · N 다음 이웃 · Esc 놓기 · " +
-    "/ 검색 · Ctrl+Z 실행 취소 · Ctrl+Shift+Z 다시 실행",
-  drop: "이미지를 놓으면 비슷한 것을 찾습니다",
-  like: "놓은 이미지와 비슷한 것",
   saved: "저장됨",
   notSaved: "저장되지 않음: {why}",
   changedElsewhere: "다른 탭에서 바뀌어 현재 상태를 보여 줍니다.",
@@ -233,6 +223,7 @@ const KOREAN: Record<Key, string> = {
   tickAll: "모두",
   tickNone: "없음",
   ...PANELS_KOREAN,
+  ...VIEW_KOREAN,
 };
 
 export type Language = "en" | "ko";

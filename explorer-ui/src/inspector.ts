@@ -10,7 +10,14 @@ import { MARKS, type Neighbor } from "./types";
 
 const N_NEIGHBORS = 8;
 const SIDE = 128; // of the image and of what the network makes of it, side by side
-const LARGE_SIDE = 262; // of larger ones, one above the other
+
+export interface InspectorActs {
+  show(row: number): void;
+  open(row: number): void;
+  /** Choose a picture from outside, or show the way from this image to another; null where no server does it. */
+  choose: (() => void) | null;
+  wayFrom: ((row: number) => void) | null;
+}
 
 export class Inspector {
   readonly element = h("section", { class: "inspector", "aria-label": t("image") });
@@ -23,7 +30,7 @@ export class Inspector {
 
   constructor(
     private readonly model: Model,
-    private readonly show: (row: number) => void,
+    private readonly acts: InspectorActs,
   ) {
     this.clear();
   }
@@ -33,7 +40,12 @@ export class Inspector {
     this.row = -1;
     this.pinned = false;
     this.neighbors = [];
-    this.element.replaceChildren(h("h2", { text: t("image") }), h("p", { class: "hint", text: t("noImage") }));
+    const { choose } = this.acts;
+    this.element.replaceChildren(
+      h("h2", { text: t("image") }),
+      h("p", { class: "hint", text: t("noImage") }),
+      ...(choose ? [h("p", { class: "hint drop-hint", text: t("dropHint") }), button(t("choosePicture"), choose, { "data-act": "choose" })] : []),
+    );
     this.changed.tell();
   }
 
@@ -56,25 +68,30 @@ export class Inspector {
     const id = model.points.id[row];
     const facts = h("table", { class: "facts" });
     const neighbors = h("div", { class: "strip" });
-    const side = Math.max(...model.facts.imageShape.slice(0, 2)) > SIDE ? LARGE_SIDE : SIDE;
-    const pictures = h("div", { class: "pair" }, figure(thumbnail(model, id, side, `${t("image")} ${id}`), `${t("image")} ${id}`));
+    const name = `${t("image")} ${id}`;
+    const open = h(
+      "button",
+      { type: "button", class: "thumb open", title: t("openPicture"), "aria-label": `${t("openPicture")}: ${name}`, on: { click: () => this.acts.open(row) } },
+      thumbnail(model, id, SIDE, name),
+    );
+    const pictures = h("div", { class: "pair" }, figure(open, name));
     const { source } = model;
     if (source instanceof Server) {
-      pictures.append(figure(sized(model, source.reconstructionAddress(id), side, t("reconstruction")), t("reconstruction")));
+      pictures.append(figure(sized(model, source.reconstructionAddress(id), SIDE, t("reconstruction")), t("reconstruction")));
     }
     this.element.replaceChildren(
-      h("h2", { text: t("image") }, this.pinned ? button(t("unpin"), () => this.clear(), { class: "small" }) : null),
+      h("h2", {}, t("image"), this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
       pictures,
       ...(source.live ? [h("h3", { text: t("neighbors") }), neighbors] : []),
       facts,
-      this.pinned && source.live ? h("p", { class: "hint", text: t("interpolateTo") }) : h("p"),
+      this.pinned && this.acts.wayFrom ? this.way(row, this.acts.wayFrom) : h("p"),
     );
     this.changed.tell();
     if (source instanceof Server) {
       try {
         const [found, values] = await Promise.all([
-          source.json(`/api/images/${id}/neighbors?n=${N_NEIGHBORS}`) as Promise<{ neighbors: Neighbor[] }>,
-          source.json(`/api/images/${id}/facts`) as Promise<{ [name: string]: unknown }>,
+          source.json(`api/images/${id}/neighbors?n=${N_NEIGHBORS}`) as Promise<{ neighbors: Neighbor[] }>,
+          source.json(`api/images/${id}/facts`) as Promise<{ [name: string]: unknown }>,
         ]);
         if (asked !== this.asked) return;
         this.neighbors = found.neighbors.map((one) => model.rowOf[one.id]);
@@ -92,6 +109,10 @@ export class Inspector {
       if (asked === this.asked) fill(facts, { ...this.edited(row), ...without(values) });
     }
     if (asked === this.asked) this.changed.tell();
+  }
+
+  private way(row: number, wayFrom: (row: number) => void): HTMLElement {
+    return h("div", { class: "buttons" }, button(t("wayTo"), () => wayFrom(row), { "data-act": "way", title: t("wayToHint") }));
   }
 
   private edited(row: number): { [name: string]: unknown } {
@@ -114,7 +135,7 @@ export class Inspector {
         class: "thumb",
         title: `${id}, ${text}`,
         "aria-label": `${t("image")} ${id}, ${text}`,
-        on: { click: () => this.show(this.model.rowOf[id]) },
+        on: { click: () => this.acts.show(this.model.rowOf[id]), dblclick: () => this.acts.open(this.model.rowOf[id]) },
       },
       thumbnail(this.model, id, 44, ""),
       h("small", { text }),

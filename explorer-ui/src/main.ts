@@ -5,17 +5,17 @@ import { App } from "./app";
 import { ConnectionBanner, entrance, takeToken, watchAddress } from "./connection";
 import { h } from "./dom";
 import { sentence } from "./edits";
-import { setLanguage, t, type Language } from "./i18n";
+import { setLanguage, t } from "./i18n";
 import { Model } from "./model";
+import { firstLanguage, firstTheme } from "./remembered";
 import { Refusal, Saved, Server, type Source } from "./source";
 import type { EditedColumns, Facts, Points } from "./types";
 import { readView } from "./view";
 
 async function main(): Promise<void> {
   const view = readView(location.hash);
-  const language = view.language ?? (navigator.language.startsWith("ko") ? "ko" : "en");
-  setLanguage(language === "ko" ? "ko" : ("en" as Language));
-  document.documentElement.dataset.theme = view.theme ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+  setLanguage(firstLanguage(view.language));
+  document.documentElement.dataset.theme = firstTheme(view.theme);
   const embedded = document.getElementById("embedded");
   const loading = h("p", { class: "loading", role: "status", text: t("loading") });
   document.body.replaceChildren(loading);

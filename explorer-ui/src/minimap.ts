@@ -7,6 +7,8 @@ import type { Model } from "./model";
 
 const SIDE = 140;
 const MOST_DOTS = 20_000;
+const LEAST_FRAME = 12; // pixels of the frame of what is seen, however little that is
+const SMALL_FRAME = 48; // up to which lines lead to it
 
 export class Minimap {
   readonly element = h("canvas", { class: "minimap", width: 2 * SIDE, height: 2 * SIDE, role: "img" });
@@ -49,16 +51,39 @@ export class Minimap {
     this.draw();
   }
 
-  /** Draw the frame of what is seen. */
+  /** Draw the frame of what is seen; a small one is kept in sight, with lines that lead to it. */
   draw(): void {
     const context = this.element.getContext("2d")!;
-    context.clearRect(0, 0, 2 * SIDE, 2 * SIDE);
+    const all = 2 * SIDE;
+    context.clearRect(0, 0, all, all);
     context.drawImage(this.picture, 0, 0);
     const [left, bottom, side] = this.model.facts.square;
-    const scale = (2 * SIDE) / side;
+    const scale = all / side;
+    const { x, y } = this.camera;
     const [x0, y0, x1, y1] = this.camera.bounds();
-    context.strokeStyle = getComputedStyle(this.element).color;
-    context.lineWidth = 2;
-    context.strokeRect((x0 - left) * scale, 2 * SIDE - (y1 - bottom) * scale, (x1 - x0) * scale, (y1 - y0) * scale);
+    const [mx, my] = [(x - left) * scale, all - (y - bottom) * scale];
+    const [width, height] = [x1 - x0, y1 - y0].map((extent) => Math.max(2 * LEAST_FRAME, extent * scale));
+    const style = getComputedStyle(this.element);
+    context.strokeStyle = style.color;
+    if (Math.max(width, height) < 2 * SMALL_FRAME) {
+      context.lineWidth = 1;
+      context.beginPath();
+      for (const [ax, ay, bx, by] of [
+        [mx, 0, mx, my - height / 2],
+        [mx, my + height / 2, mx, all],
+        [0, my, mx - width / 2, my],
+        [mx + width / 2, my, all, my],
+      ]) {
+        context.moveTo(ax, ay);
+        context.lineTo(bx, by);
+      }
+      context.stroke();
+      context.fillStyle = style.getPropertyValue("--accent");
+      context.globalAlpha = 0.5;
+      context.fillRect(mx - width / 2, my - height / 2, width, height);
+      context.globalAlpha = 1;
+    }
+    context.lineWidth = 3;
+    context.strokeRect(mx - width / 2, my - height / 2, width, height);
   }
 }

@@ -3,7 +3,7 @@
 import type { Camera } from "./camera";
 import type { Point } from "./gestures";
 import type { Model } from "./model";
-import { pictureSide } from "./pictures";
+import { pictureBox } from "./pictures";
 import type { Picture } from "./renderer";
 
 const REACH = 8; // pixels round a dot
@@ -12,10 +12,10 @@ const APART = 0.02; // share of images on each side that may lie outside their b
 /** The row whose picture or dot lies under a place of the screen; -1 for none. */
 export function rowAt(model: Model, camera: Camera, shown: Picture[], px: number, py: number): number {
   const [mx, my] = camera.toMap(px, py);
-  const half = pictureSide(camera) / 2 / camera.scale;
+  const [halfWidth, halfHeight] = pictureBox(model, camera).map((side) => side / 2 / camera.scale);
   for (let i = shown.length - 1; i >= 0; i--) {
     const { row } = shown[i];
-    if (Math.abs(model.x[row] - mx) <= half && Math.abs(model.y[row] - my) <= half) return row;
+    if (Math.abs(model.x[row] - mx) <= halfWidth && Math.abs(model.y[row] - my) <= halfHeight) return row;
   }
   return nearestTo(model, mx, my, REACH / camera.scale);
 }

@@ -1,6 +1,8 @@
 // The map in WebGL 2: a density picture from afar, dots, and pictures from pages in a texture array.
 
 import type { Camera } from "./camera";
+import type { Rgb } from "./colors";
+import { weighHeaps } from "./heaps";
 import type { Model } from "./model";
 import { compile, DENSITY, DOTS, PICTURES, type Program } from "./shaders";
 
@@ -14,7 +16,28 @@ const PAGE_SIDE = 1024;
 const DENSITY_SIDE = 512;
 /** Dots that are drawn while the map moves; all of them once it rests. */
 export const MOST_MOVING = 120_000;
-const FLOATS = 8; // of a picture: place, cell and layer, colour
+const FLOATS = 9; // of a picture: place, cell and layer, colour, whether it or another is selected
+const MANY = 20_000; // points from which dots are small
+const LARGEST_DOT = 9; // side in pixels
+const LARGEST_ALONE = 14; // where there are no pictures
+const LARGEST_HEAP = 16;
+const HEAP = 1.5; // sides of a dot within which dots are one heap
+const FRAME = 0.1; // fraction of a picture's side
+const [THINNEST, THICKEST] = [2, 6]; // pixels of a frame
+
+/** Colours of the page, from 0 to 1. */
+export interface Theme {
+  ground: Rgb;
+  ink: Rgb;
+}
+
+export const THEMES: { [name: string]: Theme } = {
+  dark: { ground: [0.055, 0.067, 0.086], ink: [1, 1, 1] },
+  light: { ground: [0.98, 0.98, 0.99], ink: [0.07, 0.08, 0.1] },
+};
+
+/** Width of the frame of a picture. */
+export const frameOf = (side: number): number => Math.min(THICKEST, Math.max(THINNEST, Math.round(FRAME * side)));
 
 export class Renderer {
   private readonly gl: WebGL2RenderingContext;
@@ -23,6 +46,7 @@ export class Renderer {
   private readonly density: Program;
   private readonly places: WebGLBuffer;
   private readonly colors: WebGLBuffer;
+  private readonly heaps: WebGLBuffer;
   private readonly instances: WebGLBuffer;
   private readonly dotArray: WebGLVertexArrayObject;
   private readonly pictureArray: WebGLVertexArrayObject;
@@ -34,6 +58,8 @@ export class Renderer {
   private instanceData = new Float32Array(FLOATS * 4096);
   private nInstances = 0;
   private densityStale = true;
+  /** Size of the cells that heaps were counted in; NaN: anew. */
+  private heapCell = NaN;
   private placesData: Float32Array;
 
   constructor(
@@ -50,6 +76,7 @@ export class Renderer {
     this.placesData = new Float32Array(2 * model.n);
     this.places = gl.createBuffer()!;
     this.colors = gl.createBuffer()!;
+    this.heaps = gl.createBuffer()!;
     this.instances = gl.createBuffer()!;
     this.dotArray = this.makeDotArray();
     this.pictureArray = this.makePictureArray();
@@ -71,6 +98,10 @@ export class Renderer {
     gl.bindBuffer(gl.ARRAY_BUFFER, this.colors);
     gl.enableVertexAttribArray(1);
     gl.vertexAttribPointer(1, 4, gl.UNSIGNED_BYTE, true, 0, 0);
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.heaps);
+    gl.bufferData(gl.ARRAY_BUFFER, this.model.n, gl.DYNAMIC_DRAW);
+    gl.enableVertexAttribArray(2);
+    gl.vertexAttribPointer(2, 1, gl.UNSIGNED_BYTE, false, 0, 0);
     return array;
   }
 
@@ -80,7 +111,7 @@ export class Renderer {
     gl.bindVertexArray(array);
     gl.bindBuffer(gl.ARRAY_BUFFER, this.instances);
     const stride = 4 * FLOATS;
-    for (const [index, size, offset] of [[0, 2, 0], [1, 3, 8], [2, 3, 20]]) {
+    for (const [index, size, offset] of [[0, 2, 0], [1, 3, 8], [2, 3, 20], [3, 1, 32]]) {
       gl.enableVertexAttribArray(index);
       gl.vertexAttribPointer(index, size, gl.FLOAT, false, stride, offset);
       gl.vertexAttribDivisor(index, 1);
@@ -114,6 +145,7 @@ export class Renderer {
     gl.bindBuffer(gl.ARRAY_BUFFER, this.places);
     gl.bufferData(gl.ARRAY_BUFFER, this.placesData, gl.DYNAMIC_DRAW);
     this.densityStale = true;
+    this.heapCell = NaN;
   }
 
   takeColors(): void {
@@ -121,6 +153,7 @@ export class Renderer {
     gl.bindBuffer(gl.ARRAY_BUFFER, this.colors);
     gl.bufferData(gl.ARRAY_BUFFER, model.colors, gl.DYNAMIC_DRAW);
     this.densityStale = true;
+    this.heapCell = NaN; // others may be visible
   }
 
   /** The pictures to draw, the last on top. Pages that are missing are asked for. */
@@ -140,6 +173,7 @@ export class Renderer {
       data[at + 3] = Math.floor(cell / pages.columns) * pages.height;
       data[at + 4] = layer;
       for (let c = 0; c < 3; c++) data[at + 5 + c] = this.model.colors[4 * row + c] / 255;
+      data[at + 8] = !this.model.nSelected ? 0 : this.model.selected[row] ? 1 : 2;
       at += FLOATS;
     }
     this.nInstances = at / FLOATS;
@@ -221,10 +255,10 @@ export class Renderer {
 
   // ------------------------------------------------------------ drawing
 
-  draw(camera: Camera, ratio: number, moving: boolean, pictureSide: number, ground: [number, number, number]): void {
+  draw(camera: Camera, ratio: number, moving: boolean, pictureSide: number, theme: Theme): void {
     const { gl, model } = this;
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(ground[0], ground[1], ground[2], 1);
+    gl.clearColor(...theme.ground, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.enable(gl.BLEND);
     gl.blendFuncSeparate(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE);
@@ -238,8 +272,8 @@ export class Renderer {
       (2 * camera.scale) / camera.height,
     ];
     if (densityOpacity > 0) this.drawDensity(view, densityOpacity);
-    if (densityOpacity < 1) this.drawDots(view, camera, ratio, moving);
-    this.drawPictures(view, pictureSide * ratio);
+    if (densityOpacity < 1) this.drawDots(view, camera, ratio, moving, pictureSide === 0);
+    if (pictureSide) this.drawPictures(view, pictureSide * ratio, frameOf(pictureSide) * ratio, theme);
   }
 
   private drawDensity(view: [number, number, number, number], opacity: number): void {
@@ -256,18 +290,31 @@ export class Renderer {
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
   }
 
-  private drawDots(view: [number, number, number, number], camera: Camera, ratio: number, moving: boolean): void {
+  private drawDots(view: [number, number, number, number], camera: Camera, ratio: number, moving: boolean, alone: boolean): void {
     const { gl, model, dots } = this;
     const count = moving ? Math.min(model.n, MOST_MOVING) : model.n;
-    const side = Math.min(9, (model.n > 20_000 ? 1.6 : 3) * 2 ** (0.3 * Math.max(0, camera.zoom)));
+    const [few, many, growth, largest] = alone ? [5, 2.2, 0.5, LARGEST_ALONE] : [3, 1.6, 0.3, LARGEST_DOT];
+    const side = Math.min(largest, (model.n > MANY ? many : few) * 2 ** (growth * Math.max(0, camera.zoom)));
+    if (!moving || model.n <= MOST_MOVING) this.countHeaps(camera, HEAP * side);
     gl.useProgram(dots.program);
     gl.uniform4f(dots.uniforms.view, ...view);
     gl.uniform1f(dots.uniforms.side, side * ratio);
+    gl.uniform1f(dots.uniforms.largest, LARGEST_HEAP * ratio);
     gl.bindVertexArray(this.dotArray);
     gl.drawArrays(gl.POINTS, 0, count); // any beginning of the order is an even sample
   }
 
-  private drawPictures(view: [number, number, number, number], side: number): void {
+  /** Weigh dots that lie together; anew for each doubling of the map only. */
+  private countHeaps(camera: Camera, near: number): void {
+    const { gl, model } = this;
+    const cell = 2 ** Math.round(Math.log2(near / camera.scale));
+    if (cell === this.heapCell) return;
+    this.heapCell = cell;
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.heaps);
+    gl.bufferData(gl.ARRAY_BUFFER, weighHeaps(model, cell), gl.DYNAMIC_DRAW);
+  }
+
+  private drawPictures(view: [number, number, number, number], side: number, line: number, theme: Theme): void {
     if (!this.nInstances) return;
     const { gl, pictures, model } = this;
     const { width, height } = model.facts.pages;
@@ -282,6 +329,9 @@ export class Renderer {
       this.canvas.height,
     );
     gl.uniform2f(pictures.uniforms.cell, width, height);
+    gl.uniform1f(pictures.uniforms.line, line);
+    gl.uniform3f(pictures.uniforms.ground, ...theme.ground);
+    gl.uniform3f(pictures.uniforms.ink, ...theme.ink);
     gl.uniform1f(pictures.uniforms.grey, model.facts.imageShape.length === 2 ? 1 : 0);
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.pageTexture);

@@ -1,6 +1,5 @@
-// Images by a part of their file name, as it is typed, or like one that is dropped on the page.
+// Images by a part of their file name, as it is typed.
 
-import type { Camera } from "./camera";
 import { h } from "./dom";
 import { sentence } from "./edits";
 import { t } from "./i18n";
@@ -9,7 +8,6 @@ import type { Model } from "./model";
 import { Server } from "./source";
 import { thumbnail } from "./thumbnails";
 
-const NEAREST_ZOOM = 3; // from which one looks at what is like an image
 const TYPED_AFTER = 200; // milliseconds without a key
 const MOST_LISTED = 30; // images in the list
 const ALL_PATHS = 200_000; // images up to which all paths are fetched at once
@@ -30,7 +28,6 @@ export class Search {
 
   constructor(
     private readonly model: Model,
-    private readonly camera: Camera,
     private readonly message: Message,
     private readonly show: (row: number) => void,
   ) {
@@ -197,19 +194,5 @@ export class Search {
       if (paths[row].toLowerCase().includes(part.toLowerCase())) rows.push(row);
     }
     return rows;
-  }
-
-  async byImage(file: File): Promise<void> {
-    const { model, camera, message } = this;
-    if (!(model.source instanceof Server)) return;
-    try {
-      const response = await model.source.post("/api/similar", file);
-      const found = (await response.json()) as { neighbors: { id: number }[]; x: number; y: number };
-      model.select(found.neighbors.map(({ id }) => model.rowOf[id]));
-      message.say(t("like"));
-      camera.flyTo(found.x, found.y, Math.max(NEAREST_ZOOM, camera.zoom));
-    } catch (error) {
-      message.say(sentence(error));
-    }
   }
 }

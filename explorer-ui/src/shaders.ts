@@ -1,5 +1,7 @@
 // Programs of the graphics processor. A view is (x, y) of its middle and clip units for a unit of the map.
 
+import { PER_DOUBLING } from "./heaps";
+
 export interface Program {
   program: WebGLProgram;
   uniforms: { [name: string]: WebGLUniformLocation | null };
@@ -20,23 +22,31 @@ export const DOTS: Source = {
   vertex: `
 layout(location = 0) in vec2 place;
 layout(location = 1) in vec4 color;
+layout(location = 2) in float heap;
 uniform vec4 view;
 uniform float side;
+uniform float largest;
 out vec4 tint;
+flat out float isRound;
 void main() {
   vec2 at = (place - view.xy) * view.zw;
   // what is filtered out, or has no place, lies outside of what is drawn
   gl_Position = color.a == 0.0 || isnan(place.x) ? vec4(2.0, 2.0, 2.0, 1.0) : vec4(at, 0.0, 1.0);
-  gl_PointSize = side * (color.a == 1.0 ? 1.6 : 1.0);
-  tint = color;
+  float size = side * (color.a == 1.0 ? 1.6 : 1.0);
+  gl_PointSize = min(max(size, largest), size * (1.0 + 0.4 * heap / ${PER_DOUBLING.toFixed(1)}));
+  isRound = gl_PointSize > 4.0 ? 1.0 : 0.0;
+  tint = vec4(color.rgb, color.a > 0.5 ? 1.0 : max(color.a, 0.3));
 }`,
   fragment: `
 in vec4 tint;
+flat in float isRound;
 out vec4 color;
 void main() {
+  vec2 off = gl_PointCoord - 0.5;
+  if (isRound > 0.5 && dot(off, off) > 0.25) discard;
   color = tint;
 }`,
-  uniforms: ["view", "side"],
+  uniforms: ["view", "side", "largest"],
 };
 
 export const PICTURES: Source = {
@@ -44,12 +54,14 @@ export const PICTURES: Source = {
 layout(location = 0) in vec2 place;
 layout(location = 1) in vec3 corner;
 layout(location = 2) in vec3 frame;
+layout(location = 3) in float state;
 uniform vec4 view;
 uniform vec4 size;
 uniform vec2 cell;
 out vec3 texel;
 out vec2 inside;
 out vec3 tint;
+flat out float kind;
 void main() {
   vec2 unit = vec2(gl_VertexID & 1, gl_VertexID >> 1);
   vec2 middle = (place - view.xy) * view.zw;
@@ -59,28 +71,31 @@ void main() {
   texel = vec3(corner.xy + cell * vec2(unit.x, 1.0 - unit.y), corner.z);
   inside = unit * round(size.xy);
   tint = frame;
+  kind = state;
 }`,
   fragment: `
 in vec3 texel;
 in vec2 inside;
 in vec3 tint;
+flat in float kind; // 1: selected, 2: another is
 uniform sampler2DArray pages;
 uniform vec4 size;
 uniform vec2 cell;
 uniform float grey;
+uniform float line;
+uniform vec3 ground;
+uniform vec3 ink;
 out vec4 color;
 void main() {
-  vec2 edge = min(inside, round(size.xy) - inside);
-  float line = max(1.0, size.x / 32.0);
-  if (min(edge.x, edge.y) < line) {
-    color = vec4(tint, 1.0);
-    return;
-  }
-  // half a texel from the edge of the cell, so that its neighbours do not shine in
+  vec2 toEdge = min(inside, round(size.xy) - inside);
+  float edge = min(toEdge.x, toEdge.y);
   vec3 found = texture(pages, vec3(texel.xy / 1024.0, texel.z)).rgb;
-  color = vec4(grey > 0.5 ? found.rrr : found, 1.0);
+  vec3 shown = grey > 0.5 ? found.rrr : found;
+  if (kind == 1.0) shown = edge < line ? ink : edge < 2.0 * line ? tint : shown;
+  else if (edge < line) shown = tint;
+  color = vec4(kind == 2.0 ? mix(shown, ground, 0.55) : shown, 1.0);
 }`,
-  uniforms: ["view", "size", "cell", "grey"],
+  uniforms: ["view", "size", "cell", "grey", "line", "ground", "ink"],
 };
 
 export const DENSITY: Source = {

@@ -2,21 +2,34 @@
 
 import type { Camera } from "./camera";
 import { css, type Rgb } from "./colors";
+import { layKey, type ColorKey, type KeyLayout } from "./keycolors";
 import type { Labels } from "./labels";
 import type { Model } from "./model";
-import { pictureSide } from "./pictures";
+import { pictureBox, pictureSide } from "./pictures";
 import type { Picture } from "./renderer";
 import { cellOf, pageOf } from "./thumbnails";
 
-/** The view as an SVG file: dots and frames as shapes, pictures inside. */
-export async function asSvg(model: Model, camera: Camera, shown: Picture[], labels: Labels, ground: string): Promise<Blob> {
+const FONT = "sans-serif";
+const KEY_SIZE = 12; // of the letters of the key, in pixels
+
+/** The colours of a picture that are the page's. */
+export interface Paper {
+  ground: string;
+  ink: string;
+}
+
+/** The view as an SVG file: dots and frames as shapes, pictures inside, the key of the colours below. */
+export async function asSvg(model: Model, camera: Camera, shown: Picture[], labels: Labels, paper: Paper, key: ColorKey): Promise<Blob> {
   const side = pictureSide(camera);
   const { width: w, height: hgt } = model.facts.pages;
   const rendering = side < Math.max(w, hgt) ? "auto" : "pixelated";
-  const [pw, ph] = [(side * w) / Math.max(w, hgt), (side * hgt) / Math.max(w, hgt)];
+  const [pw, ph] = pictureBox(model, camera);
+  const layout = keyFor(key, camera.width);
+  const height = camera.height + layout.height;
   const parts = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${camera.width} ${camera.height}" width="${camera.width}" height="${camera.height}">`,
-    `<rect width="100%" height="100%" fill="${ground}"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${camera.width} ${height}" width="${camera.width}" height="${height}">`,
+    `<rect width="100%" height="100%" fill="${paper.ground}"/>`,
+    `<svg width="${camera.width}" height="${camera.height}">`, // cuts off what goes beyond the view
   ];
   const [left, bottom, right, top] = camera.bounds();
   const color = (row: number): string => css([...model.colors.subarray(4 * row, 4 * row + 3)] as Rgb);
@@ -38,7 +51,20 @@ export async function asSvg(model: Model, camera: Camera, shown: Picture[], labe
         `fill="#fff" stroke="${dark}" stroke-width="5" paint-order="stroke">${escapeText(name)}</text>`,
     );
   }
-  return new Blob([...parts, "</svg>"], { type: "image/svg+xml" });
+  parts.push("</svg>", `<g transform="translate(0 ${camera.height})" font-family="${FONT}" font-size="${KEY_SIZE}" fill="${paper.ink}">`);
+  for (const { color, x, y, width, height } of layout.boxes) {
+    parts.push(`<rect class="key" x="${x}" y="${y}" width="${width}" height="${height}" fill="${color}"/>`);
+  }
+  for (const { text, x, y, bold } of layout.texts) {
+    parts.push(`<text x="${x}" y="${y}"${bold ? ' font-weight="bold"' : ""}>${escapeText(text)}</text>`);
+  }
+  return new Blob([...parts, "</g></svg>"], { type: "image/svg+xml" });
+}
+
+function keyFor(key: ColorKey, width: number): KeyLayout {
+  const context = document.createElement("canvas").getContext("2d")!;
+  context.font = `${KEY_SIZE}px ${FONT}`;
+  return layKey(key, width, (text) => context.measureText(text).width);
 }
 
 const escapeText = (text: string): string => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -52,17 +78,20 @@ async function cut(model: Model, id: number): Promise<string> {
   return canvas.toDataURL("image/png");
 }
 
-/** The view as a PNG file: what the map shows, and the names on it. */
-export function asPng(map: HTMLCanvasElement, overlay: HTMLCanvasElement, labels: Labels, camera: Camera): Promise<Blob> {
+/** The view as a PNG file: what the map shows, the names on it, and the key of the colours below. */
+export function asPng(map: HTMLCanvasElement, overlay: HTMLCanvasElement, labels: Labels, camera: Camera, paper: Paper, key: ColorKey): Promise<Blob> {
+  const ratio = map.width / camera.width;
+  const layout = keyFor(key, camera.width);
   const canvas = document.createElement("canvas");
   canvas.width = map.width;
-  canvas.height = map.height;
+  canvas.height = Math.round(map.height + ratio * layout.height);
   const context = canvas.getContext("2d")!;
+  context.fillStyle = paper.ground;
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(map, 0, 0);
   context.drawImage(overlay, 0, 0, map.width, map.height);
-  const ratio = map.width / camera.width;
   context.scale(ratio, ratio);
-  context.font = "bold 14px sans-serif";
+  context.font = `bold 14px ${FONT}`;
   context.textAlign = "center";
   context.lineWidth = 5;
   for (const { name, x, y, dark } of labels.placed(camera)) {
@@ -70,6 +99,17 @@ export function asPng(map: HTMLCanvasElement, overlay: HTMLCanvasElement, labels
     context.fillStyle = "#fff";
     context.strokeText(name, x, y);
     context.fillText(name, x, y);
+  }
+  context.setTransform(ratio, 0, 0, ratio, 0, map.height);
+  context.textAlign = "left";
+  for (const { color, x, y, width, height } of layout.boxes) {
+    context.fillStyle = color;
+    context.fillRect(x, y, width, height);
+  }
+  context.fillStyle = paper.ink;
+  for (const { text, x, y, bold } of layout.texts) {
+    context.font = `${bold ? "bold " : ""}${KEY_SIZE}px ${FONT}`;
+    context.fillText(text, x, y);
   }
   return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("PNG")))));
 }

@@ -1,8 +1,9 @@
 // A view has an address, so that it can be shared and comes back.
 
-import type { Camera } from "./camera";
+import { PICTURE_SIZES, type Camera, type PictureSize } from "./camera";
 import type { Inspector } from "./inspector";
 import { asFilter, GROUP, type Filter, type Model } from "./model";
+import { systemLanguage, systemTheme } from "./remembered";
 import type { Search } from "./search";
 
 const SAVED_AFTER = 300; // milliseconds without a change
@@ -15,6 +16,7 @@ export interface View {
   image?: number;
   search?: string;
   filters?: { [name: string]: Filter };
+  pictures?: PictureSize;
   theme?: string;
   language?: string;
 }
@@ -34,6 +36,8 @@ export function readView(hash: string): View {
     const value = values.get(name);
     if (value) view[key] = value;
   }
+  const pictures = PICTURE_SIZES.find((size) => size === values.get("pictures"));
+  if (pictures) view.pictures = pictures;
   const filters = readFilters(values.get("filters") ?? "{}");
   if (Object.keys(filters).length) view.filters = filters;
   return view;
@@ -64,6 +68,7 @@ export function writeView(view: View): string {
   if (view.image !== undefined) values.set("image", String(view.image));
   if (view.search) values.set("q", view.search);
   if (view.filters && Object.keys(view.filters).length) values.set("filters", JSON.stringify(view.filters));
+  if (view.pictures) values.set("pictures", view.pictures);
   if (view.theme) values.set("theme", view.theme);
   if (view.language) values.set("lang", view.language);
   return `#${values}`;
@@ -102,8 +107,10 @@ export class Address {
       filters: Object.fromEntries(model.filters),
       ...(model.colorBy !== GROUP ? { color: model.colorBy } : {}),
       ...(inspector.pinned ? { image: model.points.id[inspector.row] } : {}),
-      ...(theme === "light" ? { theme } : {}),
-      ...(language !== "en" ? { language } : {}),
+      ...(camera.pictureSize !== "auto" ? { pictures: camera.pictureSize } : {}),
+      // what the system would choose anyway is left to whoever opens the address
+      ...(theme && theme !== systemTheme() ? { theme } : {}),
+      ...(language !== systemLanguage() ? { language } : {}),
     };
   }
 }
