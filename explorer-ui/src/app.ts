@@ -76,6 +76,7 @@ export class App {
   private movedAt = 0;
   private waiting = false;
   private spacingStale = false;
+  private closedFor = "";
   /** The row from which the next click shows the way; -1: none was asked for. */
   private wayFrom = -1;
   /** One step of a walk after the other. */
@@ -317,7 +318,8 @@ export class App {
     this.camera.resize(Math.max(1, width), Math.max(1, height), !this.isFitted);
     this.isFitted = false;
     const { row, pinned } = this.inspector;
-    if (pinned && !this.camera.sees(this.model.x[row], this.model.y[row], 0)) this.goTo(row); // a panel lies where it was
+    const [x, y] = [this.model.x[row], this.model.y[row]];
+    if (pinned && !this.camera.sees(x, y, 0)) this.camera.flyTo(x, y); // a panel lies where it was
   }
 
   /** Sizes of pictures go by what is shown. */
@@ -508,12 +510,19 @@ export class App {
 
   /** On a narrow page what was asked about comes up from below. */
   private showSheet(): void {
-    document.body.classList.toggle("has-sheet", this.inspector.pinned || this.model.nSelected > 0);
+    const isAsked = this.inspector.pinned || this.model.nSelected > 0;
+    document.body.classList.toggle("has-sheet", isAsked && this.sheetKey !== this.closedFor);
     document.body.classList.toggle("has-selection", this.model.nSelected > 0);
     document.body.classList.toggle("has-image", this.inspector.pinned);
   }
 
+  /** What the sheet shows; closed, it stays so until that is another. */
+  private get sheetKey(): string {
+    return [this.inspector.row, this.inspector.pinned, this.model.nSelected].join();
+  }
+
   private hideSheet(): void {
+    this.closedFor = this.sheetKey;
     document.body.classList.remove("has-sheet");
   }
 
