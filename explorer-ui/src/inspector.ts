@@ -4,6 +4,7 @@ import { button, h, Signal } from "./dom";
 import { sentence } from "./edits";
 import { t } from "./i18n";
 import { GROUP, LABEL, MARK, type Model } from "./model";
+import { neighborsOf } from "./neighbors";
 import { Server } from "./source";
 import { sized, thumbnail } from "./thumbnails";
 import { MARKS, type Neighbor } from "./types";
@@ -82,7 +83,8 @@ export class Inspector {
     this.element.replaceChildren(
       h("h2", {}, t("image"), this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
       pictures,
-      ...(source.live ? [h("h3", { text: t("neighbors") }), neighbors] : []),
+      h("h3", { text: t("neighbors") }),
+      neighbors,
       facts,
       this.pinned && this.acts.wayFrom ? this.way(row, this.acts.wayFrom) : h("p"),
     );
@@ -90,12 +92,11 @@ export class Inspector {
     if (source instanceof Server) {
       try {
         const [found, values] = await Promise.all([
-          source.json(`api/images/${id}/neighbors?n=${N_NEIGHBORS}`) as Promise<{ neighbors: Neighbor[] }>,
+          neighborsOf(source, id, N_NEIGHBORS),
           source.json(`api/images/${id}/facts`) as Promise<{ [name: string]: unknown }>,
         ]);
         if (asked !== this.asked) return;
-        this.neighbors = found.neighbors.map((one) => model.rowOf[one.id]);
-        neighbors.replaceChildren(...found.neighbors.map((one) => this.neighbor(one)));
+        this.tellNeighbors(found, neighbors);
         fill(facts, { ...this.edited(row), ...without(values) });
       } catch (error) {
         if (asked === this.asked) facts.replaceChildren(h("caption", { text: sentence(error) }));
@@ -106,9 +107,18 @@ export class Inspector {
         const value = (await model.column(column.name))[row];
         values[column.name] = column.kind === "category" ? (column.categories![value as number] ?? null) : value;
       }
-      if (asked === this.asked) fill(facts, { ...this.edited(row), ...without(values) });
+      const found = await neighborsOf(source, id, N_NEIGHBORS);
+      if (asked !== this.asked) return;
+      this.tellNeighbors(found, neighbors);
+      fill(facts, { ...this.edited(row), ...without(values) });
     }
     if (asked === this.asked) this.changed.tell();
+  }
+
+  private tellNeighbors(found: Neighbor[], strip: HTMLElement): void {
+    this.neighbors = found.map((one) => this.model.rowOf[one.id]);
+    strip.replaceChildren(...found.map((one) => this.neighbor(one)));
+    if (!found.length) strip.previousElementSibling?.remove(); // an older page, saved without them
   }
 
   private way(row: number, wayFrom: (row: number) => void): HTMLElement {

@@ -4,9 +4,9 @@ import { button, h } from "./dom";
 import { sentence } from "./edits";
 import { t } from "./i18n";
 import type { Model } from "./model";
+import { neighborsOf } from "./neighbors";
 import { Server } from "./source";
 import { cellOf, pageOf } from "./thumbnails";
-import type { Neighbor } from "./types";
 
 const N_NEIGHBORS = 50; // images that the arrow keys lead to
 const LARGEST_ZOOM = 64; // pixels of the screen for a pixel of the picture
@@ -110,10 +110,8 @@ class Lightbox {
   }
 
   private async findNeighbors(id: number): Promise<void> {
-    const { source } = this.model;
-    if (!(source instanceof Server)) return;
     try {
-      const { neighbors } = (await source.json(`api/images/${id}/neighbors?n=${N_NEIGHBORS}`)) as { neighbors: Neighbor[] };
+      const neighbors = await neighborsOf(this.model.source, id, N_NEIGHBORS);
       if (this.ids.length !== 1 || this.ids[0] !== id) return;
       this.ids = [id, ...neighbors.map((one) => one.id)];
       this.tellPlace();
@@ -144,7 +142,7 @@ class Lightbox {
     void this.tellFacts(id, asked);
     if (source instanceof Server) {
       try {
-        return await this.put(asked, await source.blob(`api/images/${id}/original`), id);
+        return await this.put(asked, await source.blob(source.originalAddress(id)), id);
       } catch (error) {
         if (asked !== this.asked) return;
         this.note.textContent = error instanceof NotShown ? t("noViewer") : t("noOriginal", { why: sentence(error) });

@@ -1,10 +1,7 @@
 // Going from an image to the nearest one that was not visited yet, and back.
 
 import type { Model } from "./model";
-import { Server } from "./source";
-import type { Neighbor } from "./types";
-
-const ASKED = 100; // neighbours of an image, the most that the server gives
+import { ASKED, neighborsOf } from "./neighbors";
 
 export class Walk {
   /** Rows in the order in which they were visited; the last is where one is. */
@@ -45,12 +42,10 @@ export class Walk {
 
   private async neighborsOf(row: number): Promise<number[]> {
     const { source, points, rowOf } = this.model;
-    if (!(source instanceof Server)) return [];
-    const found = (await source.json(`api/images/${points.id[row]}/neighbors?n=${ASKED}`)) as { neighbors: Neighbor[] };
-    return found.neighbors.map(({ id }) => rowOf[id]);
+    return (await neighborsOf(source, points.id[row], ASKED)).map(({ id }) => rowOf[id]);
   }
 
-  /** Where all neighbours were visited, or without a server. */
+  /** Where all neighbours were visited, or none are known. */
   private nearestOnMap(row: number): number {
     const { model } = this;
     const { x, y, n } = model;
