@@ -105,7 +105,7 @@ export class Inspector {
       const values: { [name: string]: unknown } = {};
       for (const column of model.facts.columns) {
         const value = (await model.column(column.name))[row];
-        values[column.name] = column.kind === "category" ? (column.categories![value as number] ?? null) : value;
+        values[column.name] = column.kind === "category" ? nameOf(column.categories!, value as number) : value;
       }
       const found = await neighborsOf(source, id, N_NEIGHBORS);
       if (asked !== this.asked) return;
@@ -155,6 +155,9 @@ export class Inspector {
 
 const figure = (picture: HTMLElement, caption: string): HTMLElement =>
   h("figure", {}, picture, h("figcaption", { text: caption }));
+
+/** The name of a category; beyond the last one are all the others. */
+const nameOf = (names: string[], code: number): string | null => (code < 0 ? null : (names[code] ?? t("otherCategories")));
 
 function fill(table: HTMLTableElement, values: { [name: string]: unknown }): void {
   const rows = Object.entries(values);

@@ -341,6 +341,18 @@ def test_n_passes_over_what_is_filtered_out(look, served):
         assert page.ask("latentmap.model.visible[latentmap.state.row]") == 1
 
 
+def test_names_of_groups_have_room(look, served):
+    page = look(served.url)
+    page.page.set_viewport_size({"width": 1024, "height": 768})
+    name = page.page.locator(".groups li[data-group='0'] input").first
+    name.evaluate("e => { e.value = 'Letters of Rome'; e.dispatchEvent(new Event('input')); }")
+    page.page.mouse.move(600, 400)
+    assert name.evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert name.get_attribute("title")
+    page.page.hover(".groups li[data-group='0']")
+    page.until("getComputedStyle(document.querySelector('.groups li [data-act=select]')).opacity === '1'")
+
+
 def test_pointing_moves_no_panel_and_leaves_no_lines(look, served):
     page = look(served.url)
     page.box(0.4)
@@ -486,8 +498,8 @@ def boxes(page: Page) -> dict[str, tuple[float, float, float, float]]:
     return page.ask(
         """Object.fromEntries(['.page-header', 'aside.left', 'aside.right', '.stage'].flatMap((name) => {
           const e = document.querySelector(name), b = e.getBoundingClientRect();
-          return e.checkVisibility({visibilityProperty: true}) && b.width > 1 ? [[name, [b.left, b.top, b.right, b.bottom]]]
-            : []; }))"""
+          const isSeen = e.checkVisibility({visibilityProperty: true}) && b.width > 1;
+          return isSeen ? [[name, [b.left, b.top, b.right, b.bottom]]] : []; }))"""
     )
 
 
@@ -715,20 +727,16 @@ def test_pictures_of_the_view_have_a_size_and_a_key(look, served, tmp_path):
 
 def test_the_page_in_one_file_is_made_once_and_says_so(look, served):
     page = look(served.url)
-    asked: list[str] = []
-
-    def wait(route: Any) -> None:
-        asked.append(route.request.url)
-        page.page.wait_for_timeout(1500)
-        route.fulfill(body="<!doctype html>", content_type="text/html")
-
-    page.page.route("**/page.html*", wait)
+    asked: list[Any] = []
+    page.page.route("**/page.html*", asked.append)  # answered below
     page.page.click(".menu summary")
     with page.page.expect_download():
         page.page.click("[data-share=html]")
         page.until("document.querySelector('.message').textContent.includes('Making the page')")
         page.page.click(".menu summary")
         assert page.page.locator("[data-share=html]").is_disabled()
+        page.page.wait_for_timeout(200)
+        asked[0].fulfill(body="<!doctype html>", content_type="text/html")
     page.until("!document.querySelector('[data-share=html]').disabled")
     assert len(asked) == 1
 
