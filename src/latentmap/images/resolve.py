@@ -99,7 +99,7 @@ def _named_before(names: list[str], failures: dict[int, str]) -> dict[int, str]:
     for i, name in enumerate(names):
         if i in failures:
             continue
-        first = seen.setdefault(os.path.normcase(os.path.normpath(name)), i)
+        first = seen.setdefault(os.path.normcase(os.path.normpath(name) if ".." in name else name), i)
         if first != i:
             found[i] = f"row {first + 1} of the table names it too"
     return found
