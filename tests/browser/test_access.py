@@ -6,10 +6,19 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error
 
 from browser.conftest import Page, serve
 
-SHOWN = "window.latentmap && latentmap.state.nPictures > 0"
+
+def wait_for_map(page: Page) -> None:
+    def is_shown() -> bool:
+        try:
+            return bool(page.ask("window.latentmap && latentmap.state.nPictures > 0"))
+        except Error:  # the page is being loaded anew
+            return False
+
+    page.until_true(is_shown)
 
 
 @pytest.fixture
@@ -31,9 +40,9 @@ def test_without_a_token_the_page_says_how_to_get_in_and_takes_the_address(plain
     plain.page.get_by_text("does not take this page's token").wait_for()
     plain.page.fill(".entrance input", f"  {served.url} ")
     plain.page.keyboard.press("Enter")
-    plain.page.wait_for_function(SHOWN)
+    wait_for_map(plain)
     plain.page.reload()  # the tab keeps it
-    plain.page.wait_for_function(SHOWN)
+    wait_for_map(plain)
     assert token not in plain.page.url
 
 
@@ -41,7 +50,7 @@ def test_the_printed_address_opens_in_a_tab_that_is_at_the_page_already(plain, s
     plain.page.goto(served.url.partition("#")[0])
     plain.page.locator(".entrance").wait_for()
     plain.page.goto(served.url)  # for the browser another place of the same page
-    plain.page.wait_for_function(SHOWN)
+    wait_for_map(plain)
 
 
 def test_the_token_is_in_no_request_line_and_no_address(plain, served):
@@ -49,7 +58,7 @@ def test_the_token_is_in_no_request_line_and_no_address(plain, served):
     asked = []
     plain.page.on("request", asked.append)
     plain.page.goto(f"{served.url}&z=1.5&x=0&y=0")
-    plain.page.wait_for_function(SHOWN)
+    wait_for_map(plain)
     assert len(asked) > 3
     assert not [one.url for one in asked if token in one.url]
     assert not [one for one in asked if token in one.headers.get("referer", "")]

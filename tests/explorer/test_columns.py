@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentmap.explorer.columns import as_json, folder_columns, prepare
@@ -46,6 +46,7 @@ def test_whole_numbers_with_gaps_are_numbers_with_gaps(kind):
     assert (found.values <= 50).sum() == 51  # nothing compares with what is missing
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.floats() | st.integers(-(2**63), 2**63 - 1).map(float), min_size=1))
 def test_every_value_is_counted_once(values):
     found = prepare("x", pa.array(values, pa.float64()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 ARROW = "application/vnd.apache.arrow.stream"
 FOREVER = "private, max-age=31536000, immutable"
@@ -105,7 +105,8 @@ def answer(
         return Response(data, headers=headers, media_type=media_type)
     begin, end = part
     if begin >= end:
-        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{len(data)}"})
+        sentence = f"the range begins after the end: there are {len(data)} bytes"
+        return JSONResponse({"error": sentence}, 416, headers | {"Content-Range": f"bytes */{len(data)}"})
     headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(data)}"
     return Response(data[begin:end], 206, headers=headers, media_type=media_type)
 

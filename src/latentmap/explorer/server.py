@@ -46,6 +46,7 @@ from latentmap.explorer.data import (
     strip,
 )
 from latentmap.explorer.export_jobs import Exports, image_ids
+from latentmap.explorer.full_size import FullSize, NoOriginalError
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.jobs import Jobs
 from latentmap.explorer.pages import Pages
@@ -104,6 +105,7 @@ class Server:
         self.jobs = Jobs(Path(path))
         self.exports = Exports()
         self._decoders = DecodingPool(1)
+        self._decoders_of_originals = DecodingPool(1)
         self._lock = threading.Lock()
         self._path = Path(path)
         self._retry_at = 0.0  # after a change of the run with which it could not be opened yet
@@ -115,7 +117,8 @@ class Server:
         data = Explored(self._path)
         pages = Pages(data)
         facts = facts_of(data, pages)
-        return Shown(data, pages, facts, lru_cache(maxsize=8)(partial(_count_kmeans, data)))
+        originals = FullSize(data, self._decoders_of_originals)
+        return Shown(data, pages, facts, originals, lru_cache(maxsize=8)(partial(_count_kmeans, data)))
 
     @property
     def data(self) -> Explored:
@@ -147,6 +150,7 @@ class Server:
         self.exports.stop()
         self.jobs.stop()
         self._decoders.__exit__()
+        self._decoders_of_originals.__exit__()
 
     def app(self, hosts: list[str], *, framed: bool = False) -> Starlette:
         """The ASGI application, answering to these hosts, such as 127.0.0.1:8765, by any port."""
@@ -158,6 +162,7 @@ class Server:
             Route("/api/columns/{name:path}", self.column, methods=get),
             Route("/api/pages/{page}", self.page, methods=get),
             Route("/api/images/{image}", self.image, methods=get),
+            Route("/api/images/{image}/original", self.original, methods=get),
             Route("/api/images/{image}/facts", self.facts, methods=get),
             Route("/api/images/{image}/reconstruction", self.reconstruction, methods=get),
             Route("/api/images/{image}/neighbors", self.neighbors, methods=get),
@@ -255,6 +260,15 @@ class Server:
         """Its pixels."""
         image, data = self._image(request), self._asked(request)
         return self._answer(request, data, partial(data.png, image), PNG, f"image{image}")
+
+    @in_thread
+    def original(self, request: Request) -> Any:
+        """The file that it was made from, as a picture."""
+        image, shown, data = self._image(request), self._shown, self._asked(request)
+        try:
+            return self._answer(request, data, partial(shown.originals.png, image), PNG, f"original{image}")
+        except NoOriginalError as error:
+            raise HTTPException(404, str(error)) from error
 
     @in_thread
     def facts(self, request: Request) -> Any:
@@ -491,6 +505,7 @@ class Shown:
     data: Explored
     pages: Pages
     facts: dict[str, Any]
+    originals: FullSize
     kmeans: Callable[[str, int, int], learning.Steps]
 
 
