@@ -107,9 +107,9 @@ def explore(
         If the port is taken.
     """
     allowed = [_checked_host(host) for host in allow_hosts]
-    server = Server(path, token=run_token(Path(path)))
     raise_handle_limit()
     with listen(port) as listening:
+        server = Server(path, token=run_token(Path(path)))
         port = listening.getsockname()[1]
         url = address(port, server.token)
         print(f"explorer  {url}", flush=True)
