@@ -72,7 +72,6 @@ export class Groups {
       title: model.groupName(group),
       maxlength: LONGEST_NAME,
       disabled: !editor,
-      title: model.groupName(group),
       "aria-label": t("rename", { n: group.number }),
       on: {
         change: (event: Event) => {
