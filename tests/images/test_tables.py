@@ -305,3 +305,8 @@ def test_when_nothing_is_there_it_is_said_why_and_where_it_was_looked_for(tmp_pa
     assert "no images in it: 5 files cannot be decoded: No such file or directory (4, such as 'nowhere/0.png')" in said
     assert "not an image of any format that Pillow reads (1, such as 'broken.png')" in said
     assert f"looked in {tmp_path}" in said
+
+
+def test_parquet_with_nothing_but_files_has_a_row_a_file(tmp_path):
+    pq.write_table(pa.table({"image": [png(), png()]}), tmp_path / "t.parquet")
+    assert list_table(tmp_path / "t.parquet").table["path"].to_pylist() == ["t[0]", "t[1]"]

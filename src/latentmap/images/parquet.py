@@ -29,6 +29,8 @@ class ParquetImages:
 
     Attributes
     ----------
+    n : int
+        How many rows it has.
     key : str
         The column that holds them.
     inner : bool
@@ -39,6 +41,7 @@ class ParquetImages:
         What the files were called.
     """
 
+    n: int
     key: str
     inner: bool
     others: pa.Table
@@ -46,7 +49,7 @@ class ParquetImages:
 
     def listing(self, path: Path, columns: pa.Table) -> Listing:
         """What the table at ``path`` holds, with columns under the names that they are to have."""
-        n, names = self.others.num_rows, self.paths
+        n, names = self.n, self.paths
         are_names = names is not None and not names.null_count and compute.count_distinct(names).as_py() == n
         known: Any = names if are_names else (f"{path.stem}[{i}]" for i in range(n))
         column = f"{self.key}.bytes" if self.inner else self.key
@@ -77,7 +80,7 @@ def list_parquet_images(path: Path) -> ParquetImages | None:
     if inner and "path" in {field.name for field in kind}:
         paths = compute.struct_field(file.read(columns=[f"{key}.path"])[key].combine_chunks(), "path").cast(pa.string())
     others = [name for name in dict.fromkeys(schema.names) if name != key]
-    return ParquetImages(key, inner, _with_class_names(_read(file, others)), paths)
+    return ParquetImages(file.metadata.num_rows, key, inner, _with_class_names(_read(file, others)), paths)
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -90,7 +93,7 @@ def _read(file: pq.ParquetFile, names: list[str]) -> pa.Table:
     """Columns of types that all readers of a run know; those of bytes, which may be large, some rows at a time."""
     metadata = file.schema_arrow.metadata
     if not names:
-        return pa.table({"row": pa.nulls(file.metadata.num_rows)}).select([])
+        return pa.table({})
     kinds = [field.type for field in file.schema_arrow if field.name in names]
     if not any(pa.types.is_nested(kind) or _holds_bytes(kind) is not None for kind in kinds):
         return known_types(file.read(columns=names)).replace_schema_metadata(metadata)
