@@ -115,7 +115,7 @@ export class App {
     this.search = new Search(model, message, show);
     this.address = new Address(model, camera, this.inspector, this.search);
     const say = (text: string, time?: number): void => message.say(text, time);
-    this.selection = new Selection(model, this.editor, (id) => show(model.rowOf[id]), look, say, (name) => void this.colorBy(name));
+    this.selection = new Selection(model, this.editor, openPicture, look, say, (name) => void this.colorBy(name));
     this.decoder = this.server && new Decoder(model, this.server, camera);
     this.learn = this.server && new Learn(model, this.server, camera, redraw);
     this.overlay = new Overlay(model, camera, this.inspector, this.dropped, this.learn, redraw);
