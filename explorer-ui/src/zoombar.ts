@@ -26,7 +26,10 @@ export class Zoombar {
     const times = 2 ** zoom;
     const text = `× ${times < 9.95 ? times.toFixed(1) : Math.round(times).toLocaleString(document.documentElement.lang)}`;
     if (this.factor.textContent !== text) this.factor.textContent = text;
-    const disable = (one: HTMLButtonElement, is: boolean): void => one.setAttribute("aria-disabled", String(is)); // keeps the focus
+    // not disabled altogether, which would lose the focus; and set only when it changes, since this is drawn often
+    const disable = (one: HTMLButtonElement, is: boolean): void => {
+      if (one.getAttribute("aria-disabled") !== String(is)) one.setAttribute("aria-disabled", String(is));
+    };
     disable(this.nearer, zoom > maxZoom - 1e-6);
     disable(this.all, this.camera.isHome);
   }
