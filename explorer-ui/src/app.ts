@@ -181,7 +181,8 @@ export class App {
       this.message.element,
     );
     const skip = h("a", { class: "skip", href: "#", text: t("skipToMap"), on: { click: (event: Event) => (event.preventDefault(), this.map.focus()) } });
-    document.body.replaceChildren(skip, this.header.element, this.stage, left, right, ...document.querySelectorAll("dialog.lightbox"));
+    this.header.element.prepend(skip); // in a landmark, as all is
+    document.body.replaceChildren(this.header.element, this.stage, left, right, ...document.querySelectorAll("dialog.lightbox"));
     this.layer(left);
   }
 

@@ -728,7 +728,7 @@ def test_pictures_of_the_view_have_a_size_and_a_key(look, served, tmp_path):
 def test_the_page_in_one_file_is_made_once_and_says_so(look, served):
     page = look(served.url)
     asked: list[Any] = []
-    page.page.route("**/page.html*", asked.append)  # answered below
+    page.page.route("**/page.html*", lambda route: asked.append(route))  # noqa: PLW0108 - answered below
     page.page.click(".menu summary")
     with page.page.expect_download():
         page.page.click("[data-share=html]")
