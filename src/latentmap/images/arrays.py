@@ -1,11 +1,14 @@
 """Images that come as arrays: in memory, in NumPy's files, in IDX files."""
 
 import hashlib
+import lzma
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +23,20 @@ from latentmap.mapped import blocks
 IMAGE_KEYS = ("images", "x", "X", "x_train", "arr_0")
 LABEL_KEYS = ("labels", "y", "Y", "y_train")
 VALUES_AT_ONCE = 2**22  # that are brought to 8 bits at once
+PIECE_BYTES = 2**24  # that are read of a member of an .npz file at once
+MAX_LABEL_BYTES = 2**12  # of the label of one image in an .npz file
+DAMAGED: tuple[type[Exception], ...] = (
+    ValueError,
+    EOFError,
+    OSError,
+    AssertionError,
+    OverflowError,
+    TypeError,
+    RuntimeError,
+    NotImplementedError,
+)
+DAMAGED += (zipfile.BadZipFile, zlib.error, lzma.LZMAError, MemoryError, KeyError, SyntaxError)
+Announced = tuple[tuple[int, ...], bool, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -96,29 +113,91 @@ def load_numpy(path: Path) -> Any:
     """An .npy file, mapped, or an .npz file."""
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise SourceError(f"{path}: not a whole NumPy file of plain numbers ({error})") from error
+    except DAMAGED as error:
+        raise SourceError(
+            f"{path}: not a whole NumPy file of plain numbers ({error or type(error).__name__})"
+        ) from error
 
 
 def from_npz(path: Path, scaling: Scaling = DEFAULT) -> ImageCollection:
-    """The images of an .npz file, and its labels."""
-    with load_numpy(path) as archive:
-        key = next((key for key in IMAGE_KEYS if key in archive.files), None)
-        if key is None:
-            shaped = [key for key in archive.files if archive[key].ndim in (3, 4)]
-            if len(shaped) != 1:
+    """The images of an .npz file, and its labels.
+
+    Arrays are held against the limit by the sizes that they announce before any of them is read, and no more than
+    these is read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = {
+                name.removesuffix(".npy"): _announced(archive, name, path)
+                for name in archive.namelist()
+                if name.endswith(".npy")
+            }
+            key = next((key for key in IMAGE_KEYS if key in arrays), None)
+            if key is None:
+                shaped = [key for key, (shape, _, _) in arrays.items() if len(shape) in (3, 4)]
+                if len(shaped) != 1:
+                    raise SourceError(
+                        f"{path}: arrays {', '.join(arrays) or '(none)'}: call the one with the images 'images'"
+                    )
+                key = shaped[0]
+            shape = arrays[key][0]
+            if len(shape) in (3, 4):
+                check_size(shape, path.stem, scaling.max_bytes)
+            images = _read_member(archive, key, arrays[key], path)
+            collection = from_array(images, path.stem, scaling)
+            label_key = next((key for key in LABEL_KEYS if key in arrays), None)
+            if label_key is None:
+                return collection
+            labels = arrays[label_key]
+            if prod(labels[0]) * labels[2].itemsize > MAX_LABEL_BYTES * len(collection):
                 raise SourceError(
-                    f"{path}: arrays {', '.join(archive.files) or '(none)'}: call the one with the images 'images'"
+                    f"{path}: labels of shape {labels[0]} and type {labels[2]} for {len(collection)} images"
                 )
-            key = shaped[0]
-        label_key = next((key for key in LABEL_KEYS if key in archive.files), None)
-        collection = from_array(archive[key], path.stem, scaling)
-        return collection.with_labels(archive[label_key]) if label_key else collection
+            return collection.with_labels(_read_member(archive, label_key, labels, path))
+    except DAMAGED as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(
+            f"{path}: a damaged .npz file ({error or type(error).__name__}): write it again with np.savez"
+        ) from error
+
+
+def _announced(archive: zipfile.ZipFile, name: str, path: Path) -> Announced:
+    """Shape, order and type of an array, as its header says."""
+    with archive.open(name) as file:
+        return _header(file, f"{path}: {name}")
+
+
+def _header(file: IO[bytes], name: str) -> Announced:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    if any(side < 0 for side in shape):
+        raise SourceError(f"{name}: an array of shape {shape}, which none can have")
+    return shape, is_fortran, dtype
+
+
+def _read_member(archive: zipfile.ZipFile, key: str, announced: Announced, path: Path) -> NDArray[Any]:
+    """Read an array by pieces: a file that announces more than it holds takes no memory."""
+    shape, is_fortran, dtype = announced
+    if dtype.hasobject:
+        raise SourceError(f"{path}: {key} holds Python objects, which are never loaded: save plain numbers or text")
+    wanted = prod(shape) * dtype.itemsize
+    data = bytearray()
+    with archive.open(f"{key}.npy") as file:
+        _header(file, f"{path}: {key}")
+        while len(data) < wanted and (piece := file.read(min(PIECE_BYTES, wanted - len(data)))):
+            data += piece
+        if len(data) == wanted and file.read(1):
+            raise SourceError(f"{path}: {key} holds more than the {wanted:,} bytes of its shape {shape}")
+    if len(data) < wanted:
+        raise SourceError(f"{path}: {key} ends after {len(data):,} of {wanted:,} bytes: write it again with np.savez")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def from_idx(path: Path, scaling: Scaling = DEFAULT) -> ImageCollection:
     """The images of an IDX file, and the labels of the file beside it that is named as MNIST's are."""
-    collection = from_array(read_idx(path), path.name.partition(".")[0], scaling)
+    collection = from_array(read_idx(path, scaling.max_bytes), path.name.partition(".")[0], scaling)
     beside = path.with_name(path.name.replace("-images-idx3-", "-labels-idx1-"))
     return collection.with_labels(read_idx(beside)) if beside != path and beside.exists() else collection
 

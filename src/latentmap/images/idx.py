@@ -22,13 +22,15 @@ class IdxError(ValueError):
     """The file is not a whole IDX file."""
 
 
-def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_idx(path: str | os.PathLike[str], max_values: int | None = None) -> NDArray[Any]:
     """Read an IDX file of any type and number of dimensions, compressed with gzip or not.
 
     Parameters
     ----------
     path : path
         Whether the file is compressed is read from its first bytes, not from its name.
+    max_values : int, optional
+        Most values that it may announce; more are refused before any is read.
 
     Returns
     -------
@@ -51,15 +53,15 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         compressed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         if not compressed:
-            return _read(file, path)
+            return _read(file, path, max_values)
         try:
             with gzip.GzipFile(fileobj=file) as uncompressed:
-                return _read(uncompressed, path)  # type: ignore[arg-type]
+                return _read(uncompressed, path, max_values)  # type: ignore[arg-type]
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise IdxError(f"{path}: damaged gzip data ({error}): fetch the file again") from error
 
 
-def _read(file: IO[bytes], path: Path) -> NDArray[Any]:
+def _read(file: IO[bytes], path: Path, max_values: int | None) -> NDArray[Any]:
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in DTYPES:
         raise IdxError(
@@ -74,6 +76,10 @@ def _read(file: IO[bytes], path: Path) -> NDArray[Any]:
         raise IdxError(f"{path}: truncated in the header: {len(header)} of {4 * n_dimensions} bytes of dimensions")
     shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
     expected = prod(shape) * dtype.itemsize
+    if max_values is not None and prod(shape) > max_values:
+        raise IdxError(
+            f"{path}: announces {prod(shape) / 1e9:.2f} GB of pixels, the limit is {max_values / 1e9:g} GB: raise it"
+        )
     data = _read_at_most(file, expected + 1)
     if len(data) < expected:
         raise IdxError(f"{path}: truncated: {len(data)} bytes of values, wanted {expected} for shape {shape}")

@@ -20,21 +20,33 @@ MAD_TO_DEVIATION = 1.4826
 VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
-def exact_copies(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """For each image the first with the same pixels, by hash: (n,), itself where it is the first."""
-    digests = np.concatenate(
-        [
-            np.frombuffer(b"".join(hashlib.blake2b(image.data, digest_size=16).digest() for image in part), "V16")
-            for part in map(np.ascontiguousarray, blocks(images))
-        ]
-    )
-    _, firsts, inverse = np.unique(digests, return_index=True, return_inverse=True)
+def exact_copies(images: NDArray[np.uint8], contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
+    """For each image the first that is the same: (n,), itself where it is the first.
+
+    Parameters
+    ----------
+    images : array (n, ...) uint8
+        As they were brought to one size: pictures that differ may look the same there.
+    contents : array (n,) of void, optional
+        Digests of what the images were made from, which decide where they are known.
+    """
+    if contents is None:
+        contents = np.concatenate(
+            [
+                np.frombuffer(b"".join(hashlib.blake2b(image.data, digest_size=16).digest() for image in part), "V16")
+                for part in map(np.ascontiguousarray, blocks(images))
+            ]
+        )
+    _, firsts, inverse = np.unique(contents, return_index=True, return_inverse=True)
     found: NDArray[np.int64] = firsts[inverse].astype(np.int64)
     return found
 
 
 def duplicates(
-    images: NDArray[np.uint8], indices: NDArray[np.int32], distances: NDArray[np.floating[Any]]
+    images: NDArray[np.uint8],
+    indices: NDArray[np.int32],
+    distances: NDArray[np.floating[Any]],
+    contents: NDArray[np.void] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Pairs of images that are the same, or nearly.
 
@@ -43,6 +55,8 @@ def duplicates(
     images : array (n, h, w) or (n, h, w, 3), uint8
     indices, distances : array (n, k)
         Nearest neighbours of each latent vector.
+    contents : array (n,) of void, optional
+        See :func:`exact_copies`.
 
     Returns
     -------
@@ -51,7 +65,7 @@ def duplicates(
         ``difference``: mean squared difference of the pixels over their variance.
     """
     n = len(images)
-    firsts = exact_copies(images)
+    firsts = exact_copies(images, contents)
     copies = np.flatnonzero(firsts != np.arange(n))
     left = np.repeat(np.arange(n), indices.shape[1])
     right, lengths = indices.ravel().astype(np.int64), distances.ravel()
@@ -75,7 +89,7 @@ def duplicates(
 
 
 def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean squared difference over the mean variance of each pair; infinite where an image is of one colour."""
+    """Mean squared difference over the mean variance of each pair; infinite between two plain colours."""
     found = np.empty(len(left))
     step = max(1, VALUES_AT_ONCE // prod(images.shape[1:]))
     for begin in range(0, len(left), step):
@@ -84,6 +98,7 @@ def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[A
         variance = (a.var(axis=1) + b.var(axis=1)) / 2
         squares = ((a - b) ** 2).mean(axis=1)
         found[part] = np.divide(squares, variance, out=np.full(len(a), np.inf), where=variance > 0)
+        found[part][squares == 0] = 0  # of one colour, and the same
         release(images)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
@@ -260,6 +261,16 @@ def _plain(value: Any) -> Any:
     return value.tolist()
 
 
+def _contents(folder: Path) -> NDArray[np.void] | None:
+    """A digest of what each image was made from: its pixels in their own size where all were decoded, else its file."""
+    names = pq.read_schema(folder / IMAGES).names
+    table = pq.read_table(folder / IMAGES, columns=[name for name in ("pixels_sha256", "sha256") if name in names])
+    if "sha256" not in names:
+        return None
+    columns = [column.to_pylist() for column in table.columns]
+    return np.array([next(one for one in digests if one is not None) for digests in zip(*columns, strict=True)], "V32")
+
+
 def _neighbors(work: Work, n_neighbors: int) -> NeighborGraph:
     """The nearest neighbours of each latent vector. What the search held is given back."""
     graph = nearest_neighbors(tables.read_column(work.folder / LATENTS, "latent"), n_neighbors)
@@ -289,7 +300,8 @@ def find(work: Work) -> list[str]:
     with work.show("find"):
         # not from the map's search, so that what is found does not hang on the perplexity
         graph = _neighbors(work, min(n - 1, N_NEAREST))
-        tables.write_table(folder / DUPLICATES, duplicates(work.pixels, graph.indices, graph.distances))
+        pairs = duplicates(work.pixels, graph.indices, graph.distances, _contents(folder))
+        tables.write_table(folder / DUPLICATES, pairs)
         errors = tables.read_column(folder / LATENTS, "error")
         tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, graph.distances))
     return [DUPLICATES, OUTLIERS]
