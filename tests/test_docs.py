@@ -47,13 +47,48 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_every_option_of_the_command_is_in_the_reference():
+def sections_of_commands() -> dict[str, str]:
+    """What the reference says of each command."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    for name, subcommand in get_command(app).commands.items():
-        assert f"latentmap {name}" in text
+    parts = re.split(r"^### `latentmap (\w+)", text.split("\n## A run on disk")[0], flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_option_of_a_command_is_in_its_section_of_the_reference():
+    sections = sections_of_commands()
+    commands = get_command(app).commands
+    assert set(sections) == set(commands)
+    for name, subcommand in commands.items():
         for option in subcommand.params:
-            for flag in option.opts:
-                assert f"`{flag}`" in text or not flag.startswith("--"), f"{name} {flag}"
+            for flag in (*option.opts, *option.secondary_opts):
+                if flag.startswith("--"):
+                    assert f"`{flag}`" in sections[name], f"{name} {flag}"
+
+
+def test_defaults_in_the_reference_are_those_of_the_command():
+    options = {flag: option for option in get_command(app).commands["run"].params for flag in option.opts}
+    rows = re.findall(r"^\| `(--[\w-]+)`[^|]*\| ([^|]*) \|", sections_of_commands()["run"], re.MULTILINE)
+    assert len(rows) >= 17
+    for flag, default in rows:
+        value = options[flag].default
+        if isinstance(value, bool):
+            assert default == ("on" if value else "off"), flag
+        elif value is not None and default:
+            assert default == (f"{value:g}" if isinstance(value, float) else str(value)), flag
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_tables_are_whole(page):
+    """Each row lies in a table with a head, and has as many cells."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for block in re.split(r"\n\s*\n", text):
+        rows = [line.strip() for line in block.splitlines() if line.strip().startswith("|")]
+        if not rows:
+            continue
+        cells = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
+        assert len(rows) > 1, rows[0]
+        assert re.fullmatch(r"[|:\- ]+", rows[1]), f"a table without a head: {rows[0]}"
+        assert set(cells) == {cells[0]}, f"rows of different length below {rows[0]}"
 
 
 def test_tables_are_those_of_the_results():

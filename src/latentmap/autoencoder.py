@@ -131,8 +131,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     the smallest and largest value seen in ``fit``. All that is drawn and every error is in that [0, 1].
 
     Any size works: sides that do not fit are padded inside the network and cropped again. A memory-mapped array is
-    never copied as a whole: batches are read from the file as they are needed, and beyond 2 GiB the images are
-    shuffled in windows of 128 MiB, so that the disk reads in runs.
+    never copied as a whole: batches are read from the file as they are needed, and beyond 256 MiB the images are
+    shuffled in windows of 64 MiB, so that the disk reads in runs.
 
     References
     ----------

@@ -1,10 +1,12 @@
 """The command ``latentmap``. Only what draws this page of help is imported before a command is chosen."""
 
 import errno
+import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +26,20 @@ app = typer.Typer(
     help="Turns a pile of unlabelled images into a map you can explore.",
 )
 
+# What a failed allocation of torch says, whose type is that of any error.
+OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|not enough memory", re.IGNORECASE)
+
+
+def _expanded(path: Path | None) -> Path | None:
+    """``~`` as the home folder, where the shell left it because it stood in quotes."""
+    try:
+        return None if path is None else path.expanduser()
+    except RuntimeError:  # no such user
+        return path
+
+
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", callback=_expanded)]
+FinishedRun = Annotated[Path, typer.Argument(help="Folder of a finished run.", callback=_expanded)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -34,8 +50,48 @@ def _print_version(given: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; output that a terminal or pipe cannot take ends nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # None where it is closed
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+        status: str | int | None = 0
+    except SystemExit as ended:
+        status = ended.code
+    except BrokenPipeError:
+        status = 0
+    raise SystemExit(_flushed(status))
+
+
+def _flushed(status: str | int | None) -> str | int | None:
+    """The exit status after all output is written. A reader that wants no more of it, as ``head`` does, is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError as error:
+            # Python would try again at the end, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not isinstance(error, BrokenPipeError) and stream is sys.stdout:
+                _complain(f"the output cannot be written: {error.strerror}")
+                status = 2
+    return status
+
+
+def _say(line: str) -> None:
+    """Print a line; a closed pipe must not make work that is done look failed."""
+    with suppress(BrokenPipeError):
+        print(line)
+
+
+def _complain(sentence: str) -> None:
+    print(f"latentmap: {sentence}", file=sys.stderr)
+
+
+def _plain(text: object) -> str:
+    """Text on one line: tabs, line breaks and what would steer a terminal are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 @app.callback()
@@ -54,16 +110,18 @@ def run(
             "a TIFF of many pages, an .npy, .npz or IDX file, or 'mnist'; several become one collection."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", callback=_expanded)],
     network: Annotated[str, typer.Option(help="auto, pyramid, variational, dense or conv.")] = "auto",
     activation: Annotated[str, typer.Option(help="auto, or any elementwise activation of torch.nn.")] = "auto",
     latent_dim: Annotated[int, typer.Option(help="Length of the latent vectors.")] = 64,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images in training.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images in a step of training.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Largest of Adam.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate of Adam.")] = None,
     beta: Annotated[float, typer.Option(help="Weight of the divergence in the variational network.")] = 1.0,
     denoising: Annotated[str | None, typer.Option(help="gaussian, masking or salt_and_pepper noise to undo.")] = None,
-    noise_level: Annotated[float, typer.Option(help="Deviation of that noise, or share of values it spoils.")] = 0.25,
+    noise_level: Annotated[
+        float, typer.Option(help="Standard deviation of that noise, or fraction of values that it corrupts.")
+    ] = 0.25,
     augmentation: Annotated[
         list[str] | None, typer.Option(help="mixup, shift, flip, contrast or none; may be repeated.")
     ] = None,
@@ -84,8 +142,10 @@ def run(
     frames: Annotated[bool, typer.Option("--frames", help="Each frame of an animation is an image.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="A file that cannot be decoded is an error.")] = False,
     cache_limit: Annotated[float, typer.Option(help="Most that decoded images may take, in GB.")] = 64.0,
-    labels: Annotated[Path | None, typer.Option(help="Labels: an .npy or IDX file, or text with one a line.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels: an .npy or IDX file, or text with one a line.", callback=_expanded)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed for all random number generators.")] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Train, encode, group, map and report: from images to a map.
@@ -125,14 +185,14 @@ def run(
             perplexity=perplexity,
             seed=seed,
         )
-    print(f"report  {out / 'report.html'}")
-    print(f"map     {out / 'figures' / 'map.png'}")
-    print(f"tables  {out / 'atlas.parquet'}")
-    print(f"explore latentmap explore {shlex.quote(str(out))}")
+    _say(f"report  {out / 'report.html'}")
+    _say(f"map     {out / 'figures' / 'map.png'}")
+    _say(f"tables  {out / 'atlas.parquet'}")
+    _say(f"explore latentmap explore {shlex.quote(str(out))}")
 
 
 @app.command()
-def info(path: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+def info(path: RunFolder) -> None:
     """Say what a run holds: its source, its stages, what was measured."""
     with _errors_as_sentences("nothing was changed"):
         from latentmap.run import Run
@@ -142,7 +202,7 @@ def info(path: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None
 
 @app.command()
 def explore(
-    path: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    path: FinishedRun,
     port: Annotated[int | None, typer.Option(help="Port; by default the first free one from 8765.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     allow_host: Annotated[
@@ -151,6 +211,8 @@ def explore(
 ) -> None:
     """Open the map as a page on this machine: zoom, ask, compare, name groups, give labels."""
     with _errors_as_sentences("what you changed is saved in the run"):
+        if port is not None and not 0 <= port < 2**16:
+            raise ValueError(f"port={port}: ask for one from 1 to {2**16 - 1}, or 0 for any that is free")
         from latentmap.explorer import explore as serve
 
         serve(path, port=port, open_page=browser, allow_hosts=allow_host or ())
@@ -158,7 +220,7 @@ def explore(
 
 @app.command()
 def add(
-    path: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    path: FinishedRun,
     source: Annotated[list[str], typer.Argument(help="More images: see `latentmap run --help`.")],
     frames: Annotated[bool, typer.Option("--frames", help="Each frame of an animation is an image.")] = False,
     quiet: Quiet = False,
@@ -168,7 +230,8 @@ def add(
         from latentmap.pipeline import add_images
 
         done = add_images(path, source, frames=frames, quiet=quiet)
-        print(f"added   {done.n_added:,} images; {done.n_known:,} known already, {done.n_skipped:,} skipped")
+        images = "image" if done.n_added == 1 else "images"
+        print(f"added   {done.n_added:,} {images}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
         if done.n_clipped:
             print(f"clipped {done.n_clipped:,} of them have values outside the range of the run's own array")
         if done.n_added:
@@ -178,20 +241,27 @@ def add(
 
 @app.command()
 def similar(
-    path: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    image: Annotated[str, typer.Argument(help="An image file, or the id of an image of the run.")],
+    path: RunFolder,
+    image: Annotated[
+        str, typer.Argument(help="An image file, or the id of an image of the run; write ./7 for a file called 7.")
+    ],
     n: Annotated[int, typer.Option("--number", "-n", help="Images to find.")] = 10,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Picture to draw of what is found, a PNG.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Picture to draw of what is found, a PNG.", callback=_expanded)
+    ] = None,
 ) -> None:
     """Find the images of a run that are nearest to an image in latent space."""
     with _errors_as_sentences("nothing was changed"):
+        if n < 1:
+            raise ValueError(f"number={n}: ask for at least 1 image")
         from latentmap.run import Run
 
-        run, asked = Run.open(path), int(image) if image.isdigit() else image
+        run = Run.open(path)
+        asked = int(image) if re.fullmatch(r"-?[0-9]{1,18}", image) else str(_expanded(Path(image)))
         found = run.similar(asked, n)
         print("id\tgroup\tdistance\tpath")
         for row in found.to_pylist():
-            print(f"{row['id']}\t{row['group']}\t{row['distance']:.4f}\t{row['path']}")
+            print(f"{row['id']}\t{row['group']}\t{row['distance']:.4f}\t{_plain(row['path'])}")
         if out is not None:
             from latentmap.report import draw_similar
 
@@ -201,9 +271,9 @@ def similar(
 
 @app.command()
 def export(
-    path: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    path: RunFolder,
     kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder or onnx.")],
-    out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.")],
+    out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:
     """Write a run in a form that other tools take."""
@@ -219,8 +289,8 @@ def export(
 
 @app.command()
 def label(
-    path: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    labels: Annotated[Path, typer.Argument(help="A table with the columns label, and path or id.")],
+    path: RunFolder,
+    labels: Annotated[Path, typer.Argument(help="A table with the columns label, and path or id.", callback=_expanded)],
 ) -> None:
     """Spread the labels of a few images over the graph to all: labels.parquet."""
     with _errors_as_sentences("nothing was changed"):
@@ -235,7 +305,9 @@ def label(
 @app.command()
 def reproduce(
     rows: Annotated[list[str] | None, typer.Argument(help="Rows to run, S1 to S14; all by default.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the page and its figures.")] = Path("chapter"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the page and its figures.", callback=_expanded)
+    ] = Path("chapter"),
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the data; nothing is judged.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -253,13 +325,29 @@ def _errors_as_sentences(interrupted: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"latentmap: stopped; {interrupted}", file=sys.stderr)
+        _complain(f"stopped; {interrupted}")
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise
     except (ValueError, ImportError, OSError) as error:
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        advice = f": the disk is full; make room, and {interrupted}" if full else ""
-        print(f"latentmap: {error}{advice}", file=sys.stderr)
+        _complain(_sentence(error, interrupted))
         raise SystemExit(2) from error
+    except (MemoryError, RuntimeError) as error:  # Arrow and NumPy raise kinds of MemoryError
+        if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(str(error)):
+            raise
+        said = f" ({_plain(error)})" if str(error) else ""
+        advice = "close other programs, make the images smaller with --size, or use a machine with more memory"
+        _complain(f"there is not enough memory{said}: {advice}; {interrupted}")
+        raise SystemExit(2) from error
+
+
+def _sentence(error: Exception, interrupted: str) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    # the system's errors are "[Errno 2] No such file or directory: 'name'"
+    of_system = error.errno is not None and error.filename is not None and error.strerror is not None
+    said = f"{os.fsdecode(error.filename)}: {error.strerror}" if of_system else str(error)
+    return f"{said}: the disk is full; make room, and {interrupted}" if error.errno == errno.ENOSPC else said
 
 
 def _print_info(run: "Run") -> None:
@@ -268,15 +356,17 @@ def _print_info(run: "Run") -> None:
 
     from latentmap.run import STAGES, describe_images
 
-    console = Console()
+    # names are not rich's markup, and lines in a pipe are not cut to a width
+    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     source = run.state["source"]
     shape = "×".join(map(str, source["image_shape"]))
-    console.print(f"{run.path}: {source['n']:,} images of {shape} from {source['name']}", highlight=False)
+    console.print(_plain(f"{run.path}: {source['n']:,} images of {shape} from {source['name']}"))
     for line in describe_images(source):
-        console.print(line, highlight=False)
+        console.print(_plain(line))
     for one in run.state["added"]:
         drift = f"drift {one['drift']:.3f}" if "drift" in one else "not placed yet: give the command again"
-        console.print(f"  {one['n']:,} images added from {one['name']}, {drift}", highlight=False)
+        images = "image" if one["n"] == 1 else "images"
+        console.print(_plain(f"  {one['n']:,} {images} added from {one['name']}, {drift}"))
     table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
     for stage in STAGES:
         record = run.stages.get(stage, {"state": "missing", "files": {}})
@@ -291,10 +381,10 @@ def _print_info(run: "Run") -> None:
     console.print(table)
     precision = run.precision()
     if precision is not None:
-        console.print(f"trained with products in {precision}", highlight=False)
+        console.print(f"trained with products in {precision}")
     if run.stages.get("report", {}).get("state") == "done":
         for name, value in run.metrics().items():
-            console.print(f"{name:<26}{'undefined' if value is None else f'{value:.4f}'}", highlight=False)
+            console.print(f"{name:<26}{'undefined' if value is None else f'{value:.4f}'}")
 
 
 def _print_verdicts(results: "list[RowResult]") -> None:

@@ -1,6 +1,5 @@
 """The whole way in one call, for notebooks and scripts: what ``latentmap run`` and ``latentmap add`` do."""
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from latentmap.images import ShapeOptions
 from latentmap.images.sources import Decoding
-from latentmap.progress import shown
+from latentmap.progress import say, shown
 from latentmap.report import write_report
 from latentmap.run import Run, RunOptions, adding, make
 
@@ -70,7 +69,7 @@ def map_images(
         strict=strict,
         report=write_report,
         show=partial(shown, quiet=quiet),
-        say=(lambda _: None) if quiet else partial(print, file=sys.stderr, flush=True),
+        say=(lambda _: None) if quiet else say,
     )
 
 

@@ -7,7 +7,7 @@ a bar with the time left on a terminal and writes plain lines into a log.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -44,7 +44,7 @@ def shown(what: str, *, quiet: bool = False) -> Iterator[Callback]:
     """
     if quiet:
         yield lambda _: None
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():
         with _bar(what) as callback:
             yield callback
     else:
@@ -82,6 +82,17 @@ def _lines(what: str) -> Callback:
             return
         last = now
         left = (now - begun) * (progress.total - progress.done) / max(progress.done, 1)
-        print(f"{what}: {progress.done}/{progress.total}  {progress}  {left:.0f} s left", file=sys.stderr, flush=True)
+        say(f"{what}: {progress.done}/{progress.total}  {progress}  {left:.0f} s left")
 
     return callback
+
+
+def say(line: str) -> None:
+    """Write a line to stderr. Where nobody reads it any more, a closed terminal or pipe, work goes on without it."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def counted(n: int, what: str) -> str:
+    """A number and what it counts: "1 image", "1,200 images"."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

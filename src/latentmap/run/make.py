@@ -15,7 +15,7 @@ from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.sources import Decoding, check_strictly, find_source
 from latentmap.memory import give_back
-from latentmap.progress import Show, silent
+from latentmap.progress import Show, counted, silent
 from latentmap.run import pending, stages
 from latentmap.run.adding import check_apart, drop_known, place_again, to_place
 from latentmap.run.doing import do, memory_in_words
@@ -107,6 +107,7 @@ def make_run(
             "source": old.get("source", {}),
             "options": options.as_dict(),
             **describe_environment(),
+            "working_folder": _working_folder(),
             "stages": old.get("stages", {}),
             "added": old.get("added", []),
         }
@@ -214,13 +215,14 @@ def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]
 def describe_images(source: dict[str, Any]) -> list[str]:
     """What was decoded, how, and what was left out, in lines."""
     size = f"{source['cache_bytes'] / 1e6:,.1f} MB in {CACHE}/"
-    lines = [f"  {source['n']:,} images, {size}"]
+    lines = [f"  {counted(source['n'], 'image')}, {size}"]
     if source["shape"] is not None:
         lines.append(f"  {Shape.from_dict(source['shape'])}")
     if source["skipped"]:
-        lines.append(f"  {source['skipped']:,} files skipped, listed with their reasons in {SKIPPED}")
+        lines.append(f"  {counted(source['skipped'], 'file')} skipped, listed with their reasons in {SKIPPED}")
     if source["ignored"]:
-        lines.append(f"  {source['ignored']:,} files that are no images were passed over")
+        other = "file that is no image was" if source["ignored"] == 1 else "files that are no images were"
+        lines.append(f"  {source['ignored']:,} {other} passed over")
     return lines
 
 
@@ -262,6 +264,14 @@ def _check_added(folder: Path, state: dict[str, Any]) -> None:
                 f"{folder}: images of shape {tuple(one['image_shape'])} were added to it, and it would now have "
                 f"{tuple(shape)}: run all sources into another folder, or keep the size"
             )
+
+
+def _working_folder() -> str | None:
+    """The folder that relative names of sources are in."""
+    try:
+        return str(Path.cwd())
+    except OSError:  # it is gone
+        return None
 
 
 def _as_path(value: object) -> Any:
