@@ -188,3 +188,12 @@ def test_wrong_input_is_met_with_a_sentence(call, words):
 def test_pyplot_is_left_alone():
     code = "import sys, latentmap.plots as p; p.activations(); assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_few_images_are_pictures_on_the_map_and_not_specks():
+    xy = np.concatenate([RANDOM.normal(size=(30, 2)), [[0.5, 0.5], [0.500001, 0.5]]])
+    figure = plots.image_map(xy, np.zeros((32, 4, 4), np.uint8), n_images=400, size_inches=3)
+    extent = np.ptp(xy, axis=0).max()
+    sides = [image.get_extent()[1] - image.get_extent()[0] for image in figure.axes[0].images]
+    assert len(sides) > 10
+    assert min(sides) > 0.9 * plots.SMALLEST_PICTURE * extent

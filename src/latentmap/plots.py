@@ -37,6 +37,7 @@ MOST_NAMES = 100  # on a map
 GREY = "#b4bac4"
 NO_LABEL = "no label"
 LONGEST_TITLE = 60  # in characters
+SMALLEST_PICTURE = 0.03  # side of a picture on a map, as a fraction of the larger extent of the map
 
 
 class Step(Protocol):
@@ -113,6 +114,8 @@ def loss_curve(history: Mapping[str, Sequence[float]], published: Sequence[float
         axes.yaxis.set_minor_formatter("{x:.3g}")
         axes.tick_params(axis="y", which="minor", labelsize=7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(history["loss"]) == 1:
+        axes.set_xlim(0, 2)  # matplotlib would show a twentieth of an epoch
     axes.set(xlabel="epoch", ylabel="mean squared error")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
@@ -503,7 +506,7 @@ def image_map(
     labels : array (n,), optional
         Pictures whose label is missing (None, NaN or an empty text) are grey, or in a grey frame.
     n_images : int, default=200
-        Pictures wanted; they are as large as fits.
+        Pictures wanted; they are as large as fits, and fewer where they would be smaller than 3 % of the map.
     size_inches : float, default=16
         Side of the figure.
     """
@@ -515,6 +518,9 @@ def image_map(
     if len(points) > MOST_CANDIDATES:
         candidates = np.random.default_rng(0).choice(len(points), MOST_CANDIDATES, replace=False)
     chosen, side = place_thumbnails(points[candidates], n_images)
+    least = SMALLEST_PICTURE * (float(np.ptp(points, axis=0).max()) or 1.0)
+    if side < least:  # of few images all would find room, as specks
+        chosen, side = place_thumbnails(points[candidates], n_images, size=SMALLEST_PICTURE)
     chosen = candidates[chosen]
     palette = np.vstack([group_colors(max(len(classes), 1)), to_rgb(GREY)])  # -1 is the last
     strokes = _are_strokes(pixels)

@@ -14,6 +14,7 @@ from latentmap import plots
 from latentmap.files import whole, write_text
 from latentmap.images.sources import Decoding
 from latentmap.memory import give_back
+from latentmap.missing import missing_mask
 from latentmap.pages import render
 from latentmap.run import Run, RunOptions, files, tables
 from latentmap.run.run import nearest_rows
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 FILE = "report.html"
 FIGURES = "figures"
-# Pairs shown beside each other, and skipped files listed.
+# Pairs shown beside each other; reasons of skipped files, and names listed for each.
 N_PAIRS = 8
-N_SKIPPED = 50
+N_REASONS, N_SKIPPED = 20, 10
 # Unusual images shown, and how many strips of how many steps for what the decoder draws by itself.
 N_UNUSUAL = 8
 N_STRIPS, N_STEPS = 4, 9
@@ -35,29 +36,45 @@ N_STRIPS, N_STEPS = 4, 9
 N_DUPLICATES, N_NEIGHBORS, N_ADDED = 12, 6, 2000
 # Groups in the table and the sheets.
 MOST_GROUPS = 40
-# What each measured figure is, in words.
+# Labels up to which the map is coloured by them rather than by group, and labels listed with their counts.
+MOST_LABEL_COLORS, N_LABELS = 20, 30
+# What each figure in metrics.json is: its name, and what it says.
 METRICS = {
-    "reconstruction_error": ("Reconstruction error", "mean squared error of a pixel, in units of [0, 1]"),
-    "n_groups": ("Groups", "found, or as many as were asked for"),
-    "unsure": ("Unsure", "share of images that no group is given, for they are less sure than was asked"),
+    "reconstruction_error": ("Reconstruction error", "Mean squared error per pixel value, in units of [0, 1]."),
+    "n_groups": ("Groups", "Number of groups found or asked for."),
+    "unsure": ("Unsure images", "Fraction of images in no group, because their confidence is below the one asked for."),
     "stability": (
         "Stability of the groups",
-        "agreement with groups found on random parts of the images; 1 is the same",
+        "Agreement with the groups found on random parts of the images; 1 means that they are the same.",
     ),
-    "density_validity": ("Density validity", "of the groups, on a sample; 1 is denser inside than between them"),
-    "kmeans_silhouette": ("K-means: silhouette", "of as many groups by K-means on the same latent vectors"),
-    "kmeans_accuracy": ("K-means: accuracy", "the same for K-means"),
-    "kmeans_nmi": ("K-means: mutual information", "the same for K-means"),
-    "kmeans_ari": ("K-means: adjusted Rand index", "the same for K-means"),
-    "kmeans_purity": ("K-means: purity", "the same for K-means"),
-    "silhouette": ("Silhouette", "of the groups in latent space, on a sample; 1 is tight and far apart"),
-    "trustworthiness": ("Trustworthiness of the map", "1 when all neighbours on the map are neighbours in truth"),
-    "neighborhood_preservation": ("Neighbours kept", "share of the 15 nearest in latent space that are so on the map"),
-    "accuracy": ("Clustering accuracy", "share of images in the right group, groups and labels matched at best"),
-    "nmi": ("Normalised mutual information", "of groups and labels; 1 when they are the same"),
-    "ari": ("Adjusted Rand index", "agreement on pairs beyond chance; 1 when they are the same"),
-    "purity": ("Purity", "share of images with the commonest label of their group"),
+    "silhouette": ("Silhouette", "Of the groups in latent space, on a sample; 1 means tight and far apart."),
+    "density_validity": ("Density validity", "Of the groups, on a sample; 1 means denser inside than between them."),
+    "trustworthiness": (
+        "Trustworthiness of the map",
+        "1 when all neighbours on the map are neighbours in latent space.",
+    ),
+    "neighborhood_preservation": (
+        "Neighbourhood preservation",
+        "Fraction of the 15 nearest neighbours in latent space that are among the 15 nearest on the map.",
+    ),
+    "accuracy": (
+        "Clustering accuracy",
+        "Fraction of images in the right group, with groups and labels matched at best.",
+    ),
+    "nmi": ("Normalised mutual information", "Of groups and labels; 1 when they are the same."),
+    "ari": (
+        "Adjusted Rand index",
+        "Agreement on pairs of images beyond chance; 1 when groups and labels are the same.",
+    ),
+    "purity": ("Purity", "Fraction of images with the most frequent label of their group."),
+    "kmeans_silhouette": ("K-means: silhouette", "Of as many groups by K-means on the same latent vectors."),
+    "kmeans_accuracy": ("K-means: accuracy", "The same, of these groups."),
+    "kmeans_nmi": ("K-means: mutual information", "The same, of these groups."),
+    "kmeans_ari": ("K-means: adjusted Rand index", "The same, of these groups."),
+    "kmeans_purity": ("K-means: purity", "The same, of these groups."),
 }
+# Figures that compare groups with labels or with K-means, which mean nothing when there is one group.
+COMPARISONS = {"accuracy", "nmi", "ari", "purity", *(name for name in METRICS if name.startswith("kmeans_"))}
 
 
 def write_report(folder: Path) -> list[str]:
@@ -92,15 +109,31 @@ def _figures(run: Run) -> "Iterator[tuple[str, Figure]]":
     images, labels = collection.images, collection.labels
     yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
     yield from _network_figures(run, images)
-    yield "groups", plots.cluster_sheet(images, groups, scores=-run.confidence())
-    colored_by = groups if labels is None or len(np.unique(labels)) > 20 else labels
+    if (groups >= 0).any():
+        yield "groups", plots.cluster_sheet(images, groups, scores=-run.confidence())
+    named: NDArray[Any] = groups
+    if (groups < 0).any():  # images in no group have no colour
+        named = groups.astype(object)
+        named[groups < 0] = None
+    n_labels = len(_label_counts(run))
+    colored_by = labels if 0 < n_labels <= MOST_LABEL_COLORS else named
     yield "map", plots.image_map(xy, images, colored_by, n_images=400)
-    yield "map-groups", plots.scatter(xy, groups, title="coloured by group")
-    if labels is not None:
+    yield "map-groups", plots.scatter(xy, named, title="coloured by group", missing="no group")
+    if n_labels:
         yield "map-labels", plots.scatter(xy, labels, title="coloured by label")
     yield from _group_figures(run, images)
     yield from _standing_out(run, images)
     yield from _added(run, xy)
+
+
+def _label_counts(run: Run) -> "dict[Any, int]":
+    """Labels with the number of images that have them, the most frequent first; missing ones are none."""
+    labels = run.images().labels
+    if labels is None:
+        return {}
+    names, counts = np.unique(labels[~missing_mask(labels)], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return dict(zip(names[order].tolist(), counts[order].tolist(), strict=True))
 
 
 def _network_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
@@ -132,7 +165,7 @@ def _group_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Fig
     borders = [one["boundary"] for one in summary]
     rows = np.concatenate([np.array(rows, int) for rows in borders])
     of_row = np.repeat(np.arange(len(borders)), [len(rows) for rows in borders])
-    yield "borders", plots.cluster_sheet(images[rows], of_row, show_sizes=False)
+    yield "borders", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="lowest confidence")
     n_groups = len(run.group_summary())
     if n_groups > 1:
         first = [one["typical"][0] for one in run.group_summary()]
@@ -189,13 +222,17 @@ def _added(run: Run, xy: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
 def _facts(run: Run) -> dict[str, Any]:
     groups = run.groups()
     sizes = np.bincount(groups[groups >= 0], minlength=1)
-    skipped = run.skipped()
     model = run.model()
     layers = model.layer_table()
+    n_groups = int((sizes > 0).sum())
+    labels = _label_counts(run)
+    exact = run.duplicates()["exact"].to_numpy(zero_copy_only=False)
     return {
         "source": run.state["source"],
         "options": run.state["options"],
         "command": _command(run),
+        "run_folder": str(run.home.resolve()),
+        "shell_folder": shlex.quote(str(run.home.resolve())),
         "layers": layers,
         "n_parameters": sum(layer.n_parameters for layer in layers),
         "loss": model.history_["loss"],
@@ -203,41 +240,73 @@ def _facts(run: Run) -> dict[str, Any]:
         "precision": model.precision_,
         "threshold": model.outlier_threshold(),
         "summary": [] if run.options.groups == "kmeans" else run.group_summary()[:MOST_GROUPS],
-        "n_groups": int((sizes > 0).sum()),
+        "n_groups": n_groups,
         "n_grouped": int(sizes.sum()),
+        "n_unsure": int((groups < 0).sum()),
         "smallest": int(sizes[sizes > 0].min(initial=sizes.max())),
         "largest": int(sizes.max()),
-        "metrics": [(*METRICS[name], value) for name, value in run.metrics().items()],
+        "metrics": _metrics(run, n_groups),
+        "labels": list(labels.items())[:N_LABELS],
+        "n_labels": len(labels),
+        "n_labelled": sum(labels.values()),
         "stages": [(name, record) for name, record in run.stages.items() if record["state"] == "done"],
-        "skipped": skipped[:N_SKIPPED],
+        "skipped": _skipped_by_reason(run),
         "shape": None if run.state["source"]["shape"] is None else str(run.shape()),
-        "n_exact": int(np.sum(run.duplicates()["exact"].to_numpy(zero_copy_only=False))),
-        "n_near": int(np.sum(~run.duplicates()["exact"].to_numpy(zero_copy_only=False))),
+        "n_exact": int(exact.sum()),
+        "n_near": int((~exact).sum()),
         "n_outliers": int(np.sum(run.outliers()["is_outlier"].to_numpy(zero_copy_only=False))),
         "added": run.state["added"],
-        "n_skipped": len(skipped),
+        "n_skipped": len(run.skipped()),
         "versions": run.state["versions"],
         "threads": run.state["threads"],
         "platform": run.state["platform"],
     }
 
 
+def _metrics(run: Run, n_groups: int) -> list[tuple[str, str, float | None]]:
+    """Name, meaning and value of each figure that means something, in the order of ``METRICS``."""
+    found = run.metrics()
+    shown = [name for name in METRICS if name in found and (n_groups > 1 or name not in COMPARISONS)]
+    return [(*METRICS[name], found[name]) for name in shown]
+
+
+def _skipped_by_reason(run: Run) -> list[tuple[str, int, list[str]]]:
+    """Reasons, the most frequent first: how many files were skipped for it, and the names of the first of them."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in run.skipped():
+        by_reason.setdefault(str(reason), []).append(str(path))
+    found = sorted(by_reason.items(), key=lambda one: -len(one[1]))
+    return [(reason, len(paths), paths[:N_SKIPPED]) for reason, paths in found[:N_REASONS]]
+
+
 def _command(run: Run) -> str:
-    """The command that makes the same run, with those options that are not the defaults."""
+    """What makes the same run, with those options that are not the defaults: for a shell, or Python for arrays."""
     source, defaults = run.state["source"], RunOptions().as_dict()
     options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
     usual = Decoding().as_dict()
-    options |= {name: value for name, value in source["decoding"].items() if value != usual[name]}
-    options |= {"labels": source["labels"]} if source["labels"] is not None else {}
+    options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
+    options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
+    folder, given = str(run.home.resolve()), source.get("path")
+    if given is None:  # it was made from Python, of images in memory
+        values = "".join(f", {name}={value!r}" for name, value in options.items())
+        return f"latentmap.map_images(images, {folder!r}{values})"
     if "augmentation" in options:
         options["augmentation"] = options["augmentation"] or ["none"]
-    values = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]
+    pairs = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]
     flags = []
-    for name, value in values:
-        option = name.replace("_", "-")
-        flags += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
-    sources = source["path"] if isinstance(source["path"], list) else [source["path"] or "SOURCE"]
-    return shlex.join(["latentmap", "run", *sources, "-o", str(run.home), *flags])
+    for name, value in pairs:
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            flags.append(option if value else f"--no-{option[2:]}")
+        else:  # a value that begins with - would be taken for an option
+            flags += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+    sources = [str(one) for one in given] if isinstance(given, list) else [str(given)]
+    dashes = ["--"] if any(name.startswith("-") for name in sources) else []
+    line = shlex.join(["latentmap", "run", "-o", folder, *flags, *dashes, *sources])
+    names = [*sources, *([str(source["labels"])] if source.get("labels") is not None else [])]
+    where = run.state.get("working_folder")
+    relative = any(not Path(name).is_absolute() and not name.startswith("~") for name in names if name != "mnist")
+    return f"cd {shlex.quote(where)}\n{line}" if where is not None and relative else line
 
 
 def draw_similar(run: Run, asked: str | int, found: "Table", path: Path) -> None:

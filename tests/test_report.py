@@ -1,0 +1,117 @@
+"""The report: results first, numbers that mean something, grammar by number, and a command that makes the run again."""
+
+import re
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentmap import map_images, report
+from latentmap.run import RunOptions
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The report of six images in one group, two of them without a label, beside a file that is broken."""
+    folder = tmp_path_factory.mktemp("source")
+    random = np.random.default_rng(0)
+    lines = ["path,label"]
+    for i in range(6):
+        Image.fromarray(random.integers(0, 255, (6, 6), np.uint8)).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{'<b>$</b>' if i < 4 else ''}")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    lines.append("broken.png,<b>$</b>")
+    (folder / "images.csv").write_text("\n".join(lines), encoding="utf-8")
+    run = map_images(folder / "images.csv", folder / "run", epochs=1, latent_dim=1, quiet=True)
+    return re.sub(r'src="data:[^"]*"', "", (run.path / "report.html").read_text(encoding="utf-8"))
+
+
+def words(page):
+    """What a reader sees, with single spaces."""
+    text = re.sub(r"<style>.*?</style>|<title>.*?</title>", " ", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", "", text).split())
+
+
+def test_results_come_before_how_they_were_made_and_what_was_skipped(page):
+    found = re.findall(r'<h2 id="([\w-]+)"', page)
+    assert found == [
+        *("groups", "next", "group-details", "labels", "errors", "duplicates", "outliers", "decoder"),
+        *("training", "quality", "provenance", "skipped"),
+    ]
+    assert page.index('alt="the map, with') < page.index('id="groups"')
+    assert "latentmap explore " in page[page.index('id="next"') : page.index('id="group-details"')]
+
+
+def test_skipped_files_are_folded_and_counted_by_reason(page):
+    folded = page[page.index('id="skipped"') :]
+    assert "<details><summary>1 file could not be decoded." in folded
+    assert re.search(r"<h3>[^<]+: 1 file</h3>", folded)
+    assert "<code>broken.png</code>" in folded
+
+
+def test_grammar_follows_the_number(page):
+    text = words(page)
+    assert not re.search(
+        r"\b1 (images|groups|files|duplicates|outliers|epochs|threads|numbers|labels|parameters)\b", text
+    )
+    prose = words(re.sub(r"<(pre|code)>.*?</\1>", "", page, flags=re.DOTALL))
+    assert not re.search(r"[a-z]{2}\.[A-Z]", prose), "sentences without a space between them"
+    assert "in 1 group." in text
+    assert "for 1 epoch," in text
+
+
+def test_one_group_is_said_plainly_and_compared_with_nothing(page):
+    text = words(page)
+    assert "All images form one group of 6 images." in text
+    assert "--n-clusters 8" in text
+    assert "With one group there is nothing to compare with labels." in text
+    quality = page[page.index('id="quality"') : page.index('id="provenance"')]
+    assert "K-means" not in quality
+    assert "Clustering accuracy" not in quality
+
+
+def test_labels_are_counted_without_the_missing_ones_and_escaped(page):
+    assert "4 images of 6 have a label, with 1 different label." in words(page)
+    assert "<b>$</b>" not in page
+    assert "&lt;b&gt;$&lt;/b&gt;" in page
+
+
+def made(given, folder="/runs/a map", working_folder="/home/me/my work", options=None, **source):
+    """A run, as far as its command goes."""
+    state = {"source": {"path": given, "labels": None, "decoding": {}, **source}, "working_folder": working_folder}
+    return SimpleNamespace(state=state, options=options or RunOptions(), home=Path(folder))
+
+
+def test_the_command_names_relative_sources_from_where_it_ran():
+    cd, line = report._command(
+        made(["scans", "more scans"], options=RunOptions(epochs=3, invariant=False))
+    ).splitlines()
+    assert shlex.split(cd) == ["cd", "/home/me/my work"]
+    folder = str(Path("/runs/a map").resolve())
+    expected = ["latentmap", "run", "-o", folder, "--epochs", "3", "--no-invariant", "scans", "more scans"]
+    assert shlex.split(line) == expected
+
+
+@pytest.mark.parametrize("given", ["mnist", "/data/scans", ["/data/a", "~/b"]])
+def test_the_command_needs_no_folder_for_absolute_sources(given):
+    assert report._command(made(given)).startswith("latentmap run ")
+
+
+def test_the_command_keeps_names_that_begin_with_a_dash_apart_from_options():
+    line = report._command(made("-scans", decoding={"background": "-x"}, labels="my labels.txt"))
+    assert shlex.split(line.splitlines()[1])[-5:] == ["--background=-x", "--labels", "my labels.txt", "--", "-scans"]
+
+
+def test_images_from_memory_are_made_again_from_python():
+    command = report._command(made(None, options=RunOptions(n_clusters=3)))
+    assert command.startswith("latentmap.map_images(images, ")
+    assert command.endswith(", n_clusters=3)")
+
+
+def test_skipped_files_are_grouped_the_most_frequent_reason_first():
+    skipped = [(f"{i}.png", "empty" if i % 3 else "truncated") for i in range(60)]
+    found = report._skipped_by_reason(SimpleNamespace(skipped=lambda: skipped))
+    assert [(reason, n, len(paths)) for reason, n, paths in found] == [("empty", 40, 10), ("truncated", 20, 10)]
