@@ -348,7 +348,8 @@ class Server:
         """group, label and marks of each image, in the order of the page."""
         data = self._asked(request)
         edited = data.journal.edited()
-        return self._answer(request, data, partial(data.edited_columns, edited), ARROW, f"edits{edited.revision}")
+        tag = f"{data.version}-edits{edited.revision}"  # the same address gives others after the next edit
+        return answer(request, partial(data.edited_columns, edited), ARROW, tag)
 
     async def edit(self, request: Request) -> Response:
         """Change something. 409 when it was changed elsewhere since."""
