@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -193,5 +194,6 @@ def test_a_client_that_goes_away_while_it_sends_is_no_error(server, path, caplog
         **{"headers": [(name.encode(), value.encode()) for name, value in headers.items()], "root_path": ""},
         **{"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8765), "scheme": "http", "http_version": "1.1"},
     }
-    asyncio.run(app(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # where no browser of other tests has its loop
+        thread.submit(asyncio.run, app(scope, receive, send)).result()
     assert "Traceback" not in caplog.text + "".join(capfd.readouterr())

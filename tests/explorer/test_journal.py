@@ -304,7 +304,7 @@ def test_a_journal_that_was_replaced_is_read_anew_and_a_link_is_refused(copied, 
     secret = tmp_path / "secret"
     secret.write_text("mine")
     (copied / FILE).symlink_to(secret)
-    with pytest.raises(RunError, match="not a file of this run"):
+    with pytest.raises(RunError, match="a link that leads out of the run"):
         Journal(copied)
     with pytest.raises(RunError, match="not a file of this run"):
         journal.add({"kind": "label", "ids": [1], "label": "a"}, 0)
