@@ -14,6 +14,11 @@ export class Crowd {
   private readonly columns: number;
   private readonly lines: number;
   private readonly all: Float64Array;
+  /** How many of one kind there are; all zero between calls. */
+  private readonly own: Float64Array;
+  /** How many of it are about a cell, and what fraction of all there; right for cells that it lies in. */
+  private readonly kin: Float64Array;
+  private readonly purity: Float64Array;
 
   constructor(
     private readonly model: Model,
@@ -25,9 +30,15 @@ export class Crowd {
     this.bottom = Math.floor(bottom / this.size) - 1;
     this.columns = Math.ceil(right / this.size) - this.left + 2;
     this.lines = Math.ceil(top / this.size) - this.bottom + 2;
-    this.all = new Float64Array(this.columns * this.lines);
+    const n = this.columns * this.lines;
+    [this.all, this.own, this.kin, this.purity] = [0, 1, 2, 3].map(() => new Float64Array(n));
+    const { x, y, visible } = model;
+    const [west, south] = [(this.left + 1) * this.size, (this.bottom + 1) * this.size];
+    const [east, north] = [(this.left + this.columns - 1) * this.size, (this.bottom + this.lines - 1) * this.size];
     for (let row = 0; row < model.n; row++) {
-      const cell = model.visible[row] ? this.cellOf(row) : -1;
+      // most rows lie outside when one is near: the fewest steps for them, since this is done while the map moves
+      if (!(x[row] >= west && x[row] < east && y[row] >= south && y[row] < north) || !visible[row]) continue;
+      const cell = this.cellOf(row);
       if (cell >= 0) this.all[cell] += 1;
     }
   }
@@ -43,37 +54,47 @@ export class Crowd {
   /** The sum over a cell and those round it. */
   private about(counts: Float64Array, cell: number): number {
     let sum = 0;
-    for (const line of [cell - this.columns, cell, cell + this.columns]) sum += counts[line - 1] + counts[line] + counts[line + 1];
+    for (let line = cell - this.columns; line <= cell + this.columns; line += this.columns) sum += counts[line - 1] + counts[line] + counts[line + 1];
     return sum;
   }
 
   /** The row nearest to a place that lies where its kind is dense and most images about it are of its kind.
    *  Each row stands for `weight` of them. */
   midst(rows: number[], weight: number, x: number, y: number): number {
-    const { model } = this;
-    const own = new Float64Array(this.all.length);
-    const cells = rows.map((row) => this.cellOf(row));
-    for (const cell of cells) if (cell >= 0) own[cell] += weight;
-    const sums = new Map<number, [number, number]>(); // its kind about each cell, and the fraction that it is
-    let most = 0;
-    let purest = 0;
-    for (const cell of new Set(cells)) {
+    const { own, kin, purity } = this;
+    const cells = new Int32Array(rows.length);
+    const inhabited: number[] = [];
+    for (let i = 0; i < rows.length; i++) {
+      const cell = (cells[i] = this.cellOf(rows[i]));
       if (cell < 0) continue;
-      const kin = this.about(own, cell);
-      const purity = kin / Math.max(kin, this.about(this.all, cell));
-      sums.set(cell, [kin, purity]);
-      purest = Math.max(purest, purity);
+      if (!own[cell]) inhabited.push(cell);
+      own[cell] += weight;
+    }
+    let purest = 0;
+    for (const cell of inhabited) {
+      kin[cell] = this.about(own, cell);
+      purity[cell] = kin[cell] / Math.max(kin[cell], this.about(this.all, cell));
+      purest = Math.max(purest, purity[cell]);
     }
     const least = Math.min(OWN, purest);
-    for (const [kin, purity] of sums.values()) if (purity >= least) most = Math.max(most, kin);
-    let best = rows[0];
+    let most = 0;
+    for (const cell of inhabited) if (purity[cell] >= least) most = Math.max(most, kin[cell]);
+    for (const cell of inhabited) own[cell] = 0;
+    const nearest = this.nearest(rows, cells, least, DENSE * most, x, y);
+    return nearest < 0 ? rows[0] : nearest;
+  }
+
+  /** The row nearest to a place in cells that are pure and dense enough; -1 where there is none. */
+  private nearest(rows: number[], cells: Int32Array, least: number, dense: number, px: number, py: number): number {
+    const { x, y } = this.model;
+    let best = -1;
     let distance = Infinity;
-    rows.forEach((row, i) => {
-      const [kin, purity] = sums.get(cells[i]) ?? [0, -1];
-      const there = Math.hypot(model.x[row] - x, model.y[row] - y);
-      if (purity < least || kin < DENSE * most || there >= distance) return;
-      [best, distance] = [row, there];
-    });
+    for (let i = 0; i < rows.length; i++) {
+      const cell = cells[i];
+      if (cell < 0 || this.purity[cell] < least || this.kin[cell] < dense) continue;
+      const there = (x[rows[i]] - px) ** 2 + (y[rows[i]] - py) ** 2;
+      if (there < distance) [best, distance] = [rows[i], there];
+    }
     return best;
   }
 }

@@ -189,14 +189,12 @@ export class Labels {
   private seen(node: Node, camera: Camera, crowd: Crowd): { row: number; x: number; y: number; extent: number } | null {
     const { x, y } = this.model;
     const [left, bottom, right, top] = camera.bounds(-20);
-    const rows = node.some.filter((row) => x[row] > left && x[row] < right && y[row] > bottom && y[row] < top);
+    const rows: number[] = [];
+    for (const row of node.some) if (x[row] > left && x[row] < right && y[row] > bottom && y[row] < top) rows.push(row);
     if (rows.length < Math.max(1, SEEN * node.some.length)) return null;
-    const at = (values: Float32Array, share: number): number => {
-      const sorted = rows.map((row) => values[row]).sort((a, b) => a - b);
-      return sorted[Math.floor(share * (sorted.length - 1))];
-    };
-    const row = crowd.midst(rows, node.rows.length / node.some.length, at(x, 0.5), at(y, 0.5));
-    const extent = Math.max(at(x, 0.95) - at(x, 0.05), at(y, 0.95) - at(y, 0.05));
+    const [xs, ys] = [sorted(x, rows), sorted(y, rows)];
+    const row = crowd.midst(rows, node.rows.length / node.some.length, quantile(xs, 0.5), quantile(ys, 0.5));
+    const extent = Math.max(quantile(xs, 0.95) - quantile(xs, 0.05), quantile(ys, 0.95) - quantile(ys, 0.05));
     return { row, x: x[row], y: y[row], extent };
   }
 
@@ -223,6 +221,15 @@ function onScreen(camera: Camera, { node, x, y }: Place): [number, number] {
   const side = pictureSide(camera);
   return [px, side > LARGE || node.rows.length < FEWEST ? py + side / 2 + BELOW : py];
 }
+
+/** In a typed array, which is sorted without a call for each pair: this is done for each label while the map moves. */
+function sorted(values: Float32Array, rows: number[]): Float32Array {
+  const found = new Float32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) found[i] = values[rows[i]];
+  return found.sort();
+}
+
+const quantile = (ordered: Float32Array, fraction: number): number => ordered[Math.floor(fraction * (ordered.length - 1))];
 
 function placeOf(element: HTMLElement, within: HTMLElement): Box {
   const box = element.getBoundingClientRect();
