@@ -45,7 +45,7 @@ export class Filters {
     const { model } = this;
     this.written = this.signature();
     this.histograms = [];
-    const add = h("select", { "aria-label": t("addFilter"), on: { change: () => this.add(add.value) } });
+    const add = h("select", { "aria-label": t("addFilter"), on: { change: () => void this.add(add.value) } });
     add.append(h("option", { value: "", text: t("addFilter") }));
     for (const column of model.choices) {
       if (!model.filters.has(column.name)) add.append(h("option", { value: column.name, text: column.name }));
@@ -108,11 +108,12 @@ export class Filters {
   }
 
   /** A filter that lets all pass, so that the column is loaded and no longer offered. */
-  private add(name: string): void {
+  private async add(name: string): Promise<void> {
     const column = this.model.describe(name);
     if (!column) return;
     const all: Filter = column.kind === "text" ? { text: "" } : column.kind === "number" ? {} : { without: [] };
-    void this.model.setFilter(name, all);
+    await this.model.setFilter(name, all);
+    if (this.signature() !== this.written) this.rebuild(); // asked for here: it does not wait for a field to be left
   }
 
   private row(name: string, filter: Filter): HTMLElement | null {
