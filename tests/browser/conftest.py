@@ -27,6 +27,7 @@ SWITCHES = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"),
 ]
 PATIENCE = 240.0 if "LATENTMAP_RUN" in os.environ else 30.0  # six maps of 70,000 images take a while
+PATIENCE_FOR_WORK = 240.0  # seconds for maps and networks that are made while the page waits
 
 
 @pytest.fixture(scope="session")
@@ -108,8 +109,8 @@ class Page:
     def ask(self, expression: str) -> Any:
         return self.page.evaluate(expression)
 
-    def until(self, expression: str) -> None:
-        end = time.monotonic() + PATIENCE
+    def until(self, expression: str, patience: float = PATIENCE) -> None:
+        end = time.monotonic() + patience
         while not self.ask(expression):
             assert time.monotonic() < end, f"never true: {expression}; errors: {self.errors}"
             time.sleep(0.05)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from browser.conftest import Page, serve
+from browser.conftest import PATIENCE_FOR_WORK, Page, serve
 from latentmap.run import Run, RunOptions, make_run
 from latentmap.run.edits import FILE, Journal
 
@@ -324,8 +324,8 @@ def test_box_and_lasso_select(look, served):
     selection = page.page.locator(".selection")
     assert f"{page.state('nSelected'):,} selected" in selection.inner_text()
     assert selection.locator(".sheet .thumb").count() > 5
-    counts = [int(text) for text in selection.locator(".composition li span:last-child").all_inner_texts()]
-    assert sum(counts) == page.state("nSelected")
+    counts = selection.locator(".composition li span:last-child").all_inner_texts()
+    assert sum(int(text.replace(",", "")) for text in counts) == page.state("nSelected")
     page.shoot("box")
     before = page.state("nSelected")
     page.page.click("[data-tool=lasso]")
@@ -343,9 +343,9 @@ def test_the_sweep_moves_the_points(look, served):
     page = look(served.url)
     page.page.click("[data-open=learn]")
     page.page.click("[data-job=sweep]")
-    page.until("document.querySelectorAll('.learn .ticks span').length >= 6")
+    page.until("document.querySelectorAll('.learn .ticks span').length >= 6", PATIENCE_FOR_WORK)  # it makes six maps
     xy = page.ask("Array.from(latentmap.model.x.slice(0, 50))")
-    slider = page.page.locator(".slider input")
+    slider = page.page.locator(".learn .slider input")
     slider.fill("0")
     low = page.ask("Array.from(latentmap.model.x.slice(0, 50))")
     slider.evaluate("e => { e.value = '0.5'; e.dispatchEvent(new Event('input')); }")  # while it is dragged
@@ -402,7 +402,7 @@ def test_training_and_activations(look, served):
     page.shoot("training")
     page.page.click("[data-tab=activations]")
     page.page.click("[data-job=activations]")
-    page.until("document.querySelectorAll('.learn .strip-picture').length === 3")
+    page.until("document.querySelectorAll('.learn .strip-picture').length === 3", PATIENCE_FOR_WORK)  # it trains twice
     page.until("[...document.querySelectorAll('.learn .strip-picture')].every(e => e.complete && e.naturalWidth > 100)")
     page.shoot("activations")
 
@@ -542,7 +542,8 @@ def test_selections_are_labelled_marked_spread_and_exported(look, served, tmp_pa
     assert table["id"].to_pylist() == ids
     assert set(table["given_label"].to_pylist()) == {'=first, "quoted"'}
     page.page.click("[data-export=folder]")
-    page.until("document.querySelector('.message').textContent.includes('exports')")
+    page.until(f"document.querySelector('.kept').textContent.startsWith('{len(ids)} images exported: ')")
+    page.until("document.querySelector('.running').hidden")
     folder = max((path for path in (served.run / "exports").iterdir() if path.is_dir()), key=lambda path: path.name)
     assert len([path for path in folder.rglob("*") if path.is_file()]) == len(ids)
     page.page.click("[data-mark=hidden]")
