@@ -69,13 +69,19 @@ def served(run: Path) -> Iterator[tuple[str, psutil.Process, float]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
     assert process.stdout is not None
     url = process.stdout.readline().split()[1]
-    httpx.get(url.replace("/?", "/api/run?"), timeout=120)
+    httpx.get(**asking(url, "/api/run"), timeout=120)
     seconds = time.perf_counter() - begun
     try:
         yield url, psutil.Process(process.pid), seconds
     finally:
         process.terminate()
         process.wait()
+
+
+def asking(url: str, path: str = "") -> dict[str, Any]:
+    """An address of an explorer, and the header with the token that it printed."""
+    base, _, token = url.partition("/#token=")
+    return {"url": base + path, "headers": {"X-Latentmap-Token": token}}
 
 
 def until(page: Any, expression: str) -> None:
@@ -173,7 +179,8 @@ def peers_panning(browser: Any, url: str) -> dict[str, float]:
 def calls(url: str, n: int) -> dict[str, dict[str, float]]:
     """Milliseconds of single questions, one after the other."""
     random = np.random.default_rng(0)
-    with httpx.Client(base_url=url.partition("?")[0], timeout=60) as client:
+    where = asking(url)
+    with httpx.Client(base_url=where["url"], headers=where["headers"], timeout=60) as client:
         facts = client.get("/api/run").json()
         left, bottom, side = facts["square"]
 
@@ -198,11 +205,11 @@ def calls(url: str, n: int) -> dict[str, dict[str, float]]:
 
 async def readers(url: str, n: int) -> dict[str, float]:
     """Many readers at once, each asking for pages, images, their neighbours and columns, and edits."""
-    base = url.partition("?")[0]
+    where = asking(url)
     limits = httpx.Limits(max_connections=N_READERS)
     times: list[float] = []
     errors = 0
-    async with httpx.AsyncClient(base_url=base, timeout=120, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=where["url"], headers=where["headers"], timeout=120, limits=limits) as client:
         facts = (await client.get("/api/run")).json()
 
         async def read(reader: int) -> None:
@@ -252,7 +259,7 @@ def measure(run: Path, browser: Any) -> dict[str, Any]:
             found["readers"] = threads.submit(lambda: asyncio.run(readers(url, n))).result()
         if n <= MOST_IMAGES:
             begun = time.perf_counter()
-            size = len(httpx.get(url.replace("/?", "/page.html?"), timeout=300).content)
+            size = len(httpx.get(**asking(url, "/page.html"), timeout=300).content)
             found["one_file"] = {"megabytes": size / 1e6, "seconds": time.perf_counter() - begun}
         found["server_mb"] = process.memory_info().rss / 2**20
         print(f"{n:,} images: {found}", flush=True)
