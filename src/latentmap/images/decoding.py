@@ -18,6 +18,7 @@ from latentmap.images.shape import Shape
 
 # A file that is one picture is not read when it is larger: the largest picture has no more bytes.
 MAX_FILE_BYTES = 2**31
+SMALL_FILE = 2**18  # bytes that are read at once
 
 
 class Failure(NamedTuple):
@@ -122,13 +123,23 @@ def _decode(opened: _Opened, shape: Shape) -> Decoded:
     pixels, content = picture.shaped(shape)
     if opened.frame is None:
         opened.file.seek(0)
-        digest = hashlib.file_digest(opened.file, "sha256").digest()  # type: ignore[arg-type]
+        digest = _sha256(opened.file)
     else:
         assert content is not None
         digest = content
     limits = None if picture.deep is None else picture.deep.range()
     is_float = picture.deep is not None and picture.deep.is_float
     return Decoded(pixels, digest, picture.width, picture.height, content, limits, is_float, n_pages)
+
+
+def _sha256(file: IO[bytes]) -> bytes:
+    """Of what is left of a file. Small ones are read at once, which is quicker than hashlib's buffer."""
+    data = file.read(SMALL_FILE)
+    digest = hashlib.sha256(data)
+    while len(data) == SMALL_FILE:
+        data = file.read(SMALL_FILE)
+        digest.update(data)
+    return digest.digest()
 
 
 def _each(items: list[Item], function: Callable[[_Opened], Any]) -> list[Any]:
