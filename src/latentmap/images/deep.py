@@ -89,7 +89,7 @@ class Deep:
         for begin in range(0, len(colors), ROWS_AT_ONCE):
             part = slice(begin, begin + ROWS_AT_ONCE)
             weight = alpha[part, :, None].astype(np.uint32)
-            own = colors[part] * (255 if self.premultiplied else weight)
+            own = colors[part].astype(np.uint32) * (255 if self.premultiplied else weight)
             result[part] = ((own + ground * (255 - weight) + 127) // 255).clip(0, 255)
         return result
 

@@ -11,12 +11,14 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
-from latentmap.images import fits, tiff
+from latentmap.images import fits
 from latentmap.images.deep import Deep, deep_values
 from latentmap.images.scaling import Range
 from latentmap.images.shape import Shape
+from latentmap.images.tiff import is_read_here, read_page, unread_reason
+from latentmap.images.tiff_tags import ORIENTATION, STARTS, TiffFile
 
 # EPS would run Ghostscript on a stranger's program.
 NOT_READ = {"EPS"}
@@ -145,7 +147,7 @@ def pictures_of(file: IO[bytes]) -> Iterator[Pictures]:
     """Read a file for its pictures."""
     start = file.read(START_BYTES)
     file.seek(0)
-    if start.startswith(tiff.STARTS):
+    if start.startswith(STARTS):
         yield TiffPages(file)
         return
     deep = fits.read_fits(file) if start.startswith(fits.START) else None
@@ -175,7 +177,7 @@ class TiffPages:
     """The pages of a TIFF that are no reduced copies or masks of others."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._tiff = file, tiff.TiffFile(file)
+        self._file, self._tiff = file, TiffFile(file)
         self._offsets = self._tiff.pages()
 
     def count(self, _: bool) -> int:
@@ -187,12 +189,19 @@ class TiffPages:
         if not self._offsets:
             raise OSError("no page in this TIFF")
         page = self._tiff.page(self._offsets[number or 0])
-        if page.is_deep:
-            return Picture(tiff.read_deep(self._file, page), page.number(tiff.ORIENTATION, 1))
-        with pillow_image(self._tiff.from_page(page.offset), ("TIFF",)) as image:
-            image.load()
-            # Pillow has turned it already
-            return Picture(image.copy(), 1)
+        if is_read_here(page):
+            return Picture(read_page(self._file, page), page.number(ORIENTATION, 1))
+        try:
+            with pillow_image(self._tiff.from_page(page.offset), ("TIFF",)) as image:
+                image.load()
+                # Pillow has turned it already
+                return Picture(image.copy(), 1)
+        except UnidentifiedImageError as error:
+            raise OSError(unread_reason(page)) from error
+        except OSError as error:
+            if "decoder error" not in str(error):
+                raise
+            raise OSError(f"{unread_reason(page)}, or is damaged") from error
 
 
 class PillowFrames:
@@ -271,7 +280,9 @@ def _orientation(image: Image.Image) -> int:
 
 def _plain(image: Image.Image) -> Image.Image:
     """Any mode of 8 bits → L, RGB or RGBA."""
-    if image.has_transparency_data or image.mode in ("La", "RGBa"):
+    if image.mode == "La":
+        return image.convert("LA").convert("RGBA")
+    if image.has_transparency_data or image.mode == "RGBa":
         return image if image.mode == "RGBA" else image.convert("RGBA")
     if image.mode in ("1", "L"):
         return image if image.mode == "L" else image.convert("L")
