@@ -116,6 +116,7 @@ def test_predictors_mean_nothing_where_nothing_is_compressed_and_others_are_refu
     ("tags", "reason"),
     [
         ({"t259": (3, [34887])}, "a TIFF page of 16 bits, 1 channels (grey), compression LERC, which is not read"),
+        ({"t32997": (4, [6])}, "a volume of 6 planes in one TIFF page: save the planes as pages"),
         ({"t262": (3, [8])}, "a TIFF page of 16 bits, 1 channels (CIELab), which is not read"),
         ({"t262": (3, [3])}, "a TIFF page of 16 bits, 1 channels (palette), which is not read"),
     ],

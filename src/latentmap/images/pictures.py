@@ -18,7 +18,7 @@ from latentmap.images.deep import Deep, deep_values
 from latentmap.images.scaling import Range
 from latentmap.images.shape import Shape
 from latentmap.images.tiff import is_read_here, read_page, unread_reason
-from latentmap.images.tiff_tags import ORIENTATION, STARTS, TiffFile
+from latentmap.images.tiff_tags import IMAGE_DEPTH, ORIENTATION, STARTS, TiffFile
 
 # EPS would run Ghostscript on a stranger's program.
 NOT_READ = {"EPS"}
@@ -189,6 +189,9 @@ class TiffPages:
         if not self._offsets:
             raise OSError("no page in this TIFF")
         page = self._tiff.page(self._offsets[number or 0])
+        n_planes = page.number(IMAGE_DEPTH, 1)
+        if n_planes > 1:
+            raise OSError(f"a volume of {n_planes} planes in one TIFF page: save the planes as pages")
         if is_read_here(page):
             return Picture(read_page(self._file, page), page.number(ORIENTATION, 1))
         try:
