@@ -61,6 +61,7 @@ def _exists(root: str, name: str) -> bool:
 
 
 def _other_ways(name: str, encoding: str) -> list[str]:
+    """Other names that a file may have; few names have any, so that a file that is not there costs one look."""
     found = [name.strip()]
     if "\\" in name:
         found.append(_tidy(name.strip().replace("\\", "/")))
@@ -68,7 +69,7 @@ def _other_ways(name: str, encoding: str) -> list[str]:
         found += [unicodedata.normalize(form, one) for form in ("NFC", "NFD") for one in (name, found[-1])]
         if not encoding.startswith("utf"):
             found.append(name.encode(encoding, "replace").decode("utf-8", "surrogateescape"))
-    return found
+    return [way for way in dict.fromkeys(found) if way != name]
 
 
 def _without_common_folders(root: str, absolute: dict[int, str]) -> dict[int, str]:
