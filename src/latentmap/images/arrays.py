@@ -96,7 +96,9 @@ def from_array(images: NDArray[Any], name: str, scaling: Scaling = DEFAULT) -> I
     pixels = _in_8_bits(images, used)
     found = ImageCollection.of(pixels, name)
     found = replace(found, table=found.table.append_column("sha256", _digests(images)))
-    return found if images.dtype in (np.uint8, np.bool_) else replace(found, value_range=used)
+    if images.dtype in (np.uint8, np.bool_):
+        return found
+    return replace(found, value_range=used, is_clipped=None if scaling.limits is None else _is_clipped(images, used))
 
 
 def check_size(shape: tuple[int, ...], name: str, max_bytes: int | None) -> None:
@@ -260,6 +262,17 @@ def _in_8_bits(images: NDArray[Any], limits: Range) -> NDArray[np.uint8]:
         pixels[begin : begin + len(part)] = colors
         begin += len(part)
     return pixels
+
+
+def _is_clipped(images: NDArray[Any], limits: Range) -> NDArray[np.bool_]:
+    """Which images have colours that are shown outside the limits."""
+    found = [_is_outside(_colors(part), limits).reshape(len(part), -1).any(axis=1) for part in _parts(images)]
+    return np.concatenate(found)
+
+
+def _is_outside(values: NDArray[Any], limits: Range) -> NDArray[np.bool_]:
+    outside = (values < limits[0]) | (values > limits[1])
+    return np.asarray(np.ma.filled(outside, False))
 
 
 def _opaque(images: NDArray[Any]) -> float | None:

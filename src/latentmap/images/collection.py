@@ -44,6 +44,8 @@ class ImageCollection:
         Where the images stood in the listing that they were decoded from.
     value_range : (float, float), optional
         Values of an array that became 0 and 255; None for 8 bits, and for files, whose range is in the shape.
+    is_clipped : ndarray (n,) of bool, optional
+        Which images of an array have values outside the range of the collection that they are to join.
     """
 
     images: NDArray[np.uint8]
@@ -55,6 +57,7 @@ class ImageCollection:
     sources: tuple[Source, ...] = ()
     origin: Origin | None = None
     value_range: tuple[float, float] | None = None
+    is_clipped: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":

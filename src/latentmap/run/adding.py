@@ -16,11 +16,9 @@ from latentmap.autoencoder import Autoencoder
 from latentmap.files import user_path, write_bytes
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images import ImageCollection, SourceError
-from latentmap.images.arrays import load_numpy
 from latentmap.images.listing import Listing, with_unique_paths
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
-from latentmap.mapped import blocks
 from latentmap.neighbors import NeighborSearch
 from latentmap.progress import Show, silent
 from latentmap.run import files, tables
@@ -157,11 +155,11 @@ def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding,
     run = Run(here)
     parts = added_folders(here, state)
     part = here / files.ADDED / f"{1 + max([0, *(int(part.name) for part in parts)]):04d}"
-    limits = _range_of(state)
-    images = _decoded(find_source(source, decoding.scaling(limits)), run, part, decoding, show)
+    images = _decoded(find_source(source, decoding.scaling(_range_of(state))), run, part, decoding, show)
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     known = _known(images, _digests([here, *before]), _digests(resumed))
+    n_clipped = 0 if images.is_clipped is None else int(images.is_clipped[~known[0]].sum())
     taken_before = _paths([here, *parts])
     images = _keep(images, ~known[0], part, taken_before)
     if len(images):
@@ -173,7 +171,7 @@ def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding,
                 "image_shape": list(images.image_shape),
                 "known": int(known[1].sum()),
                 "skipped": len(images.skipped),
-                "clipped": _n_outside(source, limits),
+                "clipped": n_clipped,
                 "sources": [one._asdict() for one in images.sources],
                 "fingerprint": images.fingerprint,
                 "folder": part.name,
@@ -191,21 +189,6 @@ def _range_of(state: dict[str, Any]) -> tuple[float, float] | None:
     source = state["source"]
     limits = source.get("value_range") or (source["shape"] or {}).get("value_range")
     return None if limits is None else (limits[0], limits[1])
-
-
-def _n_outside(source: Any, limits: tuple[float, float] | None) -> int:
-    """Images of an array with values outside a range."""
-    if isinstance(source, str | os.PathLike) and user_path(source).suffix == ".npy":
-        source = load_numpy(user_path(source))
-    if limits is None or not isinstance(source, np.ndarray):
-        return 0
-    if source.dtype.kind not in "fiu" or source.dtype == np.uint8:  # these are not scaled
-        return 0
-    found = 0
-    for part in blocks(source):
-        rows = np.ma.getdata(part).reshape(len(part), -1)
-        found += int(((rows.min(axis=1) < limits[0]) | (rows.max(axis=1) > limits[1])).sum())
-    return found
 
 
 def _as_path(source: Any) -> Any:
