@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from latentmap.run import files
 from latentmap.run.run import Run, sources_of
-from latentmap.run.state import RunError
+from latentmap.run.state import RunError, added_folders
 
 # Larger files are not read to be compared: no image decoder takes them.
 MAX_FILE_BYTES = 2**34
@@ -61,7 +61,7 @@ class Originals:
         """
         roots: list[list[str]] = []
         parts = []
-        folders = [run.path, *(run.path / files.ADDED / f"{i + 1:04d}" for i in range(len(run.state["added"])))]
+        folders = [run.path, *added_folders(run.path, run.state)]
         for folder, entry in zip(folders, [run.state["source"], *run.state["added"]], strict=True):
             parts.append(_read(folder / files.IMAGES, len(roots)))
             found = [[] if one.root is None else [one.root] for one in sources_of(entry)]
@@ -84,16 +84,32 @@ class Originals:
         found = self._each(image, lambda file, digest: _copy_same(file, digest, target))
         return found if isinstance(found, Missing) else None
 
-    def _each(self, image: int, take: Callable[[BinaryIO, bytes | None], bool]) -> Path | Missing:
-        row = self.table.slice(image, 1).to_pylist()[0]
-        roots = self.roots[row["source"]] if 0 <= row["source"] < len(self.roots) else []
-        if row["frame"] is not None or not roots:
+    def holder(self, image: int) -> Path | Missing:
+        """The file that an image was decoded from, whole or as one frame of it, whatever is in the file by now."""
+        return self._each(image, lambda *_: True, frames=True)
+
+    def frame(self, image: int) -> int | None:
+        """The number of the frame that an image is in its file; None for a file that is one picture."""
+        number: int | None = self.table["frame"][image].as_py()
+        return number
+
+    def sha256(self, image: int) -> bytes | None:
+        """Of the file, or of the pixels of a frame."""
+        digest: bytes | None = self.table["sha256"][image].as_py()
+        return digest
+
+    def _each(
+        self, image: int, take: Callable[[BinaryIO, bytes | None], bool], *, frames: bool = False
+    ) -> Path | Missing:
+        number, name, digest = self.table["source"][image].as_py(), self.path(image), self.sha256(image)
+        roots = self.roots[number] if 0 <= number < len(self.roots) else []
+        if not roots or (self.frame(image) is not None and not frames):
             return Missing(NO_FILE, "")
         why = GONE
-        for candidate in [os.path.join(root, name) for root in roots for name in _spellings(row["file"])]:  # noqa: PTH118
+        for candidate in [os.path.join(root, way) for root in roots for way in _spellings(name)]:  # noqa: PTH118
             try:
                 with _open(candidate) as file:
-                    if take(file, row["sha256"]):
+                    if take(file, digest):
                         return Path(os.path.abspath(candidate))  # noqa: PTH100 - links in it are kept
                 why = CHANGED
             except (FileNotFoundError, NotADirectoryError):
