@@ -1,7 +1,6 @@
 """A run in the forms that other tools take."""
 
 import csv
-import io
 import json
 import re
 from collections import Counter
@@ -19,6 +18,7 @@ from PIL import Image
 
 from latentmap.files import user_path
 from latentmap.images.folder import EXPORT_MARK
+from latentmap.images.png import decode_png
 from latentmap.progress import Callback, Progress, Show, silent
 from latentmap.run import files, tables
 from latentmap.run.edits import Edited, Journal
@@ -419,12 +419,21 @@ def _sprite(run: Run, path: Path, n: int) -> int:
     side: int = max(1, min(MOST_THUMBNAIL, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
     sheet = Image.new("RGB", (across * side, across * side))
     for number, png in pictures(run):
-        picture = Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
+        picture = Image.fromarray(_decoded(png, run, number)).convert("RGB")
         picture.thumbnail((side, side))
         column, row = number % across, number // across
         sheet.paste(picture, (column * side + (side - picture.width) // 2, row * side + (side - picture.height) // 2))
     sheet.save(path)
     return side
+
+
+def _decoded(png: bytes, run: Run, image: int) -> NDArray[np.uint8]:
+    try:
+        return decode_png(png, tuple(run.state["source"]["image_shape"]))
+    except ValueError as error:
+        raise RunError(
+            f"{run.path / files.ATLAS}: damaged (image {image}: {error}): give the command of the run again"
+        ) from error
 
 
 def _onnx(run: Run, folder: Path) -> None:
