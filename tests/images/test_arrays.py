@@ -144,3 +144,18 @@ def test_arrays_are_told_apart_by_the_values_that_were_given():
 def test_arrays_larger_than_the_limit_are_refused():
     with pytest.raises(SourceError, match=r"array: 50 images of 100 × 100 take 0\.00 GB decoded, the limit is 0\.0001"):
         open_images(np.zeros((50, 100, 100), np.uint16), cache_limit=0.0001)
+
+
+@pytest.mark.parametrize(
+    ("values", "pixels"),
+    [
+        (np.array([0.0, 60.0, 120.0]), [0, 60, 120]),
+        (np.array([0.0, 0.2, 1.0]), [0, 51, 255]),
+        (np.array([0, 1, 1], np.uint16), [0, 1, 1]),
+        (np.array([0, 60, 120], np.int64), [0, 60, 120]),
+        (np.array([0, 2048, 4096], np.uint16), [0, 128, 255]),
+    ],
+)
+def test_arrays_that_join_images_of_8_bits_keep_values_that_those_may_have(values, pixels):
+    scaling = Scaling(joins_8_bits=True)
+    assert from_array(values.reshape(1, 1, 3), "a", scaling).images.ravel().tolist() == pixels

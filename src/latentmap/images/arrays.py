@@ -50,10 +50,14 @@ class Scaling:
         floats in [0, 1] are multiplied by 255, and any other range is stretched.
     max_bytes : int, optional
         Most that the images may take in 8 bits.
+    joins_8_bits : bool
+        Whether the images are to join others that had 8 bits from the start: then values from 0 to 255 stay as they
+        are, but for floats in [0, 1].
     """
 
     limits: Range | None = None
     max_bytes: int | None = None
+    joins_8_bits: bool = False
 
 
 DEFAULT = Scaling()
@@ -90,7 +94,7 @@ def from_array(images: NDArray[Any], name: str, scaling: Scaling = DEFAULT) -> I
         images = images[..., 0]
     if images.dtype == np.uint8 and not np.ma.isMaskedArray(images) and images.shape[3:] != (4,):
         return ImageCollection.of(np.asarray(images, order="C"), name)
-    used = scaling.limits if scaling.limits is not None and images.dtype.kind in "fiu" else _used_range(images)
+    used = _range_for(images, scaling)
     if images.dtype.kind == "f":
         _check_finite(images, name)
     pixels = _in_8_bits(images, used)
@@ -216,6 +220,16 @@ def _colors(part: NDArray[Any]) -> NDArray[Any]:
 def _plain(values: NDArray[Any]) -> NDArray[Any]:
     """All values that are not masked, in one row."""
     return values.compressed() if isinstance(values, np.ma.MaskedArray) else values.reshape(-1)
+
+
+def _range_for(images: NDArray[Any], scaling: Scaling) -> Range:
+    """The values that become 0 and 255."""
+    if scaling.limits is not None and images.dtype.kind in "fiu":
+        return scaling.limits
+    used = _used_range(images)
+    is_fraction = images.dtype.kind == "f" and used[1] <= 1
+    stays = scaling.joins_8_bits and images.dtype.kind in "fiu" and used[0] >= 0 and used[1] <= 255
+    return (0, 255) if stays and not is_fraction else used
 
 
 def _used_range(images: NDArray[Any]) -> Range:

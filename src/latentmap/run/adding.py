@@ -155,7 +155,9 @@ def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding,
     run = Run(here)
     parts = added_folders(here, state)
     part = here / files.ADDED / f"{1 + max([0, *(int(part.name) for part in parts)]):04d}"
-    images = _decoded(find_source(source, decoding.scaling(_range_of(state))), run, part, decoding, show)
+    limits = _range_of(state)
+    scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
+    images = _decoded(find_source(source, scaling), run, part, decoding, show)
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     known = _known(images, _digests([here, *before]), _digests(resumed))
