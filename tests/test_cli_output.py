@@ -99,3 +99,13 @@ def test_tilde_is_the_home_folder(run, monkeypatch):
     monkeypatch.setenv("HOME", str(run.path.parent))
     monkeypatch.setenv("USERPROFILE", str(run.path.parent))
     assert CliRunner().invoke(app, ["similar", f"~/{run.path.name}", "3"]).exit_code == 0
+
+
+def test_a_warning_is_a_sentence(tmp_path):
+    names = ["Müller", "Größe", "Süß", "Übung", "Äpfel"]
+    table = "path,label\n" + "".join(f"{i}.png,{name}\n" for i, name in enumerate(names))
+    (tmp_path / "t.csv").write_bytes(table.encode("cp1252"))
+    done = command("run", tmp_path / "t.csv", "-o", tmp_path / "run", "-q")
+    assert done.returncode == 2
+    first = done.stderr.decode().splitlines()[0]
+    assert first == f"latentmap: {tmp_path / 't.csv'}: not UTF-8, read as cp1252: save it as UTF-8 if names look wrong"

@@ -5,10 +5,11 @@ import os
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -87,6 +88,21 @@ def _say(line: str) -> None:
 
 def _complain(sentence: str) -> None:
     print(f"latentmap: {sentence}", file=sys.stderr)
+
+
+def _say_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say what latentmap warns of as a sentence; warnings of other libraries keep the place that they come from."""
+    if category is UserWarning:
+        _complain(_plain(message))
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), file=file or sys.stderr, end="")
 
 
 def _plain(text: object) -> str:
@@ -321,9 +337,11 @@ def reproduce(
 
 @contextmanager
 def _errors_as_sentences(interrupted: str) -> Iterator[None]:
-    """Turn errors that a user can mend into a sentence on stderr and exit status 2."""
+    """Turn errors that a user can mend into a sentence on stderr and exit status 2, and warnings into sentences."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            yield
     except KeyboardInterrupt:
         _complain(f"stopped; {interrupted}")
         raise SystemExit(130) from None
