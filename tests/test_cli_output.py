@@ -56,7 +56,7 @@ def test_a_reader_that_goes_away_is_no_error(run):
         (["explore", "RUN", "--port", "70000"], "port=70000: ask for one from 1 to 65535, or 0"),
         (["explore", "RUN", "--port", "-4"], "port=-4: ask for one from 1 to 65535, or 0"),
         (["export", "RUN", "docx", "RUN/x"], "kind='docx': choose among csv"),
-        (["label", "RUN", "RUN/none.csv"], "none.csv: No such file or directory"),
+        (["label", "RUN", "RUN/none.csv"], "none.csv: there is no such file of labels"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(run, arguments, words):
