@@ -85,7 +85,7 @@ def test_what_stands_out_is_found(made):
     scores = atlas["outlier"].to_numpy()
     assert scores.argmax() == 30
     html = (made / "run" / "report.html").read_text(encoding="utf-8")
-    assert "1 exact and" in html
+    assert "1 exact duplicate and" in html
     assert "broken.png" in html
 
 
