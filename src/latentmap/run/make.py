@@ -168,7 +168,7 @@ def _is_kept(work: stages.Work, state: dict[str, Any], stage: str, key: str) -> 
         return False
     finished = read_state(work.home)
     record = finished["stages"].get(stage)
-    if record is None or not is_done(work.home, record, key):
+    if record is None or not is_done(work.home, record, key) or not _has_same_needs(stage, state, finished):
         return False
     for name in state["stages"].get(stage, {"files": {}})["files"]:
         (work.folder / name).unlink(missing_ok=True)
@@ -178,6 +178,14 @@ def _is_kept(work: stages.Work, state: dict[str, Any], stage: str, key: str) -> 
         state["source"] = finished["source"]
     write_state(work.folder, state)
     return True
+
+
+def _has_same_needs(stage: str, state: dict[str, Any], finished: dict[str, Any]) -> bool:
+    """Whether the stages that a stage needs, if they were done again, gave the files that it was made from."""
+    return all(
+        state["stages"].get(need, {}).get("files") == finished["stages"].get(need, {}).get("files")
+        for need in STAGES[stage]
+    )
 
 
 def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
