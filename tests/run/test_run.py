@@ -141,9 +141,8 @@ def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy
 @pytest.mark.parametrize(
     ("name", "redone"),
     [
-        ("cache/pixels.u8", []),  # made from the atlas
         ("images.parquet", ["decode"]),
-        ("model/weights.safetensors", ["train"]),
+        ("model/weights.safetensors", ["train", "encode", "report"]),
         ("latents.parquet", ["encode"]),
         ("groups.parquet", ["group"]),
         ("map.parquet", ["map"]),
