@@ -87,7 +87,7 @@ def test_a_run_grows_is_asked_and_is_exported(tmp_path):
     assert len((tmp_path / "all.csv").read_text(encoding="utf-8").splitlines()) == 47
     strict = command("run", tmp_path / "first", "-o", run, "--epochs", 1, "--latent-dim", 4, "--strict")
     assert strict.returncode == 2
-    assert "1 files cannot be decoded, the first is 'broken.png'" in strict.stderr
+    assert "1 file cannot be decoded, the first is 'broken.png'" in strict.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 import latentmap
+from latentmap.progress import counted
 
 if TYPE_CHECKING:
     from latentmap.chapter import RowResult
@@ -26,9 +27,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Turns a pile of unlabelled images into a map you can explore.",
 )
-
-# What a failed allocation of torch says, whose type is that of any error.
-OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|not enough memory", re.IGNORECASE)
 
 
 def _expanded(path: Path | None) -> Path | None:
@@ -159,7 +157,8 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="A file that cannot be decoded is an error.")] = False,
     cache_limit: Annotated[float, typer.Option(help="Most that decoded images may take, in GB.")] = 64.0,
     labels: Annotated[
-        Path | None, typer.Option(help="Labels: an .npy or IDX file, or text with one a line.", callback=_expanded)
+        Path | None,
+        typer.Option(help="Labels: an .npy or IDX file, text with one a line, or a table.", callback=_expanded),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed for all random number generators.")] = 0,
     quiet: Quiet = False,
@@ -246,10 +245,10 @@ def add(
         from latentmap.pipeline import add_images
 
         done = add_images(path, source, frames=frames, quiet=quiet)
-        images = "image" if done.n_added == 1 else "images"
-        print(f"added   {done.n_added:,} {images}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
+        new = counted(done.n_added, "image")
+        print(f"added   {new}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
         if done.n_clipped:
-            print(f"clipped {done.n_clipped:,} of them have values outside the range of the run's own array")
+            print(f"clipped {counted(done.n_clipped, 'image')} with values outside the range of the run's own images")
         if done.n_added:
             print(f"drift   {done.drift:.3f} of them are strange to the run" + (": a fresh run is due" * done.is_due))
             print(f"report  {path / 'report.html'}")
@@ -350,12 +349,14 @@ def _errors_as_sentences(interrupted: str) -> Iterator[None]:
     except (ValueError, ImportError, OSError) as error:
         _complain(_sentence(error, interrupted))
         raise SystemExit(2) from error
-    except (MemoryError, RuntimeError) as error:  # Arrow and NumPy raise kinds of MemoryError
-        if not isinstance(error, MemoryError) and not OUT_OF_MEMORY.search(str(error)):
+    except (MemoryError, RuntimeError) as error:
+        from latentmap.memory import shortage
+
+        said = shortage(error)
+        if said is None:
             raise
-        said = f" ({_plain(error)})" if str(error) else ""
         advice = "close other programs, make the images smaller with --size, or use a machine with more memory"
-        _complain(f"there is not enough memory{said}: {advice}; {interrupted}")
+        _complain(f"the command {said}: {advice}; {interrupted}")
         raise SystemExit(2) from error
 
 
@@ -378,13 +379,12 @@ def _print_info(run: "Run") -> None:
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     source = run.state["source"]
     shape = "×".join(map(str, source["image_shape"]))
-    console.print(_plain(f"{run.path}: {source['n']:,} images of {shape} from {source['name']}"))
+    console.print(_plain(f"{run.path}: {counted(source['n'], 'image')} of {shape} from {source['name']}"))
     for line in describe_images(source):
         console.print(_plain(line))
     for one in run.state["added"]:
         drift = f"drift {one['drift']:.3f}" if "drift" in one else "not placed yet: give the command again"
-        images = "image" if one["n"] == 1 else "images"
-        console.print(_plain(f"  {one['n']:,} {images} added from {one['name']}, {drift}"))
+        console.print(_plain(f"  {counted(one['n'], 'image')} added from {one['name']}, {drift}"))
     table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
     for stage in STAGES:
         record = run.stages.get(stage, {"state": "missing", "files": {}})

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
 import psutil
@@ -57,6 +58,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hidden_name(path: Path) -> Path:
+    """Name for a temporary file or folder beside ``path``, with a random part that nobody can foresee."""
+    return path.with_name(f".latentmap-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+
+
+def numbered(name: str) -> Iterator[str]:
+    """The name, then the name with 2, 3, … behind it: scans, scans-2, scans-3, …"""
+    return chain([name], (f"{name}-{number}" for number in count(2)))
+
+
 def is_leftover(name: str) -> bool:
     """Whether this is the name of a temporary file of :func:`whole` that no process is writing any more."""
     found = TEMPORARY.fullmatch(name)
@@ -77,7 +88,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def _make_temporary(path: Path) -> Path:
     """An empty file beside ``path`` that was not there before."""
-    temporary = path.with_name(f".latentmap-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+    temporary = hidden_name(path)
     _in_use.add(temporary.name)
     try:
         # not tempfile.mkstemp, whose files nobody else may read

@@ -1,6 +1,5 @@
 """Which labels are missing, decided before any conversion: NumPy would turn None and NaN among words into words."""
 
-import sys
 from numbers import Real
 from typing import Any
 
@@ -34,7 +33,7 @@ def missing_mask(values: Any) -> NDArray[np.bool_]:
 
 def is_missing(value: Any) -> bool:
     """Whether one value is missing: see :func:`missing_mask`."""
-    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None) or value is np.ma.masked:
+    if value is None or value is np.ma.masked or type(value).__name__ == "NAType":  # pandas need not be installed
         return True
     if isinstance(value, str | bytes):
         return not value

@@ -7,11 +7,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from latentmap.progress import counted
+
 
 def render(template: str, *, folder: Path, **values: Any) -> str:
     """Fill in ``templates/TEMPLATE``; pictures named in it are read from ``folder`` and embedded.
 
-    All values are escaped. In a template, ``{{ picture(name, alt) }}`` gives an ``<img>`` with the file inside.
+    All values are escaped. In a template, ``{{ picture(name, alt) }}`` gives an ``<img>`` with the file inside, and
+    ``{{ counted(n, "image") }}`` a number and what it counts.
     """
     environment = Environment(
         loader=PackageLoader("latentmap"),
@@ -20,6 +23,7 @@ def render(template: str, *, folder: Path, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["counted"] = counted
     environment.globals["picture"] = lambda name, alt: _picture(folder / name, alt)
     return environment.get_template(template).render(**values)
 

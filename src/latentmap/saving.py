@@ -12,7 +12,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from latentmap.files import write_bytes, write_text
-from latentmap.schema import DIGEST, NUMBER, PLAIN, TEXT, Kind, ListOf, MapOf, SchemaError, check, is_whole, shown
+from latentmap.json_schema import DIGEST, NUMBER, PLAIN, TEXT, Kind, ListOf, MapOf, SchemaError, check, is_whole, shown
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -25,9 +25,7 @@ CONFIG = {
     "parameters": MapOf(TEXT, PLAIN),
     "recipe": MapOf(TEXT, PLAIN),
     "precision": TEXT,
-    "image_shape": ListOf(
-        Kind("a whole number of at least 1", lambda one: is_whole(one) and 1 <= one < MAX_VALUES), 1, 3
-    ),
+    "image_shape": ListOf(LENGTH, 1, 3),
     "scale": ListOf(NUMBER, 2, 2),
     "history": MapOf(TEXT, ListOf(Kind("a number", lambda one: isinstance(one, int | float)))),
     "weights_sha256": DIGEST,
@@ -76,7 +74,7 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except Exception as error:  # safetensors raises errors of its own, and others for types that it does not know
         raise ModelFileError(
             f"{folder / WEIGHTS_FILE} is no whole safetensors file ({error}): save the model again"
-        ) from (error)
+        ) from error
 
 
 def _read(path: Path, most: int | None = None) -> bytes:

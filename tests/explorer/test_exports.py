@@ -206,6 +206,6 @@ def test_pictures_of_images_that_are_no_files_are_png_in_the_export(tmp_path, co
     state = ended(client, client.post("/api/export", json={"kind": "folder", "ids": [2, 5]}).json()["job"])
     server.close()
     assert (state["links"], state["pngs"]) == (0, 2)
-    assert "2 images are no files of their own" in state["notes"][1]
+    assert "2 images with no original file" in state["notes"][1]
     (picture,) = Path(state["folder"]).rglob("0000005-*.png")
     np.testing.assert_array_equal(np.asarray(Image.open(picture)), images[5])

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import struct
 import tarfile
 import tracemalloc
@@ -219,7 +220,7 @@ def test_what_is_encrypted_overlaps_or_is_too_large_is_named(tmp_path):
         locked[at] |= 1
     (tmp_path / "locked.zip").write_bytes(locked)
     with pytest.raises(
-        SourceError, match=r"1 files cannot be decoded: encrypted with a password: .* \(1, such as 'a.png'\)"
+        SourceError, match=r"1 file cannot be decoded: encrypted with a password: .* \(1, such as 'a.png'\)"
     ):
         open_images(tmp_path / "locked.zip")
     data = bytearray(zipped([("a.png", bytes(100)), ("b.png", bytes(100))]))
@@ -315,3 +316,13 @@ def test_files_that_are_compressed_or_of_other_archives(tmp_path):
             open_images(tmp_path / "a")
     (tmp_path / "polyglot.png").write_bytes(png() + zipped([("x.png", png(1))]))
     assert open_images(tmp_path / "polyglot.png").paths == ["polyglot.png"]
+
+
+def test_an_export_inside_is_left_out_as_in_a_folder(tmp_path):
+    for name in ("a.png", "sorted/group-00/0000000-a.png"):
+        (tmp_path / "scans" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 90).save(tmp_path / "scans" / name)
+    (tmp_path / "scans" / "sorted" / ".latentmap-export").write_text("")
+    for kind in ("zip", "tar", "gztar"):
+        packed = shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path / "scans")
+        assert open_images(packed).paths == open_images(tmp_path / "scans").paths == ["a.png"]

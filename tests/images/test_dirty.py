@@ -127,7 +127,7 @@ def test_strictness_makes_a_broken_file_an_error(tmp_path):
     save(tmp_path / "good.png")
     assert len(open_images(tmp_path, strict=True)) == 1
     (tmp_path / "broken.png").touch()
-    with pytest.raises(SourceError, match=r"1 files cannot be decoded, the first is 'broken\.png' \(not an image"):
+    with pytest.raises(SourceError, match=r"1 file cannot be decoded, the first is 'broken\.png' \(not an image"):
         open_images(tmp_path, strict=True)
 
 

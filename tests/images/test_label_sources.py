@@ -63,7 +63,7 @@ def test_labels_of_a_wrong_shape_or_number_are_met_with_a_sentence(tmp_path):
     for labels, words in (
         (np.array("cat"), r"labels of shape \(\): pass a one-dimensional array"),
         ([["a"], ["b"], ["c"], ["d"]], r"labels of shape \(4, 1\)"),
-        (["a"], "1 labels for 4 images: pass one label for each image"),
+        (["a"], "1 label for 4 images: pass one label for each image"),
     ):
         with pytest.raises(SourceError, match=words):
             open_images(GREY, labels=labels)

@@ -167,7 +167,7 @@ def test_wrong_files_are_met_with_a_sentence(tmp_path):
     with pytest.raises(SourceError, match="no images in it"):
         open_images(tmp_path)
     (tmp_path / "broken.png").touch()
-    with pytest.raises(SourceError, match="no images in it: 1 files cannot be decoded"):
+    with pytest.raises(SourceError, match="no images in it: 1 file cannot be decoded"):
         open_images(tmp_path)
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(SourceError, match="not a whole NumPy file"):

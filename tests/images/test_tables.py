@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from latentmap.images import SourceError, open_images
+from latentmap.images.cells import unified
 from latentmap.images.encodings import find_encoding
 from latentmap.images.sources import find_source
 from latentmap.images.table import list_table
@@ -310,3 +311,15 @@ def test_when_nothing_is_there_it_is_said_why_and_where_it_was_looked_for(tmp_pa
 def test_parquet_with_nothing_but_files_has_a_row_a_file(tmp_path):
     pq.write_table(pa.table({"image": [png(), png()]}), tmp_path / "t.parquet")
     assert list_table(tmp_path / "t.parquet").table["path"].to_pylist() == ["t[0]", "t[1]"]
+
+
+def test_types_of_joined_columns_hold_the_values_of_all():
+    tables = [
+        pa.table({"label": pa.array([1], pa.int64()), "n": pa.array([1], pa.int8()), "new": pa.nulls(1)}),
+        pa.table({"label": ["cat"], "n": pa.array([1], pa.int32()), "x": pa.array([1.5], pa.float32())}),
+    ]
+    joined = pa.concat_tables(unified(tables), promote_options="default")
+    assert {field.name: str(field.type) for field in joined.schema} == {
+        **{"label": "string", "n": "int64", "new": "string", "x": "float"}
+    }
+    assert joined["label"].to_pylist() == ["1", "cat"]

@@ -11,7 +11,6 @@ from quick_runs import OPTIONS, images, report
 
 from latentmap.images import SourceError
 from latentmap.run import Run, add_images, bring_up_to_date, make, make_run
-from latentmap.run.atlas import columns_of_all
 
 FINISH = partial(bring_up_to_date, report=report)
 
@@ -43,6 +42,16 @@ def test_images_that_the_source_of_the_run_holds_by_now_are_there_once(quick, tm
     assert atlas["added"].to_pylist() == [0] * 12 + [1] * 3
     assert [len(one) for one in Run.open(tmp_path / "run").added_images()] == [3]
     np.testing.assert_array_equal(Run.open(tmp_path / "run").added_images()[0], images(4, 2)[1:])
+
+
+def test_paths_stay_unique_when_the_source_of_the_run_gets_a_file_that_an_addition_has_too(quick, tmp_path):
+    folder = write(tmp_path / "scans", images(8, 0))
+    make_run(folder, tmp_path / "run", OPTIONS, report=report)
+    add_images(tmp_path / "run", write(tmp_path / "other", images(2, 1), first=8), finish=FINISH)
+    write(folder, images(1, 2), first=8)  # another picture of the same name
+    make_run(folder, tmp_path / "run", OPTIONS, report=report)
+    paths = Run.open(tmp_path / "run").atlas()["path"].to_pylist()
+    assert paths[8:] == ["08.png", "other/08.png", "other/09.png"]
 
 
 def test_an_interrupted_addition_that_is_repeated_says_what_it_finished(run, monkeypatch):
@@ -139,17 +148,6 @@ def test_labels_and_columns_of_added_images_are_kept(quick, tmp_path):
         assert atlas["side"].to_pylist() == [None] * 12 + ["left"] * 2
         assert [None if one is None else str(one) for one in atlas["weight"].to_pylist()] == [None] * 12 + ["7"] * 2
         write(labelled / "cat", images(2, 5))
-
-
-def test_types_of_columns_hold_the_values_of_all():
-    import pyarrow as pa
-
-    tables = [
-        pa.table({"label": pa.array([1], pa.int64()), "n": pa.array([1], pa.int8()), "new": pa.nulls(1)}),
-        pa.table({"label": ["cat"], "n": pa.array([1], pa.int32()), "x": pa.array([1.5], pa.float32())}),
-    ]
-    found = {name: str(kind) for name, kind in columns_of_all(tables).items()}
-    assert found == {"label": "string", "n": "int32", "new": "string", "x": "float"}
 
 
 def test_a_tilde_stands_for_the_home_folder(quick, tmp_path, monkeypatch):

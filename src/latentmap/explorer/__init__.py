@@ -15,6 +15,7 @@ from latentmap.explorer.connections import BoundedServer, raise_handle_limit
 from latentmap.explorer.guard import LOOPBACK_NAMES, host_name
 from latentmap.explorer.server import Server
 from latentmap.explorer.tokens import LAUNCH_SECONDS, launch_file, run_token
+from latentmap.files import user_path
 
 LOOPBACK = "127.0.0.1"
 PORT = 8765
@@ -109,7 +110,7 @@ def explore(
     allowed = [_checked_host(host) for host in allow_hosts]
     raise_handle_limit()
     with listen(port) as listening:
-        server = Server(path, token=run_token(Path(path)))
+        server = Server(path, token=run_token(user_path(path)))
         port = listening.getsockname()[1]
         url = address(port, server.token)
         print(f"explorer  {url}", flush=True)

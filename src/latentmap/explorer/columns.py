@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from latentmap.run import RunError
+from latentmap.run.tables import free_names
 
 MAX_CATEGORIES = 200  # the largest; all others together are one more
 MAX_WHOLE_CATEGORIES = 20  # distinct whole numbers up to which a column of them is one of categories
@@ -243,7 +244,8 @@ def folder_columns(paths: pa.Array, taken: set[str], label: pa.Array | None) -> 
         names = ["/".join(one[:level]) or None for one in parts]
         partition = _partition(names)
         if n_found < MAX_FOLDER_LEVELS and any(partition) and partition not in told:
-            yield _free(f"folder/{level}" if n_found else "folder", taken), pa.array(names, pa.string())
+            (free,) = free_names([f"folder/{level}" if n_found else "folder"], taken)
+            yield free, pa.array(names, pa.string())
             told.append(partition)
             n_found += 1
 
@@ -252,12 +254,6 @@ def _partition(names: list[str | None]) -> list[int]:
     """For each name the number of the first like it: the same for names that divide images in the same way."""
     numbers: dict[str | None, int] = {}
     return [numbers.setdefault(name, len(numbers)) for name in names]
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _order(name: str) -> tuple[int, float, str]:

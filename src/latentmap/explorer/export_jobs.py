@@ -16,7 +16,7 @@ from latentmap.explorer.data import Explored
 from latentmap.explorer.exporting import KINDS, MEDIA_TYPES, export_folder, export_table
 from latentmap.progress import Progress
 from latentmap.run import RunError
-from latentmap.run.exporting import Written
+from latentmap.run.folder_export import Written
 
 FILE_HEADER = "X-Latentmap-File"  # the path of the file that is kept, percent-encoded UTF-8
 MAX_TABLES = 2  # of CSV and Parquet that are written at once; more wait

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from latentmap.explorer.data import Explored
+from latentmap.files import numbered
 from latentmap.progress import Callback
-from latentmap.run.exporting import EXPORTS_FOLDER, Written, write_folders
+from latentmap.run.exporting import EXPORTS_FOLDER
 from latentmap.run.flat import as_csv, flat_tables
+from latentmap.run.folder_export import Written, write_folders
 from latentmap.run.new_files import new_file, new_folder
 
 MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -55,9 +57,8 @@ def _name(data: Explored, ending: str) -> Iterator[Path]:
     folder = data.path.resolve() / EXPORTS_FOLDER
     folder.mkdir(exist_ok=True)
     stem = f"selection-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
     with _choosing:
-        paths = (folder / f"{name}{ending}" for name in names)
+        paths = (folder / f"{name}{ending}" for name in numbered(stem))
         path = next(one for one in paths if one not in _in_use and not one.exists())
         _in_use.add(path)
     try:

@@ -49,10 +49,11 @@ from latentmap.explorer.export_jobs import Exports, image_ids
 from latentmap.explorer.full_size import FullSize, NoOriginalError
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.jobs import Jobs
+from latentmap.explorer.label_spread import spread
 from latentmap.explorer.pages import Pages
 from latentmap.explorer.saving import check_size, one_file_parts
-from latentmap.explorer.spreading import spread
 from latentmap.explorer.tokens import new_token
+from latentmap.files import user_path
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
@@ -102,12 +103,12 @@ class Server:
     def __init__(self, path: str | Path, *, token: str | None = None) -> None:
         self.token = token or new_token()
         self.selection: list[int] = []
-        self.jobs = Jobs(Path(path))
+        self._path = user_path(path)
+        self.jobs = Jobs(self._path)
         self.exports = Exports()
         self._decoders = DecodingPool(1)
         self._decoders_of_originals = DecodingPool(1)
         self._lock = threading.Lock()
-        self._path = Path(path)
         self._retry_at = 0.0  # after a change of the run with which it could not be opened yet
         self._shown = self._opened()
         self._counting = threading.Lock()
@@ -303,7 +304,7 @@ class Server:
         return JSONResponse(await run_in_threadpool(self._similar, body))
 
     def _similar(self, body: bytes) -> dict[str, Any]:
-        shape = self.data.run.shape()
+        shape = self.data.run.shape_for_more()
         (decoded,) = self._decoders.map("decode", iter([Item(body)]), shape)
         if isinstance(decoded, Failure):
             raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")

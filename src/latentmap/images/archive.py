@@ -21,7 +21,7 @@ from latentmap.images.file_kinds import (
     kind_of,
     kind_of_name,
 )
-from latentmap.images.folder import LINK_TO_READ_FOLDER, RUN_FILES
+from latentmap.images.folder import EXPORT_MARK, LINK_TO_READ_FOLDER, RUN_FILES
 from latentmap.images.listing import Listing, Skipped, SourceError, as_text, file_stamp, make_table
 from latentmap.images.members import DAMAGED, MAX_MEMBER_BYTES
 from latentmap.images.tar_members import BLOCK, SORTED_BYTES, TarMembers, begins_as_tar
@@ -156,9 +156,9 @@ class _Found:
         self.n_ignored = 0
         self._records = sorted(_records(archive), key=lambda record: record[:2])
         self._links = {record.name for record in self._records if record.target is not None}
-        self._runs = self._folders_of_runs()
+        self._left_out = self._folders_left_out()
         for i, record in enumerate(self._records):
-            if _is_hidden(record.name) or not self._runs.isdisjoint(_parents(record.name)):
+            if _is_hidden(record.name) or not self._left_out.isdisjoint(_parents(record.name)):
                 continue
             if i + 1 < len(self._records) and self._records[i + 1].name == record.name:
                 self._skip(record.name, "replaced by a later member of the same name")
@@ -202,13 +202,14 @@ class _Found:
     def _skip(self, name: str, reason: str) -> None:
         self.skipped.append(Skipped(as_text(name), reason))
 
-    def _folders_of_runs(self) -> set[str]:
+    def _folders_left_out(self) -> set[str]:
+        """Folders of runs and of exports, which :func:`latentmap.images.folder.list_folder` leaves out as well."""
         held: dict[str, set[str]] = {}
         for record in self._records:
             folder, _, base = record.name.rpartition("/")
-            if base in RUN_FILES:
+            if base in RUN_FILES or (base == EXPORT_MARK and folder):
                 held.setdefault(folder, set()).add(base)
-        return {folder for folder, bases in held.items() if bases == RUN_FILES}
+        return {folder for folder, bases in held.items() if bases >= RUN_FILES or EXPORT_MARK in bases}
 
     def _followed(self, record: _Record) -> "_Record | str | None":
         """The file that a link leads to, the name of what is no file, or None for a circle."""

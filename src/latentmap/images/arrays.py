@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.idx import read_idx
 from latentmap.images.listing import SourceError
@@ -315,4 +316,4 @@ def _digests(images: NDArray[Any]) -> pa.Array:
             if isinstance(image, np.ma.MaskedArray):
                 digest.update(np.packbits(np.ma.getmaskarray(image)).data)
             digests += digest.digest()
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(images), [None, pa.py_buffer(bytes(digests))])
+    return digest_column(digests)

@@ -1,6 +1,7 @@
-"""What the columns of a source become: numbers where their text stays as it was, and types that all readers know."""
+"""Types of the columns of a source: numbers where their text stays as it was, and types that all readers know."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
+
+from latentmap.missing import is_missing
 
 WHOLE = r"^(0|-?[1-9][0-9]{0,18})$"
 DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-][0-9]+)?$"
@@ -71,6 +74,12 @@ def _as_short(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
+def digest_column(digests: bytes | bytearray) -> pa.Array:
+    """SHA-256 digests that follow each other as a column of 32 bytes each."""
+    data = pa.py_buffer(bytes(digests))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(data) // 32, [None, data])
+
+
 def known_types(table: pa.Table) -> pa.Table:
     """Columns of types that not every reader of a run knows, as those that all do; none changes what it says."""
     columns = [table.column(i) for i in range(table.num_columns)]
@@ -125,9 +134,20 @@ def _as_hex(value: bytes) -> str:
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(
-        value, ensure_ascii=False, default=lambda one: _as_hex(one) if isinstance(one, bytes) else str(one)
-    )
+    return json.dumps(_json_value(value), ensure_ascii=False, allow_nan=False)
+
+
+def _json_value(value: Any) -> Any:
+    """A value as JSON can hold it: NaN is null, infinite numbers and other types are text."""
+    if isinstance(value, dict):
+        return {str(key): _json_value(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(one) for one in value]
+    if isinstance(value, bytes):
+        return _as_hex(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def unified(tables: list[pa.Table]) -> list[pa.Table]:
@@ -135,7 +155,8 @@ def unified(tables: list[pa.Table]) -> list[pa.Table]:
     names = list(dict.fromkeys(name for table in tables for name in table.column_names))
     for name in names:
         fields = [table.field(name) for table in tables if name in table.column_names]
-        if all(is_as_written(field) for field in fields) or len({field.type for field in fields}) == 1:
+        kinds = {field.type for field in fields}
+        if all(is_as_written(field) for field in fields) or (len(kinds) == 1 and pa.null() not in kinds):
             continue
         tables = [_with_number(table, name) for table in tables]
         held = [table[name] for table in tables if name in table.column_names]
@@ -256,14 +277,12 @@ def _plain_labels(array: NDArray[Any], mask: NDArray[np.bool_] | None) -> pa.Arr
 
 def _label(value: Any) -> Any:
     """One label as Python's own type, None where it is missing."""
+    if is_missing(value):
+        return None
     if isinstance(value, np.generic):
-        value = None if isinstance(value, np.datetime64 | np.timedelta64) and np.isnat(value) else value.item()
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return None
-    if isinstance(value, float) and np.isnan(value):
-        return None
+        value = value.item()
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace") or None
+        return value.decode("utf-8", "backslashreplace")
     return value if isinstance(value, bool | int | float) else str(value) or None
 
 

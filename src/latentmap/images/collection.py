@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.images.cells import as_labels
-from latentmap.images.listing import IDENTITY, Skipped, Source, SourceError, make_table
+from latentmap.images.listing import IDENTITY, Skipped, Source, SourceError, make_table, table_stamp
 from latentmap.images.named_labels import NamedLabels, Origin, spread_over_images
 from latentmap.images.shape import Shape
 from latentmap.mapped import blocks
@@ -118,22 +118,25 @@ class ImageCollection:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the pixels and their shape."""
-        digest = hashlib.sha256(repr(self.images.shape).encode())
-        for rows in blocks(self.images):
-            digest.update(np.ascontiguousarray(rows))
-        return digest.hexdigest()
+        return pixels_fingerprint(self.images)
 
     @cached_property
     def annotations_fingerprint(self) -> str:
         """SHA-256 of all but the pixels: paths, labels and other columns, skipped files and the name."""
-        digest = hashlib.sha256(repr((self.name, self.skipped, self.table.schema.names)).encode())
-        for batch in self.table.combine_chunks().to_batches():
-            digest.update(batch.serialize())
-        return digest.hexdigest()
+        facts = (self.name, self.skipped, table_stamp(self.table))
+        return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def png(self, index: int) -> bytes:
         """Image ``index`` as a PNG file, without loss."""
         return as_png(self.images[index])
+
+
+def pixels_fingerprint(images: NDArray[np.uint8]) -> str:
+    """SHA-256 of the pixels of images (n, ...) and of their shape, in hexadecimal."""
+    digest = hashlib.sha256(repr(images.shape).encode())
+    for rows in blocks(images):
+        digest.update(np.ascontiguousarray(rows))
+    return digest.hexdigest()
 
 
 def as_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -53,7 +53,7 @@ def list_pattern(pattern: str) -> Listing:
         fixed.append(part)
     root = os.path.join(*fixed) if fixed else "."  # noqa: PTH118 - names need not be valid paths
     files = [name for name in glob.glob(pattern, recursive=True) if not os.path.isdir(name)]  # noqa: PTH112, PTH207
-    names = sorted(os.path.relpath(name, root).replace(os.sep, "/") for name in files)
+    names = sorted(_below(root, name) for name in files)
     return list_files(Path(root).resolve().name or "images", root, names)
 
 
@@ -167,5 +167,4 @@ class _Walk:
             return b""
 
     def _skip(self, path: str, reason: str) -> None:
-        name = os.path.relpath(path, self._root).replace(os.sep, "/")
-        self.skipped.append(Skipped(as_text(name), reason))
+        self.skipped.append(Skipped(as_text(_below(self._root, path)), reason))

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
+from latentmap.files import numbered
 from latentmap.images.cells import as_labels, unified, with_numbers
 from latentmap.images.decoding import Item
 
@@ -224,7 +224,7 @@ def below(name: str, paths: Any) -> Any:
 def with_unique_paths(table: pa.Table, name: str, taken: set[str]) -> pa.Table:
     """The table of a source; the name of the source stands before its paths when one of them is taken already."""
     given = table["path"].to_pylist()
-    paths, names = given, (f"{name}-{number}" if number > 1 else name for number in count(1))
+    paths, names = given, numbered(name)
     while not taken.isdisjoint(paths):
         prefix = next(names)
         paths = [f"{prefix}/{path}" for path in given]
@@ -235,7 +235,6 @@ def unique_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     """Names as they are, with a number behind those that are there already: scans, scans-2."""
     seen, found = set(taken), []
     for name in names:
-        candidates = chain([name], (f"{name}-{number}" for number in count(2)))
-        found.append(next(one for one in candidates if one not in seen))
+        found.append(next(one for one in numbered(name) if one not in seen))
         seen.add(found[-1])
     return found

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.images.listing import SourceError
+from latentmap.progress import counted
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def spread_over_images(values: pa.ChunkedArray, n: int, origin: Origin | None) -
         for name, (wanted, _) in ways.items():
             counts.setdefault(wanted, name)
         raise SourceError(
-            f"{len(values)} labels for {n} images: pass one label for each image"
+            f"{counted(len(values), 'label')} for {counted(n, 'image')}: pass one label for each image"
             + (f": {' or '.join(f'{wanted} {name}' for wanted, name in counts.items())}" if len(counts) > 1 else "")
         )
     rows = next(iter(fitting.values()))

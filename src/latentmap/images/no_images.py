@@ -1,9 +1,10 @@
-"""What is said of a source in which there is no image."""
+"""The error for a source without images."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 from latentmap.images.listing import Listing, Skipped, SourceError
+from latentmap.progress import counted
 
 N_REASONS = 3  # that are named, the commonest first
 ADVICE = "pass one with PNG, JPEG or other image files"
@@ -20,9 +21,9 @@ def no_images(listing: Listing, failed: Iterable[Skipped], where: str | None = N
             f"{reason} ({count:,}, such as {examples[reason]!r})" for reason, count in counts.most_common(N_REASONS)
         ]
         rest = f" and {len(counts) - N_REASONS} other reasons" if len(counts) > N_REASONS else ""
-        parts.append(f"{len(skipped):,} files cannot be decoded: {', '.join(named)}{rest}")
+        parts.append(f"{counted(len(skipped), 'file')} cannot be decoded: {', '.join(named)}{rest}")
     if listing.n_ignored:
-        parts.append(f"{listing.n_ignored:,} files that are no images were passed over")
+        parts.append(f"{counted(listing.n_ignored, 'other file')} ignored")
     roots = [source.root for source in listing.sources if source.root is not None]
     if roots and len(listing):
         parts.append(f"looked in {', '.join(roots)}")

@@ -212,6 +212,9 @@ class PillowFrames:
 
     def __init__(self, image: Image.Image, file: IO[bytes], start: bytes) -> None:
         self._image, self._file, self._start = image, file, start
+        if image.format == "PNG" and image.mode == "L" and "transparency" in image.info and image.tile:  # type: ignore[attr-defined]
+            # Pillow compares the key as it is in the file with values that it has stretched to 8 bits
+            image.info["transparency"] *= GREY_STEPS.get(image.tile[0].args, 1)  # type: ignore[attr-defined]
 
     def count(self, animations: bool) -> int:
         """Frames of an animation if they are wanted, no more than the file can hold."""
@@ -231,9 +234,6 @@ class PillowFrames:
         image = self._image
         if number:
             image.seek(number)
-        if image.format == "PNG" and image.mode == "L" and "transparency" in image.info and image.tile:  # type: ignore[attr-defined]
-            # Pillow compares the key as it is in the file with values that it has stretched to 8 bits
-            image.info["transparency"] *= GREY_STEPS.get(image.tile[0].args, 1)  # type: ignore[attr-defined]
         deep = deep_values(image, self._file, self._start) if _may_be_deep(image) else None
         if deep is not None:
             return Picture(deep, _orientation(image))

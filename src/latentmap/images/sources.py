@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
+from pyarrow import compute
 
 from latentmap.files import user_path
 from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.arrays import DEFAULT, Scaling, from_array, from_idx, from_npz, load_numpy
+from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure, Look
 from latentmap.images.folder import list_files, list_folder, list_pattern
@@ -28,7 +30,7 @@ from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape, has_seen_ranges, with_ranges
 from latentmap.images.store import Store
 from latentmap.images.table import SUFFIXES, list_table, refuse_workbook
-from latentmap.progress import Callback, Progress
+from latentmap.progress import Callback, Progress, counted
 
 KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
@@ -381,20 +383,16 @@ def _collected(listing: Listing, store: Store) -> ImageCollection:
     skipped = listing.skipped + failed
     kept = np.flatnonzero(rows["kept"])
     table = listing.table if len(kept) == len(rows) else listing.table.take(kept)
-    digests = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(32), len(kept), [None, pa.py_buffer(np.ascontiguousarray(rows["sha256"][kept]).tobytes())]
-    )
     contents = rows["content"][kept]
-    is_known = contents != np.zeros((), contents.dtype)
-    known = [one.tobytes() if there else None for one, there in zip(contents, is_known, strict=True)]
-    contents = pa.array(known, pa.binary(32))
-    for name, values in (
-        ("sha256", digests),
-        ("pixels_sha256", contents),
-        ("width", rows["width"][kept]),
-        ("height", rows["height"][kept]),
-    ):
-        table = table.append_column(name, pa.array(values) if isinstance(values, np.ndarray) else values)
+    is_known = pa.array(contents != np.zeros((), contents.dtype))
+    columns = {
+        "sha256": digest_column(rows["sha256"][kept].tobytes()),
+        "pixels_sha256": compute.if_else(is_known, digest_column(contents.tobytes()), pa.scalar(None, pa.binary(32))),
+        "width": pa.array(rows["width"][kept]),
+        "height": pa.array(rows["height"][kept]),
+    }
+    for name, values in columns.items():
+        table = table.append_column(name, values)
     origin = _origin(listing, kept)
     return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin)
 
@@ -415,6 +413,6 @@ def check_strictly(collection: ImageCollection) -> None:
     if collection.skipped:
         path, reason = collection.skipped[0]
         raise SourceError(
-            f"{collection.name}: {len(collection.skipped)} files cannot be decoded, the first is {path!r} "
-            f"({reason}): mend or remove them, or do without strictness"
+            f"{collection.name}: {counted(len(collection.skipped), 'file')} cannot be decoded, the first is {path!r} "
+            f"({reason}): fix or remove them, or drop --strict (strict=True)"
         )

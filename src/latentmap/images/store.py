@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.files import whole, write_text
+from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure
 from latentmap.images.listing import SourceError
@@ -190,8 +190,7 @@ def kept_in_cache(images: ImageCollection, folder: Path) -> ImageCollection:
     pixels = open_pixels(folder / PIXELS, images.images.shape)
     if known:
         return replace(images, images=pixels)
-    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(images), [None, pa.py_buffer(bytes(digests))])
-    return replace(images, images=pixels, table=images.table.append_column("sha256", column))
+    return replace(images, images=pixels, table=images.table.append_column("sha256", digest_column(digests)))
 
 
 def clear_marks(folder: Path) -> None:

@@ -4,7 +4,7 @@ import tarfile
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,7 +69,7 @@ class TarMembers:
 
     def members(self) -> Iterator[Member]:
         """All that are no folders."""
-        with self._opened() as archive:
+        with _opened(self._path, self._is_plain) as archive:
             for number, header in enumerate(_one_by_one(archive)):
                 self._sizes.append(header.size)
                 self._offsets.append(header.offset)
@@ -89,11 +89,8 @@ class TarMembers:
         """The content of members."""
         return self._read_at(numbers) if self._is_plain else self._read_in_one_pass(numbers)
 
-    def _opened(self) -> "_Opened":
-        return _Opened(self._path, self._is_plain)
-
     def _read_at(self, numbers: NDArray[np.intp]) -> Iterator[Item]:
-        with self._opened() as archive:
+        with _opened(self._path, self._is_plain) as archive:
             for number in numbers:
                 offset = self._offsets[int(number)]
                 try:
@@ -116,7 +113,7 @@ class TarMembers:
         with tempfile.TemporaryFile() as file:
             waiting: dict[int, tuple[int, int] | Failure] = {}
             try:
-                with self._opened() as archive:
+                with _opened(self._path, self._is_plain) as archive:
                     for number, header in enumerate(_one_by_one(archive)):
                         if position == len(numbers):
                             return
@@ -138,27 +135,18 @@ class TarMembers:
                 yield Item(Failure(reason)) if kept is None else _take(file, kept)
 
 
-class _Opened:
+@contextmanager
+def _opened(path: Path, is_plain: bool) -> Iterator[tarfile.TarFile]:
     """The archive, opened for a pass."""
-
-    def __init__(self, path: Path, is_plain: bool) -> None:
-        self._path, self._is_plain, self._stack = path, is_plain, ExitStack()
-
-    def __enter__(self) -> tarfile.TarFile:
-        with ExitStack() as stack:
-            if self._is_plain:
-                archive = stack.enter_context(tarfile.open(self._path, "r:", tarinfo=_Header))
-            else:
-                unpacked = open_compressed(self._path)
-                if unpacked is None:
-                    raise tarfile.ReadError("no tar any more")
-                stack.enter_context(unpacked)
-                archive = stack.enter_context(tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_Header))
-            self._stack = stack.pop_all()
-        return archive
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    if is_plain:
+        with tarfile.open(path, "r:", tarinfo=_Header) as archive:
+            yield archive
+        return
+    unpacked = open_compressed(path)
+    if unpacked is None:
+        raise tarfile.ReadError("no tar any more")
+    with unpacked, tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_Header) as archive:
+        yield archive
 
 
 def _first_block(path: Path) -> bytes:
@@ -197,7 +185,7 @@ def _item(archive: tarfile.TarFile, header: tarfile.TarInfo) -> Item:
     reason = _reason(header)
     if reason is not None:
         return Item(Failure(reason))
-    file = archive.extractfile(header) if header.isreg() else None
+    file = archive.extractfile(header)
     data = b"" if file is None else file.read()
     return Item(data) if len(data) == header.size else Item(Failure("truncated in the archive"))
 

@@ -159,10 +159,9 @@ class Layout:
     def _stored(self, file: IO[bytes], number: int, wanted: int, is_compressed: bool) -> bytes:
         """Bytes of a strip or tile as they are in the file, the most significant bit first."""
         file.seek(self.offsets[number])
-        length = min(self.n_bytes[number], 2 * wanted + 2**16) if is_compressed and self.n_bytes else wanted
-        if is_compressed and not self.n_bytes:
-            length = 2 * wanted + 2**16
-        data = file.read(length)
+        most = 2 * wanted + 2**16  # compression makes nothing much longer
+        announced = self.n_bytes[number] if self.n_bytes else most
+        data = file.read(min(announced, most) if is_compressed else wanted)
         if self.page.number(FILL_ORDER, 1) == 2:
             data = REVERSED[np.frombuffer(data, np.uint8)].tobytes()
         return data

@@ -20,7 +20,7 @@ from latentmap.images.listing import Listing, with_unique_paths
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
 from latentmap.neighbors import NeighborSearch
-from latentmap.progress import Show, silent
+from latentmap.progress import Show, counted, silent
 from latentmap.run import files, tables
 from latentmap.run.checking import reading
 from latentmap.run.doing import memory_in_words
@@ -30,7 +30,7 @@ from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run, mapped_pixels
 from latentmap.run.stages import Work, write_images
-from latentmap.run.state import STAGES, RunError, added_folders, key_of, read_state, write_state
+from latentmap.run.state import STAGES, RunError, added_folders, as_paths, key_of, read_state, write_state
 from latentmap.tsne import TSNE
 
 # A new image is strange when it is drawn worse, or lies further from all others, than 99 in 100 of the run's own.
@@ -168,7 +168,7 @@ def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding,
         state["added"].append(
             {
                 "name": images.name,
-                "source": _as_path(source),
+                "source": as_paths(source),
                 "n": len(images),
                 "image_shape": list(images.image_shape),
                 "known": int(known[1].sum()),
@@ -189,15 +189,9 @@ def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding,
 def _range_of(state: dict[str, Any]) -> tuple[float, float] | None:
     """The values that became 0 and 255 in the run, whose arrays and deep files were scaled; None for 8 bits."""
     source = state["source"]
-    limits = source.get("value_range") or (source["shape"] or {}).get("value_range")
+    shape = source["shape"] or {}
+    limits = source.get("value_range") or shape.get("value_range") or shape.get("float_range")
     return None if limits is None else (limits[0], limits[1])
-
-
-def _as_path(source: Any) -> Any:
-    """What was passed, as far as it is paths."""
-    if isinstance(source, list):
-        return [str(one) if isinstance(one, str | os.PathLike) else None for one in source]
-    return str(source) if isinstance(source, str | os.PathLike) else None
 
 
 def _decoded(found: Listing | ImageCollection, run: Run, part: Path, decoding: Decoding, show: Show) -> ImageCollection:
@@ -259,31 +253,45 @@ def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path, taken: s
 
 
 def drop_known(work: Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Take images out of the additions that the run's own source holds by now, so that each is there once."""
-    held: set[bytes] | None = None
+    """Take images out of the additions that the run's own source holds by now, so that each is there once.
+
+    Paths of an addition that the run's own source has by now are changed.
+    """
+    if not state["added"]:
+        return
+    held, taken = _digests([work.folder]), _paths([work.folder])
     for part, one in zip(added_folders(work.folder, state), list(state["added"]), strict=True):
-        held = _digests([work.folder]) if held is None else held
         table = tables.read(part / files.IMAGES).drop_columns(["id"])
         kept = np.array([digest not in held for digest in table["sha256"].to_pylist()], bool)
-        if kept.all():
+        paths = set(table["path"].to_pylist())
+        if kept.all() and taken.isdisjoint(paths):
+            taken |= paths
             continue
         work.set_aside(state, "report")
-        _take_out(work.folder, state, one, work.folder / files.ADDED / part.name, table, kept)
-        say(f"added/{part.name}: {int((~kept).sum()):,} images are among those of the run now")
+        taken |= _take_out(work.folder, state, one, work.folder / files.ADDED / part.name, table, kept, taken)
+        if not kept.all():
+            say(f"added/{part.name}: without {counted(int((~kept).sum()), 'image')} that the source of the run has now")
 
 
 def _take_out(
-    folder: Path, state: dict[str, Any], one: dict[str, Any], part: Path, table: pa.Table, kept: NDArray[np.bool_]
-) -> None:
-    """Put an addition without some of its images in the place of a whole one, by one write of run.json."""
-    at = state["added"].index(one)
+    folder: Path,
+    state: dict[str, Any],
+    one: dict[str, Any],
+    part: Path,
+    table: pa.Table,
+    kept: NDArray[np.bool_],
+    taken: set[str],
+) -> set[str]:
+    """Put an addition without some of its images in the place of a whole one, by one write of run.json; its paths."""
+    at, paths = state["added"].index(one), set()
     if not kept.any():
         del state["added"][at]
     else:
         numbers = [int(path.name) for path in added_folders(folder, state)]
         new_part = folder / files.ADDED / f"{1 + max(numbers):04d}"
         pixels = mapped_pixels(part / files.CACHE / PIXELS, (len(table), *one["image_shape"]))
-        images = _keep(ImageCollection(pixels, table, name=one["name"]), kept, new_part, set())
+        images = _keep(ImageCollection(pixels, table, name=one["name"]), kept, new_part, taken)
+        paths = set(images.paths)
         state["added"][at] = {
             **{name: value for name, value in one.items() if name not in ("key", "drift")},
             **{"n": len(images), "fingerprint": images.fingerprint, "folder": new_part.name},
@@ -293,6 +301,7 @@ def _take_out(
     for later in state["added"][at:]:
         later.pop("key", None)  # its number may be another one
     write_state(folder, state)
+    return paths
 
 
 def to_place(work: Work, state: dict[str, Any], keys: dict[str, str]) -> bool:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.images import ImageCollection
+from latentmap.images.cells import unified
 from latentmap.images.listing import replace_columns
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.mapped import release
@@ -43,19 +44,20 @@ def _batches(folder: Path, images: ImageCollection) -> Iterator[pa.Table]:
     for part, entry in zip(parts, state["added"], strict=True):
         tables_of_images.append(_numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
         n_sources += len(sources_of(entry))
-    kept = columns_of_all(tables_of_images)
+    all_images = pa.concat_tables(unified(tables_of_images), promote_options="default")
     schema = None
-    for batch in _joined(images.images, _with_columns(images.table, kept), columns, 0):
+    for batch in _joined(images.images, all_images.slice(0, n), columns, 0):
         schema = batch.schema
         yield batch
     assert schema is not None
     first = n
-    for part, table in zip(parts, tables_of_images[1:], strict=True):
+    for part, own in zip(parts, tables_of_images[1:], strict=True):
+        table = all_images.slice(first, len(own))
         placed = pq.read_table(part / PLACED)
         names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
         columns = {"latent": tables.read_column(part / PLACED, "latent")} | {name: placed[name] for name in names}
         pixels = open_pixels(part / CACHE / PIXELS, (len(table), *images.image_shape))
-        for batch in _joined(pixels, _with_columns(table, kept), columns, first):
+        for batch in _joined(pixels, table, columns, first):
             yield batch.select(schema.names).cast(schema)
         first += len(table)
 
@@ -65,45 +67,6 @@ def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
     if "source" not in table.column_names:  # added by an earlier version
         return table
     return replace_columns(table, source=pa.array(table["source"].to_numpy() + np.int16(n_sources)))
-
-
-def columns_of_all(tables_of_images: list[pa.Table]) -> dict[str, pa.DataType]:
-    """The columns of several tables by name, each of a type that holds the values of all."""
-    found: dict[str, pa.DataType] = {}
-    for table in tables_of_images:
-        for field in table.schema:
-            found[field.name] = _common_type(found[field.name], field.type) if field.name in found else field.type
-    # a column in which nothing was ever known takes no type from it
-    return {name: pa.string() if pa.types.is_null(kind) else kind for name, kind in found.items()}
-
-
-def _common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    kinds = (one, other)
-    if one == other or pa.types.is_null(other):
-        return one
-    if pa.types.is_null(one):
-        return other
-    if all(pa.types.is_integer(kind) for kind in kinds) or all(pa.types.is_floating(kind) for kind in kinds):
-        schemas = [pa.schema([("column", kind)]) for kind in kinds]
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
-    return pa.string()
-
-
-def _with_columns(table: pa.Table, kept: dict[str, pa.DataType]) -> pa.Table:
-    """The table with these columns: as text where others have another type, null where it has none."""
-    columns = {}
-    for name, kind in kept.items():
-        columns[name] = _cast(table[name], kind) if name in table.column_names else pa.nulls(len(table), kind)
-    return pa.table(columns)
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if column.type == kind or not pa.types.is_string(kind):
-        return column.cast(kind)
-    try:
-        return column.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists and the like
-        return pa.chunked_array([pa.array([None if one is None else str(one) for one in column.to_pylist()], kind)])
 
 
 def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any], first: int) -> Iterator[pa.Table]:

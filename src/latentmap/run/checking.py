@@ -200,20 +200,14 @@ def _check_range(file: pq.ParquetFile, column: str, low: float, high: float) -> 
 
 
 def _check_tree(path: Path) -> None:
-    """Each merge joins two nodes that are there already, and each of them once."""
+    """Each node but the root is merged once, into a later one; any other list of merges could be walked for ever."""
     tree = pq.read_table(path)
-    left, right = tree["left"].to_numpy(), tree["right"].to_numpy()
-    n_leaves = len(left) + 1
-    children = np.concatenate([left, right])
-    nodes = n_leaves + np.arange(len(left))
-    if len(left) and (
-        (children < 0).any()
-        or (left >= nodes).any()
-        or (right >= nodes).any()
-        or len(np.unique(children)) != len(children)
-        or np.isnan(tree["association"].to_numpy()).any()
-    ):
-        raise ValueError("it is no tree")
+    merges = np.column_stack([tree["left"].to_numpy(), tree["right"].to_numpy()])
+    n_blocks = len(merges) + 1
+    later = n_blocks + np.arange(len(merges))[:, None]
+    is_tree = (merges < later).all() and (np.sort(merges.ravel()) == np.arange(2 * n_blocks - 2)).all()
+    if not is_tree or np.isnan(tree["association"].to_numpy()).any():
+        raise ValueError("its merges are not a tree")
 
 
 def check_summary(path: Path, n_groups: int) -> list[dict[str, Any]]:

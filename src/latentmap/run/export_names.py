@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from itertools import chain, count
+
+from latentmap.files import numbered
 
 # With a number before and an extension behind, this stays below 143 bytes, the limit of encrypted folders.
 MAX_NAME_BYTES = 100
@@ -52,14 +52,10 @@ class DistinctNames:
     def name(self, thing: object, wanted: str) -> str:
         """The name of a thing: the one that it was given before, or the wanted one, with a number if it is taken."""
         if thing not in self._names:
-            free = next(one for one in _numbered(wanted) if _key(one) not in self._taken)
+            free = next(one for one in numbered(wanted) if _key(one) not in self._taken)
             self._taken.add(_key(free))
             self._names[thing] = free
         return self._names[thing]
-
-
-def _numbered(name: str) -> Iterator[str]:
-    return chain([name], (f"{name}-{number}" for number in count(2)))
 
 
 def _key(name: str) -> str:

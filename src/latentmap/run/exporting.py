@@ -3,9 +3,7 @@
 import csv
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -19,21 +17,19 @@ from PIL import Image
 from latentmap.files import user_path
 from latentmap.images.folder import EXPORT_MARK
 from latentmap.images.png import decode_png
-from latentmap.progress import Callback, Progress, Show, silent
+from latentmap.progress import Show, silent
 from latentmap.run import files, tables
 from latentmap.run.edits import Edited, Journal
-from latentmap.run.export_names import DistinctNames, file_name, plain_name
+from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
+from latentmap.run.folder_export import FolderNames, pictures, write_folders
 from latentmap.run.new_files import new_file, new_folder
-from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
 from latentmap.run.run import Run
 from latentmap.run.state import RunError
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
 MOST_THUMBNAIL = 64
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-ROWS = 1024  # pictures that are in memory at once
 EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
 MARK_TEXT = "An export of latentmap: `latentmap run` leaves it out of the images of the folders above it.\n"
 
@@ -171,184 +167,10 @@ def _parquet(run: Run, path: Path) -> None:
             writer.write_table(part)
 
 
-# ---------------------------------------------------------------- pictures in folders
-
-
-@dataclass
-class Written:
-    """What an export of folders wrote.
-
-    Attributes
-    ----------
-    n_links, n_copies, n_pngs : int
-    n_unlinked : int
-        Copies that were to be links.
-    missing : Counter of Missing
-        Why PNG files stand for images.
-    examples : dict
-        The first file of each reason.
-    """
-
-    n_links: int = 0
-    n_copies: int = 0
-    n_pngs: int = 0
-    n_unlinked: int = 0
-    missing: Counter[Missing] = field(default_factory=Counter)
-    examples: dict[Missing, str] = field(default_factory=dict)
-
-    def add_missing(self, why: Missing, path: str) -> None:
-        """Count a PNG file."""
-        self.missing[why] += 1
-        self.examples.setdefault(why, path)
-
-    def describe(self) -> list[str]:
-        """How many links, copies and PNG files, and why not links, in lines."""
-        lines = [f"{self.n_links:,} links to original files"] if self.n_links else []
-        if self.n_copies:
-            why = ": links cannot be made here" if self.n_unlinked else ""
-            lines.append(f"{self.n_copies:,} copies of original files{why}")
-        if self.n_pngs:
-            lines.append(f"{self.n_pngs:,} PNG files of the working size")
-        for missing, number in self.missing.items():
-            lines.append("  " + REASONS[missing.reason].format(number, missing.place, self.examples[missing]))
-        return lines
-
-
-REASONS = {
-    NO_FILE: "{:,} images are no files of their own (frames, members of archives, rows of arrays or tables)",
-    GONE: "{:,} files are not in {} any more, such as {}: move them back for links to them",
-    CHANGED: "{:,} files in {} have changed since they were decoded, such as {}: run again to take up the new ones",
-    UNREADABLE: "{:,} files in {} cannot be read, such as {}",
-}
-
-
-def write_folders(
-    run: Run,
-    folder: Path,
-    *,
-    copy: bool = False,
-    edited: Edited | None = None,
-    ids: NDArray[np.int64] | None = None,
-    callback: Callback = lambda _: None,
-) -> Written:
-    """Write images into an existing folder, a folder for each label that was given and for each group of the others.
-
-    Parameters
-    ----------
-    run : Run
-    folder : Path
-    copy : bool
-        Copy original files instead of linking them.
-    edited : Edited, optional
-        The state of the edits; by default as it is now.
-    ids : array (m,), int64, optional
-        Of the images to write, ascending; all by default.
-    callback : callable, optional
-        Told of progress in images; what it raises ends the export.
-
-    Returns
-    -------
-    Written
-    """
-    edited = edited or Journal(run.path).edited()
-    ids = np.arange(len(edited.group)) if ids is None else ids
-    folders, originals, written = _Folders(edited), Originals.of(run), Written()
-    if len(originals) != len(edited.group):
-        raise RunError(f"{run.path}: its tables differ in length: give the command of the run again")
-    left = []
-    for image in ids.tolist():
-        below = folder / folders.of(image)
-        below.mkdir(exist_ok=True)
-        missing = _write_original(originals, image, below, written, copy=copy)
-        if missing is None:
-            callback(Progress(written.n_links + written.n_copies, len(ids)))
-        else:
-            written.add_missing(missing, originals.path(image))
-            left.append(image)
-    for image, png in pictures(run, np.array(left, np.int64)):
-        (folder / folders.of(image) / file_name(image, originals.path(image), ".png")).write_bytes(png)
-        written.n_pngs += 1
-        callback(Progress(written.n_links + written.n_copies + written.n_pngs, len(ids)))
-    return written
-
-
-def _write_original(originals: Originals, image: int, below: Path, written: Written, *, copy: bool) -> Missing | None:
-    """Link or copy the file of an image; why not, where there is none."""
-    target = below / file_name(image, originals.path(image))
-    if not copy and not written.n_unlinked:
-        found = originals.find(image)
-        if isinstance(found, Missing):
-            return found
-        try:
-            target.symlink_to(found)
-        except (OSError, NotImplementedError):  # Windows without the right to, file systems without links
-            written.n_unlinked += 1
-        else:
-            written.n_links += 1
-            return None
-    missing = originals.copy(image, target)
-    written.n_copies += missing is None
-    return missing
-
-
-class _Folders:
-    """The name of the folder of each image: the label that it was given, or else its group, by number and name."""
-
-    def __init__(self, edited: Edited) -> None:
-        self._edited = edited
-        self._names = DistinctNames()
-        self._names.name(-1, "unsure")
-        for one in edited.groups:
-            name = plain_name(one.name)
-            self._names.name(one.number, f"group-{one.number:02d}{f'-{name}' if name else ''}")
-        for label in edited.labels:
-            self._names.name(label, plain_name(label) or "label")
-
-    def of(self, image: int) -> str:
-        """One image's folder."""
-        label, group = int(self._edited.label[image]), int(self._edited.group[image])
-        return self._names.name(self._edited.labels[label] if label >= 0 else group, f"group-{group:02d}")
-
-
-def pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[int, bytes]]:
-    """Id and PNG file of each image, or of some, in ascending order.
-
-    Raises
-    ------
-    RunError
-        If one is no PNG file.
-    """
-    if ids is not None and not len(ids):
-        return
-    path = run.path / files.ATLAS
-    atlas, first = pq.ParquetFile(path), 0
-    for group in range(atlas.num_row_groups):
-        n = atlas.metadata.row_group(group).num_rows
-        wanted = np.arange(n) if ids is None else ids[(ids >= first) & (ids < first + n)] - first
-        if len(wanted):
-            for row, png in _of_row_group(atlas, group, wanted):
-                if png is None or not png.startswith(PNG_SIGNATURE):
-                    raise RunError(
-                        f"{path}: damaged (image {first + row} is no PNG): give the command of the run again"
-                    )
-                yield first + row, png
-        first += n
-
-
-def _of_row_group(atlas: pq.ParquetFile, group: int, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
-    first = 0
-    for batch in atlas.iter_batches(ROWS, row_groups=[group], columns=["image"]):
-        chosen = rows[(rows >= first) & (rows < first + len(batch))]
-        column = batch.column(0).field("bytes")
-        for row in chosen.tolist():
-            yield row, column[row - first].as_py()
-        first += len(batch)
-
-
 def _imagefolder(run: Run, folder: Path) -> None:
     """PNG files, and metadata.csv with each value as it is, since a program reads it."""
     edited = _edited(run)
-    folders = _Folders(edited or Journal(run.path).edited())
+    folders = FolderNames(edited or Journal(run.path).edited())
     names = ["path", "group", "confidence", "label"]
     names = [name for name in names if name in pq.read_schema(run.path / files.ATLAS).names]
     columns = pq.read_table(run.path / files.ATLAS, columns=names)

@@ -1,10 +1,6 @@
 """The atlas without pictures, for tools that take plain tables, and as text that is harmless in a spreadsheet."""
 
-import base64
-import json
-import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentmap.images.cells import as_text_column, known_types
 from latentmap.run import files, tables
 from latentmap.run.edits import Edited
 from latentmap.run.run import Run
@@ -66,11 +63,12 @@ def _with_latents(table: pa.Table) -> pa.Table:
 def as_csv(table: pa.Table) -> pa.Table:
     """The columns as CSV can hold them: numbers as they are, missing values empty, all else as text.
 
-    Lists and structs become JSON, bytes base64. Text that a spreadsheet would take for a formula gets an apostrophe
-    before it, and so does text that begins with apostrophes before such a formula: taking one away gives back the text.
+    Lists and structs become JSON, bytes hexadecimal digits. Text that a spreadsheet would take for a formula gets an
+    apostrophe before it, and so does text that begins with apostrophes before such a formula: taking one away gives
+    back the text.
     """
-    names = [harmless(pa.chunked_array([[name]], pa.string()))[0].as_py() for name in table.column_names]
-    return pa.table([_as_csv_column(column) for column in table.columns], names=names)
+    names = harmless(pa.chunked_array([table.column_names], pa.string())).to_pylist()
+    return pa.table([_as_csv_column(column) for column in known_types(table).columns], names=names)
 
 
 def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -81,46 +79,5 @@ def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _as_csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
-    if isinstance(kind, pa.BaseExtensionType):
-        return _as_csv_column(pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type))
-    if pa.types.is_dictionary(kind):
-        return _as_csv_column(column.cast(kind.value_type))
-    if pa.types.is_float16(kind):
-        return column.cast(pa.float32())
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        return column
-    return harmless(_as_text(column))
-
-
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type
-    if not pa.types.is_nested(kind) and not _is_binary(kind):
-        try:
-            return column.cast(pa.string())
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-            pass
-    values = [None if value is None else _written(value) for value in column.to_pylist()]
-    return pa.chunked_array([pa.array(values, pa.string())])
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, list | dict | tuple):
-        return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
-    return str(_plain(value))
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it: numbers that are not finite become text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    is_plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return column if is_plain else harmless(as_text_column(column))

@@ -31,6 +31,7 @@ from latentmap.run.state import (
     FORMAT_VERSION,
     STAGES,
     RunError,
+    as_paths,
     is_done,
     key_of,
     read_state,
@@ -119,7 +120,10 @@ def make_run(
         try:
             _decode(work, state, say)
             work.found = None  # as large as the collection
-            state["source"] |= {"path": _as_path(source), "labels": _as_path(labels)}
+            state["source"] |= {
+                "path": as_paths(source),
+                "labels": None if isinstance(labels, list) else as_paths(labels),
+            }
             _check_added(folder, state)
             _check_fit(work.images, options)
             if strict:
@@ -280,12 +284,6 @@ def _working_folder() -> str | None:
         return str(Path.cwd())
     except OSError:  # it is gone
         return None
-
-
-def _as_path(value: object) -> Any:
-    if isinstance(value, list):
-        return [str(one) for one in value]
-    return str(value) if isinstance(value, str | Path) else None
 
 
 def bring_up_to_date(

@@ -1,11 +1,12 @@
 """Files and folders that are new: made under a hidden name, and named only where nothing of that name is there."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from latentmap.files import hidden_name
 
 
 @contextmanager
@@ -52,11 +53,6 @@ def new_folder(path: Path) -> Iterator[Path]:
             making.rename(path)
     finally:
         shutil.rmtree(making, ignore_errors=True)
-
-
-def hidden_name(path: Path) -> Path:
-    """A name beside ``path`` that nobody can foresee."""
-    return path.with_name(f".latentmap-{os.getpid()}-{secrets.token_hex(8)}.tmp")
 
 
 @contextmanager

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentmap.run import files
+from latentmap.run.checking import reading
 from latentmap.run.run import Run, sources_of
-from latentmap.run.state import RunError, added_folders
+from latentmap.run.state import added_folders
 
 # Larger files are not read to be compared: no image decoder takes them.
 MAX_FILE_BYTES = 2**34
@@ -121,12 +122,10 @@ class Originals:
 
 def _read(path: Path, n_sources: int) -> pa.Table:
     """The columns of one table of images, sources counted on."""
-    try:
+    with reading(path):
         names = pq.read_schema(path).names
         wanted = [name for name in ("source", "file", "frame") if name in names]
         table = pq.read_table(path, columns=["path", "sha256", *wanted])
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path}: cannot be read ({error}): give the command of the run again") from error
     n = len(table)
     known = set(wanted) == {"source", "file", "frame"}  # earlier versions know the path only
     source = table["source"].to_numpy().astype(np.int64) if known else np.zeros(n, np.int64)

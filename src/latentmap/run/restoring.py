@@ -1,6 +1,5 @@
 """The pixels of a run, made again from its atlas when the cache was deleted or is damaged."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -13,9 +12,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.files import sha256, whole
+from latentmap.images.collection import pixels_fingerprint
 from latentmap.images.png import decode_png
-from latentmap.images.store import PIXELS
-from latentmap.mapped import blocks
+from latentmap.images.store import PIXELS, open_pixels
 from latentmap.run import files
 from latentmap.run.state import RunError, added_folders
 
@@ -39,10 +38,7 @@ class Pixels:
             return True
         if self.sha256 is not None:
             return sha256(self.path) == self.sha256
-        digest = _digest_of(self.shape)
-        for part in blocks(np.memmap(self.path, np.uint8, "r", shape=self.shape)):
-            digest.update(np.ascontiguousarray(part))
-        return bool(digest.hexdigest() == self.fingerprint)
+        return pixels_fingerprint(open_pixels(self.path, self.shape)) == self.fingerprint
 
 
 def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True) -> None:
@@ -116,7 +112,6 @@ def images_of_atlas(folder: Path, shape: tuple[int, ...], n: int) -> Iterator[ND
 
 
 def _write(one: Pixels, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> None:
-    digest = _digest_of(one.shape)
     if keep:
         for _ in range(one.shape[0]):
             next(images)
@@ -124,16 +119,10 @@ def _write(one: Pixels, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> N
     one.path.parent.mkdir(parents=True, exist_ok=True)
     with whole(one.path) as temporary, temporary.open("wb") as file:
         for _ in range(one.shape[0]):
-            image = np.ascontiguousarray(next(images))
-            digest.update(image.data)
-            file.write(image.data)
-        if digest.hexdigest() != one.fingerprint:
+            file.write(np.ascontiguousarray(next(images)).data)
+        file.flush()
+        if pixels_fingerprint(open_pixels(temporary, one.shape)) != one.fingerprint:
             raise RunError(
                 f"{one.path}: missing or damaged, and the pictures in {files.ATLAS} are not those of this run: "
                 "run the images into another folder"
             )
-
-
-def _digest_of(shape: tuple[int, ...]) -> Any:
-    """As of :attr:`latentmap.images.ImageCollection.fingerprint`, before the pixels."""
-    return hashlib.sha256(repr(shape).encode())

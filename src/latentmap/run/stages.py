@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
@@ -264,11 +265,11 @@ def _plain(value: Any) -> Any:
 def _contents(folder: Path) -> NDArray[np.void] | None:
     """A digest of what each image was made from: its pixels in their own size where all were decoded, else its file."""
     names = pq.read_schema(folder / IMAGES).names
-    table = pq.read_table(folder / IMAGES, columns=[name for name in ("pixels_sha256", "sha256") if name in names])
     if "sha256" not in names:
         return None
-    columns = [column.to_pylist() for column in table.columns]
-    return np.array([next(one for one in digests if one is not None) for digests in zip(*columns, strict=True)], "V32")
+    table = pq.read_table(folder / IMAGES, columns=[name for name in ("pixels_sha256", "sha256") if name in names])
+    digests = pc.coalesce(*table.columns).combine_chunks()
+    return np.frombuffer(digests.buffers()[1], "V32")[digests.offset : digests.offset + len(digests)]
 
 
 def _neighbors(work: Work, n_neighbors: int) -> NeighborGraph:

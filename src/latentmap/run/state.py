@@ -9,10 +9,10 @@ from typing import Any
 
 from latentmap.files import sha256, write_text
 from latentmap.images import Shape
+from latentmap.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
 from latentmap.run.files import ADDED
 from latentmap.run.options import OptionError, RunOptions, check_options
-from latentmap.run.schema import ADDITION, DECODED, SOURCE, STAGE
-from latentmap.schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
+from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
 FORMAT_VERSION = 2
 FILE = "run.json"
@@ -217,6 +217,13 @@ def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:
         and sha256(folder / name) == file["sha256"]
         for name, file in files.items()
     )
+
+
+def as_paths(source: Any) -> Any:
+    """The paths in what a user passed as source or labels, as JSON can hold them; None for values in memory."""
+    if isinstance(source, list):
+        return [as_paths(one) for one in source]
+    return str(source) if isinstance(source, str | os.PathLike) else None
 
 
 def added_folders(folder: Path, state: dict[str, Any]) -> list[Path]:

@@ -96,10 +96,9 @@ def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
 
 def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:
     """Columns of the atlas, and for the same images what was done to them in the explorer."""
-    for name in edits.column_names[1:]:
-        free = "edited_group" if name == "group" else name
-        while free in table.column_names:
-            free += "_"
+    names = edits.column_names[1:]
+    wanted = ["edited_group" if name == "group" else name for name in names]
+    for name, free in zip(names, free_names(wanted, set(table.column_names)), strict=True):
         table = table.append_column(free, edits[name])
     return table
 

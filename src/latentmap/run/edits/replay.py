@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentmap.files import sha256
 from latentmap.groups.tree import Dendrogram
-from latentmap.run import files
+from latentmap.run import files, tables
+from latentmap.run.checking import check_table, reading
 from latentmap.run.edits.schema import LONGEST_NAME, MARKS, EditError
 from latentmap.run.state import RunError, read_state
 
@@ -119,12 +120,12 @@ class Base:
     @cached_property
     def _tree(self) -> tuple[Dendrogram, NDArray[np.int32]]:
         """The tree, and the leaf of it that each way leads to."""
-        table = pq.read_table(self.folder / files.TREE, columns=["left", "right", "association"])
+        path = self.folder / files.TREE
+        check_table(path, 0, len(self.group))
+        table = tables.read(path, ["left", "right", "association"])
         tree = Dendrogram(
             np.column_stack([table["left"].to_numpy(), table["right"].to_numpy()]), table["association"].to_numpy()
         )
-        if not _is_tree(tree.merges):
-            raise ValueError("its merges are no tree")
         leaves = {way: leaf for leaf, way in enumerate(tree.paths())}
         return tree, np.array([leaves[way] for way in self.trees], np.int32)
 
@@ -138,7 +139,7 @@ class Base:
         """
         try:
             tree, leaf = self._tree
-        except (OSError, pa.ArrowException, KeyError, IndexError, ValueError) as error:
+        except (RunError, KeyError) as error:  # KeyError where it is the tree of other groups
             raise EditError(
                 f"{self.folder / files.TREE}: cannot be read ({error}): run the same command again"
             ) from error
@@ -161,18 +162,17 @@ def read_base(folder: Path) -> Base:
     path = folder / files.ATLAS
     if not path.exists():
         raise RunError(f"{path}: not there yet: finish the run with the command that began it")
-    try:
-        table = pq.read_table(path, columns=["group", "tree"])
+    table = tables.read(path, ["group", "tree"])
+    with reading(path):
         group = table["group"].to_numpy().astype(np.int32)
         codes = table["tree"].combine_chunks().dictionary_encode()
         trees = [str(way) for way in codes.dictionary.to_pylist()]
         block = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-        digest = hashlib.sha256((folder / files.GROUPS).read_bytes()).hexdigest()[:16]
-        keys = {"groups": digest, "images": state["source"]["fingerprint"][:16]}
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: damaged ({error}): give the command of the run again") from error
-    if group.max(initial=-1) >= len(group) or group.min(initial=-1) < -1:
-        raise RunError(f"{path}: damaged (there are more groups than images): give the command of the run again")
+        if group.max(initial=-1) >= len(group) or group.min(initial=-1) < -1:
+            raise ValueError("there are more groups than images")
+    with reading(folder / files.GROUPS):
+        digest = sha256(folder / files.GROUPS)[:16]
+    keys = {"groups": digest, "images": state["source"]["fingerprint"][:16]}
     return Base(folder, group, trees, block, _first_groups(group, block, trees), keys)
 
 
@@ -190,13 +190,6 @@ def _first_groups(group: NDArray[np.int32], block: NDArray[np.int32], trees: lis
             block[rows[block[rows] < 0]] = known[counts.argmax()]
         found.append(Group(number, stem(ways) if ways else ""))
     return found
-
-
-def _is_tree(merges: NDArray[np.int64]) -> bool:
-    """Whether each node but the root is merged once, into a later one: what else there is could go round for ever."""
-    n_blocks = len(merges) + 1
-    later = n_blocks + np.arange(len(merges))[:, None]
-    return bool((merges < later).all() and (np.sort(merges.ravel()) == np.arange(2 * n_blocks - 2)).all())
 
 
 def stem(ways: list[str]) -> str:

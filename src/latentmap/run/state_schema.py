@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from latentmap.schema import (
+from latentmap.json_schema import (
     COUNT,
     DIGEST,
     FLAG,
@@ -52,6 +52,7 @@ PATHS = Kind(
     ),
 )
 STAGE_STATE = Kind("running or done", lambda value: value in ("running", "done") if isinstance(value, str) else False)
+LIMITS = OrNone(ListOf(NUMBER, 2, 2))
 SOURCES = ListOf({"name": TEXT, "root": OrNone(TEXT)})
 STAGE = {
     "state": STAGE_STATE,
@@ -83,7 +84,8 @@ SHAPE = {
     "color?": TEXT,
     "background?": TEXT,
     "keep_pixels?": FLAG,
-    "value_range?": PLAIN,
+    "value_range?": LIMITS,
+    "float_range?": LIMITS,
     "why?": TEXT,
 }
 SOURCE = {
@@ -101,7 +103,7 @@ SOURCE = {
     "path?": PATHS,
     "labels?": PATHS,
     "sources?": SOURCES,
-    "value_range?": OrNone(ListOf(NUMBER, 2, 2)),
+    "value_range?": LIMITS,
 }
 # What the record of a source needs once it is decoded.
 DECODED = ("name", "n", "image_shape", "fingerprint", "annotations")
