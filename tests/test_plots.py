@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -84,16 +85,26 @@ def test_no_panel_is_empty(name):
 def test_panels_are_as_many_as_the_steps_and_maps():
     assert len(plots.kmeans_steps(XY, STEPS).axes) == 3
     assert len(plots.perplexity_sweep(dict.fromkeys((5, 10, 15, 25, 50, 100), XY)).axes) == 6
-    assert len(plots.reconstructions(GREY[:4], GREY[:4]).axes) == 8
-    assert len(plots.reconstructions(GREY[:5], GREY[:5], pairs_per_row=3).axes) == 10
 
 
 def test_residuals_are_red_where_the_image_is_brighter():
     bright, dark = np.full((1, 4, 4), 255, np.uint8), np.zeros((1, 4, 4))
-    picture = plots.residuals(bright, dark).axes[2].images[0]
-    red, _, blue, _ = picture.cmap(picture.norm(picture.get_array()[0, 0]))
-    assert float(picture.get_array()[0, 0]) == 1
-    assert red > blue
+    sheet = plots.residuals(bright, dark).axes[0].images[0].get_array()
+    np.testing.assert_array_equal(sheet[:4, :4], 1)
+    np.testing.assert_array_equal(sheet[5:9, :4], 0)
+    np.testing.assert_allclose(sheet[10:14, :4], np.broadcast_to(colormaps["RdBu_r"](1.0)[:3], (4, 4, 3)))
+
+
+def test_each_image_stands_beside_its_reconstruction():
+    figure = plots.reconstructions(GREY[:5], GREY[:5][::-1], pairs_per_row=3)
+    sheet = figure.axes[0].images[0].get_array()
+    height, width = GREY.shape[1:]
+    for n in range(5):
+        top, left = n // 3 * (height + 1), n % 3 * 2 * (width + 1)
+        np.testing.assert_array_equal(sheet[top : top + height, left : left + width], GREY[n])
+        np.testing.assert_array_equal(sheet[top : top + height, left + width + 1 :][:, :width], GREY[4 - n])
+    assert texts(figure)[:6] == ["original", "reconstruction"] * 3
+    assert np.all(np.asarray(sheet)[height + 1 :, 4 * (width + 1) :] == 255)  # of the sixth pair
 
 
 def test_arrows_lead_from_each_centre_to_its_next_place():

@@ -132,22 +132,13 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, *, pairs_per
         Each uint8, or floats in [0, 1].
     pairs_per_row : int, default=1
     """
-    left, right = _drawable(originals), _drawable(reconstructed)
-    _check_lengths("originals", left, "reconstructed", right)
+    left, right = _drawable_pair(originals, reconstructed)
     n, (height, width) = len(left), left.shape[1:3]
-    n_columns = min(pairs_per_row, n)
-    n_rows = -(-n // n_columns)
-    figure = Figure(figsize=(3.4 * n_columns, 1.7 * n_rows * height / width + 0.5), layout="constrained")
-    grid = figure.subplots(n_rows, 2 * n_columns, squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for row, pair in zip(grid.reshape(-1, 2), zip(left, right, strict=True), strict=False):
-        for axes, pixels in zip(row, pair, strict=True):
-            axes.imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1.0)
-    for column, axes in enumerate(grid[0]):
-        axes.set_title("reconstruction" if column % 2 else "original", fontsize=10, color=INK)
-    for axes in grid.ravel()[2 * n :]:
-        axes.remove()
+    n_columns = 2 * min(pairs_per_row, n)
+    n_rows = -(-2 * n // n_columns)
+    figure, axes = _sheet_figure(1.7 * n_columns, 1.7 * n_rows * height / width + 0.5)
+    pairs = np.stack([left, right], axis=1).reshape(2 * n, *left.shape[1:])
+    _draw_sheet(axes, pairs, n_columns, above=["original", "reconstruction"] * (n_columns // 2))
     return figure
 
 
@@ -164,24 +155,16 @@ def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[st
     names : sequence of str, optional
         Written over the columns.
     """
-    left, right = _drawable(originals), _drawable(reconstructed)
-    _check_lengths("originals", left, "reconstructed", right)
+    left, right = _drawable_pair(originals, reconstructed)
     n, (height, width) = len(left), left.shape[1:3]
     difference = (_unit(left) - _unit(right)).reshape(n, height, width, -1).mean(3)
     largest = float(np.abs(difference).max()) or 1.0
-    figure = Figure(figsize=(1.15 * n + 1.1, 3.3 * height / width + 0.5), layout="constrained")
-    grid = figure.subplots(3, n, squeeze=False)
-    for column in range(n):
-        for row, pixels in enumerate((left[column], right[column])):
-            grid[row, column].imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1.0)
-        grid[2, column].imshow(difference[column], cmap="RdBu_r", vmin=-largest, vmax=largest)
-        if names is not None:
-            grid[0, column].set_title(short_text(names[column]), **literal(fontsize=8, color=INK))
-    for row, name in enumerate(("image", "reconstruction", "residual")):
-        grid[row, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, color=INK)
-    for axes in grid.ravel():
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
+    pictures = [_colored(_unit(pixels)) for pixels in (left, right)]
+    red_and_blue = colormaps["RdBu_r"](difference / (2 * largest) + 0.5)[..., : pictures[0].shape[-1]]
+    rows = np.concatenate([*pictures, red_and_blue])
+    figure, axes = _sheet_figure(1.15 * n + 1.3, 3.3 * height / width + 0.5)
+    above = [short_text(name) for name in names or ()]
+    _draw_sheet(axes, rows, n, beside=("image", "reconstruction", "residual"), above=above)
     return figure
 
 
@@ -198,14 +181,10 @@ def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
     pixels = np.asarray(images)
     n_rows, n_columns, height, width = pixels.shape[:4]
     drawn = _drawable(pixels.reshape(-1, *pixels.shape[2:]))
-    figure = Figure(figsize=(0.9 * n_columns + 0.6, 0.9 * n_rows * height / width + 0.2), layout="constrained")
-    grid = figure.subplots(n_rows, n_columns, squeeze=False)
-    for axes, picture in zip(grid.ravel(), drawn, strict=True):
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    for axes, name in zip(grid[:, 0], names or (), strict=False):
-        axes.set_ylabel(short_text(name), rotation=0, ha="right", va="center", **literal(fontsize=9, color=INK))
+    beside = [short_text(name) for name in names or ()]
+    margin = 0.6 + 0.08 * max(map(len, beside), default=0)
+    figure, axes = _sheet_figure(0.9 * n_columns + margin, 0.9 * n_rows * height / width + 0.2)
+    _draw_sheet(axes, drawn, n_columns, beside=beside)
     return figure
 
 
@@ -219,15 +198,9 @@ def row(images: ArrayLike, names: Sequence[str]) -> Figure:
     names : sequence of str, one an image
     """
     pixels = _drawable(images)
-    figure = Figure(
-        figsize=(1.1 * len(pixels) + 0.2, 1.1 * pixels.shape[1] / pixels.shape[2] + 0.6), layout="constrained"
-    )
-    for axes, picture, name in zip(figure.subplots(1, len(pixels), squeeze=False)[0], pixels, names, strict=True):
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        lines = (short_text(line) for line in str(name).splitlines())
-        axes.set_title("\n".join(lines), **literal(fontsize=8, color=INK))
+    figure, axes = _sheet_figure(1.1 * len(pixels) + 0.2, 1.1 * pixels.shape[1] / pixels.shape[2] + 0.6)
+    above = ["\n".join(short_text(line) for line in name.splitlines()) for name in names]
+    _draw_sheet(axes, pixels, len(pixels), above=above)
     return figure
 
 
@@ -318,26 +291,13 @@ def cluster_sheet(
         raise ValueError("no image is in a group: pass at least one group other than -1")
     kept = np.sort(np.argsort(-sizes, kind="stable")[: min(max_rows, counted_names)])
     height, width = pixels.shape[1:3]
-    gap = max(1, width // 14)
-    cell_height, cell_width = height + gap, width + gap
-    white = 255 if pixels.dtype == np.uint8 else 1.0
-    shape = (len(kept) * cell_height - gap, n_columns * cell_width - gap, *pixels.shape[3:])
-    sheet = np.full(shape, white, pixels.dtype)
-    for row, group in enumerate(kept):
-        for column, index in enumerate(order[members[order] == group][:n_columns]):
-            top, left = row * cell_height, column * cell_width
-            sheet[top : top + height, left : left + width] = pixels[index]
+    members_shown = [order[members[order] == group][:n_columns] for group in kept]
+    places = np.concatenate([row * n_columns + np.arange(len(some)) for row, some in enumerate(members_shown)])
     cell = 0.62  # inches
-    figure, axes = _figure(cell * n_columns + 1.3, cell * len(kept) * cell_height / cell_width + 0.3)
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=white, interpolation="nearest" if width < 64 else "antialiased")
-    axes.set_yticks(
-        np.arange(len(kept)) * cell_height + (height - 1) / 2,
-        [short_text(names[group]) + f"  ({sizes[group]:,})" * show_sizes for group in kept],
-        **literal(fontsize=9),
-    )
-    axes.set_xticks([])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+    figure, axes = _sheet_figure(cell * n_columns + 1.3, cell * len(kept) * height / width + 0.3)
+    shown = pixels[np.concatenate(members_shown)]
+    beside = [short_text(names[group]) + f"  ({sizes[group]:,})" * show_sizes for group in kept]
+    _draw_sheet(axes, shown, n_columns, places=places, beside=beside)
     counted = f"{counted_names} group{'s' if counted_names > 1 else ''}" + (
         "" if len(kept) == counted_names else f", the {len(kept)} largest"
     )
@@ -678,6 +638,59 @@ def _drawable(images: ArrayLike) -> NDArray[Any]:
     return pixels if pixels.dtype == np.uint8 else np.clip(pixels.astype(np.float64), 0, 1)
 
 
+def _drawable_pair(originals: ArrayLike, reconstructed: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Images and their reconstructions as pixels of one kind."""
+    left, right = _drawable(originals), _drawable(reconstructed)
+    _check_lengths("originals", left, "reconstructed", right)
+    return (left, right) if left.dtype == right.dtype else (_unit(left), _unit(right))
+
+
+def _colored(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Grey or colour images as colour images."""
+    return pixels if pixels.ndim == 4 else np.repeat(pixels[..., None], 3, axis=-1)
+
+
+def _draw_sheet(
+    axes: Axes,
+    pixels: NDArray[Any],
+    n_columns: int,
+    *,
+    places: NDArray[np.intp] | None = None,
+    beside: Sequence[str] = (),
+    above: Sequence[str] = (),
+) -> None:
+    """Draw images row by row as one picture, since an axes for each of them takes seconds.
+
+    Parameters
+    ----------
+    axes : Axes
+    pixels : array (n, h, w) or (n, h, w, c)
+        As from ``_drawable``.
+    n_columns : int
+    places : array (n,), optional
+        The cell of each image; by default one after the other.
+    beside, above : sequence of str, optional
+        Names of the rows and of the columns, drawn as they are.
+    """
+    n, (height, width) = len(pixels), pixels.shape[1:3]
+    cells = np.arange(n) if places is None else places
+    gap = max(1, width // 14)
+    cell_height, cell_width = height + gap, width + gap
+    n_rows = int(cells[-1]) // n_columns + 1
+    white = 255 if pixels.dtype == np.uint8 else 1.0
+    sheet = np.full((n_rows * cell_height - gap, n_columns * cell_width - gap, *pixels.shape[3:]), white, pixels.dtype)
+    for picture, cell in zip(pixels, cells, strict=True):
+        top, left = cell // n_columns * cell_height, cell % n_columns * cell_width
+        sheet[top : top + height, left : left + width] = picture
+    interpolation = "nearest" if width < 64 else "antialiased"
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=white, interpolation=interpolation)
+    middles = np.arange(n_rows) * cell_height + (height - 1) / 2, np.arange(n_columns) * cell_width + (width - 1) / 2
+    axes.set_yticks(middles[0] if beside else [], beside, **literal(fontsize=9))
+    axes.set_xticks(middles[1] if above else [], above, **literal(fontsize=8))
+    axes.tick_params(length=0, labelcolor=INK, top=False, labeltop=True, bottom=False, labelbottom=False)
+    axes.spines[:].set_visible(False)
+
+
 def _unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """uint8, or floats in [0, 1] → float32 in [0, 1]."""
     return pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
@@ -694,6 +707,12 @@ def _epochs(values: Sequence[float]) -> NDArray[np.int64]:
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _sheet_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure for one picture that keeps its proportions, which the other layout does not account for."""
+    figure = Figure(figsize=(width, height), layout="compressed")
     return figure, figure.add_subplot()
 
 
