@@ -37,7 +37,7 @@ from latentmap.training.precision import PRECISIONS, choose_precision
 
 # Most images that are kept in mind, as latent vectors and errors, for what is usual among those of `fit`.
 MOST_REFERENCES = 10_000
-# What their tensors are called in a saved model.
+# Names of their tensors in a saved model.
 REFERENCE = "reference/"
 
 
@@ -342,7 +342,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return reconstruction_errors(self.network_, images, self.scale_)
 
     def transform_and_score(self, X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What :meth:`transform` and :meth:`score_samples` give, in one pass: (n, latent_dim) and (n,) float32."""
+        """The results of :meth:`transform` and :meth:`score_samples` in one pass: (n, latent_dim) and (n,) float32."""
         images = self._check_images(X, reset=False)
         network = self.network_
 
@@ -373,7 +373,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.reconstruct(X)
 
     def residuals(self, X: ArrayLike) -> NDArray[np.float32]:
-        """What the network did not draw: image minus reconstruction, (n, *image_shape) float32 in [-1, 1]."""
+        """Image minus reconstruction: (n, *image_shape) float32 in [-1, 1]."""
         images = self._check_images(X, reset=False)
         unit = to_unit(self.scale_.prepare(images)).reshape(len(images), *self.image_shape_)
         return unit - self.reconstruct(X)
@@ -631,7 +631,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return images.reshape(len(images), *shape)
 
     def _check_parameters(self) -> None:
-        """What the table of constraints cannot say."""
+        """Check parameters that depend on each other, which the table of constraints cannot express."""
         if self.activation != "auto":
             make_activation(self.activation)
         if self.patience is not None and not self.validation_fraction:

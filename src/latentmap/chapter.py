@@ -84,7 +84,7 @@ class RowResult:
 
 @dataclass
 class _Findings:
-    """What the function of a row fills in."""
+    """The measured part of a row."""
 
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the kernels share: compilation that is kept on disk, and threads to run them on.
+"""Compilation of kernels with a cache on disk, and the threads that run them.
 
 A kernel is a plain loop over arrays, compiled by numba without the interpreter's lock. Threads are Python's own: each
 takes a share of the rows, so no threading layer has to be present, and a fork or an interrupt finds nothing stuck.

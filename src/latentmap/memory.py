@@ -66,7 +66,7 @@ def shortage(error: BaseException) -> str | None:
 
 
 def _free() -> str:
-    """What the machine has free, and the limit that is set for the process, if there is one."""
+    """The free memory of the machine, and the limit of the process if one is set."""
     free = f", the machine has {in_units(psutil.virtual_memory().available)} free"
     if sys.platform != "win32":
         import resource

@@ -38,7 +38,7 @@ N_DUPLICATES, N_NEIGHBORS, N_ADDED = 12, 6, 2000
 MOST_GROUPS = 40
 # Labels up to which the map is coloured by them rather than by group, and labels listed with their counts.
 MOST_LABEL_COLORS, N_LABELS = 20, 30
-# What each figure in metrics.json is: its name, and what it says.
+# The name and the meaning of each figure in metrics.json.
 METRICS = {
     "reconstruction_error": ("Reconstruction error", "Mean squared error per pixel value, in units of [0, 1]."),
     "n_groups": ("Groups", "Number of groups found or asked for."),
@@ -137,7 +137,7 @@ def _label_counts(run: Run) -> "dict[Any, int]":
 
 
 def _network_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
-    """What the network learned, and what it draws."""
+    """Figures of the network: its loss, reconstructions and generated images."""
     model = run.model()
     errors = run.errors()
     unusual = np.argsort(-errors, kind="stable")[:N_UNUSUAL]
@@ -280,7 +280,7 @@ def _skipped_by_reason(run: Run) -> list[tuple[str, int, list[str]]]:
 
 
 def _command(run: Run) -> str:
-    """What makes the same run, with those options that are not the defaults: for a shell, or Python for arrays."""
+    """The command that makes the same run, with the options that are not the defaults; Python for arrays."""
     source, defaults = run.state["source"], RunOptions().as_dict()
     options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
     usual = Decoding().as_dict()

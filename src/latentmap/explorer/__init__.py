@@ -77,7 +77,7 @@ class Explorer:
         return f"<Explorer {self.url}>"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The explorer as a frame in a notebook."""
         style = f"width: 100%; height: {self._height}px; border: 0"
         return f'<iframe title="latentmap explorer" src="{escape(self.url)}" style="{style}"></iframe>'
 
@@ -166,7 +166,7 @@ def listen(port: int | None) -> socket.socket:
 
 
 def hosts(port: int, allowed: Iterable[str] = ()) -> list[str]:
-    """What the Host header may be: the names of this machine, and those of a proxy. Any port is as good.
+    """Accepted Host headers: the names of this machine and those of a proxy, with any port.
 
     A tunnel gives the explorer another port, and a browser leaves port 80 out.
     """

@@ -16,7 +16,7 @@ LARGEST_BODY = 2**25
 
 
 class BadRequest(HTTPException):
-    """What was asked for makes no sense; says what would."""
+    """A request that makes no sense. The message says which one would."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(400, sentence)

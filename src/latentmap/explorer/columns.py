@@ -29,7 +29,7 @@ ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError)
 
 @dataclass(frozen=True)
 class Column:
-    """What a page colours and filters by.
+    """A column of the tables that the page colours and filters by.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ log = logging.getLogger("latentmap.explorer")
 
 
 class Phase(IntEnum):
-    """What a connection waits for, in the order in which connections are closed when there are too many."""
+    """The phases of a connection, in the order in which connections are closed when there are too many."""
 
     HEADERS = 0
     IDLE = 1
@@ -62,7 +62,7 @@ class BoundedProtocol(H11Protocol):
 
     @property
     def phase(self) -> Phase:
-        """What is waited for."""
+        """The phase that the connection is in."""
         if self._stall is not None:
             return Phase.STALLED
         if self.conn.their_state is h11.IDLE:

@@ -1,4 +1,4 @@
-"""What the explorer knows of a run: its tables in the order of the page, its pictures, its model."""
+"""The data of a run for the explorer: its tables in the order of the page, its pictures and its model."""
 
 import base64
 import io
@@ -190,7 +190,7 @@ class Explored:
 
     @once
     def _sought(self) -> list[Any]:
-        """What a search looks into."""
+        """The texts that a search looks into."""
         return [
             _folded(as_texts(plain(self.table[name]))) for name in ("path", "label") if name in self.table.column_names
         ]
@@ -277,7 +277,7 @@ class Explored:
         return found
 
     def decode(self, places: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-        """What the decoder draws at places of the map: (m, *image_shape) uint8."""
+        """Images that the decoder draws at places of the map: (m, *image_shape) uint8."""
         return self.draw(self.latents_at(places))
 
     def draw(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -285,7 +285,7 @@ class Explored:
         return as_bytes(self.model.inverse_transform(latents))
 
     def reconstruct(self, image: int) -> NDArray[np.uint8]:
-        """What the network makes of one image."""
+        """The reconstruction of one image."""
         (drawn,) = as_bytes(self.model.reconstruct(np.asarray(self.pixels(image))[None]))
         return np.asarray(drawn)
 

@@ -1,4 +1,4 @@
-"""What the page shows of how things work: maps of several perplexities, K-means step by step, ReLU beside ELU."""
+"""The data of the page's lessons: maps of several perplexities, K-means step by step, ReLU and ELU."""
 
 import json
 import os

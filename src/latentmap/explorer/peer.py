@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 PROC = Path("/proc")
 ESTABLISHED = "01"
-# What plain clients send. Browsers and proxies send more, such as Sec-Fetch-Site, Referer, Cookie or X-Forwarded-For.
+# Headers of plain clients. Browsers and proxies send more, such as Sec-Fetch-Site, Referer, Cookie or X-Forwarded-For.
 PLAIN_HEADERS = frozenset(
     {
         *("host", "user-agent", "accept", "accept-encoding", "connection"),

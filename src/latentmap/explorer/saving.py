@@ -108,7 +108,7 @@ def nearest_others(latents: NDArray[np.float32], k: int) -> tuple[NDArray[np.int
 
 
 def _page(static: Path) -> tuple[bytes, bytes]:
-    """What stands before the data in the page, and what after it."""
+    """Split the built page at the place of the data: what precedes it and what follows it."""
     index = (static / "index.html").read_text(encoding="utf-8")
     script, style = (
         "\n".join((static / name.lstrip("./")).read_text(encoding="utf-8") for name in re.findall(pattern, index))

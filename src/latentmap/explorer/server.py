@@ -123,7 +123,7 @@ class Server:
 
     @property
     def data(self) -> Explored:
-        """What is known of the run."""
+        """The facts about the run."""
         return self._shown.data
 
     @property
@@ -278,7 +278,7 @@ class Server:
 
     @in_thread
     def reconstruction(self, request: Request) -> Any:
-        """What the network makes of it."""
+        """The reconstruction of one image."""
         image, data = self._image(request), self._asked(request)
         return self._answer(request, data, lambda: as_png(data.reconstruct(image)), PNG, f"reconstruction{image}")
 
@@ -318,7 +318,7 @@ class Server:
 
     @in_thread
     def decode(self, request: Request) -> Any:
-        """What would lie at a place of the map."""
+        """The image that the decoder draws at a place of the map."""
         place = np.array([[real_number(request, "x"), real_number(request, "y")]])
         return Response(as_png(self.data.decode(place)[0]), media_type=PNG)
 
@@ -526,12 +526,12 @@ class Assets(StaticFiles):
 
 
 def describe(data: Explored, facts: dict[str, Any]) -> dict[str, Any]:
-    """What a page needs to know of a run before it asks for more."""
+    """The facts about a run that a page needs before it asks for more."""
     return facts | {"edits": summary(data.journal.edited())}
 
 
 def facts_of(data: Explored, pages: Pages) -> dict[str, Any]:
-    """What a page needs to know of a run, but for the edits, which change.
+    """The facts about a run that a page needs, without the edits, which change.
 
     Raises
     ------

@@ -234,7 +234,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def describe(self, n_examples: int = 10) -> list[Group]:
-        """What there is to say of each group, the largest first, with up to ``n_examples`` rows of each kind."""
+        """Describe each group, the largest first, with up to ``n_examples`` rows of each kind."""
         check_is_fitted(self)
         n_groups = self.n_clusters_
         between = contracted(self._graph, self._all_labels).toarray()

@@ -129,7 +129,7 @@ def _archive_kind(path: Path) -> str | None:
 
 
 def _name(path: Path) -> str:
-    """What a source is called: pictures for pictures.tar.gz."""
+    """The name of a source: pictures for pictures.tar.gz."""
     name = path.stem if path.suffix else path.name
     return name[:-4] if name.lower().endswith(".tar") and len(name) > 4 else name
 
@@ -146,7 +146,7 @@ class _Record(NamedTuple):
 
 
 class _Found:
-    """What is in an archive: names of images, the member that holds each, why some cannot be read, and the rest."""
+    """The content of an archive: names of images, the member of each, why some cannot be read, and the rest."""
 
     def __init__(self, archive: ZipMembers | TarMembers, allowed: int) -> None:
         self.names: list[str] = []

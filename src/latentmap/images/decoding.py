@@ -36,7 +36,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Look:
-    """What the choice of a shape needs to know of a picture."""
+    """The facts about a picture that the choice of a shape depends on."""
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""What a file is, by its name, or by its first bytes where the name does not say; the same in folders and archives."""
+"""The kind of a file in a folder or an archive, by its name, or by its first bytes where the name does not say."""
 
 import os
 import re
@@ -31,7 +31,7 @@ ARCHIVE_STARTS = re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07")
 
 
 class Kind(Enum):
-    """What a file is taken for."""
+    """The kind of a file."""
 
     PICTURE = "picture"
     UNREAD = "unread"

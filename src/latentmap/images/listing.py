@@ -1,4 +1,4 @@
-"""What a source holds, before anything is decoded: names, labels, other columns, and how each picture is read."""
+"""The listing of a source, before anything is decoded: names, labels, other columns, and how each picture is read."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What zip and tar archives have in common: their members."""
+"""Members of an archive, for zip and tar alike."""
 
 import lzma
 import struct

@@ -48,7 +48,7 @@ class ParquetImages:
     paths: pa.Array | None
 
     def listing(self, path: Path, columns: pa.Table) -> Listing:
-        """What the table at ``path`` holds, with columns under the names that they are to have."""
+        """Read the table at ``path``, with its columns under their new names."""
         n, names = self.n, self.paths
         are_names = names is not None and not names.null_count and compute.count_distinct(names).as_py() == n
         known: Any = names if are_names else (f"{path.stem}[{i}]" for i in range(n))
@@ -67,7 +67,7 @@ class ParquetImages:
 
 
 def list_parquet_images(path: Path) -> ParquetImages | None:
-    """What a table that holds files holds; None for one that names them."""
+    """The files that a table contains; None for a table that names them."""
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
     holds = [field.name for field in schema if _holds_bytes(field.type) is not None]

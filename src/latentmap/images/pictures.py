@@ -208,7 +208,7 @@ class TiffPages:
 
 
 class PillowFrames:
-    """What Pillow opens: one picture, or frames of an animation."""
+    """Pictures that Pillow reads: a single one, or the frames of an animation."""
 
     def __init__(self, image: Image.Image, file: IO[bytes], start: bytes) -> None:
         self._image, self._file, self._start = image, file, start

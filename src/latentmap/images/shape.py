@@ -28,7 +28,7 @@ COLORS = ("auto", "grey", "rgb")
 
 @dataclass(frozen=True)
 class ShapeOptions:
-    """What the user wants of the shape.
+    """The shape that the user asks for.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class ShapeOptions:
 
 @dataclass(frozen=True)
 class Shape:
-    """What images are brought to.
+    """The shape, colour and range that images are converted to.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a source is: MNIST, arrays, and all that :mod:`latentmap.images.listing` can list; and opening it."""
+"""Sources of images: MNIST, arrays, and all that :mod:`latentmap.images.listing` can list."""
 
 import hashlib
 import json

@@ -106,7 +106,7 @@ class TarMembers:
                 yield item
 
     def _read_in_one_pass(self, numbers: NDArray[np.intp]) -> Iterator[Item]:
-        """What is wanted later than it is met waits in a temporary file. Where the archive breaks, the rest is lost."""
+        """Members that come too early wait in a temporary file. Where the archive breaks, the rest is lost."""
         last = np.full(len(self._sizes), -1)
         last[numbers] = np.arange(len(numbers))
         position, reason = 0, "the archive ends before it"

@@ -39,7 +39,7 @@ def is_read_here(page: Page) -> bool:
 
 
 def unread_reason(page: Page) -> str:
-    """What kind of page it is that nothing reads."""
+    """Describe a page that cannot be read."""
     bits, compression = sorted(set(page.tags.get(BITS) or (1,))), page.number(COMPRESSION, NOT_COMPRESSED)
     photometric = page.number(PHOTOMETRIC, 0)
     colors = PHOTOMETRICS.get(
@@ -82,7 +82,7 @@ def _plain_picture(deep: Deep, largest: int) -> Image.Image:
 
 
 def _interpreted(page: Page, layout: Layout, values: NDArray[Any]) -> Deep:
-    """What the values mean: grey or colour, which end is white, transparency, values that are none."""
+    """The meaning of the values: grey or colour, which end is white, transparency, values that stand for none."""
     photometric = page.number(PHOTOMETRIC, 0)
     n_colors = 3 if photometric == 2 else 1
     extra = page.tags.get(EXTRA_SAMPLES) or ([2] if (n_colors, layout.n_samples) == (3, 4) else [])

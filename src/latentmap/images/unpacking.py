@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 PIECE = 2**16  # bytes of compressed data at a time
 LZMA_MEMORY = 2**28  # that its dictionary may take
-# What is not much larger than its archive may be as large as it wants.
+# Data that is not much larger than its archive may have any size.
 MAX_RATIO = 100
 FREE_BYTES = 2**30
 
@@ -20,7 +20,7 @@ class TooLargeError(ValueError):
 
 
 class Decompressor(Protocol):
-    """What the decompressors of the standard library have in common."""
+    """The common interface of the standard library's decompressors."""
 
     @property
     def eof(self) -> bool: ...
@@ -140,7 +140,7 @@ class Unpacked(io.RawIOBase):
 
 
 def allowed_bytes(packed: int) -> int:
-    """What compressed data of a size may unpack to."""
+    """The largest size that compressed data may unpack to."""
     return max(FREE_BYTES, MAX_RATIO * packed)
 
 

@@ -145,7 +145,7 @@ def _rest_of(unpacked: Unpacked) -> bytes:
 
 
 class _Stored:
-    """What is not compressed."""
+    """Data that is stored without compression."""
 
     eof, unused_data = False, b""
 

@@ -31,7 +31,7 @@ CHAPTER = ("dense", "conv")
 
 
 def resolve(name: str, activation: str = "auto") -> tuple[str, str]:
-    """What ``"auto"`` stands for: the pyramid network, and ELU."""
+    """The network and activation for ``"auto"``: the pyramid network, and ELU."""
     return "pyramid" if name == "auto" else name, "elu" if activation == "auto" else activation
 
 

@@ -1,4 +1,4 @@
-"""What every network offers."""
+"""The base class of all networks."""
 
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def loss(self, inputs: Tensor, targets: Tensor, progress: float) -> Tensor:  # noqa: ARG002
-        """What training makes small: the mean squared error between ``targets`` and what is drawn from ``inputs``.
+        """The training loss: the mean squared error between ``targets`` and the reconstruction of ``inputs``.
 
         ``progress`` is the share of the training that is done.
         """

@@ -64,7 +64,7 @@ class ChainNetwork(Network):
         return self.restore(_follow(self.decoder(), latents))
 
     def decode_logits(self, latents: Tensor) -> Tensor:
-        """What :meth:`decode` takes the sigmoid of: (n, latent_dim) → (n, *image_shape) float32."""
+        """The logits of :meth:`decode`, before the sigmoid: (n, latent_dim) → (n, *image_shape) float32."""
         *hidden, output = self.decoder()
         last = [*hidden, output._replace(activation=nn.Identity())]
         return self.restore(_follow(last, latents)).float()

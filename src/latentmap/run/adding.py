@@ -41,7 +41,7 @@ DUE_STRANGE, DUE_NEW = 0.1, 0.5
 
 @dataclass(frozen=True)
 class Addition:
-    """What became of a source that was added.
+    """The outcome of adding a source.
 
     Attributes
     ----------

@@ -59,5 +59,5 @@ class DistinctNames:
 
 
 def _key(name: str) -> str:
-    """What file systems that fold capitals, and those that split accents off, take for one name."""
+    """A key that is equal for names that some file systems take for one, by case or by accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())

@@ -144,7 +144,7 @@ def _is_in_source(run: Run, target: Path) -> bool:
 
 
 def _edited(run: Run) -> Edited | None:
-    """What was done to the run in the explorer; None for nothing."""
+    """The edits made in the explorer; None if there are none."""
     edited = Journal(run.path).edited()
     return edited if edited.revision else None
 

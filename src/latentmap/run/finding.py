@@ -1,4 +1,4 @@
-"""What stands out: images that are there twice or nearly so, and images that are like no other."""
+"""Duplicates, near duplicates and outliers."""
 
 import hashlib
 from math import prod

@@ -23,7 +23,7 @@ ROWS = 1024  # pictures that are in memory at once
 
 @dataclass
 class Written:
-    """What an export of folders wrote.
+    """The result of an export of folders.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from latentmap.run.state import RunError
 
 FILE = ".lock"
 JOURNAL = ".edits-lock"
-# What an operating system answers when another process holds the lock; EDEADLK is Windows' after waiting.
+# Errors of operating systems when another process holds the lock; EDEADLK is Windows' after waiting.
 IN_USE = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 

@@ -225,7 +225,7 @@ def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]
 
 
 def describe_images(source: dict[str, Any]) -> list[str]:
-    """What was decoded, how, and what was left out, in lines."""
+    """Lines that say how many images were decoded, how, and which were left out."""
     size = f"{source['cache_bytes'] / 1e6:,.1f} MB in {CACHE}/"
     lines = [f"  {counted(source['n'], 'image')}, {size}"]
     if source["shape"] is not None:

@@ -1,4 +1,4 @@
-"""What a run can be asked for."""
+"""The options of a run."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What is made anew of a finished run: whole in a folder of its own before it is swapped in, so the run stays usable.
+"""Changes to a finished run. They are made in a folder of their own and then swapped in, so the run stays usable.
 
 A finished run is never written to piece by piece. What a command makes of it goes into ``.pending``, a run of its own
 whose unchanged files are links to those of the finished one. When all of it is whole, the folder is renamed to

@@ -65,7 +65,7 @@ class Run:
 
     @property
     def options(self) -> RunOptions:
-        """What the run was asked for."""
+        """The options of the run."""
         return RunOptions(**known_options(self.state["options"]))
 
     @property
@@ -119,7 +119,7 @@ class Run:
         return tree.cut(n_clusters)[blocks]
 
     def group_summary(self) -> list[dict[str, Any]]:
-        """What there is to say of each group: see :class:`latentmap.groups.Group`, whose fields are the keys."""
+        """A description of each group. The keys are the fields of :class:`latentmap.groups.Group`."""
         groups = self.groups()
         return check_summary(self._file(files.SUMMARY), int(groups.max(initial=-1)) + 1)
 
@@ -160,7 +160,7 @@ class Run:
         return np.column_stack([tables.read_column(path, name) for name in "xy"])
 
     def metrics(self) -> dict[str, float | None]:
-        """What was measured, by name."""
+        """The measured metrics by name."""
         path = self._file(files.METRICS)
         found = read_json(path)
         with reading(path):
@@ -240,7 +240,7 @@ class Run:
         return tables.read(self._file(files.OUTLIERS))
 
     def shape(self) -> Shape:
-        """What images are brought to in this run."""
+        """The shape, colour and range of the images of this run."""
         source = self.state["source"]
         if source["shape"] is not None:
             return Shape.from_dict(source["shape"])
@@ -256,7 +256,7 @@ class Run:
         )
 
     def shape_for_more(self) -> Shape:
-        """What other images are brought to: the same, pictures in colour made grey where the run is."""
+        """The shape, colour and range that new images are converted to: those of this run, grey if it is grey."""
         shape = self.shape()
         return replace(shape, color="grey") if shape.channels == 1 else shape
 
@@ -315,7 +315,7 @@ class Run:
         return np.asarray(Image.fromarray(pixels).convert(mode))
 
     def edits(self) -> pa.Table:
-        """What was done to the run in the explorer.
+        """The edits made in the explorer.
 
         Returns
         -------
@@ -348,7 +348,7 @@ class Run:
         return Explorer(self.path, height=height)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the facts, and the map once it is drawn."""
+        """The run in a notebook: its facts, and the map once it is drawn."""
         source = self.state["source"]
         done = [stage for stage in STAGES if self.stages.get(stage, {}).get("state") == "done"]
         shape = " × ".join(map(str, source["image_shape"]))
@@ -422,7 +422,7 @@ def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
 
 
 def sources_of(entry: dict[str, Any]) -> tuple[Source, ...]:
-    """What the images of a run, or of an addition to it, are from, as its entry of run.json says."""
+    """The sources of the images of a run or of an addition, from its entry in run.json."""
     return tuple(Source(one["name"], one["root"]) for one in entry.get("sources", ()))
 
 

@@ -1,4 +1,4 @@
-"""What each stage of a run does: it reads what earlier stages wrote, writes its own files, and names them."""
+"""The stages of a run. Each reads files of earlier stages, writes its own, and returns their names."""
 
 import json
 import warnings
@@ -74,7 +74,7 @@ Reporter = Callable[[Path], list[str]]
 
 @dataclass
 class Work:
-    """What a stage is given."""
+    """The input of a stage."""
 
     folder: Path  # of the run, or of what is pending of a finished one
     options: RunOptions

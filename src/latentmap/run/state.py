@@ -22,7 +22,7 @@ FREE = {"exports"}
 MAX_FOLDERS = 8
 
 # Stage -> the stages that it needs. In the order in which they run.
-# What later stages make depends on the pixels that "decode" finds, and not on how they were found.
+# Later stages depend on the pixels that "decode" finds, and not on how they were found.
 STAGES: dict[str, tuple[str, ...]] = {
     "decode": (),
     "train": (),
@@ -132,7 +132,7 @@ def _read_json(folder: Path, path: Path) -> dict[str, Any]:
 
 
 def _check_source(state: dict[str, Any]) -> None:
-    """What binds one part of the state to another."""
+    """Check the parts of the state against each other."""
     source, done = state["source"], state["stages"].get("decode", {}).get("state") == "done"
     later = [name for name in STAGES if name != "decode" and name in state["stages"]]
     if done or later or state["added"]:

@@ -1,4 +1,4 @@
-"""What run.json holds: the schema of each of its parts."""
+"""The schema of each part of run.json."""
 
 import re
 from pathlib import PurePosixPath
@@ -105,5 +105,5 @@ SOURCE = {
     "sources?": SOURCES,
     "value_range?": LIMITS,
 }
-# What the record of a source needs once it is decoded.
+# Required fields of a source's record once it is decoded.
 DECODED = ("name", "n", "image_shape", "fingerprint", "annotations")

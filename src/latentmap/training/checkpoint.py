@@ -1,4 +1,4 @@
-"""What training needs to go on after an epoch, in one file that is whole or as it was. Reading it runs no code."""
+"""Checkpoints: all that training needs to resume, in one file written atomically. Reading it runs no code."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What "auto" stands for in training: the course chapter's settings for its networks, measured ones for ours."""
+"""Training settings for "auto": the course chapter's for its networks, measured ones for ours."""
 
 from collections.abc import Sequence
 from typing import Literal

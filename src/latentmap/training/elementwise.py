@@ -1,4 +1,4 @@
-"""What happens to a matrix between two products, in one pass over it: bias, activation, slope, sums for the bias.
+"""Elementwise work on a matrix between two products, in one pass over it: bias, activation, slope, sums for the bias.
 
 Values are float32, or bfloat16 seen as uint16 (NumPy has no such type); all arithmetic is in float32. A pass reads and
 writes each value once: 4 bytes a value in bfloat16, 8 in float32, and about 0.2 ns on one core. torch takes 1.3 ns for

@@ -1,4 +1,4 @@
-"""What a trained network makes of images, in batches that memory holds."""
+"""Latent vectors, reconstructions and errors of a trained network, in batches that fit in memory."""
 
 from collections.abc import Callable
 from math import prod

@@ -243,7 +243,7 @@ class _Views(NamedTuple):
 
 
 class _Tape:
-    """What one thread needs to go through the chain and back: activations, two gradients of them, rows of biases.
+    """The buffers of one thread for a forward and a backward pass: activations, two gradients of them, rows of biases.
 
     Parameters
     ----------

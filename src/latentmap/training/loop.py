@@ -69,7 +69,7 @@ class Steps(Protocol):
         """Learn from a batch; the loss before it."""
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps."""
+        """The content of a checkpoint."""
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from there."""

@@ -40,5 +40,5 @@ class PixelScale:
 
 
 def to_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """What :meth:`PixelScale.prepare` gave → float32 in [0, 1]; floats are not copied."""
+    """The result of :meth:`PixelScale.prepare` as float32 in [0, 1]; floats are not copied."""
     return pixels.astype(np.float32) / np.float32(255) if pixels.dtype == np.uint8 else pixels

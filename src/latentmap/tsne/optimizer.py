@@ -29,7 +29,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at the descent finds: iterations done, divergence, length of the gradient, seconds since the last."""
+    """The progress of the descent: iterations done, divergence, gradient norm, seconds since the last report."""
 
     n_iter: int
     divergence: float

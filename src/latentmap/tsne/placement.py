@@ -69,7 +69,7 @@ def _keep_better(best: tuple[Array, Array, Array], tried: tuple[Array, Array, Ar
 
 
 class _Field:
-    """What a finished map does to a point."""
+    """The forces of a finished map on a new point."""
 
     def __init__(self, potential: Potential, embedding: NDArray[np.float32], workers: Workers) -> None:
         self._potential, self._embedding, self._workers = potential, embedding, workers

@@ -1,4 +1,4 @@
-"""What people did to a run: names, splits and merges of groups, labels and marks of images.
+"""Edits of a run: names, splits and merges of groups, labels and marks of images.
 
 Edits are kept in a journal, edits.jsonl, one entry a line, to which lines are only ever added. Replaying it gives the
 run as it is after them, so that undo is one more line. An entry holds the hash of what it is about: entries about

@@ -292,7 +292,7 @@ class Journal:
 
 
 def _touched(edit: dict[str, Any]) -> tuple[str, Any] | None:
-    """What an edit changes: of what, and the numbers; None for what can change anything."""
+    """The target of an edit: its kind and the numbers; None if it can change anything."""
     kind = edit["kind"]
     if kind == "name":
         return "name", np.array([edit["group"]])

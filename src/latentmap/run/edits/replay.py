@@ -88,7 +88,7 @@ class Edited:
 
 @dataclass
 class Base:
-    """What the edits start from: the groups as the run made them, and where in the tree each image hangs.
+    """The starting point of the edits: the groups as the run made them, and the place of each image in the tree.
 
     Attributes
     ----------
@@ -339,7 +339,7 @@ class Replay:
         self.groups = groups
 
     def _members(self, which: NDArray[np.bool_]) -> bytes:
-        """What tells one set of images from another."""
+        """A key that identifies a set of images."""
         return hashlib.blake2b(np.packbits(which).tobytes(), digest_size=16).digest()
 
     # ---------------------------------------------------------------- images

@@ -16,7 +16,7 @@ LONGEST_NAME = 200
 VERSION = 2
 # A line of the journal that is longer is set aside unread: 64 MiB hold the ids of seven million images.
 MAX_LINE_BYTES = 2**26
-# What an entry may take beside its ids. Text of this size becomes few enough Python objects, whatever it says.
+# Limit of an entry beside its ids. Text of this size becomes few enough Python objects, whatever it says.
 MAX_REST_BYTES = 2**18
 GROUP_KINDS = ("name", "split", "merge", "gather", "cut")
 # Line breaks, control characters and halves of characters; joiners and marks of direction belong to names.
