@@ -116,9 +116,8 @@ export class Exports {
 
   private async exportFolder(ids: number[] | null, n: number): Promise<void> {
     if (n > MOST_UNASKED && !(await ask(t("exportAsk", { n, size: this.size(n) }), t("exportDo", { n })))) return;
-    const started = (await (await this.server.post("/api/export", { kind: "folder", ids })).json()) as { job?: string; folder?: string };
-    if (started.job === undefined) this.tell(t("exportedFolder", { n, folder: started.folder ?? "" }));
-    else await this.watch(started.job, n);
+    const { job } = (await (await this.server.post("/api/export", { kind: "folder", ids })).json()) as { job: string };
+    await this.watch(job, n);
   }
 
   /** The room that files take at most, as their pixels are. */
