@@ -16,11 +16,11 @@ import latentmap as lm
 from benchmarks.engines import keras_curve
 from benchmarks.record import save
 from benchmarks.workers import Worker
-from latentmap.networks import build
-from latentmap.training import Batches, train
-from latentmap.training.defaults import choose_batch_size, choose_recipe
-from latentmap.training.pixels import PixelScale
-from latentmap.training.precision import choose_precision
+from latentmap.autoencoder.networks import build
+from latentmap.autoencoder.training import Batches, train
+from latentmap.autoencoder.training.defaults import choose_batch_size, choose_recipe
+from latentmap.autoencoder.training.pixels import PixelScale
+from latentmap.autoencoder.training.precision import choose_precision
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "curve.png"
 EPOCHS = 10

@@ -120,11 +120,11 @@ def latentmap_epoch(name: str, precision: str) -> Epoch:
     """Ours: the steps that ``Autoencoder.fit`` makes, uint8 images in memory."""
     import torch
 
-    from latentmap.networks import build
-    from latentmap.training import Batches, Recipe
-    from latentmap.training.loop import make_steps
-    from latentmap.training.pixels import PixelScale
-    from latentmap.training.precision import PRECISIONS
+    from latentmap.autoencoder.networks import build
+    from latentmap.autoencoder.training import Batches, Recipe
+    from latentmap.autoencoder.training.loop import make_steps
+    from latentmap.autoencoder.training.pixels import PixelScale
+    from latentmap.autoencoder.training.precision import PRECISIONS
 
     images = lm.load_mnist("train")[0][..., None]
     network, activation, _, _ = NETWORKS[name]

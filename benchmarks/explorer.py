@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from benchmarks.record import save
-from latentmap.explorer.saving import MOST_IMAGES
+from latentmap.explorer.one_file import MOST_IMAGES
 from latentmap.run import Run
 
 RUNS = ("demo", "benchmarks/data/run-1000000")

@@ -37,8 +37,8 @@ from sklearn.mixture import GaussianMixture
 
 import latentmap as lm
 from benchmarks.record import load, save
+from latentmap.core.parallel import one_blas_thread
 from latentmap.groups.graph import default_neighbors
-from latentmap.kernels import one_blas_thread
 from latentmap.metrics import clustering_report
 
 SEEDS = range(5)

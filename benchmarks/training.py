@@ -18,7 +18,7 @@ from benchmarks.engines import NETWORKS, floor_flops, keras_epoch, latentmap_epo
 from benchmarks.record import save
 from benchmarks.rounds import in_turns, peaks
 from benchmarks.workers import Worker
-from latentmap.training import batches
+from latentmap.autoencoder.training import batches
 
 ENGINES = {
     "latentmap, bfloat16": (latentmap_epoch, "bfloat16"),

@@ -169,7 +169,7 @@ def _compile_seconds() -> float:
         for _ in range(2):
             begun = time.perf_counter()
             environment = os.environ | {"NUMBA_CACHE_DIR": cache}
-            subprocess.run([sys.executable, "-m", "latentmap.warmup"], env=environment, check=True)
+            subprocess.run([sys.executable, "-m", "latentmap.run.warmup"], env=environment, check=True)
             seconds.append(time.perf_counter() - begun)
     return seconds[0] - seconds[1]
 

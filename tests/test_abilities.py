@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latentmap import exchange
-from latentmap.autoencoder import Autoencoder
-from latentmap.saving import ModelFileError
+from latentmap.autoencoder import Autoencoder, onnx
+from latentmap.autoencoder.model_files import ModelFileError
 
 SETTINGS = {"latent_dim": 4, "epochs": 60, "random_state": 0}
 
@@ -102,7 +101,7 @@ def test_a_larger_beta_leaves_less_in_the_latent_vector(bars):
 @pytest.mark.parametrize("noise", ["gaussian", "masking", "salt_and_pepper"])
 @pytest.mark.parametrize("network", ["pyramid", "conv"])
 def test_denoising_takes_noise_away(noise, network, bars):
-    from latentmap.training.corruption import corrupt
+    from latentmap.autoencoder.training.corruption import corrupt
 
     settings = SETTINGS | {"epochs": 150, "batch_size": 32}
     model = Autoencoder(network, denoising=noise, noise_level=0.3, **settings).fit(bars)
@@ -182,7 +181,7 @@ def test_onnx_gives_what_torch_gives(network, bars, tmp_path):
 def test_a_wrong_export_is_not_written(model, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="part='both': choose 'encoder' or 'decoder'"):
         model.export_onnx(tmp_path / "x.onnx", "both")
-    monkeypatch.setattr(exchange, "TOLERANCE", -1.0)
+    monkeypatch.setattr(onnx, "TOLERANCE", -1.0)
     with pytest.raises(ValueError, match="onnxruntime differs from torch by"):
         model.export_onnx(tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from latentmap import chapter
-from latentmap.chapter import ROWS, Check, reproduce
+from latentmap.chapter import rows as chapter
+from latentmap.chapter.rows import ROWS, Check, reproduce
 
 
 def test_rows_without_training_are_met(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentmap import TSNE, GraphClustering, KMeans, LabelSpreading, map_images, metrics
-from latentmap.latent_space import draw, fit_density
+from latentmap.autoencoder.generation import draw, fit_density
 from latentmap.neighbors import nearest_neighbors
 from latentmap.run.finding import duplicates, outliers
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentmap import plots
-from latentmap.drawn_text import LONGEST_NAME, NO_GLYPH, short_text
+from latentmap.plots.text import LONGEST_NAME, NO_GLYPH, short_text
 
 ODD = [
     "$",

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from latentmap.files import remove_leftovers, sha256, whole, write_bytes, write_text
+from latentmap.core.atomic_files import remove_leftovers, sha256, whole, write_bytes, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

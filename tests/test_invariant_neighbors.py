@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentmap import Autoencoder, invariant_neighbors, load_mnist, nearest_neighbors
-from latentmap.deformation import SHIFT, tangents
+from latentmap.autoencoder.tangents import SHIFT, tangents
 from latentmap.neighbors.invariant import RIDGE
 
 

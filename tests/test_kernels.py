@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import latentmap
-from latentmap.kernels import Workers, balanced_bounds, bounds
+from latentmap.core.parallel import Workers, balanced_bounds, bounds
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5, None])

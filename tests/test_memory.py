@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from latentmap.memory import in_units, shortage
+from latentmap.core.memory import in_units, shortage
 from latentmap.run import RunError
-from latentmap.run.doing import memory_in_words
+from latentmap.run.executor import memory_in_words
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from latentmap.missing import as_classes, missing_mask
+from latentmap.core.missing import as_classes, missing_mask
 
 pd = pytest.importorskip("pandas")
 

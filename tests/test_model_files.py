@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from latentmap import Autoencoder
-from latentmap.saving import ModelFileError
+from latentmap.autoencoder.model_files import ModelFileError
 
 
 @pytest.fixture(scope="module")

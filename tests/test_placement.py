@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from latentmap.placement import place_thumbnails
+from latentmap.plots.thumbnails import place_thumbnails
 
 places = hnp.arrays(np.float64, st.tuples(st.integers(1, 60), st.just(2)), elements=st.floats(-100, 100, width=32))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from latentmap import progress
-from latentmap.progress import Progress, shown
+from latentmap.core import progress
+from latentmap.core.progress import Progress, shown
 
 
 def test_a_log_gets_plain_lines_and_always_the_last(capsys):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentmap import map_images, report
+from latentmap import map_images
+from latentmap.report import page as report
 from latentmap.run import RunOptions
 
 

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentmap import TSNE, nearest_neighbors
-from latentmap.kernels import Workers
+from latentmap.core.parallel import Workers
 from latentmap.metrics import neighborhood_preservation
 from latentmap.tsne import MapProgress
 from latentmap.tsne.affinity import conditional_affinities, joint_affinities

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from latentmap import warmup
+from latentmap.run import warmup
 
 USE = """
 import numba
@@ -43,7 +43,7 @@ print(*compiled)
 
 def test_nothing_is_left_to_compile(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-m", "latentmap.warmup"], env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "latentmap.run.warmup"], env=environment, check=True)
     done = subprocess.run([sys.executable, "-c", USE], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "new"
 

@@ -27,8 +27,9 @@ _PUBLIC = {
     "load_mnist": "latentmap.images",
     "read_idx": "latentmap.images",
     "Run": "latentmap.run",
-    "add_images": "latentmap.pipeline",
-    "map_images": "latentmap.pipeline",
+    "add_images": "latentmap.api",
+    "explore": "latentmap.api",
+    "map_images": "latentmap.api",
     "metrics": "latentmap.metrics",
     "plots": "latentmap.plots",
 }
@@ -43,6 +44,7 @@ __all__ = [
     "Run",
     "__version__",
     "add_images",
+    "explore",
     "invariant_neighbors",
     "load_mnist",
     "map_images",
@@ -55,12 +57,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from latentmap import metrics, plots
+    from latentmap.api import add_images, explore, map_images
     from latentmap.autoencoder import Autoencoder
     from latentmap.groups import GraphClustering, LabelSpreading
     from latentmap.images import ImageCollection, load_mnist, open_images, read_idx
     from latentmap.kmeans import KMeans
     from latentmap.neighbors import invariant_neighbors, nearest_neighbors
-    from latentmap.pipeline import add_images, map_images
     from latentmap.run import Run
     from latentmap.tsne import TSNE
 

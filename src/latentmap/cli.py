@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 import latentmap
-from latentmap.progress import counted
+from latentmap.core.progress import counted
 
 if TYPE_CHECKING:
     from latentmap.chapter import RowResult
@@ -168,7 +168,7 @@ def run(
     The same command again goes on where it was; a changed option redoes what depends on it and nothing else.
     """
     with _errors_as_sentences(f"the same command goes on where it was: {out}"):
-        from latentmap.pipeline import map_images
+        from latentmap.api import map_images
 
         map_images(
             source,
@@ -242,7 +242,7 @@ def add(
 ) -> None:
     """Put more images on a finished map, which does not move; files that it has already are known by their content."""
     with _errors_as_sentences(f"the same command goes on where it was: {path}"):
-        from latentmap.pipeline import add_images
+        from latentmap.api import add_images
 
         done = add_images(path, source, frames=frames, quiet=quiet)
         new = counted(done.n_added, "image")
@@ -293,7 +293,7 @@ def export(
 ) -> None:
     """Write a run in a form that other tools take."""
     with _errors_as_sentences("nothing is kept of an export that was interrupted"):
-        from latentmap.progress import shown
+        from latentmap.core.progress import shown
         from latentmap.run import export_run
 
         said: list[str] = []
@@ -350,7 +350,7 @@ def _errors_as_sentences(interrupted: str) -> Iterator[None]:
         _complain(_sentence(error, interrupted))
         raise SystemExit(2) from error
     except (MemoryError, RuntimeError) as error:
-        from latentmap.memory import shortage
+        from latentmap.core.memory import shortage
 
         said = shortage(error)
         if said is None:

@@ -13,8 +13,8 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, s
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_random_state
 
-from latentmap.frame import Frame
-from latentmap.missing import as_classes, as_list, missing_mask
+from latentmap.core.frame import Frame
+from latentmap.core.missing import as_classes, as_list, missing_mask
 
 # Distances held at once by the sampled figures: queries × points.
 BLOCK_DISTANCES = 2**23

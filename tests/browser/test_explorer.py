@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from browser.conftest import PATIENCE_FOR_WORK, Page, serve
+from latentmap import explore
 from latentmap.run import Run, RunOptions, make_run
 from latentmap.run.edits import FILE, Journal
 
@@ -710,7 +711,7 @@ def test_one_file_opens_from_disk_without_a_server(look, served, tmp_path, chrom
 
 def test_a_notebook_frames_it_and_reads_the_selection(chromium, made, tmp_path):
     run = Run.open(made)
-    explorer = run.explore(height=600)
+    explorer = explore(run, height=600)
     try:
         # a notebook's page: another origin on this machine, with the explorer in a frame
         html = f"<!doctype html><title>notebook</title>{explorer._repr_html_()}"

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from latentmap.explorer.app import Server
 from latentmap.explorer.guard import TOKEN
-from latentmap.explorer.server import Server
 from latentmap.run import RunOptions, make_run
 
 HOST = "127.0.0.1:8765"

@@ -15,10 +15,10 @@ from PIL import Image
 
 from explorer.conftest import pictures
 from explorer.test_server import table
-from latentmap.explorer import server as server_module
-from latentmap.explorer.data import Explored
-from latentmap.explorer.saving import nearest_others, one_file_parts
-from latentmap.explorer.server import STATIC
+from latentmap.explorer import app as server_module
+from latentmap.explorer.app import STATIC
+from latentmap.explorer.atlas_view import Explored
+from latentmap.explorer.one_file import nearest_others, one_file_parts
 from latentmap.run import RunError, add_images, bring_up_to_date
 
 QUESTIONS = ["/api/points", "/api/columns/path", "/api/columns/group", "/api/pages/0", "/api/images/3/facts"]

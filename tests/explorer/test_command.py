@@ -1,4 +1,4 @@
-"""``latentmap explore`` and ``Run.explore()``: how they begin, end, and refuse."""
+"""``latentmap explore`` and ``latentmap.explore()``: how they begin, end, and refuse."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from latentmap import explore
 from latentmap.explorer import Explorer, listen
-from latentmap.run import Run
 
 SOURCES = str(Path(__file__).parents[2] / "src")
 
@@ -64,7 +64,7 @@ def test_it_listens_on_loopback_alone_and_ends_with_ctrl_c(copied):
 
 
 def test_an_explorer_in_python_is_served_until_it_is_closed(copied):
-    explorer = Run.open(copied).explore(height=500)
+    explorer = explore(copied, height=500)
     base, _, token = explorer.url.partition("#token=")
     read = urllib.request.Request(f"{base}api/run", headers={"X-Latentmap-Token": token})
     assert urllib.request.urlopen(read).status == 200

@@ -18,9 +18,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from explorer.conftest import HOST
-from latentmap.explorer.exporting import export_table
+from latentmap.explorer.app import Server
 from latentmap.explorer.guard import TOKEN
-from latentmap.explorer.server import Server
+from latentmap.explorer.selection_export import export_table
 from latentmap.run import RunOptions, make_run
 from latentmap.run.lock import locked
 from latentmap.run.originals import Originals

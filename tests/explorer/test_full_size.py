@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from latentmap.explorer import full_size
-from latentmap.explorer.data import Explored
+from latentmap.explorer.atlas_view import Explored
 from latentmap.explorer.full_size import FullSize, NoOriginalError
 from latentmap.images.pool import DecodingPool
 from latentmap.run import RunOptions, make_run

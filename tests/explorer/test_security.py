@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 
 from explorer.conftest import HOST, HOSTILE
 from latentmap.explorer import hosts
+from latentmap.explorer.app import STATIC, Server, describe, facts_of
 from latentmap.explorer.guard import TOKEN
-from latentmap.explorer.saving import as_one_file
-from latentmap.explorer.server import STATIC, Server, describe, facts_of
+from latentmap.explorer.one_file import as_one_file
 from latentmap.run.edits import FILE
 
 READS = ["/", "/api/run", "/api/points", "/api/edits", "/api/images/1", "/api/learn/sweep"]

@@ -15,9 +15,9 @@ from PIL import Image
 
 from explorer.conftest import HOSTILE, pictures
 from latentmap.explorer.answers import ARROW
-from latentmap.explorer.data import Explored
-from latentmap.explorer.ordering import bounding_square, order_for_zoom
-from latentmap.explorer.pages import Layout, Pages
+from latentmap.explorer.atlas_view import Explored
+from latentmap.explorer.sprite_sheets import Layout, Pages
+from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.run import Run, RunError, add_images, bring_up_to_date, tables
 
 
@@ -273,10 +273,10 @@ def test_learning(client):
 
 
 def test_jobs_run_once_and_end_with_the_server(copied, server, client):
-    from latentmap.explorer import learning
+    from latentmap.explorer import lessons
 
     data = Explored(copied)
-    learning.make_sweep(data)
+    lessons.make_sweep(data)
     assert client.get("/api/learn/sweep").json()["ready"] == [5, 10, 15, 25, 50]
     swept = table(client.get("/api/learn/sweep/25"))
     places = np.column_stack([swept["x"], swept["y"]])

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from latentmap.images import load_mnist, open_images
-from latentmap.run.doing import peak_memory
+from latentmap.run.executor import peak_memory
 
 FORMATS = {
     "png": {},

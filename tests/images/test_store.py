@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentmap.core.mapped_arrays import is_mapped
 from latentmap.images import ShapeOptions, SourceError, open_images
 from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import FITS, Shape, choose_shape
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import PIXELS, REASONS, ROWS, STATE
-from latentmap.mapped import is_mapped
 
 N = 600
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from latentmap.networks import ConvNetwork, DenseNetwork, PyramidNetwork, build
-from latentmap.networks.activations import make_activation
-from latentmap.networks.initialization import STD, straightest_mean
+from latentmap.autoencoder.networks import ConvNetwork, DenseNetwork, PyramidNetwork, build
+from latentmap.autoencoder.networks.activations import make_activation
+from latentmap.autoencoder.networks.initialization import STD, straightest_mean
 
 
 def torch_twin(network: ConvNetwork) -> nn.Sequential:

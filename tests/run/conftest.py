@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from quick_runs import OPTIONS, images, place, quick_stages, report
 
-from latentmap.run import add_images, adding, bring_up_to_date, doing, make, make_run
+from latentmap.run import add_images, adding, bring_up_to_date, executor, make, make_run
 
 
 def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,9 +15,9 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "FUNCTIONS", quick_stages())
     monkeypatch.setattr(adding, "_place", place)
     # what takes time and has no part in this
-    for module in (make, doing):
+    for module in (make, executor):
         monkeypatch.setattr(module, "give_back", lambda: None)
-    monkeypatch.setattr(doing, "peak_memory", lambda: nullcontext([0]))
+    monkeypatch.setattr(executor, "peak_memory", lambda: nullcontext([0]))
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(make, "describe_environment", lambda: {"versions": {}, "platform": "", "threads": 1})
 

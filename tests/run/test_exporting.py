@@ -270,9 +270,7 @@ def test_what_appears_meanwhile_is_not_replaced(made, tmp_path, monkeypatch, kin
             (out / "thesis.txt").write_text("mine")
         next(with_block, None)
 
-    monkeypatch.setattr(
-        f"latentmap.run.exporting.{'new_file' if kind == 'csv' else 'new_folder'}", contextmanager(slow)
-    )
+    monkeypatch.setattr(f"latentmap.run.export.{'new_file' if kind == 'csv' else 'new_folder'}", contextmanager(slow))
     with pytest.raises(RunError, match="appeared while it was made|cannot be replaced"):
         export_run(made / "run", kind, out)
     assert (out if kind == "csv" else out / "thesis.txt").read_text() == "mine"
@@ -443,7 +441,7 @@ def test_the_projector_takes_labels_of_several_lines_and_runs_of_any_name(made, 
 
 
 def test_a_sprite_that_would_be_too_large_is_left_out(made, tmp_path, monkeypatch):
-    monkeypatch.setattr("latentmap.run.exporting.SPRITE_SIDE", 3)  # twelve images are four in a row
+    monkeypatch.setattr("latentmap.run.export.SPRITE_SIDE", 3)  # twelve images are four in a row
     export_run(made / "run", "projector", tmp_path / "out")
     assert not (tmp_path / "out" / "sprite.png").exists()
     assert "sprite" not in (tmp_path / "out" / "projector_config.pbtxt").read_text()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from quick_runs import OPTIONS, images, report
 
-from latentmap import files
+from latentmap.core import atomic_files
 from latentmap.images import SourceError
 from latentmap.run import STAGES, Run, RunError, RunOptions, add_images, bring_up_to_date, make_run
 from latentmap.run.edits import Journal
@@ -41,7 +41,7 @@ def killed_at(call: int, work: Callable[[], object], monkeypatch: pytest.MonkeyP
         try:
             work()
         except Killed:
-            files._in_use.clear()  # as in another process
+            atomic_files._in_use.clear()  # as in another process
             return True
     return n_calls > call
 

@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from latentmap.training import batches as module
-from latentmap.training.batches import Batches, is_mapped, read_ahead
-from latentmap.training.pixels import PixelScale
+from latentmap.autoencoder.training import batches as module
+from latentmap.autoencoder.training.batches import Batches, is_mapped, read_ahead
+from latentmap.autoencoder.training.pixels import PixelScale
 
 BYTES = PixelScale(0, 255)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from latentmap.training import elementwise as kernels
+from latentmap.autoencoder.training import elementwise as kernels
 
 # Kind, its parameter, and torch's module.
 KINDS = [

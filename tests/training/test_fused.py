@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentmap.networks import build
-from latentmap.training import fused
-from latentmap.training.adam import EPSILON
-from latentmap.training.autograd import AutogradSteps
-from latentmap.training.fused import FusedSteps, fusible
+from latentmap.autoencoder.networks import build
+from latentmap.autoencoder.training import fused
+from latentmap.autoencoder.training.adam import EPSILON
+from latentmap.autoencoder.training.autograd import AutogradSteps
+from latentmap.autoencoder.training.fused import FusedSteps, fusible
 
 ACTIVATIONS = ["elu", "relu", "leakyrelu", "tanh", "sigmoid", "silu"]
 

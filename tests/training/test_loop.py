@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.networks import Network, build
-from latentmap.progress import Progress
-from latentmap.training import Recipe, batches, precision
-from latentmap.training.adam import rate_shares
-from latentmap.training.evaluation import at_once
-from latentmap.training.pixels import PixelScale, to_unit
+from latentmap.autoencoder.networks import Network, build
+from latentmap.autoencoder.training import Recipe, batches, precision
+from latentmap.autoencoder.training.adam import rate_shares
+from latentmap.autoencoder.training.evaluation import at_once
+from latentmap.autoencoder.training.pixels import PixelScale, to_unit
+from latentmap.core.progress import Progress
 
 
 def bright_squares(n: int, side: int) -> np.ndarray:

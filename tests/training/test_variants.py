@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from latentmap.training.augmentation import AUGMENTATIONS, augment
-from latentmap.training.corruption import NOISES, corrupt
+from latentmap.autoencoder.training.augmentation import AUGMENTATIONS, augment
+from latentmap.autoencoder.training.corruption import NOISES, corrupt
 
 
 def pixels(kind: type = np.uint8) -> np.ndarray:

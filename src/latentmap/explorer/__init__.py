@@ -11,11 +11,11 @@ from contextlib import contextmanager, nullcontext
 from html import escape
 from pathlib import Path
 
+from latentmap.core.atomic_files import user_path
+from latentmap.explorer.app import Server
 from latentmap.explorer.connections import BoundedServer, raise_handle_limit
 from latentmap.explorer.guard import LOOPBACK_NAMES, host_name
-from latentmap.explorer.server import Server
 from latentmap.explorer.tokens import LAUNCH_SECONDS, launch_file, run_token
-from latentmap.files import user_path
 
 LOOPBACK = "127.0.0.1"
 PORT = 8765

@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from latentmap.core.progress import Progress
 from latentmap.explorer.answers import BadRequest, read_json
-from latentmap.explorer.data import Explored
-from latentmap.explorer.exporting import KINDS, MEDIA_TYPES, export_folder, export_table
-from latentmap.progress import Progress
+from latentmap.explorer.atlas_view import Explored
+from latentmap.explorer.selection_export import KINDS, MEDIA_TYPES, export_folder, export_table
 from latentmap.run import RunError
 from latentmap.run.folder_export import Written
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latentmap.explorer.data import DamagedError, Explored, once
+from latentmap.explorer.atlas_view import DamagedError, Explored, once
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool

@@ -25,7 +25,7 @@ class Jobs:
         with self._lock:
             if self._is_running(name):
                 return
-            command = [sys.executable, "-P", "-m", "latentmap.explorer.learning", str(self._folder.resolve()), name]
+            command = [sys.executable, "-P", "-m", "latentmap.explorer.lessons", str(self._folder.resolve()), name]
             package = str(Path(latentmap.__file__).parents[1])
             path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
             self._running[name] = subprocess.Popen(

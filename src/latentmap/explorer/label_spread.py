@@ -7,7 +7,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 
 from latentmap.explorer.answers import BadRequest
-from latentmap.explorer.data import Explored
+from latentmap.explorer.atlas_view import Explored
 from latentmap.run import RunError, tables
 from latentmap.run.labels import only_label, spread_locked
 from latentmap.run.lock import locked

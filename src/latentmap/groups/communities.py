@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from latentmap.core.parallel import Array, compiled
 from latentmap.groups.pieces import connected_pieces
-from latentmap.kernels import Array, compiled
 
 Labels = NDArray[np.int32]
 # Rounds up and down; each begins with the communities of the one before. Later ones gain next to nothing.

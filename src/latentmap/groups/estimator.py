@@ -11,6 +11,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from latentmap.core.parallel import Workers
+from latentmap.core.progress import Callback, Progress
 from latentmap.groups.blocks import grouped_tree, settled, shared_out, summed
 from latentmap.groups.communities import Labels, communities, contracted
 from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors, without_islands
@@ -18,11 +20,9 @@ from latentmap.groups.pieces import induced
 from latentmap.groups.selection import SEPARATED, measure, separated_groups
 from latentmap.groups.spreading import memberships
 from latentmap.groups.tree import Dendrogram, absorb, average_linkage, check_cut
-from latentmap.kernels import Workers
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.neighbors.invariant import N_CANDIDATES, TangentPoints, check_tangents, invariant_neighbors
 from latentmap.neighbors.search import NeighborSearch
-from latentmap.progress import Callback, Progress
 
 # A group has at least this share of the points, and twice as many points as each has neighbours.
 LEAST_SHARE = 1 / 500
@@ -83,7 +83,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_jobs : int, optional
         Threads; all cores by default. Results do not depend on them.
     callback : callable, optional
-        Called with a :class:`latentmap.progress.Progress` after each step.
+        Called with a :class:`latentmap.core.progress.Progress` after each step.
 
     Attributes
     ----------

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from latentmap.kernels import Array, compiled
+from latentmap.core.parallel import Array, compiled
 
 
 def connected_pieces(graph: Any, labels: NDArray[np.int32] | None = None) -> NDArray[np.int32]:

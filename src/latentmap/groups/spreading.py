@@ -9,8 +9,8 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from latentmap.core.missing import as_classes, as_list, is_missing
 from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors
-from latentmap.missing import as_classes, as_list, is_missing
 from latentmap.neighbors import NeighborGraph, NeighborSearch, nearest_neighbors
 
 N_STEPS = 20

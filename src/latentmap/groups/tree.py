@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.kernels import Array, compiled
+from latentmap.core.parallel import Array, compiled
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
-from latentmap.missing import is_missing
+from latentmap.core.missing import is_missing
 
 WHOLE = r"^(0|-?[1-9][0-9]{0,18})$"
 DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-][0-9]+)?$"

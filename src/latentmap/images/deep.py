@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from latentmap.images.scaling import Range, to_8_bits, value_range
+from latentmap.images.value_range import Range, to_8_bits, value_range
 
 # Transparency is blended so many rows at a time.
 ROWS_AT_ONCE = 256

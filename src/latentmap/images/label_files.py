@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from latentmap.files import user_path
+from latentmap.core.atomic_files import user_path
 from latentmap.images.arrays import load_numpy
 from latentmap.images.cells import as_labels, as_text_column
 from latentmap.images.idx import read_idx

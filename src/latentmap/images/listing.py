@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
-from latentmap.files import numbered
+from latentmap.core.atomic_files import numbered
 from latentmap.images.cells import as_labels, unified, with_numbers
 from latentmap.images.decoding import Item
 

@@ -15,10 +15,10 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from latentmap.images import fits
 from latentmap.images.deep import Deep, deep_values
-from latentmap.images.scaling import Range
 from latentmap.images.shape import Shape
 from latentmap.images.tiff import is_read_here, read_page, unread_reason
 from latentmap.images.tiff_tags import IMAGE_DEPTH, ORIENTATION, STARTS, TiffFile
+from latentmap.images.value_range import Range
 
 # EPS would run Ghostscript on a stranger's program.
 NOT_READ = {"EPS"}

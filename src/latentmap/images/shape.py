@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from latentmap.images.scaling import Range, joined, whole_bits
+from latentmap.images.value_range import Range, joined, whole_bits
 
 if TYPE_CHECKING:
     from latentmap.images.decoding import Look

@@ -13,7 +13,8 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from pyarrow import compute
 
-from latentmap.files import user_path
+from latentmap.core.atomic_files import user_path
+from latentmap.core.progress import Callback, Progress, counted
 from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.arrays import DEFAULT, Scaling, from_array, from_idx, from_npz, load_numpy
 from latentmap.images.cells import digest_column
@@ -30,7 +31,6 @@ from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape, has_seen_ranges, with_ranges
 from latentmap.images.store import Store
 from latentmap.images.table import SUFFIXES, list_table, refuse_workbook
-from latentmap.progress import Callback, Progress, counted
 
 KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.kernels import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, bounds, compiled
 
 SHARE = 10**10  # multiplications in one call of the kernel
 WHOLE = 0.5  # share of points without slack from which one product of the whole block is the quicker way

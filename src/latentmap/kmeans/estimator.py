@@ -13,12 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from latentmap.frame import Frame
-from latentmap.kernels import Workers, one_blas_thread
+from latentmap.core.frame import Frame
+from latentmap.core.parallel import Workers, one_blas_thread
+from latentmap.core.progress import Callback, Progress
 from latentmap.kmeans.assignment import assign, squared_distances
-from latentmap.kmeans.initialization import plus_plus, random_points
 from latentmap.kmeans.lloyd import Start, lloyd
-from latentmap.progress import Callback, Progress
+from latentmap.kmeans.seeding import plus_plus, random_points
 
 PREDICT_BLOCK = 65_536  # rows that are copied at a time
 
@@ -45,7 +45,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
     record_history : bool, default=False
         Keep every iteration of the best start in ``history_``: one label for each iteration and point.
     callback : callable, optional
-        Called with a :class:`latentmap.progress.Progress` as each start ends.
+        Called with a :class:`latentmap.core.progress.Progress` as each start ends.
 
     Attributes
     ----------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.kernels import Workers
+from latentmap.core.parallel import Workers
 from latentmap.kmeans.assignment import Assignment, squared_distances
 
 

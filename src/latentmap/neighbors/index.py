@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from latentmap.frame import Frame
-from latentmap.kernels import Array, Workers, compiled
+from latentmap.core.frame import Frame
+from latentmap.core.parallel import Array, Workers, compiled
 from latentmap.kmeans.assignment import assign
 from latentmap.kmeans.lloyd import lloyd
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.kernels import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, bounds, compiled
 from latentmap.neighbors.search import NeighborGraph, nearest_neighbors
 
 # Weight of the squared step along a tangent, as a share of the mean squared length of all tangents. It keeps steps

@@ -10,7 +10,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array
 
-from latentmap.kernels import Workers, one_blas_thread
+from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.neighbors.index import NeighborIndex
 
 FEW = 1_000  # up to here scikit-learn's distances are as quick, for every metric but the Euclidean

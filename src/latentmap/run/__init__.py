@@ -1,7 +1,7 @@
 """A run on disk: its stages, what it keeps, how it goes on after an interruption, and how it grows."""
 
 from latentmap.run.adding import add_images
-from latentmap.run.exporting import EXPORTS, export_run
+from latentmap.run.export import EXPORTS, export_run
 from latentmap.run.make import bring_up_to_date, describe_images, make_run
 from latentmap.run.options import OptionError, RunOptions
 from latentmap.run.run import Run

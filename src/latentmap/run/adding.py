@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.files import user_path, write_bytes
+from latentmap.core.atomic_files import user_path, write_bytes
+from latentmap.core.progress import Show, counted, silent
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images import ImageCollection, SourceError
 from latentmap.images.listing import Listing, with_unique_paths
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
 from latentmap.neighbors import NeighborSearch
-from latentmap.progress import Show, counted, silent
-from latentmap.run import files, tables
+from latentmap.run import layout, tables
 from latentmap.run.checking import reading
-from latentmap.run.doing import memory_in_words
+from latentmap.run.executor import memory_in_words
 from latentmap.run.finding import N_NEAREST
 from latentmap.run.lock import locked
 from latentmap.run.pending import begin, discard, settle
@@ -154,7 +154,7 @@ def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding,
     """Decode what is new, and record it; how many images were known already, and how many files were skipped."""
     run = Run(here)
     parts = added_folders(here, state)
-    part = here / files.ADDED / f"{1 + max([0, *(int(part.name) for part in parts)]):04d}"
+    part = here / layout.ADDED / f"{1 + max([0, *(int(part.name) for part in parts)]):04d}"
     limits = _range_of(state)
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
     images = _decoded(find_source(source, scaling), run, part, decoding, show)
@@ -199,13 +199,13 @@ def _decoded(found: Listing | ImageCollection, run: Run, part: Path, decoding: D
     shape = run.shape_for_more()
     if isinstance(found, Listing):
         with show("decode") as callback:
-            return decode(found, decoding, shape=shape, cache=part / files.CACHE, callback=callback)
+            return decode(found, decoding, shape=shape, cache=part / layout.CACHE, callback=callback)
     if found.image_shape[:2] != shape.image_shape[:2]:
         raise SourceError(
             f"{found.name}: images of shape {found.image_shape}, but the run has {shape.image_shape}: "
             "pass the same kind of images, or make a fresh run"
         )
-    kept = kept_in_cache(found, part / files.CACHE)
+    kept = kept_in_cache(found, part / layout.CACHE)
     if kept.image_shape == shape.image_shape:
         return kept
     pixels = np.empty((len(kept), *shape.image_shape), np.uint8)
@@ -216,13 +216,13 @@ def _decoded(found: Listing | ImageCollection, run: Run, part: Path, decoding: D
 
 def _digests(folders: list[Path]) -> set[bytes]:
     """The SHA-256 of all images in the tables of these folders."""
-    columns = (tables.read(folder / files.IMAGES, ["sha256"])["sha256"] for folder in folders)
+    columns = (tables.read(folder / layout.IMAGES, ["sha256"])["sha256"] for folder in folders)
     return {digest for column in columns for digest in column.to_pylist()}
 
 
 def _paths(folders: list[Path]) -> set[str]:
     """The paths of all images in the tables of these folders."""
-    columns = (tables.read(folder / files.IMAGES, ["path"])["path"] for folder in folders)
+    columns = (tables.read(folder / layout.IMAGES, ["path"])["path"] for folder in folders)
     return {name for column in columns for name in column.to_pylist()}
 
 
@@ -244,7 +244,7 @@ def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path, taken: s
     rows = np.flatnonzero(kept)
     table = with_unique_paths(images.table.take(rows), images.name, taken)
     new = replace(images, images=np.asarray(images.images[rows]), table=table)
-    cache = part / files.CACHE
+    cache = part / layout.CACHE
     if len(rows):
         new = replace(new, images=kept_in_cache(ImageCollection.of(new.images, new.name), cache).images)
     clear_marks(cache)
@@ -261,14 +261,14 @@ def drop_known(work: Work, state: dict[str, Any], say: Callable[[str], None]) ->
         return
     held, taken = _digests([work.folder]), _paths([work.folder])
     for part, one in zip(added_folders(work.folder, state), list(state["added"]), strict=True):
-        table = tables.read(part / files.IMAGES).drop_columns(["id"])
+        table = tables.read(part / layout.IMAGES).drop_columns(["id"])
         kept = np.array([digest not in held for digest in table["sha256"].to_pylist()], bool)
         paths = set(table["path"].to_pylist())
         if kept.all() and taken.isdisjoint(paths):
             taken |= paths
             continue
         work.set_aside(state, "report")
-        taken |= _take_out(work.folder, state, one, work.folder / files.ADDED / part.name, table, kept, taken)
+        taken |= _take_out(work.folder, state, one, work.folder / layout.ADDED / part.name, table, kept, taken)
         if not kept.all():
             say(f"added/{part.name}: without {counted(int((~kept).sum()), 'image')} that the source of the run has now")
 
@@ -288,16 +288,16 @@ def _take_out(
         del state["added"][at]
     else:
         numbers = [int(path.name) for path in added_folders(folder, state)]
-        new_part = folder / files.ADDED / f"{1 + max(numbers):04d}"
-        pixels = mapped_pixels(part / files.CACHE / PIXELS, (len(table), *one["image_shape"]))
+        new_part = folder / layout.ADDED / f"{1 + max(numbers):04d}"
+        pixels = mapped_pixels(part / layout.CACHE / PIXELS, (len(table), *one["image_shape"]))
         images = _keep(ImageCollection(pixels, table, name=one["name"]), kept, new_part, taken)
         paths = set(images.paths)
         state["added"][at] = {
             **{name: value for name, value in one.items() if name not in ("key", "drift")},
             **{"n": len(images), "fingerprint": images.fingerprint, "folder": new_part.name},
         }
-        if (part / files.SKIPPED).exists():
-            write_bytes(new_part / files.SKIPPED, (part / files.SKIPPED).read_bytes())
+        if (part / layout.SKIPPED).exists():
+            write_bytes(new_part / layout.SKIPPED, (part / layout.SKIPPED).read_bytes())
     for later in state["added"][at:]:
         later.pop("key", None)  # its number may be another one
     write_state(folder, state)
@@ -323,7 +323,7 @@ def place_again(work: Work, state: dict[str, Any], keys: dict[str, str], say: Ca
 
 
 def _is_placed(part: Path, one: dict[str, Any], keys: dict[str, str]) -> bool:
-    return one.get("key") == _key(one, keys) and (part / files.PLACED).exists()
+    return one.get("key") == _key(one, keys) and (part / layout.PLACED).exists()
 
 
 def _key(one: dict[str, Any], keys: dict[str, str]) -> str:
@@ -332,13 +332,13 @@ def _key(one: dict[str, Any], keys: dict[str, str]) -> str:
 
 def _place(folder: Path, state: dict[str, Any], part: Path, number: int) -> float:
     """Encode, group and place the images of one addition: placed.parquet. The share of strange ones."""
-    with reading(part / files.IMAGES):
-        n_new = pq.read_metadata(part / files.IMAGES).num_rows
-    pixels = mapped_pixels(part / files.CACHE / PIXELS, (n_new, *state["source"]["image_shape"]))
-    model = Autoencoder.load(folder / files.MODEL)
+    with reading(part / layout.IMAGES):
+        n_new = pq.read_metadata(part / layout.IMAGES).num_rows
+    pixels = mapped_pixels(part / layout.CACHE / PIXELS, (n_new, *state["source"]["image_shape"]))
+    model = Autoencoder.load(folder / layout.MODEL)
     latents, errors = model.transform_and_score(pixels)
-    known = tables.read_column(folder / files.LATENTS, "latent")
-    xy = np.column_stack([tables.read_column(folder / files.MAP, name) for name in "xy"])
+    known = tables.read_column(folder / layout.LATENTS, "latent")
+    xy = np.column_stack([tables.read_column(folder / layout.MAP, name) for name in "xy"])
     perplexity = min(state["options"]["perplexity"], max(1.0, (len(known) - 1) / 3))
     tsne = TSNE.with_map(known, xy, perplexity=perplexity, random_state=state["options"]["seed"])
     search = NeighborSearch(known, "euclidean", None)
@@ -347,8 +347,8 @@ def _place(folder: Path, state: dict[str, Any], part: Path, number: int) -> floa
     placed = tsne.transform(latents)
     groups, confidence = _grouped(folder, indices, distances, state["options"]["min_confidence"])
     isolation = distances[:, :N_NEAREST].mean(axis=1)
-    usual = tables.read_column(folder / files.OUTLIERS, "isolation")
-    usual_errors = tables.read_column(folder / files.LATENTS, "error")
+    usual = tables.read_column(folder / layout.OUTLIERS, "isolation")
+    usual_errors = tables.read_column(folder / layout.LATENTS, "error")
     strange = (errors > np.quantile(usual_errors, USUAL)) | (isolation > np.quantile(usual, USUAL))
     same = distances[:, 0] == 0
     columns = {
@@ -366,7 +366,7 @@ def _place(folder: Path, state: dict[str, Any], part: Path, number: int) -> floa
         "strange": strange,
         "added": np.full(n_new, number, np.int16),
     }
-    tables.write_table(part / files.PLACED, columns)
+    tables.write_table(part / layout.PLACED, columns)
     return float(strange.mean())
 
 
@@ -374,7 +374,7 @@ def _grouped(
     folder: Path, indices: NDArray[np.int32], distances: NDArray[np.floating[Any]], least: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Group of each new image, by the groups of its nearest neighbours, the nearer the more; and its share of them."""
-    of_known = tables.read_column(folder / files.GROUPS, "group")
+    of_known = tables.read_column(folder / layout.GROUPS, "group")
     members = np.zeros((len(of_known), max(1, int(of_known.max()) + 1)), np.float32)
     sure = np.flatnonzero(of_known >= 0)
     members[sure, of_known[sure]] = 1

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
 from latentmap.images.cells import unified
 from latentmap.images.listing import replace_columns
 from latentmap.images.store import PIXELS, open_pixels
-from latentmap.mapped import release
 from latentmap.run import tables
-from latentmap.run.files import ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
+from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
 from latentmap.run.state import added_folders, read_state
 

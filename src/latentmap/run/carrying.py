@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.run import files, tables
+from latentmap.run import layout, tables
 from latentmap.run.edits import FILE, Journal
 from latentmap.run.edits.schema import VERSION
 from latentmap.run.state import RunError, added_folders, read_state
@@ -56,7 +56,7 @@ def _identities(folder: Path, state: dict[str, Any]) -> list[tuple[bytes, str]]:
     """SHA-256 and path of each image, by its id."""
     found: list[tuple[bytes, str]] = []
     for part in (folder, *added_folders(folder, state)):
-        table = tables.read(part / files.IMAGES)
+        table = tables.read(part / layout.IMAGES)
         names = table["file" if "file" in table.column_names else "path"]
         frames = table["frame"].to_pylist() if "frame" in table.column_names else [None] * len(table)
         for digest, name, frame in zip(table["sha256"].to_pylist(), names.to_pylist(), frames, strict=True):

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from latentmap.run.files import (
+from latentmap.run.layout import (
     ATLAS,
     DUPLICATES,
     GROUPS,

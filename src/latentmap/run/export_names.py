@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from latentmap.files import numbered
+from latentmap.core.atomic_files import numbered
 
 # With a number before and an extension behind, this stays below 143 bytes, the limit of encrypted folders.
 MAX_NAME_BYTES = 100

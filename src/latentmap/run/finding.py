@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.mapped import blocks, release
+from latentmap.core.mapped_arrays import blocks, release
 
 # Neighbours of each image among which near duplicates are looked for, and whose distance says how alone it is.
 N_NEAREST = 5

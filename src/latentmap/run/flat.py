@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.images.cells import as_text_column, known_types
-from latentmap.run import files, tables
+from latentmap.run import layout, tables
 from latentmap.run.edits import Edited
 from latentmap.run.run import Run
 
@@ -32,7 +32,7 @@ def flat_tables(
     latents : bool, default=True
         Whether latent dimensions are columns.
     """
-    atlas = pq.ParquetFile(run.path / files.ATLAS)
+    atlas = pq.ParquetFile(run.path / layout.ATLAS)
     left_out = {"image"} if latents else {"image", "latent"}
     names = [name for name in atlas.schema_arrow.names if name not in left_out]
     edits = None if edited is None else edited.table()

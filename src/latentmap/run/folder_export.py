@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.progress import Callback, Progress, counted
-from latentmap.run import files
+from latentmap.core.progress import Callback, Progress, counted
+from latentmap.run import layout
 from latentmap.run.edits import Edited, Journal
 from latentmap.run.export_names import DistinctNames, file_name, plain_name
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
@@ -170,7 +170,7 @@ def pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[i
     """
     if ids is not None and not len(ids):
         return
-    path = run.path / files.ATLAS
+    path = run.path / layout.ATLAS
     atlas, first = pq.ParquetFile(path), 0
     for group in range(atlas.num_row_groups):
         n = atlas.metadata.row_group(group).num_rows

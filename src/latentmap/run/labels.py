@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.files import user_path
+from latentmap.core.atomic_files import user_path
 from latentmap.groups import LabelSpreading
-from latentmap.run import files, tables
+from latentmap.run import layout, tables
 from latentmap.run.label_table import read_label_table
 from latentmap.run.lock import locked
 from latentmap.run.run import Run
@@ -82,11 +82,11 @@ def only_label(given: NDArray[Any]) -> str | None:
 
 def spread_locked(run: Run, given: NDArray[Any]) -> Path:
     """Write labels.parquet of a run whose lock is held."""
-    paths = pq.read_table(run.path / files.ATLAS, columns=["path"])["path"]
-    if (run.path / files.NEIGHBORS).exists() and not run.state["added"]:
+    paths = pq.read_table(run.path / layout.ATLAS, columns=["path"])["path"]
+    if (run.path / layout.NEIGHBORS).exists() and not run.state["added"]:
         spread = run.spread_labels(given)
     else:  # the graph of the run does not have all of them
-        spread = LabelSpreading().fit(tables.read_column(run.path / files.ATLAS, "latent"), given)
+        spread = LabelSpreading().fit(tables.read_column(run.path / layout.ATLAS, "latent"), given)
     reached = spread.confidence_ > 0
     columns = {
         "id": np.arange(len(paths)),

@@ -8,19 +8,19 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from latentmap.environment import describe_environment
-from latentmap.files import TEMPORARY, user_path
+from latentmap.core.atomic_files import TEMPORARY, user_path
+from latentmap.core.environment import describe_environment
+from latentmap.core.memory import give_back
+from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape, SourceError
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.sources import Decoding, check_strictly, find_source
-from latentmap.memory import give_back
-from latentmap.progress import Show, counted, silent
 from latentmap.run import pending, stages
 from latentmap.run.adding import check_apart, drop_known, place_again, to_place
-from latentmap.run.doing import do, memory_in_words
-from latentmap.run.files import CACHE, SKIPPED
+from latentmap.run.executor import do, memory_in_words
 from latentmap.run.labels import set_stale_aside
+from latentmap.run.layout import CACHE, SKIPPED
 from latentmap.run.lock import FILE as LOCK_FILE
 from latentmap.run.lock import locked
 from latentmap.run.options import OptionError, RunOptions
@@ -76,9 +76,9 @@ def make_run(
     decoding : Decoding, optional
         What images are brought to, and the room that they may take.
     report : callable, optional
-        Draws the report from the folder of the run: pass :func:`latentmap.report.write_report`.
+        Draws the report from the folder of the run: pass :func:`latentmap.report.page.write_report`.
     show : callable, optional
-        From the name of a stage to a context with a progress callback: pass :func:`latentmap.progress.shown`.
+        From the name of a stage to a context with a progress callback: pass :func:`latentmap.core.progress.shown`.
     say : callable, optional
         Told in a line what is done and what is kept.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from latentmap.files import hidden_name
+from latentmap.core.atomic_files import hidden_name
 
 
 @contextmanager

@@ -64,11 +64,11 @@ class RunOptions:
             object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.type))
         self._check_ranges()
         # torch is loaded last: the checks above answer at once
-        from latentmap.networks import NETWORKS
-        from latentmap.networks.activations import make_activation
-        from latentmap.training.augmentation import AUGMENTATIONS
-        from latentmap.training.corruption import NOISES
-        from latentmap.training.precision import PRECISIONS
+        from latentmap.autoencoder.networks import NETWORKS
+        from latentmap.autoencoder.networks.activations import make_activation
+        from latentmap.autoencoder.training.augmentation import AUGMENTATIONS
+        from latentmap.autoencoder.training.corruption import NOISES
+        from latentmap.autoencoder.training.precision import PRECISIONS
 
         choices: list[tuple[str, object, list[str]]] = [
             ("network", self.network, ["auto", *NETWORKS]),

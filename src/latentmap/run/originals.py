@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from latentmap.run import files
+from latentmap.run import layout
 from latentmap.run.checking import reading
 from latentmap.run.run import Run, sources_of
 from latentmap.run.state import added_folders
@@ -64,7 +64,7 @@ class Originals:
         parts = []
         folders = [run.path, *added_folders(run.path, run.state)]
         for folder, entry in zip(folders, [run.state["source"], *run.state["added"]], strict=True):
-            parts.append(_read(folder / files.IMAGES, len(roots)))
+            parts.append(_read(folder / layout.IMAGES, len(roots)))
             found = [[] if one.root is None else [one.root] for one in sources_of(entry)]
             roots += found or [_old_roots(entry)]
         return cls(roots, pa.concat_tables(parts))

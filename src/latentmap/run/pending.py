@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from latentmap.files import TEMPORARY, remove_leftovers, write_bytes
+from latentmap.core.atomic_files import TEMPORARY, remove_leftovers, write_bytes
 from latentmap.run.carrying import carry_over
 from latentmap.run.edits import FILE as JOURNAL
-from latentmap.run.files import ADDED, CHECKPOINT
+from latentmap.run.layout import ADDED, CHECKPOINT
 from latentmap.run.lock import journal_locked
 from latentmap.run.state import FILE, STAGES, added_folders, read_state, write_state
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.files import sha256, whole
+from latentmap.core.atomic_files import sha256, whole
 from latentmap.images.collection import pixels_fingerprint
 from latentmap.images.png import decode_png
 from latentmap.images.store import PIXELS, open_pixels
-from latentmap.run import files
+from latentmap.run import layout
 from latentmap.run.state import RunError, added_folders
 
 ROWS = 1024  # of the atlas, read at once
@@ -59,17 +59,17 @@ def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True
         If the atlas does not have them either.
     """
     source = state["source"]
-    record = state["stages"].get("decode", {}).get("files", {}).get(f"{files.CACHE}/{PIXELS}")
+    record = state["stages"].get("decode", {}).get("files", {}).get(f"{layout.CACHE}/{PIXELS}")
     wanted = [
         Pixels(
-            folder / files.CACHE / PIXELS,
+            folder / layout.CACHE / PIXELS,
             (source["n"], *source["image_shape"]),
             source["fingerprint"],
             None if record is None else record["sha256"],
         )
     ]
     for part, one in zip(added_folders(folder, state), state["added"], strict=True):
-        wanted.append(Pixels(part / files.CACHE / PIXELS, (one["n"], *one["image_shape"]), one["fingerprint"]))
+        wanted.append(Pixels(part / layout.CACHE / PIXELS, (one["n"], *one["image_shape"]), one["fingerprint"]))
     if all(one.is_intact(thorough=thorough) for one in wanted):
         return
     images = images_of_atlas(folder, wanted[0].shape[1:], sum(one.shape[0] for one in wanted))
@@ -86,7 +86,7 @@ def images_of_atlas(folder: Path, shape: tuple[int, ...], n: int) -> Iterator[ND
     RunError
         If there is no atlas, or it does not hold them.
     """
-    path = folder / files.ATLAS
+    path = folder / layout.ATLAS
     if not path.exists():
         raise RunError(f"{folder}: neither cache nor atlas: finish the run with the command that began it")
     row = 0
@@ -123,6 +123,6 @@ def _write(one: Pixels, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> N
         file.flush()
         if pixels_fingerprint(open_pixels(temporary, one.shape)) != one.fingerprint:
             raise RunError(
-                f"{one.path}: missing or damaged, and the pictures in {files.ATLAS} are not those of this run: "
+                f"{one.path}: missing or damaged, and the pictures in {layout.ATLAS} are not those of this run: "
                 "run the images into another folder"
             )

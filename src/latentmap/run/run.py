@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.files import user_path
+from latentmap.core.atomic_files import user_path
 from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
@@ -23,7 +23,7 @@ from latentmap.images.decoding import Failure, Item, decode
 from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.neighbors import NeighborGraph
-from latentmap.run import files, tables
+from latentmap.run import layout, tables
 from latentmap.run.checking import check_summary, check_tables, read_json, reading
 from latentmap.run.edits import Journal
 from latentmap.run.options import RunOptions, known_options
@@ -34,7 +34,6 @@ from latentmap.run.state import STAGES, RunError, added_folders, read_state
 if TYPE_CHECKING:
     import pandas as pd
 
-    from latentmap.explorer import Explorer
 
 # While files are swapped for new ones, a reader looks again so many times.
 N_TRIES, SECONDS_BETWEEN_TRIES = 20, 0.1
@@ -76,32 +75,32 @@ class Run:
 
     def model(self) -> Autoencoder:
         """The trained autoencoder."""
-        return Autoencoder.load(self._file(files.MODEL))
+        return Autoencoder.load(self._file(layout.MODEL))
 
     def precision(self) -> str | None:
         """Type of the factors of products in training, float32 or bfloat16; None before it is done."""
-        path = self.path / files.MODEL / "config.json"
+        path = self.path / layout.MODEL / "config.json"
         return str(read_json(path).get("precision", "an unknown type")) if path.exists() else None
 
     def latents(self) -> NDArray[np.float32]:
         """Latent vectors (n, latent_dim)."""
-        return tables.read_column(self._file(files.LATENTS), "latent")
+        return tables.read_column(self._file(layout.LATENTS), "latent")
 
     def errors(self) -> NDArray[np.float32]:
         """Reconstruction error of each image (n,)."""
-        return tables.read_column(self._file(files.LATENTS), "error")
+        return tables.read_column(self._file(layout.LATENTS), "error")
 
     def groups(self) -> NDArray[np.int32]:
         """Group of each image (n,)."""
-        return tables.read_column(self._file(files.GROUPS), "group")
+        return tables.read_column(self._file(layout.GROUPS), "group")
 
     def confidence(self) -> NDArray[np.float32]:
         """How sure each image is of its group (n,), in [0, 1]."""
-        return tables.read_column(self._file(files.GROUPS), "confidence")
+        return tables.read_column(self._file(layout.GROUPS), "confidence")
 
     def tree(self) -> Dendrogram:
         """The tree over the blocks of images that groups are cut from."""
-        table = tables.read(self._file(files.TREE))
+        table = tables.read(self._file(layout.TREE))
         merges = np.column_stack([table[name].to_numpy() for name in ("left", "right")])
         return Dendrogram(merges, table["association"].to_numpy())
 
@@ -115,17 +114,17 @@ class Run:
         """
         tree = self.tree()
         check_cut(tree, n_clusters)
-        blocks: NDArray[np.int32] = tables.read_column(self._file(files.GROUPS), "block")
+        blocks: NDArray[np.int32] = tables.read_column(self._file(layout.GROUPS), "block")
         return tree.cut(n_clusters)[blocks]
 
     def group_summary(self) -> list[dict[str, Any]]:
         """A description of each group. The keys are the fields of :class:`latentmap.groups.Group`."""
         groups = self.groups()
-        return check_summary(self._file(files.SUMMARY), int(groups.max(initial=-1)) + 1)
+        return check_summary(self._file(layout.SUMMARY), int(groups.max(initial=-1)) + 1)
 
     def neighbors(self) -> NeighborGraph:
         """The neighbours that the groups were found on: of each image, rows and distances, nearest first."""
-        path = self._file(files.NEIGHBORS)
+        path = self._file(layout.NEIGHBORS)
         indices, distances = (tables.read_column(path, name) for name in ("neighbors", "distances"))
         with reading(path):
             if indices.shape != distances.shape or indices.min() < 0 or indices.max() >= len(indices):
@@ -156,12 +155,12 @@ class Run:
 
     def map(self) -> NDArray[np.float32]:
         """Places on the map (n, 2)."""
-        path = self._file(files.MAP)
+        path = self._file(layout.MAP)
         return np.column_stack([tables.read_column(path, name) for name in "xy"])
 
     def metrics(self) -> dict[str, float | None]:
         """The measured metrics by name."""
-        path = self._file(files.METRICS)
+        path = self._file(layout.METRICS)
         found = read_json(path)
         with reading(path):
             if not all(value is None or isinstance(value, int | float) for value in found.values()):
@@ -170,7 +169,7 @@ class Run:
 
     def atlas(self) -> pa.Table:
         """All in one table, images that were added later included; see the reference for its columns."""
-        return tables.read(self._file(files.ATLAS))
+        return tables.read(self._file(layout.ATLAS))
 
     def frame(self) -> "pd.DataFrame":
         """The atlas as a pandas DataFrame, without the pictures and the latent vectors.
@@ -180,8 +179,8 @@ class Run:
         ImportError
             Without pandas.
         """
-        names = [name for name in pq.read_schema(self._file(files.ATLAS)).names if name not in ("image", "latent")]
-        found: pd.DataFrame = tables.read(self._file(files.ATLAS), names).to_pandas()
+        names = [name for name in pq.read_schema(self._file(layout.ATLAS)).names if name not in ("image", "latent")]
+        found: pd.DataFrame = tables.read(self._file(layout.ATLAS), names).to_pandas()
         return found.set_index("id")
 
     def images(self) -> ImageCollection:
@@ -208,7 +207,7 @@ class Run:
         folders = added_folders(self.path, self.state)
         shape = self.state["source"]["image_shape"]
         sizes = [one["n"] for one in self.state["added"]]
-        paths = [folder / files.CACHE / PIXELS for folder in folders]
+        paths = [folder / layout.CACHE / PIXELS for folder in folders]
         if all(path.exists() for path in paths):
             return [mapped_pixels(path, (n, *shape)) for path, n in zip(paths, sizes, strict=True)]
         first = self.state["source"]["n"]
@@ -233,11 +232,11 @@ class Run:
 
     def duplicates(self) -> pa.Table:
         """Pairs of images that are the same, or nearly: id, duplicate_of, exact, distance, difference."""
-        return tables.read(self._file(files.DUPLICATES))
+        return tables.read(self._file(layout.DUPLICATES))
 
     def outliers(self) -> pa.Table:
         """How far each image stands out: id, isolation, outlier, is_outlier."""
-        return tables.read(self._file(files.OUTLIERS))
+        return tables.read(self._file(layout.OUTLIERS))
 
     def shape(self) -> Shape:
         """The shape, colour and range of the images of this run."""
@@ -280,7 +279,7 @@ class Run:
         RunError
             If the file cannot be decoded, or there is no such id.
         """
-        latents = tables.read_column(self._file(files.ATLAS), "latent")
+        latents = tables.read_column(self._file(layout.ATLAS), "latent")
         itself = -1
         if isinstance(image, int | np.integer):
             itself = int(image)
@@ -293,7 +292,7 @@ class Run:
         rows, distances = nearest_rows(latents, query[0], n + 1)
         others = rows != itself
         rows, distances = rows[others][:n], distances[others][:n]
-        table = tables.read(self._file(files.ATLAS), ["id", "path", "group"]).take(rows)
+        table = tables.read(self._file(layout.ATLAS), ["id", "path", "group"]).take(rows)
         return table.append_column("distance", pa.array(distances))
 
     def pixels(self, path: str | Path) -> NDArray[np.uint8]:
@@ -325,28 +324,6 @@ class Run:
         """
         return Journal(self.path).edited().table()
 
-    def explore(self, height: int = 720) -> "Explorer":
-        """Show the map of the run as a page that answers; a notebook shows it in place.
-
-        Parameters
-        ----------
-        height : int, default=720
-            Of the frame in a notebook, in pixels.
-
-        Returns
-        -------
-        Explorer
-            Its ``selection`` has the ids that are selected in the page; ``close()`` ends it.
-
-        Raises
-        ------
-        RunError
-            If the run is not finished.
-        """
-        from latentmap.explorer import Explorer
-
-        return Explorer(self.path, height=height)
-
     def _repr_html_(self) -> str:
         """The run in a notebook: its facts, and the map once it is drawn."""
         source = self.state["source"]
@@ -361,6 +338,7 @@ class Run:
             file = io.BytesIO()
             picture.save(file, "PNG")
             html += f'<img alt="the map" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+            html += "<p>To explore the map, call <code>latentmap.explore(run)</code>.</p>"
         return html
 
     def skipped(self) -> list[Skipped]:
@@ -403,8 +381,8 @@ def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
     if not source.get("n"):
         raise RunError(f"{folder}: no images in it yet: finish the run with the command that began it")
     shape = (source["n"], *source["image_shape"])
-    path = folder / files.CACHE / PIXELS
-    table = tables.read(folder / files.IMAGES).drop_columns(["id"])
+    path = folder / layout.CACHE / PIXELS
+    table = tables.read(folder / layout.IMAGES).drop_columns(["id"])
     if path.exists():
         pixels = mapped_pixels(path, shape)
     else:
@@ -444,7 +422,7 @@ def mapped_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _skipped(folder: Path) -> list[Skipped]:
-    path = folder / files.SKIPPED
+    path = folder / layout.SKIPPED
     if not path.exists():
         return []
     rows = tables.read(path, ["path", "reason"])

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.deformation import N_DEFORMATIONS
-from latentmap.files import write_text
+from latentmap.autoencoder.tangents import N_DEFORMATIONS
+from latentmap.core.atomic_files import write_text
+from latentmap.core.memory import give_back
+from latentmap.core.missing import missing_mask
+from latentmap.core.progress import Callback, Show
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
 from latentmap.images import ImageCollection
@@ -26,7 +29,6 @@ from latentmap.images.sources import Decoding
 from latentmap.images.sources import decode as decode_listing
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
 from latentmap.kmeans import KMeans
-from latentmap.memory import give_back
 from latentmap.metrics import (
     clustering_report,
     density_validity,
@@ -34,12 +36,11 @@ from latentmap.metrics import (
     silhouette,
     trustworthiness,
 )
-from latentmap.missing import missing_mask
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
-from latentmap.progress import Callback, Show
 from latentmap.run import tables
 from latentmap.run.atlas import write_atlas
-from latentmap.run.files import (
+from latentmap.run.finding import N_NEAREST, duplicates, outliers
+from latentmap.run.layout import (
     ATLAS,
     CACHE,
     CHECKPOINT,
@@ -56,13 +57,12 @@ from latentmap.run.files import (
     SUMMARY,
     TREE,
 )
-from latentmap.run.finding import N_NEAREST, duplicates, outliers
 from latentmap.run.options import RunOptions
 from latentmap.run.pending import begin, home_of
 from latentmap.run.run import open_images
 from latentmap.run.state import dependents, read_state
+from latentmap.run.warmup import compiling_in_background
 from latentmap.tsne import TSNE
-from latentmap.warmup import compiling_in_background
 
 KMEANS_CLUSTERS = 10  # the chapter's
 # Beyond 512 MiB of tangents (300,000 images with 64 dimensions) neighbours are plain Euclidean ones.

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from latentmap.files import sha256, write_text
+from latentmap.core.atomic_files import sha256, write_text
+from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
 from latentmap.images import Shape
-from latentmap.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
-from latentmap.run.files import ADDED
+from latentmap.run.layout import ADDED
 from latentmap.run.options import OptionError, RunOptions, check_options
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 

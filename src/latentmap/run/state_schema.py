@@ -4,7 +4,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from latentmap.json_schema import (
+from latentmap.core.json_schema import (
     COUNT,
     DIGEST,
     FLAG,

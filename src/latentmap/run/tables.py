@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.files import whole
+from latentmap.core.atomic_files import whole
 from latentmap.images import Skipped
 from latentmap.images.collection import as_png
 from latentmap.images.listing import as_text

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from latentmap.kernels import Array, Workers, balanced_bounds, bounds, compiled
+from latentmap.core.parallel import Array, Workers, balanced_bounds, bounds, compiled
 
 ENTROPY_TOLERANCE = 1e-5
 MAX_STEPS = 100

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from latentmap.kernels import Array, Workers, balanced_bounds, compiled
+from latentmap.core.parallel import Array, Workers, balanced_bounds, compiled
 
 
 class Attraction:

@@ -14,13 +14,13 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
-from latentmap.frame import Frame
-from latentmap.kernels import Workers
+from latentmap.core.frame import Frame
+from latentmap.core.parallel import Workers
+from latentmap.core.progress import Callback, Progress
 from latentmap.neighbors import NeighborGraph, NeighborSearch
-from latentmap.progress import Callback, Progress
 from latentmap.tsne.affinity import conditional_affinities, joint_affinities
 from latentmap.tsne.optimizer import Descent, Look, Phase
-from latentmap.tsne.placement import place
+from latentmap.tsne.transform import place
 
 START = 1e-4  # standard deviation of a map's first axis at the beginning
 EARLY_MOMENTUM = 0.5

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from latentmap.kernels import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, bounds, compiled
 from latentmap.tsne.attraction import Attraction
 from latentmap.tsne.repulsion import Repulsion
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from latentmap.kernels import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, bounds, compiled
 
 N_EXACT = 2_000  # points up to which all pairs are quicker than the grid
 SPACING = 0.5  # of the grid's nodes, in units of the kernel's width

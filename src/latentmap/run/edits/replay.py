@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from latentmap.files import sha256
+from latentmap.core.atomic_files import sha256
 from latentmap.groups.tree import Dendrogram
-from latentmap.run import files, tables
+from latentmap.run import layout, tables
 from latentmap.run.checking import check_table, reading
 from latentmap.run.edits.schema import LONGEST_NAME, MARKS, EditError
 from latentmap.run.state import RunError, read_state
@@ -113,14 +113,14 @@ class Base:
         """Raise EditError unless there is a tree to split, merge or cut."""
         if any(self.trees):
             return
-        if (self.folder / files.TREE).exists():
+        if (self.folder / layout.TREE).exists():
             raise EditError(f"the tree is a single block: there is nothing to {kind}")
         raise EditError(f"groups by K-means have no tree to {kind} along: make the run with --groups graph")
 
     @cached_property
     def _tree(self) -> tuple[Dendrogram, NDArray[np.int32]]:
         """The tree, and the leaf of it that each way leads to."""
-        path = self.folder / files.TREE
+        path = self.folder / layout.TREE
         check_table(path, 0, len(self.group))
         table = tables.read(path, ["left", "right", "association"])
         tree = Dendrogram(
@@ -141,7 +141,7 @@ class Base:
             tree, leaf = self._tree
         except (RunError, KeyError) as error:  # KeyError where it is the tree of other groups
             raise EditError(
-                f"{self.folder / files.TREE}: cannot be read ({error}): run the same command again"
+                f"{self.folder / layout.TREE}: cannot be read ({error}): run the same command again"
             ) from error
         if n_groups > tree.n_blocks:
             raise EditError(f"n={n_groups}: the tree can be cut into 1 to {tree.n_blocks} groups")
@@ -159,7 +159,7 @@ def read_base(folder: Path) -> Base:
         If the run is not finished, or its tables are damaged.
     """
     state = read_state(folder)
-    path = folder / files.ATLAS
+    path = folder / layout.ATLAS
     if not path.exists():
         raise RunError(f"{path}: not there yet: finish the run with the command that began it")
     table = tables.read(path, ["group", "tree"])
@@ -170,8 +170,8 @@ def read_base(folder: Path) -> Base:
         block = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
         if group.max(initial=-1) >= len(group) or group.min(initial=-1) < -1:
             raise ValueError("there are more groups than images")
-    with reading(folder / files.GROUPS):
-        digest = sha256(folder / files.GROUPS)[:16]
+    with reading(folder / layout.GROUPS):
+        digest = sha256(folder / layout.GROUPS)[:16]
     keys = {"groups": digest, "images": state["source"]["fingerprint"][:16]}
     return Base(folder, group, trees, block, _first_groups(group, block, trees), keys)
 

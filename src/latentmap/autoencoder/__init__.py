@@ -1,0 +1,5 @@
+"""The autoencoder: its estimator, networks, training and files."""
+
+from latentmap.autoencoder.estimator import Autoencoder
+
+__all__ = ["Autoencoder"]

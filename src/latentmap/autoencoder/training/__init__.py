@@ -1,0 +1,6 @@
+"""Training: the loop, the steps that it makes, and what surrounds them."""
+
+from latentmap.autoencoder.training.batches import Batches
+from latentmap.autoencoder.training.loop import History, Recipe, TrainingError, train
+
+__all__ = ["Batches", "History", "Recipe", "TrainingError", "train"]

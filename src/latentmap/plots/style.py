@@ -1,0 +1,68 @@
+"""Colours, empty figures and checks that all figures share."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib import color_sequences, colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from latentmap.core.missing import as_classes, as_list, missing_mask
+
+INK = "#1c2330"
+SOFT = "#5b6472"
+BLUE, ORANGE = color_sequences["petroff10"][:2]
+
+
+def group_colors(n: int) -> NDArray[np.float64]:
+    """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked."""
+    if n <= 10:
+        return np.array([to_rgb(color) for color in color_sequences["petroff10"][:n]])
+    spread = colormaps["turbo"](np.linspace(0.03, 0.97, n))[:, :3]
+    # neighbours in number get colours far apart
+    step = next(step for step in range(round(n * 0.382) or 1, n + 1) if np.gcd(step, n) == 1)
+    shuffled: NDArray[np.float64] = spread[np.arange(n) * step % n] * 0.92
+    return shuffled
+
+
+def to_classes(labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The classes in their order, and the class of each label (n,), -1 where it is missing."""
+    missing = missing_mask(labels)
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iufU":
+        classes, found = np.unique(labels[~missing], return_inverse=True)
+    else:
+        classes, found = as_classes([value for value, gone in zip(as_list(labels), missing, strict=True) if not gone])
+    codes = np.full(len(missing), -1, np.intp)
+    codes[~missing] = found
+    return classes, codes
+
+
+def drawable(images: ArrayLike) -> NDArray[Any]:
+    """(n, h, w), (n, h, w, 3): uint8, or floats clipped to [0, 1]."""
+    pixels = np.asarray(images)
+    if pixels.ndim == 4 and pixels.shape[3] == 1:
+        pixels = pixels[..., 0]
+    if not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (3, 4))):
+        raise ValueError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels behind")
+    return pixels if pixels.dtype == np.uint8 else np.clip(pixels.astype(np.float64), 0, 1)
+
+
+def to_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """uint8, or floats in [0, 1] → float32 in [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
+
+
+def check_lengths(name: str, values: NDArray[Any], other_name: str, other: NDArray[Any]) -> None:
+    if len(values) != len(other):
+        raise ValueError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each image")
+
+
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def open_frame(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,175 @@
+"""report.html of a run: one self-contained file that tells what went in and what came out."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from latentmap.core.atomic_files import whole, write_text
+from latentmap.core.memory import give_back
+from latentmap.images.sources import Decoding
+from latentmap.report.figures import MAX_GROUPS, figures, label_counts
+from latentmap.report.html import render
+from latentmap.run import Run, RunOptions
+
+if TYPE_CHECKING:
+    pass
+
+FILE = "report.html"
+FIGURES = "figures"
+# Reasons of skipped files, names listed for each, and labels listed with their counts.
+N_REASONS, N_SKIPPED, N_LABELS = 20, 10, 30
+# The name and the meaning of each figure in metrics.json.
+METRICS = {
+    "reconstruction_error": ("Reconstruction error", "Mean squared error per pixel value, in units of [0, 1]."),
+    "n_groups": ("Groups", "Number of groups found or asked for."),
+    "unsure": ("Unsure images", "Fraction of images in no group, because their confidence is below the one asked for."),
+    "stability": (
+        "Stability of the groups",
+        "Agreement with the groups found on random parts of the images; 1 means that they are the same.",
+    ),
+    "silhouette": ("Silhouette", "Of the groups in latent space, on a sample; 1 means tight and far apart."),
+    "density_validity": ("Density validity", "Of the groups, on a sample; 1 means denser inside than between them."),
+    "trustworthiness": (
+        "Trustworthiness of the map",
+        "1 when all neighbours on the map are neighbours in latent space.",
+    ),
+    "neighborhood_preservation": (
+        "Neighbourhood preservation",
+        "Fraction of the 15 nearest neighbours in latent space that are among the 15 nearest on the map.",
+    ),
+    "accuracy": (
+        "Clustering accuracy",
+        "Fraction of images in the right group, with groups and labels matched at best.",
+    ),
+    "nmi": ("Normalised mutual information", "Of groups and labels; 1 when they are the same."),
+    "ari": (
+        "Adjusted Rand index",
+        "Agreement on pairs of images beyond chance; 1 when groups and labels are the same.",
+    ),
+    "purity": ("Purity", "Fraction of images with the most frequent label of their group."),
+    "kmeans_silhouette": ("K-means: silhouette", "Of as many groups by K-means on the same latent vectors."),
+    "kmeans_accuracy": ("K-means: accuracy", "The same, of these groups."),
+    "kmeans_nmi": ("K-means: mutual information", "The same, of these groups."),
+    "kmeans_ari": ("K-means: adjusted Rand index", "The same, of these groups."),
+    "kmeans_purity": ("K-means: purity", "The same, of these groups."),
+}
+# Figures that compare groups with labels or with K-means, which mean nothing when there is one group.
+COMPARISONS = {"accuracy", "nmi", "ari", "purity", *(name for name in METRICS if name.startswith("kmeans_"))}
+
+
+def write_report(folder: Path) -> list[str]:
+    """Draw the figures of a run and write ``report.html``.
+
+    Parameters
+    ----------
+    folder : Path
+        A run whose other stages are done.
+
+    Returns
+    -------
+    list of str
+        The files written, below ``folder``.
+    """
+    run = Run.open(folder)
+    (folder / FIGURES).mkdir(exist_ok=True)
+    written = []
+    for name, figure in figures(run):
+        written.append(f"{FIGURES}/{name}.png")
+        with whole(folder / written[-1]) as temporary:
+            figure.savefig(temporary, dpi=120, format="png")
+        del figure
+        give_back()
+    write_text(folder / FILE, render("report.html.j2", folder=folder, **_facts(run)))
+    return [*written, FILE]
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    groups = run.groups()
+    sizes = np.bincount(groups[groups >= 0], minlength=1)
+    model = run.model()
+    layers = model.layer_table()
+    n_groups = int((sizes > 0).sum())
+    labels = label_counts(run)
+    exact = run.duplicates()["exact"].to_numpy(zero_copy_only=False)
+    return {
+        "source": run.state["source"],
+        "options": run.state["options"],
+        "command": _command(run),
+        "run_folder": str(run.home.resolve()),
+        "shell_folder": shlex.quote(str(run.home.resolve())),
+        "layers": layers,
+        "n_parameters": sum(layer.n_parameters for layer in layers),
+        "loss": model.history_["loss"],
+        "recipe": model.recipe_,
+        "precision": model.precision_,
+        "threshold": model.outlier_threshold(),
+        "summary": [] if run.options.groups == "kmeans" else run.group_summary()[:MAX_GROUPS],
+        "n_groups": n_groups,
+        "n_grouped": int(sizes.sum()),
+        "n_unsure": int((groups < 0).sum()),
+        "smallest": int(sizes[sizes > 0].min(initial=sizes.max())),
+        "largest": int(sizes.max()),
+        "metrics": _metrics(run, n_groups),
+        "labels": list(labels.items())[:N_LABELS],
+        "n_labels": len(labels),
+        "n_labelled": sum(labels.values()),
+        "stages": [(name, record) for name, record in run.stages.items() if record["state"] == "done"],
+        "skipped": _skipped_by_reason(run),
+        "shape": None if run.state["source"]["shape"] is None else str(run.shape()),
+        "n_exact": int(exact.sum()),
+        "n_near": int((~exact).sum()),
+        "n_outliers": int(np.sum(run.outliers()["is_outlier"].to_numpy(zero_copy_only=False))),
+        "added": run.state["added"],
+        "n_skipped": len(run.skipped()),
+        "versions": run.state["versions"],
+        "threads": run.state["threads"],
+        "platform": run.state["platform"],
+    }
+
+
+def _metrics(run: Run, n_groups: int) -> list[tuple[str, str, float | None]]:
+    """Name, meaning and value of each figure that means something, in the order of ``METRICS``."""
+    found = run.metrics()
+    shown = [name for name in METRICS if name in found and (n_groups > 1 or name not in COMPARISONS)]
+    return [(*METRICS[name], found[name]) for name in shown]
+
+
+def _skipped_by_reason(run: Run) -> list[tuple[str, int, list[str]]]:
+    """Reasons, the most frequent first: how many files were skipped for it, and the names of the first of them."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in run.skipped():
+        by_reason.setdefault(str(reason), []).append(str(path))
+    found = sorted(by_reason.items(), key=lambda one: -len(one[1]))
+    return [(reason, len(paths), paths[:N_SKIPPED]) for reason, paths in found[:N_REASONS]]
+
+
+def _command(run: Run) -> str:
+    """The command that makes the same run, with the options that are not the defaults; Python for arrays."""
+    source, defaults = run.state["source"], RunOptions().as_dict()
+    options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
+    usual = Decoding().as_dict()
+    options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
+    options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
+    folder, given = str(run.home.resolve()), source.get("path")
+    if given is None:  # it was made from Python, of images in memory
+        values = "".join(f", {name}={value!r}" for name, value in options.items())
+        return f"latentmap.map_images(images, {folder!r}{values})"
+    if "augmentation" in options:
+        options["augmentation"] = options["augmentation"] or ["none"]
+    pairs = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]
+    flags = []
+    for name, value in pairs:
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            flags.append(option if value else f"--no-{option[2:]}")
+        else:  # a value that begins with - would be taken for an option
+            flags += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+    sources = [str(one) for one in given] if isinstance(given, list) else [str(given)]
+    dashes = ["--"] if any(name.startswith("-") for name in sources) else []
+    line = shlex.join(["latentmap", "run", "-o", folder, *flags, *dashes, *sources])
+    names = [*sources, *([str(source["labels"])] if source.get("labels") is not None else [])]
+    where = run.state.get("working_folder")
+    relative = any(not Path(name).is_absolute() and not name.startswith("~") for name in names if name != "mnist")
+    return f"cd {shlex.quote(where)}\n{line}" if where is not None and relative else line

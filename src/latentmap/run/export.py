@@ -1,0 +1,278 @@
+"""A run in the forms that other tools take."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from latentmap.core.atomic_files import user_path
+from latentmap.core.progress import Show, silent
+from latentmap.images.folder import EXPORT_MARK
+from latentmap.images.png import decode_png
+from latentmap.run import layout, tables
+from latentmap.run.edits import Edited, Journal
+from latentmap.run.export_names import file_name
+from latentmap.run.flat import as_csv, flat_tables
+from latentmap.run.folder_export import FolderNames, pictures, write_folders
+from latentmap.run.new_files import new_file, new_folder
+from latentmap.run.run import Run
+from latentmap.run.state import RunError
+
+# TensorBoard takes a picture of pictures up to this side.
+SPRITE_SIDE = 8192
+MOST_THUMBNAIL = 64
+EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
+MARK_TEXT = "An export of latentmap: `latentmap run` leaves it out of the images of the folders above it.\n"
+
+
+def export_run(
+    path: str | Path,
+    kind: str,
+    out: str | Path,
+    *,
+    copy: bool = False,
+    show: Show = silent,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Write a run, images that were added later included, in a form that other tools take.
+
+    Parameters
+    ----------
+    path : path
+        The folder of a finished run.
+    kind : {"csv", "parquet", "folders", "projector", "imagefolder", "onnx"}
+        - "csv": a line an image: all columns of the atlas but the picture, latent dimensions as z0, z1, … Text that a
+          spreadsheet would take for a formula gets an apostrophe before it; see :func:`latentmap.run.flat.as_csv`.
+        - "parquet": the atlas without pictures, latent dimensions as columns, each value as it is.
+        - "folders": a folder a group, with links to the original files. PNG files of the working size stand for images
+          that were no files of their own, and for files that are gone or have changed since they were decoded.
+        - "projector": a folder for TensorBoard's embedding projector.
+        - "imagefolder": PNG files in a folder a group, and metadata.csv, for ``datasets.load_dataset("imagefolder")``.
+        - "onnx": encoder.onnx and decoder.onnx.
+    out : path
+        A new file for "csv" and "parquet", a new or empty folder for the others.
+    copy : bool, default=False
+        In "folders", copy files instead of linking them.
+    show : callable, optional
+        From the name of the work to a context with a progress callback: pass :func:`latentmap.core.progress.shown`.
+    say : callable, optional
+        Told in a line how many links, copies and PNG files "folders" wrote, and why.
+
+    Returns
+    -------
+    Path
+        ``out``.
+
+    Raises
+    ------
+    RunError
+        For another kind, a run that is not finished or damaged, or when something is in the way.
+    """
+    if kind not in EXPORTS:
+        raise RunError(f"kind={kind!r}: choose among {', '.join(EXPORTS)}")
+    out = user_path(out)
+    run, target = Run.open(path), _place(out)
+    if not (run.path / layout.ATLAS).exists():
+        raise RunError(f"{run.path}: no {layout.ATLAS} in it yet: finish the run with the command that began it")
+    _check_place(run, out, target, kind)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (new_file if kind in FILES else new_folder)(target) as making, show("export") as callback:
+            if kind == "folders":
+                written = write_folders(run, making, copy=copy, callback=callback)
+                for line in written.describe():
+                    say(line)
+            else:
+                EXPORTS[kind](run, making)
+            if kind in PICTURES and _is_in_source(run, target):
+                (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")
+    except FileExistsError as error:
+        raise RunError(f"{out}: appeared while it was made: name a new {_called(kind)}") from error
+    except OSError as error:
+        if error.filename != str(target) or not target.is_dir():
+            raise
+        raise RunError(f"{out}: cannot be replaced ({error.strerror}): name a new folder in it") from error
+    return out
+
+
+def _called(kind: str) -> str:
+    return "file" if kind in FILES else "folder"
+
+
+def _place(out: str | Path) -> Path:
+    """The absolute place; of an existing folder that is a link, the folder that it leads to."""
+    path = Path(out)
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+
+
+def _check_place(run: Run, out: Path, target: Path, kind: str) -> None:
+    """Raise RunError unless there is room for an export and it is not among the files of the run itself."""
+    is_taken = target.is_symlink() or target.exists()
+    if is_taken and (kind in FILES or not target.is_dir() or any(target.iterdir())):
+        raise RunError(f"{out}: there already: name a new {_called(kind)}")
+    own = run.path.resolve()
+    if target.is_relative_to(own) and not target.parent.is_relative_to(own / EXPORTS_FOLDER):
+        raise RunError(
+            f"{out}: inside the run, where only the run's own files lie: name a {_called(kind)} outside of it, or "
+            f"{run.path / EXPORTS_FOLDER / target.name}"
+        )
+
+
+def _is_in_source(run: Run, target: Path) -> bool:
+    """Whether the export lies below a folder, or a pattern's, whose next run would meet it."""
+    for entry in (run.state["source"], *run.state["added"]):
+        given = entry.get("path", entry.get("source"))
+        names = given if isinstance(given, list) else [given]
+        roots = [one["root"] for one in entry.get("sources", ())]
+        names = names if len(names) == len(roots) else [None] * len(roots)
+        for root, name in zip(roots, names, strict=True):
+            if root is None or not target.is_relative_to(Path(root).resolve()):
+                continue
+            is_file = isinstance(name, str) and (Path(root) / Path(name).name).is_file()  # a table or an image
+            if not is_file:
+                return True
+    return False
+
+
+def _edited(run: Run) -> Edited | None:
+    """The edits made in the explorer; None if there are none."""
+    edited = Journal(run.path).edited()
+    return edited if edited.revision else None
+
+
+def _csv(run: Run, path: Path) -> None:
+    parts = (as_csv(part) for part in flat_tables(run, _edited(run)))
+    first = next(parts)
+    with pyarrow.csv.CSVWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for part in parts:
+            writer.write_table(part)
+
+
+def _parquet(run: Run, path: Path) -> None:
+    parts = flat_tables(run, _edited(run))
+    first = next(parts)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for part in parts:
+            writer.write_table(part)
+
+
+def _imagefolder(run: Run, folder: Path) -> None:
+    """PNG files, and metadata.csv with each value as it is, since a program reads it."""
+    edited = _edited(run)
+    folders = FolderNames(edited or Journal(run.path).edited())
+    names = ["path", "group", "confidence", "label"]
+    names = [name for name in names if name in pq.read_schema(run.path / layout.ATLAS).names]
+    columns = pq.read_table(run.path / layout.ATLAS, columns=names)
+    if edited is not None:
+        columns = tables.with_edits(columns, edited.table())
+    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "id", *columns.column_names])
+        for image, png in pictures(run):
+            row = columns.slice(image, 1).to_pylist()[0]
+            name = f"{folders.of(image)}/{file_name(image, row['path'], '.png')}"
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(png)
+            row["confidence"] = None if row["confidence"] is None else f"{row['confidence']:.4f}"
+            writer.writerow([name, image, *("" if value is None else value for value in row.values())])
+
+
+# ---------------------------------------------------------------- TensorBoard, ONNX
+
+
+def _projector(run: Run, folder: Path) -> None:
+    """tensors.bytes, metadata.tsv, sprite.png and the file that names them."""
+    latents = tables.read_column(run.path / layout.ATLAS, "latent")
+    latents.astype("<f4").tofile(folder / "tensors.bytes")
+    with (folder / "metadata.tsv").open("w", encoding="utf-8", newline="\n") as file:
+        for number, part in enumerate(flat_tables(run, _edited(run), latents=False)):
+            if number == 0:
+                file.write("\t".join(map(_cell, part.column_names)) + "\n")
+            for row in zip(*(column.to_pylist() for column in part.columns), strict=True):
+                file.write("\t".join(map(_cell, row)) + "\n")
+    side = _sprite(run, folder / "sprite.png", len(latents))
+    sprite = (
+        f'  sprite {{\n    image_path: "sprite.png"\n    single_image_dim: {side}\n    single_image_dim: {side}\n  }}\n'
+    )
+    config = (
+        "embeddings {\n"
+        f'  tensor_name: {_quoted(run.path.resolve().name)}\n  tensor_path: "tensors.bytes"\n'
+        f"  tensor_shape: {len(latents)}\n  tensor_shape: {latents.shape[1]}\n"
+        '  metadata_path: "metadata.tsv"\n'
+        f"{sprite if side else ''}"
+        "}\n"
+    )
+    (folder / "projector_config.pbtxt").write_text(config, encoding="utf-8")
+
+
+def _cell(value: Any) -> str:
+    """A value in a line of tab-separated text."""
+    return "" if value is None else re.sub(r"\s", " ", str(value))
+
+
+def _quoted(text: str) -> str:
+    """A string of protobuf's text format."""
+    return (
+        '"'
+        + "".join(
+            f"\\{byte:03o}" if byte < 32 or byte in b'"\\' or byte > 126 else chr(byte)
+            for byte in text.encode("utf-8", "replace")
+        )
+        + '"'
+    )
+
+
+def _sprite(run: Run, path: Path, n: int) -> int:
+    """All pictures in rows, in one that is square, each as large as there is room for; the side of one, 0 for none."""
+    across = ceil(sqrt(n))
+    if across > SPRITE_SIDE:  # not one pixel each
+        return 0
+    side: int = max(1, min(MOST_THUMBNAIL, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
+    sheet = Image.new("RGB", (across * side, across * side))
+    for number, png in pictures(run):
+        picture = Image.fromarray(_decoded(png, run, number)).convert("RGB")
+        picture.thumbnail((side, side))
+        column, row = number % across, number // across
+        sheet.paste(picture, (column * side + (side - picture.width) // 2, row * side + (side - picture.height) // 2))
+    sheet.save(path)
+    return side
+
+
+def _decoded(png: bytes, run: Run, image: int) -> NDArray[np.uint8]:
+    try:
+        return decode_png(png, tuple(run.state["source"]["image_shape"]))
+    except ValueError as error:
+        raise RunError(
+            f"{run.path / layout.ATLAS}: damaged (image {image}: {error}): give the command of the run again"
+        ) from error
+
+
+def _onnx(run: Run, folder: Path) -> None:
+    model = run.model()
+    model.export_onnx(folder / "encoder.onnx", "encoder")
+    model.export_onnx(folder / "decoder.onnx", "decoder")
+    shape = {"image_shape": list(model.image_shape_), "latent_dim": model.latent_dim, "scale": "pixels / 255"}
+    (folder / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
+
+
+EXPORTS: dict[str, Callable[[Run, Path], Any]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "folders": write_folders,
+    "projector": _projector,
+    "imagefolder": _imagefolder,
+    "onnx": _onnx,
+}
+FILES = ("csv", "parquet")
+PICTURES = ("folders", "projector", "imagefolder")

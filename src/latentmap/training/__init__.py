@@ -1,6 +1,0 @@
-"""Training: the loop, the steps that it makes, and what surrounds them."""
-
-from latentmap.training.batches import Batches
-from latentmap.training.loop import History, Recipe, TrainingError, train
-
-__all__ = ["Batches", "History", "Recipe", "TrainingError", "train"]
