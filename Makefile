@@ -11,7 +11,7 @@ help:
 	@echo "make demo          train on the embedded MNIST, draw its map and write demo/report.html"
 	@echo "make test          run the tests                make test-slow  the ones that take minutes"
 	@echo "make test-browser  drive the explorer of the demo in Chromium; screenshots in build/screenshots"
-	@echo "make lint          ruff and mypy --strict       make bench      run the benchmarks"
+	@echo "make lint          ruff, mypy --strict and import-linter     make bench      run the benchmarks"
 	@echo "make explorer      build the explorer's page from explorer-ui (needs Node 20 or newer)"
 	@echo "make reproduce     the course chapter, published beside measured, in chapter/index.html"
 	@echo "make docs          rewrite the generated tables in README and docs"
@@ -53,6 +53,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-dev
 	$(PIP) -r benchmarks/requirements.txt
