@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentmap.autoencoder import generation
-from latentmap.autoencoder.model_files import ModelFileError, read_model, write_model
+from latentmap.autoencoder.model_files import read_model, write_model
 from latentmap.autoencoder.networks import NETWORKS, Layer, Network, VariationalNetwork, build, resolve
 from latentmap.autoencoder.networks.activations import make_activation
 from latentmap.autoencoder.onnx import export_onnx
@@ -35,6 +35,7 @@ from latentmap.autoencoder.training.evaluation import INITIALIZATION_SAMPLE, at_
 from latentmap.autoencoder.training.pixels import PixelScale, to_unit
 from latentmap.autoencoder.training.precision import PRECISIONS, choose_precision
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import ModelFileError
 from latentmap.core.progress import Callback, shown
 
 # Most images that are kept in mind, as latent vectors and errors, for what is usual among those of `fit`.

@@ -25,8 +25,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from latentmap.autoencoder.generation import between
-from latentmap.autoencoder.model_files import ModelFileError
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import ChangedError, ConflictError, DamagedError, ModelFileError, NoOriginalError, RunError
 from latentmap.explorer import lessons
 from latentmap.explorer.answers import (
     ARROW,
@@ -38,18 +38,10 @@ from latentmap.explorer.answers import (
     real_number,
     whole_number,
 )
-from latentmap.explorer.atlas_view import (
-    N_PATHS,
-    ChangedError,
-    DamagedError,
-    Explored,
-    animation,
-    as_base64,
-    strip,
-)
+from latentmap.explorer.atlas_view import N_PATHS, Explored, animation, as_base64, strip
 from latentmap.explorer.columns import ERRORS
 from latentmap.explorer.export_jobs import Exports, image_ids
-from latentmap.explorer.full_size import FullSize, NoOriginalError
+from latentmap.explorer.full_size import FullSize
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.jobs import Jobs
 from latentmap.explorer.label_spread import spread
@@ -59,8 +51,7 @@ from latentmap.explorer.tokens import new_token
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
-from latentmap.run import RunError
-from latentmap.run.edits import ConflictError, Edited
+from latentmap.run.edits import Edited
 
 STATIC = Path(__file__).parent / "static"
 MOST_FOUND = 10_000  # images that a search gives

@@ -17,10 +17,11 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from latentmap.autoencoder import Autoencoder
+from latentmap.core.errors import ChangedError, DamagedError, RunError
 from latentmap.explorer.columns import ERRORS, TREE, Values, as_json, as_text, as_texts, folder_columns, plain, prepare
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.images.collection import as_png
-from latentmap.run import Run, RunError, layout, tables
+from latentmap.run import Run, layout, tables
 from latentmap.run.edits import MARKS, Edited, Journal
 from latentmap.run.run import nearest_rows, sources_of
 from latentmap.run.state import FILE as STATE
@@ -49,14 +50,6 @@ class once(Generic[T]):  # noqa: N801, as functools.cached_property
                 values[self._name] = self._make(instance)
             found: T = values[self._name]
             return found
-
-
-class ChangedError(RunError):
-    """The run on disk is another one than that which was opened."""
-
-
-class DamagedError(RunError):
-    """A file of the run cannot be read."""
 
 
 class Explored:

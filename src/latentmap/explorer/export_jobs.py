@@ -11,19 +11,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from latentmap.core.errors import CancelledError, RunError
 from latentmap.core.progress import Progress
 from latentmap.explorer.answers import BadRequest, read_json
 from latentmap.explorer.atlas_view import Explored
 from latentmap.explorer.selection_export import KINDS, MEDIA_TYPES, export_folder, export_table
-from latentmap.run import RunError
 from latentmap.run.folder_export import Written
 
 FILE_HEADER = "X-Latentmap-File"  # the path of the file that is kept, percent-encoded UTF-8
 MAX_TABLES = 2  # of CSV and Parquet that are written at once; more wait
-
-
-class CancelledError(Exception):
-    """The export was cancelled."""
 
 
 @dataclass

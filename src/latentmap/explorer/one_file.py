@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import RunError
 from latentmap.explorer.atlas_view import Explored, as_base64, as_stream
 from latentmap.explorer.sprite_sheets import LARGEST, Pages
 from latentmap.neighbors import NeighborSearch
-from latentmap.run import RunError
 
 MOST_IMAGES = 70_000
 QUALITY = 80  # of the pictures inside, as WebP

@@ -11,9 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.images.cells import as_labels
-from latentmap.images.listing import IDENTITY, Skipped, Source, SourceError, make_table, table_stamp
+from latentmap.images.listing import IDENTITY, Skipped, Source, make_table, table_stamp
 from latentmap.images.named_labels import NamedLabels, Origin, spread_over_images
 from latentmap.images.shape import Shape
 

@@ -6,7 +6,8 @@ from importlib.resources import as_file, files
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.images.idx import IdxError, read_idx
+from latentmap.core.errors import IdxError
+from latentmap.images.idx import read_idx
 
 # SHA-256 of the decompressed files.
 SHA256 = {

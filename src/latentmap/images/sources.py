@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyarrow import compute
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import IdxError, SourceError
 from latentmap.core.progress import Callback, Progress, counted
 from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.arrays import DEFAULT, Scaling, from_array, from_idx, from_npz, load_numpy
@@ -21,9 +22,8 @@ from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure, Look
 from latentmap.images.folder import list_files, list_folder, list_pattern
-from latentmap.images.idx import IdxError
 from latentmap.images.label_files import read_labels
-from latentmap.images.listing import Listing, Skipped, SourceError, join
+from latentmap.images.listing import Listing, Skipped, join
 from latentmap.images.mnist import load_mnist
 from latentmap.images.named_labels import Origin
 from latentmap.images.no_images import no_images

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path, write_bytes
+from latentmap.core.errors import RunError, SourceError
 from latentmap.core.progress import Show, counted, silent
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
-from latentmap.images import ImageCollection, SourceError
+from latentmap.images import ImageCollection
 from latentmap.images.listing import Listing, with_unique_paths
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
@@ -30,7 +31,7 @@ from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run, mapped_pixels
 from latentmap.run.stages import Work, write_images
-from latentmap.run.state import STAGES, RunError, added_folders, as_paths, key_of, read_state, write_state
+from latentmap.run.state import STAGES, added_folders, as_paths, key_of, read_state, write_state
 from latentmap.tsne import TSNE
 
 # A new image is strange when it is drawn worse, or lies further from all others, than 99 in 100 of the run's own.

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from latentmap.core.errors import RunError
 from latentmap.run.layout import (
     ATLAS,
     DUPLICATES,
@@ -28,7 +29,7 @@ from latentmap.run.layout import (
     SKIPPED,
     TREE,
 )
-from latentmap.run.state import RunError, added_folders
+from latentmap.run.state import added_folders
 
 MAX_JSON_BYTES = 2**28
 Test = Callable[[pa.DataType], bool]

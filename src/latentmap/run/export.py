@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import RunError
 from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
 from latentmap.images.png import decode_png
@@ -25,7 +26,6 @@ from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import FolderNames, pictures, write_folders
 from latentmap.run.new_files import new_file, new_folder
 from latentmap.run.run import Run
-from latentmap.run.state import RunError
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentmap.core.errors import RunError
 from latentmap.core.progress import Callback, Progress, counted
 from latentmap.run import layout
 from latentmap.run.edits import Edited, Journal
 from latentmap.run.export_names import DistinctNames, file_name, plain_name
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
 from latentmap.run.run import Run
-from latentmap.run.state import RunError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ROWS = 1024  # pictures that are in memory at once

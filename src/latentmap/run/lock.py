@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from latentmap.run.state import RunError
+from latentmap.core.errors import RunError
 
 FILE = ".lock"
 JOURNAL = ".edits-lock"

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from latentmap.core.atomic_files import TEMPORARY, user_path
 from latentmap.core.environment import describe_environment
+from latentmap.core.errors import OptionError, RunError, SourceError
 from latentmap.core.memory import give_back
 from latentmap.core.progress import Show, counted, silent
-from latentmap.images import ImageCollection, Shape, SourceError
+from latentmap.images import ImageCollection, Shape
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.sources import Decoding, check_strictly, find_source
@@ -23,14 +24,13 @@ from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
 from latentmap.run.lock import FILE as LOCK_FILE
 from latentmap.run.lock import locked
-from latentmap.run.options import OptionError, RunOptions
+from latentmap.run.options import RunOptions
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run, open_images
 from latentmap.run.state import (
     FILE,
     FORMAT_VERSION,
     STAGES,
-    RunError,
     as_paths,
     is_done,
     key_of,

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
-
-class OptionError(ValueError):
-    """An option out of its range."""
+from latentmap.core.errors import OptionError
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import RunError
 from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
@@ -29,7 +30,7 @@ from latentmap.run.edits import Journal
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
 from latentmap.run.restoring import images_of_atlas
-from latentmap.run.state import STAGES, RunError, added_folders, read_state
+from latentmap.run.state import STAGES, added_folders, read_state
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.core.atomic_files import sha256, write_text
-from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
+from latentmap.core.errors import OptionError, RunError, SchemaError
+from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, check, shown
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED
-from latentmap.run.options import OptionError, RunOptions, check_options
+from latentmap.run.options import RunOptions, check_options
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
 FORMAT_VERSION = 2
@@ -69,14 +70,6 @@ SOURCE_DEFAULTS: dict[str, Any] = {
     "path": None,
     "labels": None,
 }
-
-
-class RunError(ValueError):
-    """A folder that is not a run that can be opened or gone on with."""
-
-
-class RunMemoryError(RunError, MemoryError):
-    """A stage of a run needs more memory than there is."""
 
 
 def read_state(folder: Path) -> dict[str, Any]:

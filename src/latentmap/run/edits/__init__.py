@@ -5,8 +5,9 @@ run as it is after them, so that undo is one more line. An entry holds the hash 
 groups have no effect once other groups were made, and entries about images once there are other images.
 """
 
+from latentmap.core.errors import ConflictError, EditError
 from latentmap.run.edits.journal import FILE, Journal
 from latentmap.run.edits.replay import Edited, Group
-from latentmap.run.edits.schema import LONGEST_NAME, MARKS, ConflictError, EditError
+from latentmap.run.edits.schema import LONGEST_NAME, MARKS
 
 __all__ = ["FILE", "LONGEST_NAME", "MARKS", "ConflictError", "EditError", "Edited", "Group", "Journal"]

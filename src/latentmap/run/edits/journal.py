@@ -12,19 +12,10 @@ from typing import Any, overload
 
 import numpy as np
 
+from latentmap.core.errors import ConflictError, EditError, RunError
 from latentmap.run.edits.replay import Edited, Replay, read_base
-from latentmap.run.edits.schema import (
-    GROUP_KINDS,
-    MAX_LINE_BYTES,
-    VERSION,
-    ConflictError,
-    EditError,
-    as_line,
-    checked,
-    parse,
-)
+from latentmap.run.edits.schema import GROUP_KINDS, MAX_LINE_BYTES, VERSION, as_line, checked, parse
 from latentmap.run.lock import journal_locked
-from latentmap.run.state import RunError
 
 FILE = "edits.jsonl"
 SKIP_BYTES = 2**20  # of a line that is too long, at once

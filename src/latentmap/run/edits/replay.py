@@ -12,11 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.core.atomic_files import sha256
+from latentmap.core.errors import EditError, RunError
 from latentmap.groups.tree import Dendrogram
 from latentmap.run import layout, tables
 from latentmap.run.checking import check_table, reading
-from latentmap.run.edits.schema import LONGEST_NAME, MARKS, EditError
-from latentmap.run.state import RunError, read_state
+from latentmap.run.edits.schema import LONGEST_NAME, MARKS
+from latentmap.run.state import read_state
 
 JOINT = " + "  # between the names of groups that were merged
 
