@@ -13,6 +13,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, s
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_random_state
 
+from latentmap.core.errors import InputError
 from latentmap.core.frame import Frame
 from latentmap.core.missing import as_classes, as_list, missing_mask
 
@@ -247,18 +248,18 @@ def _codes(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.intp], NDAr
     """Labels and groups as whole numbers, of the samples of which neither is missing."""
     shapes = np.shape(y_true), np.shape(y_pred)
     if len(shapes[0]) != 1 or len(shapes[1]) != 1 or not shapes[0][0]:
-        raise ValueError(f"labels of shapes {shapes[0]} and {shapes[1]}: pass two arrays (n,) with n at least 1")
+        raise InputError(f"labels of shapes {shapes[0]} and {shapes[1]}: pass two arrays (n,) with n at least 1")
     labels, groups = as_list(y_true), as_list(y_pred)
     _same_length("y_true", labels, "y_pred", groups)
     known = np.flatnonzero(~missing_mask(y_true) & ~missing_mask(y_pred))
     if not len(known):
-        raise ValueError("no sample has a label: pass at least one that is neither empty nor missing")
+        raise InputError("no sample has a label: pass at least one that is neither empty nor missing")
     return as_classes([labels[i] for i in known])[1], as_classes([groups[i] for i in known])[1]
 
 
 def _same_length(name: str, values: Sized, other_name: str, other: Sized) -> None:
     if len(values) != len(other):
-        raise ValueError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each sample")
+        raise InputError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each sample")
 
 
 def _check_map(
@@ -267,7 +268,7 @@ def _check_map(
     X, embedding = np.asarray(X), np.asarray(embedding)
     _same_length("X", X, "embedding", embedding)
     if not 1 <= n_neighbors < len(X) / 2:
-        raise ValueError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
+        raise InputError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
     return X, embedding, _sample(len(X), sample_size, random_state)
 
 

@@ -35,7 +35,7 @@ from latentmap.autoencoder.training.evaluation import INITIALIZATION_SAMPLE, at_
 from latentmap.autoencoder.training.pixels import PixelScale, to_unit
 from latentmap.autoencoder.training.precision import PRECISIONS, choose_precision
 from latentmap.core.atomic_files import user_path
-from latentmap.core.errors import ModelFileError
+from latentmap.core.errors import InputError, ModelFileError, UnavailableError
 from latentmap.core.progress import Callback, shown
 
 # Most images that are kept in mind, as latent vectors and errors, for what is usual among those of `fit`.
@@ -253,7 +253,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         images = self._check_images(X, reset=True)
         unfit = [name for name in self._variants() if name not in FOR_VECTORS]
         if unfit and images.ndim == 2:
-            raise ValueError(
+            raise InputError(
                 f"augmentation={unfit} is for images, but vectors of {images.shape[1]} features were given"
             )
         self.scale_ = PixelScale.of(images)
@@ -319,7 +319,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         images = self._check_images(X, reset=False)
         network = self.network_
         if len(network.image_shape) != 3:
-            raise ValueError("plain vectors have no rows and columns to shift: group them without tangents")
+            raise InputError("plain vectors have no rows and columns to shift: group them without tangents")
         shape = (N_DEFORMATIONS, network.latent_dim)
         return in_batches(lambda x: tangents(network.encode, x), images, shape, network, self.scale_)
 
@@ -328,7 +328,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         latents = check_array(Z, dtype=np.float32)
         if latents.shape[1] != self.network_.latent_dim:
-            raise ValueError(
+            raise InputError(
                 f"latent vectors of {latents.shape[1]} dimensions, but this Autoencoder has "
                 f"latent_dim={self.network_.latent_dim}: pass an array of shape (n, {self.network_.latent_dim})"
             )
@@ -394,7 +394,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ndarray (steps, *image_shape) float32 in [0, 1]
         """
         if steps < 2:
-            raise ValueError(f"steps={steps}: ask for at least 2, the two ends")
+            raise InputError(f"steps={steps}: ask for at least 2, the two ends")
         ends = self.transform(np.stack([np.asarray(a), np.asarray(b)]))
         return self.inverse_transform(generation.between(ends[0], ends[1], steps))
 
@@ -419,7 +419,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         reference = self._reference()[0]
         if not 0 <= dimension < self.network_.latent_dim:
-            raise ValueError(f"dimension={dimension}: choose one from 0 to {self.network_.latent_dim - 1}")
+            raise InputError(f"dimension={dimension}: choose one from 0 to {self.network_.latent_dim - 1}")
         start = reference.mean(0) if X is None else self.transform(np.asarray(X)[None])[0]
         reach = span * float(reference[:, dimension].std())
         return self.inverse_transform(generation.along(start, dimension, reach, steps))
@@ -432,7 +432,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         reference = self._reference()[0]
         if n < 1:
-            raise ValueError(f"n={n}: ask for at least 1")
+            raise InputError(f"n={n}: ask for at least 1")
         random = check_random_state(random_state)
         if isinstance(self.network_, VariationalNetwork):
             return self.inverse_transform(random.normal(size=(n, self.network_.latent_dim)))
@@ -454,7 +454,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         images = self._check_images(X, reset=False)
         network = self.network_
         if not isinstance(network, VariationalNetwork):
-            raise AttributeError(f"network={self.network!r} has no evidence lower bound: fit network='variational'")
+            raise UnavailableError(f"network={self.network!r} has no evidence lower bound: fit network='variational'")
         with torch.random.fork_rng():
             torch.manual_seed(int(check_random_state(random_state).randint(2**31)))
             return in_batches(network.elbo, images, (), network, self.scale_)
@@ -466,7 +466,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         smaller than those of new ones.
         """
         if not 0 < contamination < 1:
-            raise ValueError(f"contamination={contamination}: pass a share between 0 and 1")
+            raise InputError(f"contamination={contamination}: pass a share between 0 and 1")
         return float(np.quantile(self._reference()[1], 1 - contamination))
 
     def is_outlier(self, X: ArrayLike, contamination: float = 0.01) -> NDArray[np.bool_]:
@@ -557,12 +557,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
         model.precision_ = config["precision"]
         if model.precision_ not in PRECISIONS:
-            raise ValueError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
+            raise InputError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
         model.image_shape_ = tuple(config["image_shape"])
         shape = _canonical_shape(model.image_shape_)
         model.scale_ = PixelScale(*config["scale"])
         if not model.scale_.low < model.scale_.high:
-            raise ValueError(f"scale={config['scale']}: the first is to be the smaller one")
+            raise InputError(f"scale={config['scale']}: the first is to be the smaller one")
         model.history_ = config["history"]
         model.n_epochs_ = len(model.history_["loss"])
         model.n_features_in_ = prod(shape)
@@ -571,13 +571,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model.reference_errors_ = weights.pop(f"{REFERENCE}errors").numpy()
         n_references = len(model.reference_errors_)
         if model.reference_errors_.ndim != 1 or model.reference_latents_.shape != (n_references, model.latent_dim):
-            raise ValueError(
+            raise InputError(
                 f"{REFERENCE}latents {model.reference_latents_.shape} and {REFERENCE}errors "
                 f"{model.reference_errors_.shape} do not belong together"
             )
         name, activation = model.recipe_["network"], model.recipe_["activation"]
         if name not in NETWORKS or not isinstance(activation, str):
-            raise ValueError(f"network={name!r} with activation={activation!r}: choose among {', '.join(NETWORKS)}")
+            raise InputError(f"network={name!r} with activation={activation!r}: choose among {', '.join(NETWORKS)}")
         build_it = partial(build, name, shape, model.latent_dim, activation, beta=model.beta)
         with torch.device("meta"):  # takes no memory, whatever sizes the file speaks of
             _check_weights(build_it(), weights)
@@ -615,7 +615,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if reset:
                 self.image_shape_: tuple[int, ...] = images.shape[1:]
             elif len(self.image_shape_) != 1:
-                raise ValueError(
+                raise InputError(
                     f"vectors of {images.shape[1]} features, but this Autoencoder was fitted on images of shape "
                     f"{self.image_shape_}: reshape them to (n, {', '.join(map(str, self.image_shape_))})"
                 )
@@ -627,7 +627,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.image_shape_ = images.shape[1:]
             self.n_features_in_ = prod(shape)
         elif shape != _canonical_shape(self.image_shape_):
-            raise ValueError(
+            raise InputError(
                 f"images of shape {images.shape[1:]}, but this Autoencoder was fitted on images of shape "
                 f"{self.image_shape_}: resize them, or fit again"
             )
@@ -638,13 +638,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.activation != "auto":
             make_activation(self.activation)
         if self.patience is not None and not self.validation_fraction:
-            raise ValueError(
+            raise InputError(
                 f"patience={self.patience} watches the validation loss, but validation_fraction=0: "
                 "set it to 0.1, say, or leave patience out"
             )
         unknown = [name for name in self._variants() if name not in AUGMENTATIONS]
         if unknown:
-            raise ValueError(f"augmentation={unknown}: choose among {', '.join(AUGMENTATIONS)}")
+            raise InputError(f"augmentation={unknown}: choose among {', '.join(AUGMENTATIONS)}")
 
     def _variants(self) -> tuple[str, ...]:
         """The augmentation that was asked for by name."""
@@ -669,7 +669,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.warm_start and hasattr(self, "network_"):
             shapes = {key: value.shape for key, value in network.state_dict().items()}
             if shapes != {key: value.shape for key, value in self.network_.state_dict().items()}:
-                raise ValueError(
+                raise InputError(
                     "warm_start=True, but the network of the last fit has other layers: keep network, latent_dim and "
                     "the size of the images, or set warm_start=False"
                 )
@@ -719,10 +719,10 @@ def _check_weights(network: Network, weights: dict[str, torch.Tensor]) -> None:
     found = {name: tuple(value.shape) for name, value in weights.items()}
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
-            raise ValueError(f"weights {name!r} have shape {found.get(name)}, the network has {wanted.get(name)}")
+            raise InputError(f"weights {name!r} have shape {found.get(name)}, the network has {wanted.get(name)}")
     wrong = [name for name, value in weights.items() if not value.is_floating_point()]
     if wrong:
-        raise ValueError(f"weights {wrong[0]!r} are {weights[wrong[0]].dtype}, not floats")
+        raise InputError(f"weights {wrong[0]!r} are {weights[wrong[0]].dtype}, not floats")
 
 
 def _device_here(name: str) -> torch.device:
@@ -731,7 +731,7 @@ def _device_here(name: str) -> torch.device:
         device = choose_device(name)
         torch.empty(0, device=device)
     except Exception as error:  # torch's own errors differ by device
-        raise ValueError(
+        raise InputError(
             f'device={name[:40]!r} is not on this machine: set "device" to "auto" in its config.json'
         ) from error
     return device
@@ -739,14 +739,14 @@ def _device_here(name: str) -> torch.device:
 
 def _check_pixels(images: NDArray[Any]) -> None:
     if images.dtype.kind not in "bufi":
-        raise ValueError(f"pixels of type {images.dtype}: pass uint8, another integer type, or floats")
+        raise InputError(f"pixels of type {images.dtype}: pass uint8, another integer type, or floats")
     if 0 in images.shape:
-        raise ValueError(f"no images in an array of shape {images.shape}: pass at least one, with at least one pixel")
+        raise InputError(f"no images in an array of shape {images.shape}: pass at least one, with at least one pixel")
     if images.dtype.kind == "f" and not np.isfinite(images.sum(dtype=np.float64)):
         bad = ~np.isfinite(images)
         if bad.any():
             first = int(np.argwhere(bad.reshape(len(images), -1).any(1))[0, 0])
-            raise ValueError(
+            raise InputError(
                 f"{int(bad.sum())} pixels are NaN or infinite, the first in image {first}: "
                 "replace them (np.nan_to_num) or leave these images out"
             )
@@ -763,7 +763,7 @@ def _split(n: int, fraction: float, generator: torch.Generator) -> tuple[NDArray
         return np.arange(n), None
     n_validation = round(n * fraction)
     if not 1 <= n_validation < n:
-        raise ValueError(
+        raise InputError(
             f"validation_fraction={fraction:g} of {n} images leaves {n_validation} to validate on and "
             f"{n - n_validation} to train on: both need at least one"
         )

@@ -12,7 +12,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from latentmap.core.atomic_files import write_bytes, write_text
-from latentmap.core.errors import ModelFileError, SchemaError
+from latentmap.core.errors import InputTypeError, ModelFileError, SchemaError
 from latentmap.core.json_schema import DIGEST, NUMBER, PLAIN, TEXT, Kind, ListOf, MapOf, check, is_whole, shown
 
 CONFIG_FILE = "config.json"
@@ -111,4 +111,4 @@ def _plain(value: object) -> object:
     """NumPy's numbers as Python's, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{value!r} cannot be written as JSON")
+    raise InputTypeError(f"{value!r} cannot be written as JSON")

@@ -25,6 +25,7 @@
     * ChangedError: the run on disk is no longer the one that was opened
     * DamagedError: a file of the run cannot be read
 
+  * ExportError (ValueError): an exported network that differs from the one in memory
   * PortError (OSError): the port of the explorer is taken
 
   These are caught inside latentmap and reported in another form, such as a row of ``skipped.parquet`` or a RunError:
@@ -111,6 +112,10 @@ class ChangedError(RunError):
 
 class DamagedError(RunError):
     """A file of the run that cannot be read."""
+
+
+class ExportError(LatentmapError, ValueError):
+    """An exported network that computes something else than the one in memory."""
 
 
 class PortError(LatentmapError, OSError):

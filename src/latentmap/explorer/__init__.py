@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import InputError, PortError
 from latentmap.explorer.app import Server
 from latentmap.explorer.connections import BoundedServer, raise_handle_limit
 from latentmap.explorer.guard import LOOPBACK_NAMES, host_name
@@ -162,7 +163,7 @@ def listen(port: int | None) -> socket.socket:
         found.listen(512)
         return found
     wanted = f"port {port} is" if port is not None else f"ports {PORT} to {PORT + N_PORTS - 1} are"
-    raise OSError(errno.EADDRINUSE, f"{wanted} taken: pass another one with --port")
+    raise PortError(f"{wanted} taken: pass another one with --port")
 
 
 def hosts(port: int, allowed: Iterable[str] = ()) -> list[str]:
@@ -177,7 +178,7 @@ def _checked_host(host: str) -> str:
     """The name of a host, without a port."""
     name = host_name(host)
     if name is None:
-        raise ValueError(f"--allow-host {host!r}: pass the name that the browser shows, such as hub.example.org")
+        raise InputError(f"--allow-host {host!r}: pass the name that the browser shows, such as hub.example.org")
     return name
 
 

@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from latentmap.core.errors import InputError
 from latentmap.core.parallel import Workers
 from latentmap.core.progress import Callback, Progress
 from latentmap.groups.blocks import grouped_tree, settled, shared_out, summed
@@ -293,7 +294,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _neighbors(self, X: NDArray[Any], k: int, known: NeighborGraph | None) -> NeighborGraph:
         if known is not None:
             if len(known.indices) != len(X) or known.n_neighbors < k:
-                raise ValueError(
+                raise InputError(
                     f"neighbors has {known.n_neighbors} of {len(known.indices)} points: pass at least {k} of {len(X)}"
                 )
             return known
@@ -391,8 +392,8 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             if value is None:
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r}: ask for a whole number of at least 1, or None to have it found")
+                raise InputError(f"{name}={value!r}: ask for a whole number of at least 1, or None to have it found")
             if value > n:
-                raise ValueError(f"{name}={value} exceeds n_samples={n}: ask for at most {n}")
+                raise InputError(f"{name}={value} exceeds n_samples={n}: ask for at most {n}")
         if not isinstance(self.min_confidence, Real) or not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")
+            raise InputError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from latentmap.core.errors import InputError
 from latentmap.core.missing import as_classes, as_list, is_missing
 from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors
 from latentmap.neighbors import NeighborGraph, NeighborSearch, nearest_neighbors
@@ -114,7 +115,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha={self.alpha!r}: ask for one between 0 and 1, both excluded")
+            raise InputError(f"alpha={self.alpha!r}: ask for one between 0 and 1, both excluded")
         known, self.classes_, codes = _known_labels(y, len(data))
         k = min(len(data) - 1, self.n_neighbors or default_neighbors(len(data)))
         if graph is None:
@@ -165,10 +166,10 @@ def _known_labels(y: ArrayLike, n: int) -> tuple[NDArray[np.bool_], NDArray[Any]
     """Which points have a label, the classes, and the class of each of those points."""
     values = as_list(y)
     if len(values) != n or any(isinstance(value, list | tuple | np.ndarray) for value in values):
-        raise ValueError(f"labels of shape {np.shape(y)} for {n} points: pass one for each, -1 where it is not known")
+        raise InputError(f"labels of shape {np.shape(y)} for {n} points: pass one for each, -1 where it is not known")
     known = np.array([not (is_missing(value) or _is_minus_one(value)) for value in values])
     if not known.any():
-        raise ValueError("no label is known: give at least one point a label other than -1")
+        raise InputError("no label is known: give at least one point a label other than -1")
     classes, codes = as_classes([value for value, given in zip(values, known, strict=True) if given])
     return known, classes, codes
 

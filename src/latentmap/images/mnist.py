@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.core.errors import IdxError
+from latentmap.core.errors import IdxError, InputError
 from latentmap.images.idx import read_idx
 
 # SHA-256 of the decompressed files.
@@ -51,7 +51,7 @@ def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint
     ((10000, 28, 28), dtype('uint8'), 7)
     """
     if split not in SPLITS:
-        raise ValueError(f"split={split!r}: choose among {', '.join(map(repr, SPLITS))}")
+        raise InputError(f"split={split!r}: choose among {', '.join(map(repr, SPLITS))}")
     images = [_values(f"{part}-images-idx3-ubyte") for part in SPLITS[split]]
     labels = [_values(f"{part}-labels-idx1-ubyte") for part in SPLITS[split]]
     return np.concatenate(images), np.concatenate(labels)

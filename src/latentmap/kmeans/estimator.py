@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from latentmap.core.errors import InputError
 from latentmap.core.frame import Frame
 from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
@@ -215,7 +216,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
     def _check_starts(self, X: NDArray[Any]) -> int:
         """The number of starts. Raises where the parameters and the data do not fit."""
         if len(X) < self.n_clusters:
-            raise ValueError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
+            raise InputError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
         if self.algorithm == "elkan" and self.n_clusters == 1:
             warnings.warn(
                 "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.",

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.core.errors import InputError
 from latentmap.plots.sheet import draw_sheet, sheet_figure
 from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, open_frame, to_classes
 from latentmap.plots.text import LONGEST_TITLE, literal, short_text
@@ -37,7 +38,7 @@ def kmeans_steps(X: ArrayLike, history: Sequence[Step]) -> Figure:
     """
     points = np.asarray(X)
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"X of shape {points.shape}: the steps can be drawn for points in the plane, (n, 2)")
+        raise InputError(f"X of shape {points.shape}: the steps can be drawn for points in the plane, (n, 2)")
     check_lengths("X", points, "labels", history[0].labels)
     n_columns = 2 if len(history) == 4 else min(3, len(history))
     n_rows = -(-len(history) // n_columns)
@@ -96,7 +97,7 @@ def cluster_sheet(
     sizes[[name == -1 for name in names.tolist()]] = 0
     counted_names = int((sizes > 0).sum())
     if not counted_names:
-        raise ValueError("no image is in a group: pass at least one group other than -1")
+        raise InputError("no image is in a group: pass at least one group other than -1")
     kept = np.sort(np.argsort(-sizes, kind="stable")[: min(max_rows, counted_names)])
     height, width = pixels.shape[1:3]
     members_shown = [order[members[order] == group][:n_columns] for group in kept]

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.core.errors import InputError
 from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, to_classes
 from latentmap.plots.text import LONGEST_TITLE, literal, short_text
 from latentmap.plots.thumbnails import place_thumbnails
@@ -79,7 +80,7 @@ def perplexity_sweep(maps: Mapping[float, ArrayLike], labels: ArrayLike | None =
     labels : array (n,), optional
     """
     if not maps:
-        raise ValueError("no maps: pass at least one perplexity with its map")
+        raise InputError("no maps: pass at least one perplexity with its map")
     n_columns = min(2, len(maps))
     n_rows = -(-len(maps) // n_columns)
     figure = Figure(figsize=(4.3 * n_columns, 4.3 * n_rows), layout="constrained")
@@ -190,7 +191,7 @@ def _scatter(
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Draw the dots; return the classes in their order, and the class of each point, -1 where it has none."""
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"xy of shape {points.shape}: a map is (n, 2)")
+        raise InputError(f"xy of shape {points.shape}: a map is (n, 2)")
     classes, codes = (np.zeros(1, int), np.zeros(len(points), np.intp)) if labels is None else to_classes(labels)
     check_lengths("xy", points, "labels", codes)
     area = _dot_size(len(points))

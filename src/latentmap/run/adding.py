@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path, write_bytes
-from latentmap.core.errors import RunError, SourceError
+from latentmap.core.errors import LatentmapError, RunError, SourceError
 from latentmap.core.progress import Show, counted, silent
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images import ImageCollection
@@ -115,7 +115,7 @@ def add_images(
         resumed = [one for one in state["added"] if one.get("new")]
         try:
             n_known, n_skipped = _take_in(here, state, source, Decoding(frames=frames), show)
-        except ValueError:
+        except LatentmapError:
             if not resumed:
                 discard(folder)
             raise

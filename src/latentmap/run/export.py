@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.core.atomic_files import user_path
-from latentmap.core.errors import RunError
+from latentmap.core.errors import DecodingError, RunError
 from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
 from latentmap.images.png import decode_png
@@ -172,8 +172,8 @@ def _imagefolder(run: Run, folder: Path) -> None:
     edited = _edited(run)
     folders = FolderNames(edited or Journal(run.path).edited())
     names = ["path", "group", "confidence", "label"]
-    names = [name for name in names if name in pq.read_schema(run.path / layout.ATLAS).names]
-    columns = pq.read_table(run.path / layout.ATLAS, columns=names)
+    known = tables.column_names(run.path / layout.ATLAS)
+    columns = tables.read(run.path / layout.ATLAS, [name for name in names if name in known])
     if edited is not None:
         columns = tables.with_edits(columns, edited.table())
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
@@ -252,7 +252,7 @@ def _sprite(run: Run, path: Path, n: int) -> int:
 def _decoded(png: bytes, run: Run, image: int) -> NDArray[np.uint8]:
     try:
         return decode_png(png, tuple(run.state["source"]["image_shape"]))
-    except ValueError as error:
+    except DecodingError as error:
         raise RunError(
             f"{run.path / layout.ATLAS}: damaged (image {image}: {error}): give the command of the run again"
         ) from error

@@ -82,7 +82,7 @@ def only_label(given: NDArray[Any]) -> str | None:
 
 def spread_locked(run: Run, given: NDArray[Any]) -> Path:
     """Write labels.parquet of a run whose lock is held."""
-    paths = pq.read_table(run.path / layout.ATLAS, columns=["path"])["path"]
+    paths = tables.read(run.path / layout.ATLAS, ["path"])["path"]
     if (run.path / layout.NEIGHBORS).exists() and not run.state["added"]:
         spread = run.spread_labels(given)
     else:  # the graph of the run does not have all of them

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from latentmap.core.atomic_files import TEMPORARY, user_path
 from latentmap.core.environment import describe_environment
-from latentmap.core.errors import OptionError, RunError, SourceError
+from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceError
 from latentmap.core.memory import give_back
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
@@ -128,7 +128,7 @@ def make_run(
             _check_fit(work.images, options)
             if strict:
                 check_strictly(work.images)
-        except ValueError:  # the run stays as it is
+        except LatentmapError:  # the run stays as it is
             if begun_in == folder:
                 work.let_go()
                 pending.discard(folder)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
-from latentmap.core.errors import OptionError
+from latentmap.core.errors import InputError, OptionError
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class RunOptions:
         if self.activation != "auto":
             try:
                 make_activation(self.activation)
-            except ValueError as error:
+            except InputError as error:
                 raise OptionError(str(error)) from error
 
     def _check_ranges(self) -> None:

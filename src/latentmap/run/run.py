@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
@@ -25,7 +24,7 @@ from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
-from latentmap.run.checking import check_summary, check_tables, read_json, reading
+from latentmap.run.checking import check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
@@ -127,9 +126,8 @@ class Run:
         """The neighbours that the groups were found on: of each image, rows and distances, nearest first."""
         path = self._file(layout.NEIGHBORS)
         indices, distances = (tables.read_column(path, name) for name in ("neighbors", "distances"))
-        with reading(path):
-            if indices.shape != distances.shape or indices.min() < 0 or indices.max() >= len(indices):
-                raise ValueError("neighbors are no rows of it")
+        if indices.shape != distances.shape or not len(indices) or indices.min() < 0 or indices.max() >= len(indices):
+            raise damaged(path, "neighbors are no rows of it")
         return NeighborGraph(indices, distances, np.arange(len(indices)))
 
     def spread_labels(self, labels: ArrayLike) -> LabelSpreading:
@@ -163,9 +161,8 @@ class Run:
         """The measured metrics by name."""
         path = self._file(layout.METRICS)
         found = read_json(path)
-        with reading(path):
-            if not all(value is None or isinstance(value, int | float) for value in found.values()):
-                raise ValueError("a measure is no number")
+        if not all(value is None or isinstance(value, int | float) for value in found.values()):
+            raise damaged(path, "a measure is no number")
         return found
 
     def atlas(self) -> pa.Table:
@@ -180,8 +177,9 @@ class Run:
         ImportError
             Without pandas.
         """
-        names = [name for name in pq.read_schema(self._file(layout.ATLAS)).names if name not in ("image", "latent")]
-        found: pd.DataFrame = tables.read(self._file(layout.ATLAS), names).to_pandas()
+        path = self._file(layout.ATLAS)
+        names = [name for name in tables.column_names(path) if name not in ("image", "latent")]
+        found: pd.DataFrame = tables.read(path, names).to_pandas()
         return found.set_index("id")
 
     def images(self) -> ImageCollection:

@@ -15,7 +15,7 @@ from latentmap.core.atomic_files import sha256
 from latentmap.core.errors import EditError, RunError
 from latentmap.groups.tree import Dendrogram
 from latentmap.run import layout, tables
-from latentmap.run.checking import check_table, reading
+from latentmap.run.checking import check_table, damaged, reading
 from latentmap.run.edits.schema import LONGEST_NAME, MARKS
 from latentmap.run.state import read_state
 
@@ -170,7 +170,7 @@ def read_base(folder: Path) -> Base:
         trees = [str(way) for way in codes.dictionary.to_pylist()]
         block = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
         if group.max(initial=-1) >= len(group) or group.min(initial=-1) < -1:
-            raise ValueError("there are more groups than images")
+            raise damaged(path, "there are more groups than images")
     with reading(folder / layout.GROUPS):
         digest = sha256(folder / layout.GROUPS)[:16]
     keys = {"groups": digest, "images": state["source"]["fingerprint"][:16]}
