@@ -38,7 +38,7 @@ def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    InputError
         If no sample has a label, or lengths differ.
 
     References
@@ -58,6 +58,16 @@ def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Share of samples that have the commonest label of their group. Many small groups raise it.
 
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
+
     Examples
     --------
     >>> purity([0, 0, 1, 1, 2], [0, 0, 1, 1, 1])
@@ -68,12 +78,34 @@ def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def normalized_mutual_info(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Mutual information of labels and groups over the mean of their entropies: 0 unrelated, 1 the same."""
+    """Mutual information of labels and groups over the mean of their entropies: 0 unrelated, 1 the same.
+
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
+    """
     return float(normalized_mutual_info_score(*_codes(y_true, y_pred)))
 
 
 def adjusted_rand(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Share of pairs on which labels and groups agree, adjusted for chance: 0 by chance, 1 the same."""
+    """Share of pairs on which labels and groups agree, adjusted for chance: 0 by chance, 1 the same.
+
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
+    """
     return float(adjusted_rand_score(*_codes(y_true, y_pred)))
 
 
@@ -81,6 +113,16 @@ def clustering_report(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     """``accuracy``, ``nmi``, ``ari`` and ``purity`` of groups against labels, of the samples that have a label.
 
     Parameters and errors are those of :func:`clustering_accuracy`.
+
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
 
     Examples
     --------
@@ -111,6 +153,11 @@ def silhouette(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000, rand
     float in [-1, 1]
         NaN when the sample has only one group, or as many groups as samples, for which nothing is defined.
 
+    Raises
+    ------
+    InputError
+        If X and labels differ in length.
+
     References
     ----------
     Rousseeuw (1987), Silhouettes: a graphical aid to the interpretation and validation of cluster analysis.
@@ -139,6 +186,11 @@ def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000
     -------
     float in [-1, 1]
         NaN when the sample has fewer than two groups of at least three points.
+
+    Raises
+    ------
+    InputError
+        If X and labels differ in length.
 
     References
     ----------
@@ -196,6 +248,11 @@ def trustworthiness(
     -------
     float in [0, 1]
 
+    Raises
+    ------
+    InputError
+        If X and the embedding differ in length, or n_neighbors is not from 1 to less than n / 2.
+
     References
     ----------
     Venna and Kaski (2001), Neighborhood preservation in nonlinear projection methods.
@@ -222,9 +279,19 @@ def neighborhood_preservation(
 
     Parameters are those of :func:`trustworthiness`.
 
+    Parameters
+    ----------
+    X, embedding, n_neighbors, sample_size, random_state
+        See :func:`trustworthiness`.
+
     Returns
     -------
     float in [0, 1]
+
+    Raises
+    ------
+    InputError
+        If X and the embedding differ in length, or n_neighbors is not from 1 to less than n / 2.
     """
     X, embedding, chosen = _check_map(X, embedding, n_neighbors, sample_size, random_state)
     kept = 0

@@ -243,10 +243,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises
         ------
+        InputError
+            For parameters that do not fit each other or the images, an unknown activation or augmentation, no images,
+            or pixels that are NaN or infinite.
         ValueError
-            For a parameter out of its range, an unknown network or activation, NaN among the pixels, or no images.
+            For a parameter of the wrong type or range, or vectors with NaN: scikit-learn's own checks.
         TrainingError
-            If the loss becomes infinite or NaN.
+            If the loss becomes NaN or infinite.
         """
         self._validate_params()
         self._check_parameters()
@@ -295,7 +298,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Encode images: (n, *image_shape) → latent vectors (n, latent_dim) float32."""
+        """Encode images: (n, *image_shape) → latent vectors (n, latent_dim) float32.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         return self._encode(images)
 
@@ -313,7 +327,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises
         ------
-        ValueError
+        InputError
             For plain vectors, which cannot be shifted.
         """
         images = self._check_images(X, reset=False)
@@ -324,7 +338,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return in_batches(lambda x: tangents(network.encode, x), images, shape, network, self.scale_)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
-        """Draw the images of latent vectors: (n, latent_dim) → (n, *image_shape) float32 in [0, 1]."""
+        """Draw the images of latent vectors: (n, latent_dim) → (n, *image_shape) float32 in [0, 1].
+
+        Parameters
+        ----------
+        Z : array (n, latent_dim)
+            Latent vectors.
+
+        Raises
+        ------
+        InputError
+            For vectors of another length.
+        """
         check_is_fitted(self)
         latents = check_array(Z, dtype=np.float32)
         if latents.shape[1] != self.network_.latent_dim:
@@ -335,17 +360,50 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return in_batches(self.network_.decode, latents, self.image_shape_, self.network_)
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Encode and draw again: (n, *image_shape) → the same shape, float32 in [0, 1]."""
+        """Encode and draw again: (n, *image_shape) → the same shape, float32 in [0, 1].
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         return in_batches(self.network_, images, self.image_shape_, self.network_, self.scale_)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Reconstruction error of each image: (n, *image_shape) → mean squared error (n,) float32; high is unusual."""
+        """Reconstruction error of each image: (n, *image_shape) → mean squared error (n,) float32; high is unusual.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         return reconstruction_errors(self.network_, images, self.scale_)
 
     def transform_and_score(self, X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The results of :meth:`transform` and :meth:`score_samples` in one pass: (n, latent_dim) and (n,) float32."""
+        """The results of :meth:`transform` and :meth:`score_samples` in one pass: (n, latent_dim) and (n,) float32.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         network = self.network_
 
@@ -358,7 +416,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, -1])
 
     def score(self, X: ArrayLike, y: object = None) -> float:  # noqa: ARG002 - scikit-learn's signature
-        """Minus the mean squared error over all images, so that greater is better, as scikit-learn wants it."""
+        """Minus the mean squared error over all images, so that greater is better, as scikit-learn wants it.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+        y : ignored
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         return -float(self.score_samples(X).mean(dtype=np.float64))
 
     def __sklearn_tags__(self) -> Tags:
@@ -372,11 +442,32 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Draw images without their noise: (n, *image_shape) → the same shape, float32 in [0, 1].
 
         That is :meth:`reconstruct`; a network trained with ``denoising`` takes away most.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
         """
         return self.reconstruct(X)
 
     def residuals(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Image minus reconstruction: (n, *image_shape) float32 in [-1, 1]."""
+        """Image minus reconstruction: (n, *image_shape) float32 in [-1, 1].
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         unit = to_unit(self.scale_.prepare(images)).reshape(len(images), *self.image_shape_)
         return unit - self.reconstruct(X)
@@ -392,6 +483,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Returns
         -------
         ndarray (steps, *image_shape) float32 in [0, 1]
+
+        Raises
+        ------
+        InputError
+            For fewer than two steps.
         """
         if steps < 2:
             raise InputError(f"steps={steps}: ask for at least 2, the two ends")
@@ -416,6 +512,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Returns
         -------
         ndarray (steps, *image_shape) float32 in [0, 1]
+
+        Raises
+        ------
+        InputError
+            For a dimension that the latent vectors do not have.
         """
         reference = self._reference()[0]
         if not 0 <= dimension < self.network_.latent_dim:
@@ -429,6 +530,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         The variational network draws latent vectors from the standard normal distribution, every other from a Gaussian
         mixture fitted to the latent vectors of the images it was trained on, at the first call.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Number of images.
+        random_state : int, RandomState or None, default=None
+            Seed or generator of the latent vectors.
+
+        Raises
+        ------
+        InputError
+            If n is less than 1.
         """
         reference = self._reference()[0]
         if n < 1:
@@ -446,9 +559,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         One latent vector is drawn for each image. Pixels are taken as normal around what is drawn, all with one
         variance, which was learned.
 
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+        random_state : int or None, default=None
+            Seed of the latent vectors that are drawn.
+
         Raises
         ------
-        AttributeError
+        UnavailableError
             For any other network.
         """
         images = self._check_images(X, reset=False)
@@ -464,13 +584,36 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Usual are the validation images, where there are such; else the images of ``fit``, whose errors are a little
         smaller than those of new ones.
+
+        Parameters
+        ----------
+        contamination : float, default=0.01
+            Fraction of the usual images, between 0 and 1, both excluded.
+
+        Raises
+        ------
+        InputError
+            For a fraction out of that range.
         """
         if not 0 < contamination < 1:
             raise InputError(f"contamination={contamination}: pass a share between 0 and 1")
         return float(np.quantile(self._reference()[1], 1 - contamination))
 
     def is_outlier(self, X: ArrayLike, contamination: float = 0.01) -> NDArray[np.bool_]:
-        """Which images are drawn worse than :meth:`outlier_threshold` allows: (n,) bool."""
+        """Which images are drawn worse than :meth:`outlier_threshold` allows: (n,) bool.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+        contamination : float, default=0.01
+            See :meth:`outlier_threshold`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         outliers: NDArray[np.bool_] = self.score_samples(X) > self.outlier_threshold(contamination)
         return outliers
 
@@ -483,7 +626,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return table
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print the layer table, in the manner of Keras, through ``print_fn`` line by line."""
+        """Print the layer table, in the manner of Keras, through ``print_fn`` line by line.
+
+        Parameters
+        ----------
+        print_fn : callable, default=print
+            Called with each line.
+        """
         check_is_fitted(self)
         table = self.layer_table()
         line = "{:<29}{:<27}{:>10}".format
@@ -504,7 +653,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # ---------------------------------------------------------------- files
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there."""
+        """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there.
+
+        Parameters
+        ----------
+        folder : path
+            The folder to write.
+        """
         check_is_fitted(self)
         parameters = self.get_params(deep=False) | {"callback": None, "checkpoint": None, "tensorboard": None}
         if self.augmentation != "auto":
@@ -528,6 +683,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
         """Read what :meth:`save` wrote. No code in the files is run.
+
+        Parameters
+        ----------
+        folder : path
+            A folder that :meth:`save` wrote.
 
         Raises
         ------
@@ -592,12 +752,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The encoder takes ``images`` (n, *image_shape) float32 in [0, 1] and gives ``latents`` (n, latent_dim); the
         decoder the other way round. n is free.
 
+        Parameters
+        ----------
+        path : path
+            The file to write.
+        part : {"encoder", "decoder"}, default="encoder"
+            The half of the network.
+
         Raises
         ------
-        ImportError
+        MissingPackageError
             Without the packages of ``pip install 'latentmap[onnx]'``.
-        ValueError
-            For another part, or when onnxruntime gives something else by more than 1e-4; the file is then not written.
+        InputError
+            For another part.
+        ExportError
+            If onnxruntime gives something else by more than 1e-4. The file is then not written.
         """
         check_is_fitted(self)
         export_onnx(self.network_, user_path(path), part, self.image_shape_)
@@ -714,7 +883,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 
 def _check_weights(network: Network, weights: dict[str, torch.Tensor]) -> None:
-    """Raise ValueError unless there are just the weights that a network has, each of its shape."""
+    """Raise InputError unless there are just the weights that a network has, each of its shape."""
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     for name in sorted({*wanted, *found}):

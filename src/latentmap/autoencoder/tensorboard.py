@@ -14,7 +14,7 @@ def event_files(folder: Path) -> Iterator[Callable[[int, dict[str, float]], None
 
     Raises
     ------
-    ImportError
+    MissingPackageError
         Without the package tensorboard.
     """
     try:

@@ -130,7 +130,7 @@ def reproduce(
 
     Raises
     ------
-    ValueError
+    InputError
         For a row that the chapter does not have.
     """
     chosen = _choose(rows)

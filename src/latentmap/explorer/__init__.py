@@ -44,7 +44,7 @@ class Explorer:
     ------
     RunError
         If it is no run, or not finished.
-    OSError
+    PortError
         If no port from 8765 on is free.
     """
 
@@ -103,9 +103,9 @@ def explore(
     ------
     RunError
         If it is no run, or not finished.
-    ValueError
+    InputError
         If a host is not a name or an address.
-    OSError
+    PortError
         If the port is taken.
     """
     allowed = [_checked_host(host) for host in allow_hosts]

@@ -164,8 +164,10 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            For a parameter out of range, or tangents or neighbours of other points.
         ValueError
-            For NaN or infinity, a parameter out of range, or tangents or neighbours of other points.
+            For NaN or infinity: scikit-learn's own check.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         n = len(data)
@@ -198,13 +200,43 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> Labels:
-        """Groups of new points, by the groups of their nearest neighbours; -1 below ``min_confidence``: (m,), int32."""
+        """Groups of new points, by the groups of their nearest neighbours; -1 below ``min_confidence``: (m,), int32.
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        tangents : array (m, t, d), optional
+            Their tangents, used where the fitted points have some.
+
+        Raises
+        ------
+        InputError
+            For tangents of other points.
+        ValueError
+            For NaN or infinity, or another number of features: scikit-learn's own checks.
+        """
         shares = self.predict_proba(X, tangents=tangents)
         labels = shares.argmax(axis=1).astype(np.int32)
         return np.where(shares.max(axis=1) < self.min_confidence, np.int32(-1), labels)
 
     def predict_proba(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> NDArray[np.float32]:
-        """Mean of the probabilities of the nearest neighbours of new points, the nearer the more: (m, n_clusters_)."""
+        """Mean of the probabilities of the nearest neighbours of new points, the nearer the more: (m, n_clusters_).
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        tangents : array (m, t, d), optional
+            Their tangents, used where the fitted points have some.
+
+        Raises
+        ------
+        InputError
+            For tangents of other points.
+        ValueError
+            For NaN or infinity, or another number of features: scikit-learn's own checks.
+        """
         check_is_fitted(self)
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         n, k = len(self._data), self._k
@@ -224,9 +256,14 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def cut(self, n_clusters: int) -> Labels:
         """Labels (n,) with another number of groups: the nearest groups merged, or the loosest split.
 
+        Parameters
+        ----------
+        n_clusters : int
+            Number of groups, from 1 to the number of blocks of the tree.
+
         Raises
         ------
-        ValueError
+        InputError
             If the tree has fewer blocks.
         """
         check_is_fitted(self)
@@ -235,7 +272,13 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def describe(self, n_examples: int = 10) -> list[Group]:
-        """Describe each group, the largest first, with up to ``n_examples`` rows of each kind."""
+        """Describe each group, the largest first, with up to ``n_examples`` rows of each kind.
+
+        Parameters
+        ----------
+        n_examples : int, default=10
+            Rows of each kind.
+        """
         check_is_fitted(self)
         n_groups = self.n_clusters_
         between = contracted(self._graph, self._all_labels).toarray()

@@ -110,8 +110,10 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            If no label is known, alpha is out of range, or lengths differ.
         ValueError
-            If no label is known, a parameter is out of range, or lengths differ.
+            For NaN or infinity: scikit-learn's own check.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 0 < self.alpha < 1:
@@ -132,14 +134,26 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Mean of the shares of the nearest fitted points, the nearer the more: (m, n_classes)."""
+        """Mean of the shares of the nearest fitted points, the nearer the more: (m, n_classes).
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         indices, distances = self._search.query(X, self._k, self.n_jobs)
         return mean_over_neighbors(self.label_distributions_, indices, distances)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The likeliest class of new points: (m,)."""
+        """The likeliest class of new points: (m,).
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        """
         shares = self.predict_proba(X)
         classes: NDArray[Any] = self.classes_[shares.argmax(axis=1)]
         return classes

@@ -87,7 +87,7 @@ class Dendrogram:
 
 
 def check_cut(tree: Dendrogram, n_groups: int) -> None:
-    """Raise ValueError unless the tree can be cut into so many groups."""
+    """Raise InputError unless the tree can be cut into so many groups."""
     if not 1 <= n_groups <= tree.n_blocks:
         raise InputError(f"n_clusters={n_groups}: the tree can be cut into 1 to {tree.n_blocks} groups")
 

@@ -35,7 +35,7 @@ def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint
 
     Raises
     ------
-    ValueError
+    InputError
         For another split.
     IdxError
         If a file inside the package is damaged: its SHA-256 is compared at every read.

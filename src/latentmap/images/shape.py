@@ -45,7 +45,7 @@ class ShapeOptions:
 
     Raises
     ------
-    ValueError
+    InputError
         For a value out of its range.
     """
 

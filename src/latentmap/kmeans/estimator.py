@@ -47,6 +47,8 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         Keep every iteration of the best start in ``history_``: one label for each iteration and point.
     callback : callable, optional
         Called with a :class:`latentmap.core.progress.Progress` as each start ends.
+    n_clusters, init, n_init, max_iter, tol, verbose, random_state, copy_x
+        See :class:`sklearn.cluster.KMeans`.
 
     Attributes
     ----------
@@ -114,8 +116,11 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            For more clusters than samples.
         ValueError
-            For NaN or infinity, more clusters than samples, or initial centres of another shape.
+            For NaN or infinity, a parameter out of range, or initial centres of another shape: scikit-learn's own
+            checks.
         """
         if sparse.issparse(X) and not self.record_history:
             super().fit(X, y, sample_weight)
@@ -161,6 +166,13 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         self
             With ``labels_`` and ``inertia_`` of this batch, ``n_steps_`` batches seen, and ``counts_``
             (n_clusters,), the weight that each centre stands for.
+
+        Raises
+        ------
+        InputError
+            If the first batch has fewer samples than there are clusters.
+        ValueError
+            For NaN or infinity, or a parameter out of range: scikit-learn's own checks.
         """
         self._validate_params()
         first = not hasattr(self, "counts_")

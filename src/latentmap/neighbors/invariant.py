@@ -49,8 +49,8 @@ def invariant_neighbors(
 
     Raises
     ------
-    ValueError
-        If the tangents do not fit the points.
+    InputError
+        If the tangents do not fit the points, or hold NaN or infinity.
     """
     X, tangents = np.ascontiguousarray(X, np.float32), np.ascontiguousarray(tangents, np.float32)
     check_tangents(X, tangents)
@@ -66,7 +66,7 @@ def invariant_neighbors(
 
 
 def check_tangents(X: NDArray[Any], tangents: NDArray[Any]) -> None:
-    """Raise ValueError unless there are tangents (n, t, d) for X (n, d)."""
+    """Raise InputError unless there are tangents (n, t, d) for X (n, d)."""
     if tangents.ndim != 3 or (len(tangents), tangents.shape[2]) != X.shape:
         raise InputError(
             f"tangents of shape {tangents.shape} for points of shape {X.shape}: pass (n, t, d) for points (n, d), "

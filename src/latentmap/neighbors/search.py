@@ -66,8 +66,10 @@ def nearest_neighbors(
 
     Raises
     ------
+    InputError
+        For a number of neighbours out of range, or a metric that gives negative distances.
     ValueError
-        For NaN or infinity, a number of neighbours out of range, or a metric that gives negative distances.
+        For NaN or infinity: scikit-learn's own check.
 
     Examples
     --------

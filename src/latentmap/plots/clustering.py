@@ -35,6 +35,11 @@ def kmeans_steps(X: ArrayLike, history: Sequence[Step]) -> Figure:
     X : array (n, 2)
     history : sequence of KMeansStep
         ``history_`` of a :class:`latentmap.KMeans` fitted with ``record_history=True``.
+
+    Raises
+    ------
+    InputError
+        If X is not (n, 2), or the labels of the history are not n.
     """
     points = np.asarray(X)
     if points.ndim != 2 or points.shape[1] != 2:
@@ -88,6 +93,11 @@ def cluster_sheet(
         Write the size of a group beside its number.
     title : str, optional
         By default how many groups there are.
+
+    Raises
+    ------
+    InputError
+        If no image is in a group, for images of another shape, or if lengths differ.
     """
     pixels = drawable(images)
     names, members = to_classes(groups)
@@ -127,6 +137,11 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
         One of each group, in the order of the groups; of those in one leaf the first is shown.
     blocks : array (m,), int
         The block that each of them lies in.
+
+    Raises
+    ------
+    InputError
+        For images of another shape.
     """
     pixels, n_blocks = drawable(images), tree.n_blocks
     first = 2 * n_blocks - n_groups  # of the merges that are drawn

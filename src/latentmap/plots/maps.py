@@ -42,6 +42,11 @@ def scatter(
     title : str, optional
     missing : str, default="no label"
         What the legend calls images without a label.
+
+    Raises
+    ------
+    InputError
+        If xy is not (n, 2), or lengths differ.
     """
     points = np.asarray(xy)
     figure, axes = new_figure(8.2, 7.2)
@@ -78,6 +83,11 @@ def perplexity_sweep(maps: Mapping[float, ArrayLike], labels: ArrayLike | None =
     maps : mapping of float to array (n, 2)
         Perplexity → map.
     labels : array (n,), optional
+
+    Raises
+    ------
+    InputError
+        If there are no maps, one is not (n, 2), or lengths differ.
     """
     if not maps:
         raise InputError("no maps: pass at least one perplexity with its map")
@@ -120,6 +130,11 @@ def image_map(
         Pictures wanted; they are as large as fits, and fewer where they would be smaller than 3 % of the map.
     size_inches : float, default=16
         Side of the figure.
+
+    Raises
+    ------
+    InputError
+        If xy is not (n, 2), for images of another shape, or if lengths differ.
     """
     points, pixels = np.asarray(xy), np.asarray(images)
     check_lengths("xy", points, "images", pixels)
@@ -166,6 +181,11 @@ def added_map(xy: ArrayLike, places: ArrayLike, images: ArrayLike, *, n_images: 
         The first k ≤ m of them.
     n_images : int, default=150
         Pictures wanted.
+
+    Raises
+    ------
+    InputError
+        For images or places of another shape.
     """
     points, new, pixels = np.asarray(xy), np.asarray(places), np.asarray(images)
     figure, axes = new_figure(10.0, 10.0)

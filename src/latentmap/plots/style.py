@@ -18,7 +18,13 @@ BLUE, ORANGE = color_sequences["petroff10"][:2]
 
 
 def group_colors(n: int) -> NDArray[np.float64]:
-    """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked."""
+    """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked.
+
+    Parameters
+    ----------
+    n : int
+        Number of colours.
+    """
     if n <= 10:
         return np.array([to_rgb(color) for color in color_sequences["petroff10"][:n]])
     spread = colormaps["turbo"](np.linspace(0.03, 0.97, n))[:, :3]

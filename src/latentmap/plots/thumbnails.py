@@ -30,6 +30,11 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
     side : float
         Side of a picture in the units of ``xy``.
 
+    Raises
+    ------
+    InputError
+        If xy is not (n, 2) with at least one point.
+
     Notes
     -----
     Squares of side s are kept in a grid of cells of side s, so that a new one is compared with those of nine cells

@@ -46,7 +46,7 @@ def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lamb
     RunError
         If the table cannot be read, names an image that the run does not have or could mean several, or gives an image
         two labels; if another process writes to the run.
-    ValueError
+    InputError
         If no image has a label.
     """
     run = Run.open(path)
@@ -65,7 +65,7 @@ def spread_given(run: Run, given: NDArray[Any]) -> Path:
     ------
     RunError
         If another process writes to the run.
-    ValueError
+    InputError
         If none is given.
     """
     with locked(run.path):

@@ -171,9 +171,14 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            For an initial map of another shape, a neighbour graph that does not fit, parameters that do not fit each
+            other, or a learning rate with which the map grows without bound.
+        InputTypeError
+            For a sparse matrix of distances with method "exact".
         ValueError
-            For NaN or infinity, a perplexity that is not less than the number of points, an initial map of another
-            shape, a neighbour graph that does not fit, or a learning rate with which the map grows without bound.
+            For NaN or infinity, or a parameter out of range, such as a perplexity that is not less than the number of
+            points: scikit-learn's own checks.
         """
         self._validate_params()
         data = self._check_data(X)
@@ -202,7 +207,13 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         return self
 
     def fit_transform(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> NDArray[np.float32]:
-        """Make the map and return it: (n_samples, n_components), float32. Parameters and errors are those of fit."""
+        """Make the map and return it: (n_samples, n_components), float32. Parameters and errors are those of fit.
+
+        Parameters
+        ----------
+        X, y, neighbors
+            See :meth:`fit`.
+        """
         return self.fit(X, y, neighbors=neighbors).embedding_
 
     @classmethod
@@ -265,6 +276,11 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         """Neighbours that carry the perplexity: three times as many, and one more, as far as there are points.
 
         One and a half times as many above 250,000 points, which halves the memory; the map looks the same.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
         """
         return min(n - 1, int((3 if n <= MANY else 1.5) * self.perplexity + 1))
 

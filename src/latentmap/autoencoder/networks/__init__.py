@@ -53,7 +53,7 @@ def build(
 
     Raises
     ------
-    ValueError
+    InputError
         If the network does not fit the shape.
     """
     name, activation = resolve(name, activation)

@@ -33,7 +33,7 @@ def make_activation(name: str) -> nn.Module:
 
     Raises
     ------
-    ValueError
+    InputError
         If torch has no elementwise activation of that name.
     """
     classes = _classes()
