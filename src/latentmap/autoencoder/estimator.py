@@ -35,7 +35,7 @@ from latentmap.autoencoder.training.evaluation import INITIALIZATION_SAMPLE, at_
 from latentmap.autoencoder.training.pixels import PixelScale, to_unit
 from latentmap.autoencoder.training.precision import PRECISIONS, choose_precision
 from latentmap.core.atomic_files import user_path
-from latentmap.core.errors import InputError, ModelFileError, UnavailableError
+from latentmap.core.errors import InputError, ModelFileError, TrainingError, UnavailableError
 from latentmap.core.progress import Callback, shown
 
 # Most images that are kept in mind, as latent vectors and errors, for what is usual among those of `fit`.
@@ -866,6 +866,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         usual = images[chosen]
         self.reference_latents_ = self._encode(usual)
         self.reference_errors_ = reconstruction_errors(self.network_, usual, self.scale_)
+        if not (np.isfinite(self.reference_latents_).all() and np.isfinite(self.reference_errors_).all()):
+            # the last step broke the weights, after the loss of the last epoch was taken
+            raise TrainingError(
+                f"the latent vectors became NaN or infinite: try a learning_rate below "
+                f"{self.recipe_['learning_rate']:g}, or max_grad_norm=1"
+            )
         self.__dict__.pop("_density", None)
 
     def _reference(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

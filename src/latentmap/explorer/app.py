@@ -26,7 +26,14 @@ from starlette.types import Receive, Scope, Send
 
 from latentmap.autoencoder.generation import between
 from latentmap.core.atomic_files import user_path
-from latentmap.core.errors import ChangedError, ConflictError, DamagedError, ModelFileError, NoOriginalError, RunError
+from latentmap.core.errors import (
+    ChangedError,
+    ConflictError,
+    DamagedError,
+    LatentmapError,
+    ModelFileError,
+    NoOriginalError,
+)
 from latentmap.explorer import lessons
 from latentmap.explorer.answers import (
     ARROW,
@@ -127,7 +134,7 @@ class Server:
         with self._lock:
             if not self.data.is_current and time.monotonic() >= self._retry_at:
                 self._retry_at = time.monotonic() + RETRY_SECONDS
-                with suppress(RunError, OSError):
+                with suppress(LatentmapError, OSError):
                     self._shown = self._opened()
                     self._retry_at = 0.0
                     self.warm()
@@ -188,7 +195,7 @@ class Server:
             DamagedError: _say_damaged,
             ModelFileError: _say_damaged,
             HTTPException: _say,
-            RunError: _say_wrong,
+            LatentmapError: _say_wrong,
             ClientDisconnect: _say_nothing,
             Exception: _say_failed,
         }
@@ -531,9 +538,9 @@ def facts_of(data: Explored, pages: Pages) -> dict[str, Any]:
     """
     try:
         return _facts_of(data, pages)
+    except LatentmapError:
+        raise
     except (*ERRORS, OSError, AttributeError, RecursionError) as error:
-        if isinstance(error, RunError):
-            raise
         raise DamagedError(f"{data.path}: a file of the run is damaged ({error})") from error
 
 

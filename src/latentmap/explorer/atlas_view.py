@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.core.errors import ChangedError, DamagedError, RunError
+from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, RunError
 from latentmap.explorer.columns import ERRORS, TREE, Values, as_json, as_text, as_texts, folder_columns, plain, prepare
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.images.collection import as_png
@@ -71,9 +71,9 @@ class Explored:
         self._comparing = threading.Lock()
         try:
             self._open(Path(path))
+        except LatentmapError:
+            raise
         except (*ERRORS, OSError, AttributeError, IndexError) as error:
-            if isinstance(error, RunError):
-                raise
             raise RunError(f"{path}: cannot be shown: a file of it is damaged or missing ({error})") from error
 
     def _open(self, path: Path) -> None:
@@ -227,7 +227,7 @@ class Explored:
         """
         try:
             found = tables.read_column(self.path / layout.ATLAS, "latent")
-        except (*ERRORS, OSError) as error:
+        except RunError as error:
             raise DamagedError(f"{self.path / layout.ATLAS}: latent vectors cannot be read ({error})") from error
         if _stamp(self.path / layout.ATLAS) != self._atlas or len(found) != self.n or found.ndim != 2:
             raise ChangedError("the run has changed on disk: load the page again")

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from latentmap.core.errors import CancelledError, RunError
+from latentmap.core.errors import CancelledError, LatentmapError
 from latentmap.core.progress import Progress
 from latentmap.explorer.answers import BadRequest, read_json
 from latentmap.explorer.atlas_view import Explored
@@ -143,7 +143,7 @@ def _run(job: Job, data: Explored, ids: list[int] | None) -> None:
         job.folder, job.state = str(folder), "done"
     except CancelledError:
         job.state = "cancelled"
-    except (RunError, OSError) as error:
+    except (LatentmapError, OSError) as error:
         job.error, job.state = str(error), "failed"
     except BaseException as error:
         job.error, job.state = f"the explorer failed ({type(error).__name__}): see its terminal", "failed"

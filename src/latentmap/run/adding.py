@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.core.atomic_files import user_path, write_bytes
+from latentmap.core.atomic_files import resolved, user_path, write_bytes
 from latentmap.core.errors import LatentmapError, RunError, SourceError
 from latentmap.core.progress import Show, counted, silent
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
@@ -144,7 +144,7 @@ def _check_finished(folder: Path, state: dict[str, Any]) -> None:
 def check_apart(folder: Path, source: Any) -> None:
     """Raise SourceError for a source that lies in the folder of the run itself, or is that folder."""
     for one in source if isinstance(source, list) else [source]:
-        if isinstance(one, str | os.PathLike) and user_path(one).resolve().is_relative_to(folder.resolve()):
+        if isinstance(one, str | os.PathLike) and resolved(user_path(one)).is_relative_to(resolved(folder)):
             raise SourceError(
                 f"{one}: is the folder of the run or lies in it, and its pictures are those of the run: pass a folder "
                 "of other images"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.core.atomic_files import user_path
+from latentmap.core.atomic_files import resolved, user_path
 from latentmap.core.errors import DecodingError, RunError
 from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
@@ -26,6 +26,7 @@ from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import FolderNames, pictures, write_folders
 from latentmap.run.new_files import new_file, new_folder
 from latentmap.run.run import Run
+from latentmap.run.state import check_encodable
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
@@ -111,11 +112,13 @@ def _called(kind: str) -> str:
 def _place(out: str | Path) -> Path:
     """The absolute place; of an existing folder that is a link, the folder that it leads to."""
     path = Path(out)
-    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    return resolved(path) if path.is_dir() else resolved(path.parent) / path.name
 
 
 def _check_place(run: Run, out: Path, target: Path, kind: str) -> None:
     """Raise RunError unless there is room for an export and it is not among the files of the run itself."""
+    if kind in FILES:  # written by Arrow
+        check_encodable(target)
     is_taken = target.is_symlink() or target.exists()
     if is_taken and (kind in FILES or not target.is_dir() or any(target.iterdir())):
         raise RunError(f"{out}: there already: name a new {_called(kind)}")

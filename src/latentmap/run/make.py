@@ -32,6 +32,7 @@ from latentmap.run.state import (
     FORMAT_VERSION,
     STAGES,
     as_paths,
+    check_encodable,
     is_done,
     key_of,
     read_state,
@@ -246,6 +247,7 @@ def _decoding_key(found: Listing | ImageCollection, work: stages.Work) -> str:
 
 
 def _prepare(folder: Path) -> Path:
+    check_encodable(folder)
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: a file is in the way: name another folder for the run")
     try:

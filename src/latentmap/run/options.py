@@ -8,6 +8,8 @@ from typing import Any
 
 from latentmap.core.errors import InputError, OptionError
 
+MAX_COUNT = 2**31 - 1  # of latent dimensions, epochs, images in a batch, groups
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -89,6 +91,8 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise OptionError(f"{name}={value}: ask for at least {least}")
+            if value is not None and value > MAX_COUNT:
+                raise OptionError(f"{name}={value}: ask for at most {MAX_COUNT}")
         for name in ("learning_rate", "perplexity"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from latentmap.core.atomic_files import sha256, write_text
+from latentmap.core.atomic_files import resolved, sha256, write_text
 from latentmap.core.errors import OptionError, RunError, SchemaError
 from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, check, shown
 from latentmap.images import Shape
@@ -157,15 +157,24 @@ def check_links(folder: Path, depth: int = 0) -> None:
             entries = list(found)
     except OSError:  # not there: met with a sentence by whoever reads it
         return
-    home = folder.resolve()
+    home = resolved(folder)
     for entry in entries:
         if entry.is_symlink():
-            if not Path(entry.path).resolve().is_relative_to(home):
+            if not resolved(entry.path).is_relative_to(home):
                 raise RunError(
                     f"{entry.path}: a link that leads out of the run: put the file itself in its place, or remove it"
                 )
         elif depth < MAX_FOLDERS and entry.is_dir(follow_symlinks=False) and (depth or entry.name not in FREE):
             check_links(Path(entry.path), depth + 1)
+
+
+def check_encodable(path: Path) -> None:
+    """Raise RunError for a path that is not UTF-8, since Arrow cannot write there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown_path = str(path).encode(errors="backslashreplace").decode()
+        raise RunError(f"{shown_path}: the path is not UTF-8: name another place") from error
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
