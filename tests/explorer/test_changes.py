@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from PIL import Image
 
 from explorer.conftest import pictures
 from explorer.test_server import table
+from latentmap.explorer import atlas_view, lessons
 from latentmap.explorer import server as server_module
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.handlers import page_files
@@ -118,10 +120,58 @@ def test_a_column_of_the_run_that_is_there_twice_is_damage(copied):
         AtlasView(copied)
 
 
-def test_what_the_asker_has_is_not_computed_again(client, monkeypatch):
-    tag = client.get("/api/points").headers["etag"]
-    monkeypatch.setattr(AtlasView, "points", lambda self: pytest.fail("computed"))
-    assert client.get("/api/points", headers={"If-None-Match": tag}).status_code == 304
+COMPUTED = {
+    "/api/points": "points",
+    "/api/columns/path": "column",
+    "/api/images/3": "png",
+    "/api/images/3/reconstruction": "reconstruct",
+    "/api/edits/columns": "edited_columns",
+}
+
+
+@pytest.mark.parametrize("path", COMPUTED)
+def test_what_the_asker_has_is_not_computed_again(client, monkeypatch, path):
+    tag = client.get(path).headers["etag"]
+    monkeypatch.setattr(AtlasView, COMPUTED[path], lambda *_: pytest.fail("computed"))
+    assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_the_page_itself_is_not_sent_again(client):
+    first = client.get("/")
+    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["content-type"].startswith("text/html")
+    again = client.get("/", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_column_is_classified_once(client, copied, monkeypatch):
+    prepared = []
+    real = atlas_view.prepare
+    monkeypatch.setattr(atlas_view, "prepare", lambda name, values: prepared.append(name) or real(name, values))
+    replace_atlas(copied, lambda atlas: atlas)  # the run is opened again
+    names = [column["name"] for column in client.get("/api/run").json()["columns"]]
+    for name in names:
+        assert client.get(f"/api/columns/{name}").status_code == 200
+    assert prepared == names
+
+
+def test_the_run_is_described_while_kmeans_is_computed(client, monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+    real = lessons._kmeans_on_map
+
+    def wait(*arguments):
+        begun.set()
+        assert go.wait(60)
+        return real(*arguments)
+
+    monkeypatch.setattr(lessons, "_kmeans_on_map", wait)
+    with ThreadPoolExecutor(1) as pool:
+        steps = pool.submit(client.get, "/api/learn/kmeans?k=3")
+        assert begun.wait(60)
+        for path in ("/api/run", "/api/edits", "/api/points", "/api/images/3/neighbors"):
+            assert client.get(path).status_code == 200
+        go.set()
+        assert steps.result().status_code == 200
 
 
 def test_search_knows_labels_and_every_form_of_unicode(client, copied):

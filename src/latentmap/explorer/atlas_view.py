@@ -1,10 +1,10 @@
 """The data of a run for the explorer: its tables in zoom order, its pictures and its model."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.explorer.columns import ERRORS, TREE, Values, as_json, as_text, as_texts, folder_columns, plain, prepare
+from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.explorer.picture_files import as_bytes
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.images.collection import as_png
@@ -27,25 +28,6 @@ from latentmap.run.state import FILE as STATE
 NOT_COLUMNS = {"image", "latent", "neighbors", "x", "y", "id"}
 N_INTERPOLATED = 6  # nearest points whose latent vectors give that of a place on the map
 MAX_COORDINATE = 1e30
-T = TypeVar("T")
-
-
-class locked_cached_property(Generic[T]):  # noqa: N801
-    """As functools.cached_property, but computed only once even if several threads read it first."""
-
-    def __init__(self, make: Callable[[Any], T]) -> None:
-        self._make = make
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: Any, _: type | None = None) -> T:
-        values = instance.__dict__  # where the next access finds it
-        with instance._loading:
-            if self._name not in values:
-                values[self._name] = self._make(instance)
-            found: T = values[self._name]
-            return found
 
 
 class ChangedError(RunError):

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latentmap.explorer.atlas_view import AtlasView, DamagedError, locked_cached_property
+from latentmap.explorer.atlas_view import AtlasView, DamagedError
+from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
