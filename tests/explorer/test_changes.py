@@ -229,7 +229,7 @@ def test_one_page_is_made_at_a_time_and_the_next_one_when_it_is_done(client, ser
     assert server.saving.acquire(blocking=False)
     refused = client.get("/page.html")
     assert refused.status_code == 503
-    assert "being made already" in refused.json()["error"]
+    assert "already being made" in refused.json()["error"]
     server.saving.release()
     assert client.get("/page.html").status_code == 200
     assert client.get("/page.html").status_code == 200  # a finished one lets the next begin

@@ -105,7 +105,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     try:
         found = json.loads(await read_body(request), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is no JSON: send an object") from error
+        raise BadRequest("the body is not JSON: send an object") from error
     if not isinstance(found, dict):
         raise BadRequest("send a JSON object")
     return found

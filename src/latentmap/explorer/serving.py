@@ -116,7 +116,7 @@ def explore(
         port = listening.getsockname()[1]
         url = address(port, server.token)
         print(f"explorer  {url}", flush=True)
-        print("          Ctrl-C ends it; what you change is saved in the run at once", flush=True)
+        print("          press Ctrl-C to stop; changes are saved in the run immediately", flush=True)
         server.warm()
         try:
             with opened_in_browser(url) if open_page else nullcontext():

@@ -88,7 +88,7 @@ def activation_strip(server: Server, request: Request) -> Response:
     check_version(request, data.version)
     path = lessons.activations_folder(data) / f"{name}.png"
     if name not in ("original", "relu", "elu") or not path.exists():
-        raise HTTPException(404, "not there (yet)")
+        raise HTTPException(404, "this picture is not made yet")
     return answer(request, path.read_bytes, PNG, data.version, f"activations{name}")
 
 

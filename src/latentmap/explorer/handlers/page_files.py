@@ -48,7 +48,7 @@ def one_file(server: Server, _: Request) -> Response:
     check_size(opened.data)
     if not server.saving.acquire(blocking=False):
         return JSONResponse(
-            {"error": "this page is being made already: wait until it is there"}, 503, {"Retry-After": "10"}
+            {"error": "this page is already being made: wait until it is ready"}, 503, {"Retry-After": "10"}
         )
     try:
         parts = one_file_parts(opened.data, with_edits(opened.data, opened.facts), STATIC)

@@ -87,9 +87,8 @@ class Journal:
             if not os.path.lexists(self.path):
                 self._forget()
                 return
-            if (
-                self.path.is_symlink() or not self.path.is_file()
-            ):  # a link in a run from somebody else could name any file
+            # a link in a run from somebody else could name any file
+            if self.path.is_symlink() or not self.path.is_file():
                 raise RunError(f"{self.path}: not a file of this run: remove it to continue without the edits")
             if self.path.stat().st_size < self.entries.end:  # another file took its place
                 self._forget()
