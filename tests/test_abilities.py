@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder, onnx
-from latentmap.autoencoder.model_files import ModelFileError
+from latentmap.core.errors import ModelFileError
 
 SETTINGS = {"latent_dim": 4, "epochs": 60, "random_state": 0}
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.autoencoder.model_files import ModelFileError
 from latentmap.autoencoder.networks import activation_names
 from latentmap.autoencoder.training import TrainingError
+from latentmap.core.errors import ModelFileError
 from latentmap.core.progress import Progress
 
 Images = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from latentmap import Autoencoder
-from latentmap.autoencoder.model_files import ModelFileError
+from latentmap.core.errors import ModelFileError
 
 
 @pytest.fixture(scope="module")

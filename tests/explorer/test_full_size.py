@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentmap.core.errors import NoOriginalError
 from latentmap.explorer import full_size
 from latentmap.explorer.atlas_view import AtlasView
-from latentmap.explorer.full_size import FullSize, NoOriginalError
+from latentmap.explorer.full_size import FullSize
 from latentmap.images.pool import DecodingPool
 from latentmap.run import RunOptions, make_run
 

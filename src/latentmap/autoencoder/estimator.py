@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from latentmap.autoencoder import generation
-from latentmap.autoencoder.model_files import ModelFileError, read_model, write_model
+from latentmap.autoencoder.model_files import read_model, write_model
 from latentmap.autoencoder.networks import NETWORKS, Layer, Network, VariationalNetwork, build, resolve
 from latentmap.autoencoder.networks.activations import make_activation
 from latentmap.autoencoder.onnx import export_onnx
@@ -35,6 +35,7 @@ from latentmap.autoencoder.training.evaluation import INITIALIZATION_SAMPLE, at_
 from latentmap.autoencoder.training.pixels import PixelScale, to_unit
 from latentmap.autoencoder.training.precision import PRECISIONS, choose_precision
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import InputError, ModelFileError, TrainingError, UnavailableError
 from latentmap.core.progress import Callback, shown
 
 # Most images that are kept in mind, as latent vectors and errors, for what is usual among those of `fit`.
@@ -242,17 +243,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises
         ------
+        InputError
+            For parameters that do not fit each other or the images, an unknown activation or augmentation, no images,
+            or pixels that are NaN or infinite.
         ValueError
-            For a parameter out of its range, an unknown network or activation, NaN among the pixels, or no images.
+            For a parameter of the wrong type or range, or vectors with NaN: scikit-learn's own checks.
         TrainingError
-            If the loss becomes infinite or NaN.
+            If the loss becomes NaN or infinite.
         """
         self._validate_params()
         self._check_parameters()
         images = self._check_images(X, reset=True)
         unfit = [name for name in self._variants() if name not in FOR_VECTORS]
         if unfit and images.ndim == 2:
-            raise ValueError(
+            raise InputError(
                 f"augmentation={unfit} is for images, but vectors of {images.shape[1]} features were given"
             )
         self.scale_ = PixelScale.of(images)
@@ -294,7 +298,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Encode images: (n, *image_shape) → latent vectors (n, latent_dim) float32."""
+        """Encode images: (n, *image_shape) → latent vectors (n, latent_dim) float32.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         return self._encode(images)
 
@@ -312,39 +327,83 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Raises
         ------
-        ValueError
+        InputError
             For plain vectors, which cannot be shifted.
         """
         images = self._check_images(X, reset=False)
         network = self.network_
         if len(network.image_shape) != 3:
-            raise ValueError("plain vectors have no rows and columns to shift: group them without tangents")
+            raise InputError("plain vectors have no rows and columns to shift: group them without tangents")
         shape = (N_DEFORMATIONS, network.latent_dim)
         return in_batches(lambda x: tangents(network.encode, x), images, shape, network, self.scale_)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
-        """Draw the images of latent vectors: (n, latent_dim) → (n, *image_shape) float32 in [0, 1]."""
+        """Draw the images of latent vectors: (n, latent_dim) → (n, *image_shape) float32 in [0, 1].
+
+        Parameters
+        ----------
+        Z : array (n, latent_dim)
+            Latent vectors.
+
+        Raises
+        ------
+        InputError
+            For vectors of another length.
+        """
         check_is_fitted(self)
         latents = check_array(Z, dtype=np.float32)
         if latents.shape[1] != self.network_.latent_dim:
-            raise ValueError(
+            raise InputError(
                 f"latent vectors of {latents.shape[1]} dimensions, but this Autoencoder has "
                 f"latent_dim={self.network_.latent_dim}: pass an array of shape (n, {self.network_.latent_dim})"
             )
         return in_batches(self.network_.decode, latents, self.image_shape_, self.network_)
 
     def reconstruct(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Encode and draw again: (n, *image_shape) → the same shape, float32 in [0, 1]."""
+        """Encode and draw again: (n, *image_shape) → the same shape, float32 in [0, 1].
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         return in_batches(self.network_, images, self.image_shape_, self.network_, self.scale_)
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Reconstruction error of each image: (n, *image_shape) → mean squared error (n,) float32; high is unusual."""
+        """Reconstruction error of each image: (n, *image_shape) → mean squared error (n,) float32; high is unusual.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         return reconstruction_errors(self.network_, images, self.scale_)
 
     def transform_and_score(self, X: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The results of :meth:`transform` and :meth:`score_samples` in one pass: (n, latent_dim) and (n,) float32."""
+        """The results of :meth:`transform` and :meth:`score_samples` in one pass: (n, latent_dim) and (n,) float32.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         network = self.network_
 
@@ -357,7 +416,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return np.ascontiguousarray(found[:, :-1]), np.ascontiguousarray(found[:, -1])
 
     def score(self, X: ArrayLike, y: object = None) -> float:  # noqa: ARG002 - scikit-learn's signature
-        """Minus the mean squared error over all images, so that greater is better, as scikit-learn wants it."""
+        """Minus the mean squared error over all images, so that greater is better, as scikit-learn wants it.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+        y : ignored
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         return -float(self.score_samples(X).mean(dtype=np.float64))
 
     def __sklearn_tags__(self) -> Tags:
@@ -371,11 +442,32 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Draw images without their noise: (n, *image_shape) → the same shape, float32 in [0, 1].
 
         That is :meth:`reconstruct`; a network trained with ``denoising`` takes away most.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
         """
         return self.reconstruct(X)
 
     def residuals(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Image minus reconstruction: (n, *image_shape) float32 in [-1, 1]."""
+        """Image minus reconstruction: (n, *image_shape) float32 in [-1, 1].
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         images = self._check_images(X, reset=False)
         unit = to_unit(self.scale_.prepare(images)).reshape(len(images), *self.image_shape_)
         return unit - self.reconstruct(X)
@@ -391,9 +483,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Returns
         -------
         ndarray (steps, *image_shape) float32 in [0, 1]
+
+        Raises
+        ------
+        InputError
+            For fewer than two steps.
         """
         if steps < 2:
-            raise ValueError(f"steps={steps}: ask for at least 2, the two ends")
+            raise InputError(f"steps={steps}: ask for at least 2, the two ends")
         ends = self.transform(np.stack([np.asarray(a), np.asarray(b)]))
         return self.inverse_transform(generation.interpolate(ends[0], ends[1], steps))
 
@@ -415,10 +512,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Returns
         -------
         ndarray (steps, *image_shape) float32 in [0, 1]
+
+        Raises
+        ------
+        InputError
+            For a dimension that the latent vectors do not have.
         """
         reference = self._reference()[0]
         if not 0 <= dimension < self.network_.latent_dim:
-            raise ValueError(f"dimension={dimension}: choose one from 0 to {self.network_.latent_dim - 1}")
+            raise InputError(f"dimension={dimension}: choose one from 0 to {self.network_.latent_dim - 1}")
         start = reference.mean(0) if X is None else self.transform(np.asarray(X)[None])[0]
         reach = span * float(reference[:, dimension].std())
         return self.inverse_transform(generation.along(start, dimension, reach, steps))
@@ -428,10 +530,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         The variational network draws latent vectors from the standard normal distribution, every other from a Gaussian
         mixture fitted to the latent vectors of the images it was trained on, at the first call.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Number of images.
+        random_state : int, RandomState or None, default=None
+            Seed or generator of the latent vectors.
+
+        Raises
+        ------
+        InputError
+            If n is less than 1.
         """
         reference = self._reference()[0]
         if n < 1:
-            raise ValueError(f"n={n}: ask for at least 1")
+            raise InputError(f"n={n}: ask for at least 1")
         random = check_random_state(random_state)
         if isinstance(self.network_, VariationalNetwork):
             return self.inverse_transform(random.normal(size=(n, self.network_.latent_dim)))
@@ -445,15 +559,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         One latent vector is drawn for each image. Pixels are taken as normal around what is drawn, all with one
         variance, which was learned.
 
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+        random_state : int or None, default=None
+            Seed of the latent vectors that are drawn.
+
         Raises
         ------
-        AttributeError
+        UnavailableError
             For any other network.
         """
         images = self._check_images(X, reset=False)
         network = self.network_
         if not isinstance(network, VariationalNetwork):
-            raise AttributeError(f"network={self.network!r} has no evidence lower bound: fit network='variational'")
+            raise UnavailableError(f"network={self.network!r} has no evidence lower bound: fit network='variational'")
         with torch.random.fork_rng():
             torch.manual_seed(int(check_random_state(random_state).randint(2**31)))
             return in_batches(network.elbo, images, (), network, self.scale_)
@@ -463,13 +584,36 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Usual are the validation images, where there are such; else the images of ``fit``, whose errors are a little
         smaller than those of new ones.
+
+        Parameters
+        ----------
+        contamination : float, default=0.01
+            Fraction of the usual images, between 0 and 1, both excluded.
+
+        Raises
+        ------
+        InputError
+            For a fraction out of that range.
         """
         if not 0 < contamination < 1:
-            raise ValueError(f"contamination={contamination}: pass a share between 0 and 1")
+            raise InputError(f"contamination={contamination}: pass a share between 0 and 1")
         return float(np.quantile(self._reference()[1], 1 - contamination))
 
     def is_outlier(self, X: ArrayLike, contamination: float = 0.01) -> NDArray[np.bool_]:
-        """Which images are drawn worse than :meth:`outlier_threshold` allows: (n,) bool."""
+        """Which images are drawn worse than :meth:`outlier_threshold` allows: (n,) bool.
+
+        Parameters
+        ----------
+        X : array (n, *image_shape)
+            Images, as in :meth:`fit`.
+        contamination : float, default=0.01
+            See :meth:`outlier_threshold`.
+
+        Raises
+        ------
+        InputError
+            For images of another shape than the model was fitted on, or with pixels that are NaN or infinite.
+        """
         outliers: NDArray[np.bool_] = self.score_samples(X) > self.outlier_threshold(contamination)
         return outliers
 
@@ -482,7 +626,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return table
 
     def summary(self, print_fn: Callable[[str], object] = print) -> None:
-        """Print the layer table, in the manner of Keras, through ``print_fn`` line by line."""
+        """Print the layer table, in the manner of Keras, through ``print_fn`` line by line.
+
+        Parameters
+        ----------
+        print_fn : callable, default=print
+            Called with each line.
+        """
         check_is_fitted(self)
         table = self.layer_table()
         line = "{:<29}{:<27}{:>10}".format
@@ -503,7 +653,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # ---------------------------------------------------------------- files
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there."""
+        """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there.
+
+        Parameters
+        ----------
+        folder : path
+            The folder to write.
+        """
         check_is_fitted(self)
         parameters = self.get_params(deep=False) | {"callback": None, "checkpoint": None, "tensorboard": None}
         if self.augmentation != "auto":
@@ -527,6 +683,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
         """Read what :meth:`save` wrote. No code in the files is run.
+
+        Parameters
+        ----------
+        folder : path
+            A folder that :meth:`save` wrote.
 
         Raises
         ------
@@ -556,12 +717,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
         model.precision_ = config["precision"]
         if model.precision_ not in PRECISIONS:
-            raise ValueError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
+            raise InputError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
         model.image_shape_ = tuple(config["image_shape"])
         shape = _canonical_shape(model.image_shape_)
         model.scale_ = PixelScale(*config["scale"])
         if not model.scale_.low < model.scale_.high:
-            raise ValueError(f"scale={config['scale']}: the first is to be the smaller one")
+            raise InputError(f"scale={config['scale']}: the first is to be the smaller one")
         model.history_ = config["history"]
         model.n_epochs_ = len(model.history_["loss"])
         model.n_features_in_ = prod(shape)
@@ -570,13 +731,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model.reference_errors_ = weights.pop(f"{REFERENCE}errors").numpy()
         n_references = len(model.reference_errors_)
         if model.reference_errors_.ndim != 1 or model.reference_latents_.shape != (n_references, model.latent_dim):
-            raise ValueError(
+            raise InputError(
                 f"{REFERENCE}latents {model.reference_latents_.shape} and {REFERENCE}errors "
                 f"{model.reference_errors_.shape} do not belong together"
             )
         name, activation = model.recipe_["network"], model.recipe_["activation"]
         if name not in NETWORKS or not isinstance(activation, str):
-            raise ValueError(f"network={name!r} with activation={activation!r}: choose among {', '.join(NETWORKS)}")
+            raise InputError(f"network={name!r} with activation={activation!r}: choose among {', '.join(NETWORKS)}")
         build_it = partial(build, name, shape, model.latent_dim, activation, beta=model.beta)
         with torch.device("meta"):  # takes no memory, whatever sizes the file speaks of
             _check_weights(build_it(), weights)
@@ -591,12 +752,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The encoder takes ``images`` (n, *image_shape) float32 in [0, 1] and gives ``latents`` (n, latent_dim); the
         decoder the other way round. n is free.
 
+        Parameters
+        ----------
+        path : path
+            The file to write.
+        part : {"encoder", "decoder"}, default="encoder"
+            The half of the network.
+
         Raises
         ------
-        ImportError
+        MissingPackageError
             Without the packages of ``pip install 'latentmap[onnx]'``.
-        ValueError
-            For another part, or when onnxruntime gives something else by more than 1e-4; the file is then not written.
+        InputError
+            For another part.
+        ExportError
+            If onnxruntime gives something else by more than 1e-4. The file is then not written.
         """
         check_is_fitted(self)
         export_onnx(self.network_, user_path(path), part, self.image_shape_)
@@ -614,7 +784,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if reset:
                 self.image_shape_: tuple[int, ...] = images.shape[1:]
             elif len(self.image_shape_) != 1:
-                raise ValueError(
+                raise InputError(
                     f"vectors of {images.shape[1]} features, but this Autoencoder was fitted on images of shape "
                     f"{self.image_shape_}: reshape them to (n, {', '.join(map(str, self.image_shape_))})"
                 )
@@ -626,7 +796,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.image_shape_ = images.shape[1:]
             self.n_features_in_ = prod(shape)
         elif shape != _canonical_shape(self.image_shape_):
-            raise ValueError(
+            raise InputError(
                 f"images of shape {images.shape[1:]}, but this Autoencoder was fitted on images of shape "
                 f"{self.image_shape_}: resize them, or fit again"
             )
@@ -637,13 +807,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.activation != "auto":
             make_activation(self.activation)
         if self.patience is not None and not self.validation_fraction:
-            raise ValueError(
+            raise InputError(
                 f"patience={self.patience} watches the validation loss, but validation_fraction=0: "
                 "set it to 0.1, say, or leave patience out"
             )
         unknown = [name for name in self._variants() if name not in AUGMENTATIONS]
         if unknown:
-            raise ValueError(f"augmentation={unknown}: choose among {', '.join(AUGMENTATIONS)}")
+            raise InputError(f"augmentation={unknown}: choose among {', '.join(AUGMENTATIONS)}")
 
     def _variants(self) -> tuple[str, ...]:
         """The augmentation that was asked for by name."""
@@ -668,7 +838,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.warm_start and hasattr(self, "network_"):
             shapes = {key: value.shape for key, value in network.state_dict().items()}
             if shapes != {key: value.shape for key, value in self.network_.state_dict().items()}:
-                raise ValueError(
+                raise InputError(
                     "warm_start=True, but the network of the last fit has other layers: keep network, latent_dim and "
                     "the size of the images, or set warm_start=False"
                 )
@@ -696,6 +866,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         usual = images[chosen]
         self.reference_latents_ = self._encode(usual)
         self.reference_errors_ = reconstruction_errors(self.network_, usual, self.scale_)
+        if not (np.isfinite(self.reference_latents_).all() and np.isfinite(self.reference_errors_).all()):
+            # the last step broke the weights, after the loss of the last epoch was taken
+            raise TrainingError(
+                f"the latent vectors became NaN or infinite: try a learning_rate below "
+                f"{self.recipe_['learning_rate']:g}, or max_grad_norm=1"
+            )
         self.__dict__.pop("_density", None)
 
     def _reference(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -713,15 +889,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 
 def _check_weights(network: Network, weights: dict[str, torch.Tensor]) -> None:
-    """Raise ValueError unless there are just the weights that a network has, each of its shape."""
+    """Raise InputError unless there are just the weights that a network has, each of its shape."""
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
-            raise ValueError(f"weights {name!r} have shape {found.get(name)}, the network has {wanted.get(name)}")
+            raise InputError(f"weights {name!r} have shape {found.get(name)}, the network has {wanted.get(name)}")
     wrong = [name for name, value in weights.items() if not value.is_floating_point()]
     if wrong:
-        raise ValueError(f"weights {wrong[0]!r} are {weights[wrong[0]].dtype}, not floats")
+        raise InputError(f"weights {wrong[0]!r} are {weights[wrong[0]].dtype}, not floats")
 
 
 def _device_here(name: str) -> torch.device:
@@ -730,7 +906,7 @@ def _device_here(name: str) -> torch.device:
         device = choose_device(name)
         torch.empty(0, device=device)
     except Exception as error:  # torch's own errors differ by device
-        raise ValueError(
+        raise InputError(
             f'device={name[:40]!r} is not on this machine: set "device" to "auto" in its config.json'
         ) from error
     return device
@@ -738,14 +914,14 @@ def _device_here(name: str) -> torch.device:
 
 def _check_pixels(images: NDArray[Any]) -> None:
     if images.dtype.kind not in "bufi":
-        raise ValueError(f"pixels of type {images.dtype}: pass uint8, another integer type, or floats")
+        raise InputError(f"pixels of type {images.dtype}: pass uint8, another integer type, or floats")
     if 0 in images.shape:
-        raise ValueError(f"no images in an array of shape {images.shape}: pass at least one, with at least one pixel")
+        raise InputError(f"no images in an array of shape {images.shape}: pass at least one, with at least one pixel")
     if images.dtype.kind == "f" and not np.isfinite(images.sum(dtype=np.float64)):
         bad = ~np.isfinite(images)
         if bad.any():
             first = int(np.argwhere(bad.reshape(len(images), -1).any(1))[0, 0])
-            raise ValueError(
+            raise InputError(
                 f"{int(bad.sum())} pixels are NaN or infinite, the first in image {first}: "
                 "replace them (np.nan_to_num) or leave these images out"
             )
@@ -762,7 +938,7 @@ def _split(n: int, fraction: float, generator: torch.Generator) -> tuple[NDArray
         return np.arange(n), None
     n_validation = round(n * fraction)
     if not 1 <= n_validation < n:
-        raise ValueError(
+        raise InputError(
             f"validation_fraction={fraction:g} of {n} images leaves {n_validation} to validate on and "
             f"{n - n_validation} to train on: both need at least one"
         )

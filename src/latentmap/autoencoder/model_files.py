@@ -12,19 +12,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from latentmap.core.atomic_files import write_bytes, write_text
-from latentmap.core.json_schema import (
-    DIGEST,
-    NUMBER,
-    PLAIN,
-    TEXT,
-    Kind,
-    ListOf,
-    MapOf,
-    SchemaError,
-    check,
-    is_whole,
-    shown,
-)
+from latentmap.core.errors import InputTypeError, ModelFileError, SchemaError
+from latentmap.core.json_schema import DIGEST, NUMBER, PLAIN, TEXT, Kind, ListOf, MapOf, check, is_whole, shown
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -42,10 +31,6 @@ CONFIG = {
     "history": MapOf(TEXT, ListOf(Kind("a number", lambda one: isinstance(one, int | float)))),
     "weights_sha256": DIGEST,
 }
-
-
-class ModelFileError(ValueError):
-    """A saved model is missing, damaged or of another format."""
 
 
 def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
@@ -126,4 +111,4 @@ def _plain(value: object) -> object:
     """NumPy's numbers as Python's, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{value!r} cannot be written as JSON")
+    raise InputTypeError(f"{value!r} cannot be written as JSON")

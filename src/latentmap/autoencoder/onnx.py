@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from latentmap.autoencoder.networks import Network
 from latentmap.core.atomic_files import whole
+from latentmap.core.errors import ExportError, InputError, MissingPackageError
 
 # Largest difference between torch and onnxruntime in an exported network.
 TOLERANCE = 1e-4
@@ -19,13 +20,13 @@ N_CHECKED = 5
 def export_onnx(network: Network, path: Path, part: str, image_shape: tuple[int, ...]) -> None:
     """Write the encoder or the decoder of ``network``; see :meth:`latentmap.Autoencoder.export_onnx`."""
     if part not in ("encoder", "decoder"):
-        raise ValueError(f"part={part!r}: choose 'encoder' or 'decoder'")
+        raise InputError(f"part={part!r}: choose 'encoder' or 'decoder'")
     try:
         import onnx  # noqa: F401 - torch's exporter needs it
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ImportError(f"export needs the package {error.name}: pip install 'latentmap[onnx]'") from error
+        raise MissingPackageError(f"export needs the package {error.name}: pip install 'latentmap[onnx]'") from error
     half = _Half(copy.deepcopy(network), part, image_shape).cpu().eval()  # the network itself stays on its device
     shape = image_shape if part == "encoder" else (network.latent_dim,)
     names = ("images", "latents") if part == "encoder" else ("latents", "images")
@@ -49,7 +50,9 @@ def export_onnx(network: Network, path: Path, part: str, image_shape: tuple[int,
         found = session.run(None, {names[0]: inputs.numpy()})[0]
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:
-            raise ValueError(f"onnxruntime differs from torch by {difference:g}, more than {TOLERANCE:g}: not exported")
+            raise ExportError(
+                f"onnxruntime differs from torch by {difference:g}, more than {TOLERANCE:g}: not exported"
+            )
 
 
 class _Half(nn.Module):

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from latentmap.core.errors import MissingPackageError
+
 
 @contextmanager
 def event_files(folder: Path) -> Iterator[Callable[[int, dict[str, float]], None]]:
@@ -12,13 +14,15 @@ def event_files(folder: Path) -> Iterator[Callable[[int, dict[str, float]], None
 
     Raises
     ------
-    ImportError
+    MissingPackageError
         Without the package tensorboard.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ImportError("event files need the package tensorboard: pip install 'latentmap[tensorboard]'") from error
+        raise MissingPackageError(
+            "event files need the package tensorboard: pip install 'latentmap[tensorboard]'"
+        ) from error
     writer: Any = SummaryWriter(folder)
     try:
 

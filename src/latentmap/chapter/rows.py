@@ -23,6 +23,7 @@ from latentmap import plots
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import write_text
 from latentmap.core.environment import describe_environment
+from latentmap.core.errors import InputError
 from latentmap.core.progress import shown
 from latentmap.images import load_mnist
 from latentmap.kmeans import KMeans
@@ -129,7 +130,7 @@ def reproduce(
 
     Raises
     ------
-    ValueError
+    InputError
         For a row that the chapter does not have.
     """
     chosen = _choose(rows)
@@ -153,7 +154,7 @@ def _choose(rows: Sequence[str] | None) -> list[str]:
     wanted = [row.upper() for row in rows]
     unknown = [row for row in wanted if row not in ROWS]
     if unknown:
-        raise ValueError(f"no row {', '.join(unknown)} in the chapter: choose among {', '.join(ROWS)}")
+        raise InputError(f"no row {', '.join(unknown)} in the chapter: choose among {', '.join(ROWS)}")
     return [row for row in ROWS if row in wanted]
 
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from latentmap.explorer.atlas_view import ChangedError
+from latentmap.core.errors import ChangedError
 
 ARROW = "application/vnd.apache.arrow.stream"
 PNG = "image/png"

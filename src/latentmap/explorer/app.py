@@ -8,12 +8,10 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from latentmap.autoencoder.model_files import ModelFileError
-from latentmap.explorer.atlas_view import ChangedError, DamagedError
+from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, ModelFileError
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.handlers import ROUTES
 from latentmap.explorer.server import Server
-from latentmap.run import RunError
 
 
 def make_app(server: Server, hosts: list[str], *, framed: bool = False) -> Starlette:
@@ -43,7 +41,7 @@ async def _answer_http_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code, headers=dict(error.headers or {}))
 
 
-async def _answer_run_error(_: Request, error: Exception) -> Response:
+async def _answer_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
 
 
@@ -68,7 +66,7 @@ ERROR_HANDLERS: Any = {
     DamagedError: _answer_damaged,
     ModelFileError: _answer_damaged,
     HTTPException: _answer_http_error,
-    RunError: _answer_run_error,
+    LatentmapError: _answer_error,
     ClientDisconnect: _answer_nobody,
     Exception: _answer_bug,
 }

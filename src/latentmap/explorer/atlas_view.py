@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from latentmap.autoencoder import Autoencoder
+from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, RunError
 from latentmap.explorer.columns import ERRORS, TREE, Values, as_json, as_text, as_texts, folder_columns, plain, prepare
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.explorer.picture_files import as_bytes
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.images.collection import as_png
-from latentmap.run import Run, RunError, layout, tables
+from latentmap.run import Run, layout, tables
 from latentmap.run.edits import MARKS, EditedRun, Journal
 from latentmap.run.run import nearest_rows, sources_of
 from latentmap.run.state import FILE as STATE
@@ -28,14 +29,6 @@ from latentmap.run.state import FILE as STATE
 NOT_COLUMNS = {"image", "latent", "neighbors", "x", "y", "id"}
 N_INTERPOLATED = 6  # nearest points whose latent vectors give that of a place on the map
 MAX_COORDINATE = 1e30
-
-
-class ChangedError(RunError):
-    """The run on disk is no longer the version that was opened."""
-
-
-class DamagedError(RunError):
-    """A file of the run cannot be read."""
 
 
 class AtlasView:
@@ -78,9 +71,9 @@ class AtlasView:
         self._comparing = threading.Lock()
         try:
             self._open(Path(path))
+        except LatentmapError:
+            raise
         except (*ERRORS, OSError, AttributeError, IndexError) as error:
-            if isinstance(error, RunError):
-                raise
             raise RunError(f"{path}: cannot be shown: a file of it is damaged or missing ({error})") from error
 
     def _open(self, path: Path) -> None:
@@ -234,7 +227,7 @@ class AtlasView:
         """
         try:
             found = tables.read_column(self.path / layout.ATLAS, "latent")
-        except (*ERRORS, OSError) as error:
+        except RunError as error:
             raise DamagedError(f"{self.path / layout.ATLAS}: latent vectors cannot be read ({error})") from error
         if _stamp(self.path / layout.ATLAS) != self._atlas or len(found) != self.n or found.ndim != 2:
             raise ChangedError("the run has changed on disk: load the page again")

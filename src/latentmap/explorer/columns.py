@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from latentmap.run import RunError
+from latentmap.core.errors import RunError
 from latentmap.run.tables import free_names
 
 MAX_CATEGORIES = 200  # the largest ones; all others are counted as one

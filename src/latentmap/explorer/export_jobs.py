@@ -6,17 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from latentmap.core.errors import CancelledError, LatentmapError
 from latentmap.core.progress import Progress
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.selection_export import export_folder, export_table
-from latentmap.run import RunError
 from latentmap.run.folder_export import Written
 
 MAX_TABLES = 2  # tables that are written at once; more wait
-
-
-class CancelledError(Exception):
-    """The export was cancelled."""
 
 
 @dataclass
@@ -106,7 +102,7 @@ def _run(job: ExportJob, data: AtlasView, ids: list[int] | None) -> None:
         job.folder, job.state = str(folder), "done"
     except CancelledError:
         job.state = "cancelled"
-    except (RunError, OSError) as error:
+    except (LatentmapError, OSError) as error:
         job.error, job.state = str(error), "failed"
     except BaseException as error:
         job.error, job.state = f"the explorer failed ({type(error).__name__}): see its terminal", "failed"

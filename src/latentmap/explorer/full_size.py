@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latentmap.explorer.atlas_view import AtlasView, DamagedError
+from latentmap.core.errors import DamagedError, NoOriginalError, RunError
+from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
-from latentmap.run.state import RunError
 
 MAX_SIDE = 4096  # pixels; larger pictures are made smaller
 SENTENCES = {
@@ -19,10 +19,6 @@ SENTENCES = {
     CHANGED: "the file that this image was made from has changed since: the picture shown is that of the run",
     UNREADABLE: "the file that this image was made from cannot be read",
 }
-
-
-class NoOriginalError(LookupError):
-    """There is no original picture; the message says why."""
 
 
 class FullSize:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from starlette.exceptions import HTTPException
 
+from latentmap.core.errors import RunError
 from latentmap.explorer.answers import BadRequest
 from latentmap.explorer.atlas_view import AtlasView
-from latentmap.run import RunError, tables
+from latentmap.run import tables
 from latentmap.run.labels import only_label, spread_locked
 from latentmap.run.lock import locked
 

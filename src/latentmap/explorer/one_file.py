@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import RunError
 from latentmap.explorer.atlas_view import AtlasView, as_stream
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.sprite_sheets import MAX_THUMBNAIL_SIDE, SpriteSheets
 from latentmap.neighbors import NeighborSearch
-from latentmap.run import RunError
 
 MAX_IMAGES = 70_000
 WEBP_QUALITY = 80

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.explorer.atlas_view import AtlasView, DamagedError
+from latentmap.core.errors import DamagedError, LatentmapError
+from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.columns import ERRORS
 from latentmap.explorer.sprite_sheets import SpriteSheets
-from latentmap.run import RunError
 from latentmap.run.edits import EditedRun
 
 N_TYPICAL = 6  # images in the middle of each group
@@ -23,9 +23,9 @@ def facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
     """
     try:
         return _facts_of(data, sheets)
+    except LatentmapError:
+        raise
     except (*ERRORS, OSError, AttributeError, RecursionError) as error:
-        if isinstance(error, RunError):
-            raise
         raise DamagedError(f"{data.path}: a file of the run is damaged ({error})") from error
 
 

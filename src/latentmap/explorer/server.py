@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import LatentmapError
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.export_jobs import ExportJobs
 from latentmap.explorer.full_size import FullSize
@@ -19,7 +20,6 @@ from latentmap.explorer.run_facts import facts_of
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.explorer.tokens import new_token
 from latentmap.images.pool import DecodingPool
-from latentmap.run import RunError
 
 STATIC = Path(__file__).parent / "static"
 RETRY_SECONDS = 1.0  # until a changed run that could not be opened is tried again
@@ -96,7 +96,7 @@ class Server:
         with self._lock:
             if not self.data.is_current and time.monotonic() >= self._retry_at:
                 self._retry_at = time.monotonic() + RETRY_SECONDS
-                with suppress(RunError, OSError):
+                with suppress(LatentmapError, OSError):
                     self._opened = self._open()
                     self._retry_at = 0.0
                     self.warm()

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import InputError, PortError
 from latentmap.explorer.app import make_app
 from latentmap.explorer.connections import BoundedServer, raise_handle_limit
 from latentmap.explorer.guard import LOOPBACK_NAMES, host_name
@@ -46,7 +47,7 @@ class Explorer:
     ------
     RunError
         If the folder is not a finished run.
-    OSError
+    PortError
         If no port from 8765 on is free.
     """
 
@@ -104,9 +105,9 @@ def explore(
     ------
     RunError
         If the folder is not a finished run.
-    ValueError
+    InputError
         If a host is neither a name nor an address.
-    OSError
+    PortError
         If the port is taken.
     """
     allowed = [_checked_host(host) for host in allow_hosts]
@@ -153,7 +154,7 @@ def listen(port: int | None) -> socket.socket:
 
     Raises
     ------
-    OSError
+    PortError
         If the port, or each of the ports from 8765 on, is taken.
     """
     for candidate in [port] if port is not None else range(PORT, PORT + N_PORTS):
@@ -170,7 +171,7 @@ def listen(port: int | None) -> socket.socket:
         found.listen(512)
         return found
     wanted = f"port {port} is" if port is not None else f"ports {PORT} to {PORT + N_PORTS - 1} are"
-    raise OSError(errno.EADDRINUSE, f"{wanted} taken: pass another one with --port")
+    raise PortError(f"{wanted} taken: pass another one with --port")
 
 
 def hosts(port: int, allowed: Iterable[str] = ()) -> list[str]:
@@ -185,7 +186,7 @@ def _checked_host(host: str) -> str:
     """The name of a host, without a port."""
     name = host_name(host)
     if name is None:
-        raise ValueError(f"--allow-host {host!r}: pass the name that the browser shows, such as hub.example.org")
+        raise InputError(f"--allow-host {host!r}: pass the name that the browser shows, such as hub.example.org")
     return name
 
 

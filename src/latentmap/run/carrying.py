@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.core.errors import RunError
 from latentmap.run import layout, tables
 from latentmap.run.edits import EDITS_FILE, Journal
 from latentmap.run.edits.schema import VERSION
-from latentmap.run.state import RunError, added_folders, read_state
+from latentmap.run.state import added_folders, read_state
 
 
 def carry_over(folder: Path, pending: Path) -> tuple[bytes, list[str]]:

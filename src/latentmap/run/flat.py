@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.images.cells import as_text_column, known_types
@@ -32,12 +31,12 @@ def flat_tables(
     latents : bool, default=True
         Whether latent dimensions are columns.
     """
-    atlas = pq.ParquetFile(run.path / layout.ATLAS)
+    path = run.path / layout.ATLAS
     left_out = {"image"} if latents else {"image", "latent"}
-    names = [name for name in atlas.schema_arrow.names if name not in left_out]
+    names = [name for name in tables.column_names(path) if name not in left_out]
     edits = None if edited is None else edited.table()
     first = 0
-    for batch in atlas.iter_batches(tables.ROWS, columns=names):
+    for batch in tables.read_batches(path, names, tables.ROWS):
         last = first + len(batch)
         chosen = (
             np.arange(first, last) if ids is None else ids[np.searchsorted(ids, first) : np.searchsorted(ids, last)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from latentmap.run.state import RunError
+from latentmap.core.errors import RunError
 
 LOCK_FILE = ".lock"
 JOURNAL_LOCK_FILE = ".edits-lock"

@@ -6,6 +6,7 @@ from latentmap.autoencoder.networks.conv import ConvNetwork
 from latentmap.autoencoder.networks.dense import DenseNetwork
 from latentmap.autoencoder.networks.pyramid import PyramidNetwork
 from latentmap.autoencoder.networks.variational import VariationalNetwork
+from latentmap.core.errors import InputError
 
 __all__ = [
     "NETWORKS",
@@ -52,12 +53,12 @@ def build(
 
     Raises
     ------
-    ValueError
+    InputError
         If the network does not fit the shape.
     """
     name, activation = resolve(name, activation)
     if name == "conv" and len(image_shape) == 1:
-        raise ValueError(
+        raise InputError(
             f"network='conv' needs images of shape (n, height, width[, channels]), got vectors of {image_shape[0]} "
             "features: reshape them into images, or use network='dense'"
         )

@@ -6,6 +6,8 @@ import inspect
 from torch import nn
 from torch.nn.modules import activation as torch_activations
 
+from latentmap.core.errors import InputError
+
 # Not functions of one value: they mix, halve or need arguments.
 _NOT_ELEMENTWISE = {
     "GLU",
@@ -31,7 +33,7 @@ def make_activation(name: str) -> nn.Module:
 
     Raises
     ------
-    ValueError
+    InputError
         If torch has no elementwise activation of that name.
     """
     classes = _classes()
@@ -39,7 +41,7 @@ def make_activation(name: str) -> nn.Module:
     if key not in classes:
         near = difflib.get_close_matches(key, classes, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"activation={name!r} is not in torch.nn: {hint}there are {', '.join(sorted(classes))}")
+        raise InputError(f"activation={name!r} is not in torch.nn: {hint}there are {', '.join(sorted(classes))}")
     made = classes[key]
     module: nn.Module = made(inplace=True) if made.__name__ in _IN_PLACE else made()
     return module

@@ -22,6 +22,7 @@ from latentmap.autoencoder.training.checkpoint import read_checkpoint, write_che
 from latentmap.autoencoder.training.corruption import corrupt
 from latentmap.autoencoder.training.evaluation import reconstruction_errors
 from latentmap.autoencoder.training.fused import FusedSteps, fusible
+from latentmap.core.errors import TrainingError
 from latentmap.core.progress import Callback, Progress
 
 EpochCallback = Callable[[int, dict[str, float]], None]
@@ -32,10 +33,6 @@ WARM_UP = 0.05
 LAST_SHARE = 1e-3
 
 History = dict[str, list[float]]
-
-
-class TrainingError(ValueError):
-    """The loss left the numbers."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from latentmap.core.errors import ConflictError
 from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version, image_ids, read_json
 from latentmap.explorer.label_spread import spread_labels
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import edits_as_json
 from latentmap.explorer.server import Server
-from latentmap.run.edits import ConflictError
 
 routes = Routes()
 

@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from latentmap.core.errors import NoOriginalError
 from latentmap.explorer.answers import PNG, answer, check_version, whole_number
-from latentmap.explorer.full_size import NoOriginalError
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.server import Server
 from latentmap.images.collection import as_png

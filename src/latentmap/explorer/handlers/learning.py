@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from latentmap.core.errors import DamagedError
 from latentmap.explorer import lessons
 from latentmap.explorer.answers import ARROW, PNG, BadRequest, answer, check_version, whole_number
-from latentmap.explorer.atlas_view import DamagedError
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.server import Server
 

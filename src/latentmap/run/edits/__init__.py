@@ -5,8 +5,9 @@ gives the edited run, so an undo is one more entry. An entry holds the hash of w
 have no effect after other groups were made, and entries about images after the images have changed.
 """
 
+from latentmap.core.errors import ConflictError, EditError
 from latentmap.run.edits.edited_run import EditedRun
 from latentmap.run.edits.journal import EDITS_FILE, Journal
-from latentmap.run.edits.schema import MARKS, ConflictError, EditError
+from latentmap.run.edits.schema import MARKS
 
 __all__ = ["EDITS_FILE", "MARKS", "ConflictError", "EditError", "EditedRun", "Journal"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from latentmap.core.errors import RunError
 from latentmap.run.edits.schema import MAX_LINE_BYTES, parse
-from latentmap.run.state import RunError
 
 SKIP_BYTES = 2**20  # that are read at once of a line that is too long
 

@@ -10,20 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.core.errors import ConflictError, EditError, RunError
 from latentmap.run.edits.edited_run import EditedRun
 from latentmap.run.edits.entries import Entries
 from latentmap.run.edits.replay import Replay
-from latentmap.run.edits.schema import (
-    GROUP_KINDS,
-    VERSION,
-    ConflictError,
-    EditError,
-    as_line,
-    checked,
-)
+from latentmap.run.edits.schema import GROUP_KINDS, VERSION, as_line, checked
 from latentmap.run.edits.unedited_run import read_unedited
 from latentmap.run.lock import journal_locked
-from latentmap.run.state import RunError
 
 EDITS_FILE = "edits.jsonl"
 

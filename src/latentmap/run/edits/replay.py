@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.errors import EditError
 from latentmap.run.edits.edited_run import EditedRun, Group
-from latentmap.run.edits.schema import MARKS, MAX_NAME_LENGTH, EditError
+from latentmap.run.edits.schema import MARKS, MAX_NAME_LENGTH
 from latentmap.run.edits.unedited_run import UneditedRun, common_prefix
 
 JOINT = " + "  # between the names of merged groups

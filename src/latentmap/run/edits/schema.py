@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.run.state import RunError
+from latentmap.core.errors import EditError
 
 MARKS = ("outlier", "duplicate", "hidden")
 MAX_NAME_LENGTH = 200
@@ -23,14 +23,6 @@ GROUP_KINDS = ("name", "split", "merge", "gather", "cut")
 NOT_IN_NAMES = {"Cc", "Zl", "Zp", "Cs"}
 # Only a key of the entry can look like this, since quotes inside JSON strings are escaped.
 _IDS = re.compile(rb'"ids" ?: ?\[([0-9, ]*)\]')
-
-
-class EditError(RunError):
-    """An edit that is not possible in this run."""
-
-
-class ConflictError(EditError):
-    """An edit of something that was changed after the revision that its author saw."""
 
 
 def checked(edit: dict[str, Any], n_images: int | None = None) -> dict[str, Any]:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.atomic_files import sha256
+from latentmap.core.errors import EditError, RunError
 from latentmap.groups.tree import Dendrogram
 from latentmap.run import layout, tables
-from latentmap.run.checking import check_table, reading
+from latentmap.run.checking import check_table, damaged, reading
 from latentmap.run.edits.edited_run import Group
-from latentmap.run.edits.schema import EditError
-from latentmap.run.state import RunError, read_state
+from latentmap.run.state import read_state
 
 
 @dataclass
@@ -116,7 +116,7 @@ def read_unedited(folder: Path) -> UneditedRun:
         trees = [str(path) for path in codes.dictionary.to_pylist()]
         block = codes.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
         if group.max(initial=-1) >= len(group) or group.min(initial=-1) < -1:
-            raise ValueError("there are more groups than images")
+            raise damaged(path, "there are more groups than images")
     with reading(folder / layout.GROUPS):
         digest = sha256(folder / layout.GROUPS)[:16]
     keys = {"groups": digest, "images": state["source"]["fingerprint"][:16]}
