@@ -492,7 +492,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if steps < 2:
             raise InputError(f"steps={steps}: ask for at least 2, the two ends")
         ends = self.transform(np.stack([np.asarray(a), np.asarray(b)]))
-        return self.inverse_transform(generation.between(ends[0], ends[1], steps))
+        return self.inverse_transform(generation.interpolate(ends[0], ends[1], steps))
 
     def traverse(
         self, dimension: int, X: ArrayLike | None = None, *, steps: int = 7, span: float = 2.0

@@ -17,7 +17,7 @@ ITERATIONS = 20
 Vectors = NDArray[np.float32]
 
 
-def between(a: Vectors, b: Vectors, steps: int) -> Vectors:
+def interpolate(a: Vectors, b: Vectors, steps: int) -> Vectors:
     """Equal steps on the straight line from a to b, (d,) each: (steps, d)."""
     share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
     line: Vectors = (1 - share) * a + share * b

@@ -20,7 +20,7 @@ from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
 from latentmap.images.png import decode_png
 from latentmap.run import layout, tables
-from latentmap.run.edits import Edited, Journal
+from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import FolderNames, pictures, write_folders
@@ -146,7 +146,7 @@ def _is_in_source(run: Run, target: Path) -> bool:
     return False
 
 
-def _edited(run: Run) -> Edited | None:
+def _edited(run: Run) -> EditedRun | None:
     """The edits made in the explorer; None if there are none."""
     edited = Journal(run.path).edited()
     return edited if edited.revision else None

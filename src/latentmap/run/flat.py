@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from latentmap.images.cells import as_text_column, known_types
 from latentmap.run import layout, tables
-from latentmap.run.edits import Edited
+from latentmap.run.edits import EditedRun
 from latentmap.run.run import Run
 
 # Spreadsheets take text that begins with one of these for a formula. A number such as -1.5 is none.
@@ -18,14 +18,14 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 def flat_tables(
-    run: Run, edited: Edited | None, *, ids: NDArray[np.int64] | None = None, latents: bool = True
+    run: Run, edited: EditedRun | None, *, ids: NDArray[np.int64] | None = None, latents: bool = True
 ) -> Iterator[pa.Table]:
     """The atlas in parts, without pictures, latent dimensions as columns; and the edits, if there are any.
 
     Parameters
     ----------
     run : Run
-    edited : Edited, optional
+    edited : EditedRun, optional
     ids : array (m,), int64, optional
         Of the images to take, ascending; all by default.
     latents : bool, default=True

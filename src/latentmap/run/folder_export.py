@@ -13,7 +13,7 @@ from latentmap.core.errors import RunError
 from latentmap.core.progress import Callback, Progress, counted
 from latentmap.run import layout, tables
 from latentmap.run.checking import reading
-from latentmap.run.edits import Edited, Journal
+from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import DistinctNames, file_name, plain_name
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
 from latentmap.run.run import Run
@@ -78,7 +78,7 @@ def write_folders(
     folder: Path,
     *,
     copy: bool = False,
-    edited: Edited | None = None,
+    edited: EditedRun | None = None,
     ids: NDArray[np.int64] | None = None,
     callback: Callback = lambda _: None,
 ) -> Written:
@@ -90,7 +90,7 @@ def write_folders(
     folder : Path
     copy : bool
         Copy original files instead of linking them.
-    edited : Edited, optional
+    edited : EditedRun, optional
         The state of the edits; by default as it is now.
     ids : array (m,), int64, optional
         Of the images to write, ascending; all by default.
@@ -145,7 +145,7 @@ def _write_original(originals: Originals, image: int, below: Path, written: Writ
 class FolderNames:
     """The name of the folder of each image: the label that it was given, or else its group, by number and name."""
 
-    def __init__(self, edited: Edited) -> None:
+    def __init__(self, edited: EditedRun) -> None:
         self._edited = edited
         self._names = DistinctNames()
         self._names.name(-1, "unsure")

@@ -58,20 +58,6 @@ def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lamb
         return spread_locked(run, given)
 
 
-def spread_given(run: Run, given: NDArray[Any]) -> Path:
-    """Write labels.parquet from the labels of the images of the atlas (n,), "" where none is given.
-
-    Raises
-    ------
-    RunError
-        If another process writes to the run.
-    InputError
-        If none is given.
-    """
-    with locked(run.path):
-        return spread_locked(run, given)
-
-
 def only_label(given: NDArray[Any]) -> str | None:
     """A sentence when all labels are the same one, which every image will get; else None."""
     found = {label for label in given.tolist() if label}

@@ -22,8 +22,7 @@ from latentmap.run.adding import check_apart, drop_known, place_again, to_place
 from latentmap.run.executor import do, memory_in_words
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
-from latentmap.run.lock import FILE as LOCK_FILE
-from latentmap.run.lock import locked
+from latentmap.run.lock import LOCK_FILE, locked
 from latentmap.run.options import RunOptions
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run, open_images
