@@ -1,7 +1,7 @@
 """The parts of the site that mkdocs.yml cannot express.
 
-Files at the root of the repository become pages, roles of Sphinx in docstrings become links, and a public name of the
-reference without a docstring is a warning, which a strict build does not accept.
+Files at the root of the repository become pages, docstrings that Sphinx understands become such that Griffe does, and a
+public name of the reference without a docstring is a warning, which a strict build does not accept.
 """
 
 import logging
@@ -25,6 +25,8 @@ ROOT_PAGES = {
     "license.md": "LICENSE",
 }
 ROLE = re.compile(r":(?:class|func|meth|mod):`~?\.?([\w.]+)`")
+# "name, name : type" and the indented lines below it
+GROUPED = re.compile(r"^(\**\w+(?:, \**\w+)+)( ?:.*)?\n((?: {4}.*(?:\n|$))+)", re.MULTILINE)
 RENDERED = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 
 # MkDocs counts the warnings of loggers below its own.
@@ -73,13 +75,21 @@ def _undocumented(found: Any) -> Iterator[str]:
                 yield from _undocumented(member)
 
 
-class SphinxRoles(griffe.Extension):
-    """Turns ``:func:`name``` in a docstring into a link if the reference has the name, and into code if not."""
+class SphinxDocstrings(griffe.Extension):
+    """Turns ``:func:`name``` into a link if the reference has the name, and gives each of ``name, name`` its own entry.
+
+    Griffe would give all parameters of a group the type and default of the first.
+    """
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of an object that Griffe has read."""
         if obj.docstring is not None:
-            obj.docstring.value = ROLE.sub(lambda role: _link(role[1], obj), obj.docstring.value)
+            text = GROUPED.sub(_separate, obj.docstring.value)
+            obj.docstring.value = ROLE.sub(lambda role: _link(role[1], obj), text)
+
+
+def _separate(group: re.Match[str]) -> str:
+    return "".join(f"{name}{group[2] or ''}\n{group[3].rstrip()}\n" for name in group[1].split(", "))
 
 
 def _link(name: str, obj: griffe.Object) -> str:
