@@ -21,7 +21,7 @@ from latentmap.explorer import server as server_module
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.handlers import page_files
 from latentmap.explorer.one_file import nearest_others, one_file_parts
-from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.run_facts import facts_with_edits
 from latentmap.explorer.server import STATIC
 from latentmap.run import RunError, add_images, bring_up_to_date
 
@@ -244,7 +244,7 @@ def test_a_page_that_fails_lets_the_next_one_begin(client, server, monkeypatch):
 
 def test_the_page_comes_in_parts(server):
     opened = server.opened
-    facts = with_edits(opened.data, opened.facts)
+    facts = facts_with_edits(opened.data, opened.facts)
     parts = one_file_parts(opened.data, facts, STATIC)
     assert next(parts).startswith(b"<!doctype html>")  # before anything is computed
 
