@@ -24,7 +24,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from latentmap.autoencoder.generation import between
+from latentmap.autoencoder.generation import interpolate
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import (
     ChangedError,
@@ -325,7 +325,7 @@ class Server:
         """The way from one image to another, straight in latent space, as a strip."""
         a, b = self._image(request, "a"), self._image(request, "b")
         steps, form = whole_number(request, "steps", 2, 64, 8), request.query_params.get("format", "png")
-        return _row(self.data.draw(between(self.data.latents[a], self.data.latents[b], steps)), form)
+        return _row(self.data.draw(interpolate(self.data.latents[a], self.data.latents[b], steps)), form)
 
     async def strip(self, request: Request) -> Response:
         """Places along a path, drawn: as a strip or an animation."""
