@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from benchmarks.record import save
-from latentmap.explorer.one_file import MOST_IMAGES
+from latentmap.explorer.one_file import MAX_IMAGES
 from latentmap.run import Run
 
 RUNS = ("demo", "benchmarks/data/run-1000000")
@@ -257,13 +257,13 @@ def measure(run: Path, browser: Any) -> dict[str, Any]:
         found["calls"] = calls(url, n)
         with ThreadPoolExecutor(1) as threads:  # the browser's own loop runs in this thread
             found["readers"] = threads.submit(lambda: asyncio.run(readers(url, n))).result()
-        if n <= MOST_IMAGES:
+        if n <= MAX_IMAGES:
             begun = time.perf_counter()
             size = len(httpx.get(**asking(url, "/page.html"), timeout=300).content)
             found["one_file"] = {"megabytes": size / 1e6, "seconds": time.perf_counter() - begun}
         found["server_mb"] = process.memory_info().rss / 2**20
         print(f"{n:,} images: {found}", flush=True)
-        if n <= MOST_IMAGES:
+        if n <= MAX_IMAGES:
             with peer(run) as address:  # turn by turn
                 ours, theirs = [], []
                 for _ in range(3):

@@ -37,8 +37,6 @@ export interface Facts {
   source: string;
   version: string;
   n: number;
-  nAdded: number;
-  nSkipped: number;
   imageShape: number[];
   square: [number, number, number];
   levelEnds: number[];

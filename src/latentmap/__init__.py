@@ -32,16 +32,49 @@ _PUBLIC = {
     "map_images": "latentmap.api",
     "metrics": "latentmap.metrics",
     "plots": "latentmap.plots",
+    **dict.fromkeys(
+        [
+            "ExportError",
+            "IdxError",
+            "InputError",
+            "InputTypeError",
+            "LatentmapError",
+            "MissingPackageError",
+            "ModelFileError",
+            "OptionError",
+            "PortError",
+            "RunError",
+            "RunMemoryError",
+            "SourceError",
+            "TrainingError",
+            "UnavailableError",
+        ],
+        "latentmap.core.errors",
+    ),
 }
 
 __all__ = [
     "TSNE",
     "Autoencoder",
+    "ExportError",
     "GraphClustering",
+    "IdxError",
     "ImageCollection",
+    "InputError",
+    "InputTypeError",
     "KMeans",
     "LabelSpreading",
+    "LatentmapError",
+    "MissingPackageError",
+    "ModelFileError",
+    "OptionError",
+    "PortError",
     "Run",
+    "RunError",
+    "RunMemoryError",
+    "SourceError",
+    "TrainingError",
+    "UnavailableError",
     "__version__",
     "add_images",
     "explore",
@@ -59,6 +92,22 @@ if TYPE_CHECKING:
     from latentmap import metrics, plots
     from latentmap.api import add_images, explore, map_images
     from latentmap.autoencoder import Autoencoder
+    from latentmap.core.errors import (
+        ExportError,
+        IdxError,
+        InputError,
+        InputTypeError,
+        LatentmapError,
+        MissingPackageError,
+        ModelFileError,
+        OptionError,
+        PortError,
+        RunError,
+        RunMemoryError,
+        SourceError,
+        TrainingError,
+        UnavailableError,
+    )
     from latentmap.groups import GraphClustering, LabelSpreading
     from latentmap.images import ImageCollection, load_mnist, open_images, read_idx
     from latentmap.kmeans import KMeans

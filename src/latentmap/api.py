@@ -123,7 +123,7 @@ def explore(run: Run | str | Path, *, height: int = 720) -> "Explorer":
     ------
     RunError
         If the folder is not a finished run.
-    OSError
+    PortError
         If no port from 8765 on is free.
     """
     from latentmap.explorer import Explorer

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 import latentmap
+from latentmap.core.errors import InputError, LatentmapError
 from latentmap.core.progress import counted
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def run(
 
     The same command again goes on where it was; a changed option redoes what depends on it and nothing else.
     """
-    with _errors_as_sentences(f"the same command goes on where it was: {out}"):
+    with _errors_as_sentences(f"the same command goes on where it was: {out}", out):
         from latentmap.api import map_images
 
         map_images(
@@ -209,7 +210,7 @@ def run(
 @app.command()
 def info(path: RunFolder) -> None:
     """Say what a run holds: its source, its stages, what was measured."""
-    with _errors_as_sentences("nothing was changed"):
+    with _errors_as_sentences("nothing was changed", path):
         from latentmap.run import Run
 
         _print_info(Run.open(path))
@@ -225,9 +226,9 @@ def explore(
     ] = None,
 ) -> None:
     """Open the map as a page on this machine: zoom, ask, compare, name groups, give labels."""
-    with _errors_as_sentences("what you changed is saved in the run"):
+    with _errors_as_sentences("what you changed is saved in the run", path):
         if port is not None and not 0 <= port < 2**16:
-            raise ValueError(f"port={port}: ask for one from 1 to {2**16 - 1}, or 0 for any that is free")
+            raise InputError(f"port={port}: ask for one from 1 to {2**16 - 1}, or 0 for any that is free")
         from latentmap.explorer import explore as serve
 
         serve(path, port=port, open_page=browser, allow_hosts=allow_host or ())
@@ -241,7 +242,7 @@ def add(
     quiet: Quiet = False,
 ) -> None:
     """Put more images on a finished map, which does not move; files that it has already are known by their content."""
-    with _errors_as_sentences(f"the same command goes on where it was: {path}"):
+    with _errors_as_sentences(f"the same command goes on where it was: {path}", path):
         from latentmap.api import add_images
 
         done = add_images(path, source, frames=frames, quiet=quiet)
@@ -266,9 +267,9 @@ def similar(
     ] = None,
 ) -> None:
     """Find the images of a run that are nearest to an image in latent space."""
-    with _errors_as_sentences("nothing was changed"):
+    with _errors_as_sentences("nothing was changed", path):
         if n < 1:
-            raise ValueError(f"number={n}: ask for at least 1 image")
+            raise InputError(f"number={n}: ask for at least 1 image")
         from latentmap.run import Run
 
         run = Run.open(path)
@@ -292,7 +293,7 @@ def export(
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:
     """Write a run in a form that other tools take."""
-    with _errors_as_sentences("nothing is kept of an export that was interrupted"):
+    with _errors_as_sentences("nothing is kept of an export that was interrupted", path):
         from latentmap.core.progress import shown
         from latentmap.run import export_run
 
@@ -308,7 +309,7 @@ def label(
     labels: Annotated[Path, typer.Argument(help="A table with the columns label, and path or id.", callback=_expanded)],
 ) -> None:
     """Spread the labels of a few images over the graph to all: labels.parquet."""
-    with _errors_as_sentences("nothing was changed"):
+    with _errors_as_sentences("nothing was changed", path):
         from latentmap.run.labels import spread_labels
 
         said: list[str] = []
@@ -327,7 +328,7 @@ def reproduce(
     quiet: Quiet = False,
 ) -> None:
     """Run the course chapter again: each of its tables and figures, published beside measured."""
-    with _errors_as_sentences("nothing is kept of a chapter that was interrupted"):
+    with _errors_as_sentences("nothing is kept of a chapter that was interrupted", out):
         from latentmap.chapter import reproduce as reproduce_chapter
 
         _print_verdicts(reproduce_chapter(out, rows, quick=quick, quiet=quiet))
@@ -335,8 +336,11 @@ def reproduce(
 
 
 @contextmanager
-def _errors_as_sentences(interrupted: str) -> Iterator[None]:
-    """Turn errors that a user can mend into a sentence on stderr and exit status 2, and warnings into sentences."""
+def _errors_as_sentences(interrupted: str, folder: Path) -> Iterator[None]:
+    """Turn errors that a user can fix into a sentence on stderr and exit status 2, and warnings into sentences.
+
+    Any other exception is a bug: it keeps its traceback, followed by a line that asks to report it.
+    """
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning
@@ -346,18 +350,26 @@ def _errors_as_sentences(interrupted: str) -> Iterator[None]:
         raise SystemExit(130) from None
     except BrokenPipeError:
         raise
-    except (ValueError, ImportError, OSError) as error:
+    except (LatentmapError, OSError) as error:
         _complain(_sentence(error, interrupted))
         raise SystemExit(2) from error
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:
         from latentmap.core.memory import shortage
 
         said = shortage(error)
         if said is None:
+            error.add_note(_request_for_report(folder))
             raise
         advice = "close other programs, make the images smaller with --size, or use a machine with more memory"
         _complain(f"the command {said}: {advice}; {interrupted}")
         raise SystemExit(2) from error
+
+
+def _request_for_report(folder: Path) -> str:
+    """The line below the traceback of a bug. run.json has the versions, the options and the stages of the run."""
+    state = folder / "run.json"
+    about = state if state.exists() else folder
+    return f"latentmap: this is a bug in latentmap: please report it with the lines above and {_plain(about)}"
 
 
 def _sentence(error: Exception, interrupted: str) -> str:

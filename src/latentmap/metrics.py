@@ -13,6 +13,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, s
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_random_state
 
+from latentmap.core.errors import InputError
 from latentmap.core.frame import Frame
 from latentmap.core.missing import as_classes, as_list, missing_mask
 
@@ -37,7 +38,7 @@ def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    InputError
         If no sample has a label, or lengths differ.
 
     References
@@ -57,6 +58,16 @@ def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Share of samples that have the commonest label of their group. Many small groups raise it.
 
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
+
     Examples
     --------
     >>> purity([0, 0, 1, 1, 2], [0, 0, 1, 1, 1])
@@ -67,12 +78,34 @@ def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def normalized_mutual_info(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Mutual information of labels and groups over the mean of their entropies: 0 unrelated, 1 the same."""
+    """Mutual information of labels and groups over the mean of their entropies: 0 unrelated, 1 the same.
+
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
+    """
     return float(normalized_mutual_info_score(*_codes(y_true, y_pred)))
 
 
 def adjusted_rand(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Share of pairs on which labels and groups agree, adjusted for chance: 0 by chance, 1 the same."""
+    """Share of pairs on which labels and groups agree, adjusted for chance: 0 by chance, 1 the same.
+
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
+    """
     return float(adjusted_rand_score(*_codes(y_true, y_pred)))
 
 
@@ -80,6 +113,16 @@ def clustering_report(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     """``accuracy``, ``nmi``, ``ari`` and ``purity`` of groups against labels, of the samples that have a label.
 
     Parameters and errors are those of :func:`clustering_accuracy`.
+
+    Parameters
+    ----------
+    y_true, y_pred : array (n,)
+        Labels and groups, as in :func:`clustering_accuracy`.
+
+    Raises
+    ------
+    InputError
+        If no sample has a label, or lengths differ.
 
     Examples
     --------
@@ -110,6 +153,11 @@ def silhouette(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000, rand
     float in [-1, 1]
         NaN when the sample has only one group, or as many groups as samples, for which nothing is defined.
 
+    Raises
+    ------
+    InputError
+        If X and labels differ in length.
+
     References
     ----------
     Rousseeuw (1987), Silhouettes: a graphical aid to the interpretation and validation of cluster analysis.
@@ -138,6 +186,11 @@ def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000
     -------
     float in [-1, 1]
         NaN when the sample has fewer than two groups of at least three points.
+
+    Raises
+    ------
+    InputError
+        If X and labels differ in length.
 
     References
     ----------
@@ -195,6 +248,11 @@ def trustworthiness(
     -------
     float in [0, 1]
 
+    Raises
+    ------
+    InputError
+        If X and the embedding differ in length, or n_neighbors is not from 1 to less than n / 2.
+
     References
     ----------
     Venna and Kaski (2001), Neighborhood preservation in nonlinear projection methods.
@@ -221,9 +279,19 @@ def neighborhood_preservation(
 
     Parameters are those of :func:`trustworthiness`.
 
+    Parameters
+    ----------
+    X, embedding, n_neighbors, sample_size, random_state
+        See :func:`trustworthiness`.
+
     Returns
     -------
     float in [0, 1]
+
+    Raises
+    ------
+    InputError
+        If X and the embedding differ in length, or n_neighbors is not from 1 to less than n / 2.
     """
     X, embedding, chosen = _check_map(X, embedding, n_neighbors, sample_size, random_state)
     kept = 0
@@ -247,18 +315,18 @@ def _codes(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.intp], NDAr
     """Labels and groups as whole numbers, of the samples of which neither is missing."""
     shapes = np.shape(y_true), np.shape(y_pred)
     if len(shapes[0]) != 1 or len(shapes[1]) != 1 or not shapes[0][0]:
-        raise ValueError(f"labels of shapes {shapes[0]} and {shapes[1]}: pass two arrays (n,) with n at least 1")
+        raise InputError(f"labels of shapes {shapes[0]} and {shapes[1]}: pass two arrays (n,) with n at least 1")
     labels, groups = as_list(y_true), as_list(y_pred)
     _same_length("y_true", labels, "y_pred", groups)
     known = np.flatnonzero(~missing_mask(y_true) & ~missing_mask(y_pred))
     if not len(known):
-        raise ValueError("no sample has a label: pass at least one that is neither empty nor missing")
+        raise InputError("no sample has a label: pass at least one that is neither empty nor missing")
     return as_classes([labels[i] for i in known])[1], as_classes([groups[i] for i in known])[1]
 
 
 def _same_length(name: str, values: Sized, other_name: str, other: Sized) -> None:
     if len(values) != len(other):
-        raise ValueError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each sample")
+        raise InputError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each sample")
 
 
 def _check_map(
@@ -267,7 +335,7 @@ def _check_map(
     X, embedding = np.asarray(X), np.asarray(embedding)
     _same_length("X", X, "embedding", embedding)
     if not 1 <= n_neighbors < len(X) / 2:
-        raise ValueError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
+        raise InputError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
     return X, embedding, _sample(len(X), sample_size, random_state)
 
 

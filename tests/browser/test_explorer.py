@@ -19,11 +19,11 @@ from PIL import Image
 from browser.conftest import PATIENCE_FOR_WORK, Page, serve
 from latentmap import explore
 from latentmap.run import Run, RunOptions, make_run
-from latentmap.run.edits import FILE, Journal
+from latentmap.run.edits import EDITS_FILE, Journal
 
 
 def journal(run: Path) -> list[dict]:
-    path = run / FILE
+    path = run / EDITS_FILE
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
@@ -595,7 +595,7 @@ def test_what_was_done_survives_kills(look, made, tmp_path):
     field.press("Enter")
     page.until("latentmap.state.revision === 1")
     first.stop(signal.SIGKILL)
-    with (run / FILE).open("ab") as file:
+    with (run / EDITS_FILE).open("ab") as file:
         file.write(b'{"kind":"name","gro')  # killed in the middle of a line
     page.page.locator(".groups li[data-group='1'] input").fill("lost")
     page.page.keyboard.press("Enter")

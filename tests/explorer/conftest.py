@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from latentmap.explorer.app import Server
+from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
+from latentmap.explorer.server import Server
 from latentmap.run import RunOptions, make_run
 
 HOST = "127.0.0.1:8765"
@@ -67,5 +68,5 @@ def server(copied) -> Iterator[Server]:
 @pytest.fixture
 def client(server) -> TestClient:
     """Asks as the explorer's own page does, with the token."""
-    app = server.app([HOST, "localhost:8765"])
+    app = make_app(server, [HOST, "localhost:8765"])
     return TestClient(app, base_url=f"http://{HOST}", headers={TOKEN: server.token}, raise_server_exceptions=False)

@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +16,13 @@ from PIL import Image
 
 from explorer.conftest import pictures
 from explorer.test_server import table
-from latentmap.explorer import app as server_module
-from latentmap.explorer.app import STATIC
-from latentmap.explorer.atlas_view import Explored
+from latentmap.explorer import atlas_view, lessons
+from latentmap.explorer import server as server_module
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.handlers import page_files
 from latentmap.explorer.one_file import nearest_others, one_file_parts
+from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.server import STATIC
 from latentmap.run import RunError, add_images, bring_up_to_date
 
 QUESTIONS = ["/api/points", "/api/columns/path", "/api/columns/group", "/api/pages/0", "/api/images/3/facts"]
@@ -80,7 +84,7 @@ def test_tables_that_are_not_whole_are_not_shown(client, copied, broken):
         nothing = pa.array(np.full(240, np.nan, np.float32))
         replace_atlas(copied, lambda atlas: atlas.set_column(atlas.column_names.index("y"), "y", nothing))
     with pytest.raises(RunError) as refused:
-        Explored(copied)
+        AtlasView(copied)
     assert len(str(refused.value)) > 20
     for path in ["/api/run", "/api/points", "/api/columns/path", "/api/edits", "/api/images/3/facts"]:
         assert client.get(path).status_code == 200
@@ -102,7 +106,7 @@ def test_columns_of_odd_types_are_shown(copied, client):
         return listed.append_column("when", pa.array([1_700_000_000_000_000_001] * 240, pa.timestamp("ns")))
 
     replace_atlas(copied, change)
-    data = Explored(copied)
+    data = AtlasView(copied)
     assert data.facts(1)["list"] == "[1, None]"
     assert data.columns["when"].column.kind == "category"
     names = [column["name"] for column in client.get("/api/run").json()["columns"]]
@@ -113,13 +117,61 @@ def test_columns_of_odd_types_are_shown(copied, client):
 def test_a_column_of_the_run_that_is_there_twice_is_damage(copied):
     replace_atlas(copied, lambda atlas: atlas.append_column("error", atlas["x"]))
     with pytest.raises(RunError, match="2 columns 'error'"):
-        Explored(copied)
+        AtlasView(copied)
 
 
-def test_what_the_asker_has_is_not_computed_again(client, monkeypatch):
-    tag = client.get("/api/points").headers["etag"]
-    monkeypatch.setattr(Explored, "points", lambda self: pytest.fail("computed"))
-    assert client.get("/api/points", headers={"If-None-Match": tag}).status_code == 304
+COMPUTED = {
+    "/api/points": "points",
+    "/api/columns/path": "column",
+    "/api/images/3": "png",
+    "/api/images/3/reconstruction": "reconstruct",
+    "/api/edits/columns": "edited_columns",
+}
+
+
+@pytest.mark.parametrize("path", COMPUTED)
+def test_what_the_asker_has_is_not_computed_again(client, monkeypatch, path):
+    tag = client.get(path).headers["etag"]
+    monkeypatch.setattr(AtlasView, COMPUTED[path], lambda *_: pytest.fail("computed"))
+    assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_the_page_itself_is_not_sent_again(client):
+    first = client.get("/")
+    assert first.headers["cache-control"] == "no-cache"
+    assert first.headers["content-type"].startswith("text/html")
+    again = client.get("/", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_column_is_classified_once(client, copied, monkeypatch):
+    prepared = []
+    real = atlas_view.prepare
+    monkeypatch.setattr(atlas_view, "prepare", lambda name, values: prepared.append(name) or real(name, values))
+    replace_atlas(copied, lambda atlas: atlas)  # the run is opened again
+    names = [column["name"] for column in client.get("/api/run").json()["columns"]]
+    for name in names:
+        assert client.get(f"/api/columns/{name}").status_code == 200
+    assert prepared == names
+
+
+def test_the_run_is_described_while_kmeans_is_computed(client, monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+    real = lessons._kmeans_on_map
+
+    def wait(*arguments):
+        begun.set()
+        assert go.wait(60)
+        return real(*arguments)
+
+    monkeypatch.setattr(lessons, "_kmeans_on_map", wait)
+    with ThreadPoolExecutor(1) as pool:
+        steps = pool.submit(client.get, "/api/learn/kmeans?k=3")
+        assert begun.wait(60)
+        for path in ("/api/run", "/api/edits", "/api/points", "/api/images/3/neighbors"):
+            assert client.get(path).status_code == 200
+        go.set()
+        assert steps.result().status_code == 200
 
 
 def test_search_knows_labels_and_every_form_of_unicode(client, copied):
@@ -174,26 +226,26 @@ def test_the_saved_page_has_neighbours_and_no_token(client, server):
 
 
 def test_one_page_is_made_at_a_time_and_the_next_one_when_it_is_done(client, server):
-    assert server._saving.acquire(blocking=False)
+    assert server.saving.acquire(blocking=False)
     refused = client.get("/page.html")
     assert refused.status_code == 503
-    assert "being made already" in refused.json()["error"]
-    server._saving.release()
+    assert "already being made" in refused.json()["error"]
+    server.saving.release()
     assert client.get("/page.html").status_code == 200
     assert client.get("/page.html").status_code == 200  # a finished one lets the next begin
 
 
 def test_a_page_that_fails_lets_the_next_one_begin(client, server, monkeypatch):
-    monkeypatch.setattr(server_module, "one_file_parts", lambda *_: iter([]))
+    monkeypatch.setattr(page_files, "one_file_parts", lambda *_: iter([]))
     assert client.get("/page.html").status_code == 500
     monkeypatch.undo()
     assert client.get("/page.html").status_code == 200
 
 
 def test_the_page_comes_in_parts(server):
-    shown = server._shown
-    facts = server_module.describe(shown.data, shown.facts)
-    parts = one_file_parts(shown.data, facts, STATIC)
+    opened = server.opened
+    facts = with_edits(opened.data, opened.facts)
+    parts = one_file_parts(opened.data, facts, STATIC)
     assert next(parts).startswith(b"<!doctype html>")  # before anything is computed
 
 
@@ -211,4 +263,4 @@ def test_nearest_others_never_have_the_image_itself(n, copies):
 def test_a_copy_of_a_run_is_shown_from_its_own_folder(copied, tmp_path):
     other = shutil.copytree(copied, tmp_path / "moved")
     shutil.rmtree(copied)
-    assert Explored(other).n == 240
+    assert AtlasView(other).n == 240

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from latentmap import explore
-from latentmap.explorer import Explorer, listen
+from latentmap.explorer import Explorer
+from latentmap.explorer.serving import listen
 
 SOURCES = str(Path(__file__).parents[2] / "src")
 

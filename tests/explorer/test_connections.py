@@ -13,6 +13,7 @@ import pytest
 
 from explorer.conftest import HOST
 from latentmap.explorer import connections
+from latentmap.explorer.app import make_app
 from latentmap.explorer.connections import BoundedServer
 from latentmap.explorer.guard import TOKEN
 
@@ -38,7 +39,7 @@ def port(monkeypatch) -> Iterator[int]:
     monkeypatch.setattr(connections, "HEADER_SECONDS", 0.5)
     monkeypatch.setattr(connections, "BODY_SECONDS", 0.6)
     monkeypatch.setattr(connections, "STALL_SECONDS", 0.5)
-    monkeypatch.setattr(connections, "most_connections", lambda: 20)
+    monkeypatch.setattr(connections, "max_connections", lambda: 20)
     with socket.create_server(("127.0.0.1", 0), backlog=200) as listening:
         server = BoundedServer(application)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
@@ -169,14 +170,14 @@ def test_a_system_without_handles_is_said_once(caplog):
 @pytest.mark.parametrize(("handles", "most"), [(None, 1024), (64, 32), (16, 16), (1024, 512), (1_048_576, 1024)])
 def test_half_the_handles_are_left_for_files(monkeypatch, handles, most):
     monkeypatch.setattr(connections, "_handles", lambda: handles)
-    assert connections.most_connections() == most
+    assert connections.max_connections() == most
 
 
 @pytest.mark.parametrize(
     "path", ["/api/edits", "/api/selection", "/api/export", "/api/strip", "/api/similar", "/api/spread"]
 )
 def test_a_client_that_goes_away_while_it_sends_is_no_error(server, path, caplog, capfd):
-    app = server.app([HOST])
+    app = make_app(server, [HOST])
     sent = []
 
     async def receive() -> dict:

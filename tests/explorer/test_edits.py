@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentmap.run import Run, RunOptions, make_run
-from latentmap.run.edits import FILE, MARKS, ConflictError, EditError, Journal
+from latentmap.run.edits import EDITS_FILE, MARKS, ConflictError, EditError, Journal
 
 
 def name(group: int, text: str) -> dict:
@@ -108,7 +108,7 @@ def test_edits_that_make_no_sense_are_refused_and_leave_no_trace(copied, edit, s
     journal = Journal(copied)
     with pytest.raises(EditError, match=sentence):
         journal.add(edit, 0)
-    assert not (copied / FILE).exists()
+    assert not (copied / EDITS_FILE).exists()
     with pytest.raises(EditError, match="revision 3"):
         journal.add(name(0, "x"), 3)
 
@@ -212,15 +212,15 @@ while True:
     process.wait()
     assert Journal(copied).edited().revision >= said[-1]
     # cut anywhere, the whole lines before it hold, and the next entry goes on there
-    data = (copied / FILE).read_bytes()
+    data = (copied / EDITS_FILE).read_bytes()
     for cut in np.random.default_rng(0).integers(1, len(data), 8):
-        (copied / FILE).write_bytes(data[:cut])
+        (copied / EDITS_FILE).write_bytes(data[:cut])
         journal = Journal(copied)
         n_whole = data[:cut].count(b"\n") + data[:cut].endswith(b"}")  # only the end of the line is missing
         assert journal.edited().revision == n_whole
         journal.add({"kind": "label", "ids": [1], "label": "after"}, n_whole)
-        assert len((copied / FILE).read_bytes().splitlines()) == n_whole + 1
-        assert all(json.loads(line) for line in (copied / FILE).read_bytes().splitlines())
+        assert len((copied / EDITS_FILE).read_bytes().splitlines()) == n_whole + 1
+        assert all(json.loads(line) for line in (copied / EDITS_FILE).read_bytes().splitlines())
 
 
 def test_edits_of_groups_that_are_gone_are_set_aside(copied):
@@ -261,7 +261,7 @@ edits = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(edits, max_size=12))
 def test_whatever_is_sent_the_journal_stays_whole(copied, sent):
-    (copied / FILE).unlink(missing_ok=True)
+    (copied / EDITS_FILE).unlink(missing_ok=True)
     journal = Journal(copied)
     for edit in sent:
         before = journal.edited().revision

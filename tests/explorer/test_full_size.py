@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from latentmap.core.errors import NoOriginalError
 from latentmap.explorer import full_size
-from latentmap.explorer.atlas_view import Explored
-from latentmap.explorer.full_size import FullSize, NoOriginalError
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.full_size import FullSize
 from latentmap.images.pool import DecodingPool
 from latentmap.run import RunOptions, make_run
 
@@ -49,7 +50,7 @@ def pool():
 
 
 def shown(place: Path, pool: DecodingPool, name: str) -> np.ndarray:
-    data = Explored(place / "run")
+    data = AtlasView(place / "run")
     image = data.table["path"].to_pylist().index(name)
     return np.asarray(Image.open(io.BytesIO(FullSize(data, pool).png(image))))
 

@@ -10,9 +10,10 @@ import pytest
 from starlette.datastructures import Headers
 
 from explorer.conftest import HOST
-from latentmap.explorer import hosts, peer
+from latentmap.explorer import peer
 from latentmap.explorer.connections import BoundedServer
 from latentmap.explorer.guard import Guard
+from latentmap.explorer.serving import hosts
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the kernel of Linux")
 PLAIN = {"host": HOST, "user-agent": "curl/8.5.0", "accept": "*/*"}

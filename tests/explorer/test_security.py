@@ -14,11 +14,13 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from explorer.conftest import HOST, HOSTILE
-from latentmap.explorer import hosts
-from latentmap.explorer.app import STATIC, Server, describe, facts_of
+from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
-from latentmap.explorer.one_file import as_one_file
-from latentmap.run.edits import FILE
+from latentmap.explorer.one_file import one_file_parts
+from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.server import STATIC
+from latentmap.explorer.serving import hosts
+from latentmap.run.edits import EDITS_FILE
 
 READS = ["/", "/api/run", "/api/points", "/api/edits", "/api/images/1", "/api/learn/sweep"]
 WRITES = [
@@ -83,7 +85,7 @@ def test_a_foreign_origin_is_refused_even_with_the_token(client, copied, origin)
     edit = {"revision": 0, "edit": {"kind": "name", "group": 0, "name": "x"}}
     assert client.post("/api/edits", json=edit, headers={"Origin": origin}).status_code == 403
     assert client.get("/api/points", headers={"Origin": origin}).status_code == 403
-    assert not (copied / FILE).exists()
+    assert not (copied / EDITS_FILE).exists()
     assert client.post("/api/edits", json=edit, headers={"Origin": f"http://{HOST}"}).status_code == 200
 
 
@@ -100,7 +102,7 @@ def test_a_link_from_another_site_leads_to_the_page_and_to_nothing_else(client, 
 @pytest.mark.parametrize("route", [f"{path}{query}" for path in READS[1:] for query in ("", "?token={token}")])
 @pytest.mark.parametrize("token", [None, "", "wrong", "é"])
 def test_reading_needs_the_token(server, route, token):
-    stranger = TestClient(server.app([HOST]), base_url=f"http://{HOST}")
+    stranger = TestClient(make_app(server, [HOST]), base_url=f"http://{HOST}")
     headers = {} if token is None else {TOKEN: token.encode()}
     path = route.format(token=server.token)  # an address can leak: it is no way to read
     for path_ in (path, "/page.html", "/nothing", "//api/run", "/assets"):
@@ -113,7 +115,7 @@ def test_reading_needs_the_token(server, route, token):
 
 
 def test_a_host_that_was_allowed_is_answered_with_its_origin_whatever_the_proxy_makes_of_the_host(server):
-    app = server.app(hosts(8765, ["hub.example.org"]))
+    app = make_app(server, hosts(8765, ["hub.example.org"]))
     token = {TOKEN: server.token}
     client = TestClient(app, base_url=f"http://{HOST}", headers=token)
     for host in ("hub.example.org", "hub.example.org:8443", "127.0.0.1:8765"):
@@ -125,7 +127,7 @@ def test_a_host_that_was_allowed_is_answered_with_its_origin_whatever_the_proxy_
 
 
 def test_the_explorer_works_below_a_prefix(server):
-    outer = Starlette(routes=[Mount("/user/ada/proxy/8765", server.app([HOST]))])
+    outer = Starlette(routes=[Mount("/user/ada/proxy/8765", make_app(server, [HOST]))])
     client = TestClient(outer, base_url=f"http://{HOST}/user/ada/proxy/8765/")
     page = client.get("").text
     script = re.search(r'src="([^"]+)"', page)[1]
@@ -142,7 +144,7 @@ def test_the_explorer_works_below_a_prefix(server):
 @pytest.mark.parametrize("path", WRITES)
 @pytest.mark.parametrize("token", [None, "", "wrong", "é"])
 def test_writing_needs_the_token(server, copied, path, token):
-    app = server.app([HOST])
+    app = make_app(server, [HOST])
     stranger = TestClient(app, base_url=f"http://{HOST}")
     headers = {} if token is None else {TOKEN: token.encode()}
     before = sorted(file.relative_to(copied) for file in copied.rglob("*"))
@@ -218,7 +220,7 @@ def test_bodies_that_are_too_large_or_no_json_are_refused(client, copied):
         assert answer.status_code == 400, body[:20]
         assert "error" in answer.json()
     assert client.post("/api/edits", content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
-    assert not (copied / FILE).exists()
+    assert not (copied / EDITS_FILE).exists()
 
 
 anything = st.recursive(
@@ -247,7 +249,7 @@ def test_no_body_makes_the_server_fail(client, path, body):
 
 def _routes() -> list:
     """Every route there is, so that none is forgotten here."""
-    return Server.app(MagicMock(token="token"), [HOST]).routes
+    return make_app(MagicMock(token="token"), [HOST]).routes
 
 
 def _is_plain(value: object) -> bool:
@@ -296,7 +298,7 @@ ROUTES = [route for route in _routes() if not route.path.startswith("/assets")]
     ranges=st.sampled_from(["", "bytes=0-3", "bytes=-1", "bytes=99999999999-", "bytes=a-b", "=-"]),
 )
 def test_every_route_holds_whatever_comes(client, monkeypatch, route, data, query, body, ranges):
-    monkeypatch.setattr("latentmap.explorer.jobs.Jobs.start", lambda *_: None)  # minutes of work
+    monkeypatch.setattr("latentmap.explorer.jobs.LessonJobs.start", lambda *_: None)  # minutes of work
     path = re.sub(r"\{\w+(:path)?\}", lambda _: quote(data.draw(odd), safe=""), route.path)
     method = data.draw(st.sampled_from([*sorted(route.methods), "PUT", "OPTIONS"]))
     sent = {"Content-Type": "application/json"} | ({"Range": ranges} if ranges else {})
@@ -305,10 +307,11 @@ def test_every_route_holds_whatever_comes(client, monkeypatch, route, data, quer
 
 
 def test_html_in_names_is_text_in_the_saved_page(server):
-    data, pages = server.data, server.pages
+    opened = server.opened
+    data = opened.data
     label = "</script><script>alert(1)</script>"
     data.journal.add({"kind": "label", "ids": [1], "label": label}, 0)
-    page = as_one_file(data, describe(data, facts_of(data, pages)), STATIC).decode()
+    page = b"".join(one_file_parts(data, with_edits(data, opened.facts), STATIC)).decode()
     assert HOSTILE not in page
     inside = re.search(r'id="embedded">(.*?)</script>', page, re.S)[1]  # as a browser would end it
     assert json.loads(inside)["run"]["edits"]["labels"] == [label]

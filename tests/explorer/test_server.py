@@ -15,8 +15,8 @@ from PIL import Image
 
 from explorer.conftest import HOSTILE, pictures
 from latentmap.explorer.answers import ARROW
-from latentmap.explorer.atlas_view import Explored
-from latentmap.explorer.sprite_sheets import Layout, Pages
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.sprite_sheets import SheetLayout, SpriteSheets
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.run import Run, RunError, add_images, bring_up_to_date, tables
 
@@ -57,12 +57,12 @@ def test_points_at_one_place_are_all_in_the_order():
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (32, 32, 3), (200, 300), (1, 1), (1, 900), (64, 17, 3)])
-def test_pages_hold_all_thumbnails(shape):
-    layout = Layout.of(shape, 5000)
+def test_sprite_sheets_hold_all_thumbnails(shape):
+    layout = SheetLayout.of(shape, 5000)
     assert max(layout.width, layout.height) <= 64
     assert min(layout.width, layout.height) >= 1
     assert layout.columns * layout.width <= 1024
-    assert layout.n_pages * layout.per_page >= 5000 > (layout.n_pages - 1) * layout.per_page
+    assert layout.n_sheets * layout.per_sheet >= 5000 > (layout.n_sheets - 1) * layout.per_sheet
 
 
 # ---------------------------------------------------------------- answers
@@ -131,7 +131,7 @@ def test_one_image_its_facts_reconstruction_and_neighbours(client, copied):
 
 
 def test_many_that_ask_first_load_the_latent_vectors_once(copied, monkeypatch):
-    data = Explored(copied)
+    data = AtlasView(copied)
     read, reads = tables.read_column, []
 
     def slow(path: Path, name: str) -> np.ndarray:
@@ -275,7 +275,7 @@ def test_learning(client):
 def test_jobs_run_once_and_end_with_the_server(copied, server, client):
     from latentmap.explorer import lessons
 
-    data = Explored(copied)
+    data = AtlasView(copied)
     lessons.make_sweep(data)
     assert client.get("/api/learn/sweep").json()["ready"] == [5, 10, 15, 25, 50]
     swept = table(client.get("/api/learn/sweep/25"))
@@ -296,14 +296,14 @@ def test_images_that_were_added_are_on_the_page(copied, tmp_path):
     for i, image in enumerate(pictures(10, 5)):
         Image.fromarray(image).save(folder / f"{i}.png")
     add_images(copied, folder, finish=bring_up_to_date)
-    data = Explored(copied)
+    data = AtlasView(copied)
     assert data.n == 250
     assert (data.pixels(243) == np.asarray(Image.open(folder / "3.png"))).all()
     edited = data.journal.edited()
     before = int((edited.group == 0).sum())
     split = data.journal.add({"kind": "split", "group": 0}, 0)
     assert sum(int((split.group == one.number).sum()) for one in split.groups if one.number > 3) == before
-    sheet = Pages(data).pixels(0)
+    sheet = SpriteSheets(data).pixels(0)
     assert sheet.shape[2] == 3
 
 
@@ -320,6 +320,6 @@ def test_a_run_that_changes_is_opened_anew(client, copied):
 def test_a_run_that_is_not_finished_is_refused_with_a_sentence(copied, tmp_path):
     (copied / "atlas.parquet").unlink()
     with pytest.raises(RunError, match=r"atlas.parquet: not there yet: finish the run"):
-        Explored(copied)
+        AtlasView(copied)
     with pytest.raises(RunError, match="no run.json in it"):
-        Explored(tmp_path)
+        AtlasView(tmp_path)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from latentmap.explorer import _opened, tokens
+from latentmap.explorer import tokens
+from latentmap.explorer.serving import opened_in_browser
 from latentmap.explorer.tokens import launch_file, private_folder, run_token
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
@@ -74,7 +75,7 @@ def test_without_a_folder_of_ones_own_each_start_has_a_token_of_its_own(base, tm
     assert run_token(tmp_path) != run_token(tmp_path)
     with pytest.raises(OSError, match="latentmap"):
         launch_file("http://127.0.0.1:8765/#token=x")
-    with _opened("http://127.0.0.1:8765/#token=x"):
+    with opened_in_browser("http://127.0.0.1:8765/#token=x"):
         pass  # the address was printed
 
 
@@ -92,7 +93,7 @@ def test_the_browser_is_opened_by_a_file_that_leads_to_the_address_and_goes(monk
     monkeypatch.setattr("webbrowser.open", given.append)
     monkeypatch.setattr(tokens.time, "time", lambda: in_an_hour)
     left = launch_file("http://old")  # an explorer that was killed an hour ago
-    with _opened("http://127.0.0.1:8765/#token=se-cret&x=1"):
+    with opened_in_browser("http://127.0.0.1:8765/#token=se-cret&x=1"):
         end = time.monotonic() + 10
         while not given and time.monotonic() < end:
             time.sleep(0.02)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from latentmap.run import Run, RunError, RunOptions, add_images, make_run
 from latentmap.run.label_table import read_label_table
-from latentmap.run.labels import FILE, STALE, spread_given, spread_labels
+from latentmap.run.labels import FILE, STALE, spread_labels, spread_locked
 from latentmap.run.lock import locked
 from latentmap.run.make import bring_up_to_date
 
@@ -148,18 +148,18 @@ def test_an_image_that_no_label_reaches_has_none(made, monkeypatch):
         return spread
 
     monkeypatch.setattr(Run, "spread_labels", partly)
-    table = pq.read_table(spread_given(run, np.array(["a", "b", *[""] * 14], object)))
+    table = pq.read_table(spread_locked(run, np.array(["a", "b", *[""] * 14], object)))
     assert table["label"].to_pylist()[5] is None
     assert table["label"].null_count == 1
 
 
 def test_a_second_writer_is_refused(made, file):
     file.write_text("id,label\n0,cat\n")
-    run = Run.open(made / "run")
-    with locked(made / "run"):
-        for write in (lambda: spread_labels(made / "run", file), lambda: spread_given(run, np.array(["a"] * 16))):
-            with pytest.raises(RunError, match="another latentmap is writing to this run"):
-                write()
+    with (
+        locked(made / "run"),
+        pytest.raises(RunError, match="another latentmap is writing to this run"),
+    ):
+        spread_labels(made / "run", file)
 
 
 def test_labels_of_a_run_that_was_redone_are_set_aside(made, file, tmp_path):

@@ -5,25 +5,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from latentmap.core.errors import MissingPackageError
+
 
 @contextmanager
 def event_files(folder: Path) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    """Give a function that writes the figures of an epoch as TensorBoard's scalars into ``folder``.
+    """Open TensorBoard's event files for one training.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to write into.
+
+    Yields
+    ------
+    callable
+        Function of an epoch's number and its metrics by name, which writes each metric as a scalar.
 
     Raises
     ------
-    ImportError
-        Without the package tensorboard.
+    MissingPackageError
+        If the package tensorboard is not installed.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ImportError("event files need the package tensorboard: pip install 'latentmap[tensorboard]'") from error
+        raise MissingPackageError(
+            "event files need the package tensorboard: pip install 'latentmap[tensorboard]'"
+        ) from error
     writer: Any = SummaryWriter(folder)
     try:
 
-        def write(epoch: int, figures: dict[str, float]) -> None:
-            for name, value in figures.items():
+        def write(epoch: int, metrics: dict[str, float]) -> None:
+            for name, value in metrics.items():
                 writer.add_scalar(name, value, epoch)
             writer.flush()
 

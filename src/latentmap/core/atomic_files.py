@@ -22,6 +22,11 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises for ~ before the name of no user
 
 
+def resolved(path: str | os.PathLike[str]) -> Path:
+    """An absolute path without links. A link that leads to itself is kept, where ``Path.resolve`` raises."""
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Give a temporary file beside ``path``; what is written there is flushed and renamed when the block ends well.
@@ -34,7 +39,11 @@ def whole(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            error.filename, error.filename2 = str(path), None  # the name that the user knows
+            raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -48,8 +57,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """:func:`write_bytes` of UTF-8 text with one newline at its end."""
-    write_bytes(path, (text.rstrip("\n") + "\n").encode())
+    """:func:`write_bytes` of UTF-8 text with one newline at its end.
+
+    The name of a file need not be UTF-8. What cannot be encoded is written as an escape, which JSON reads back.
+    """
+    write_bytes(path, (text.rstrip("\n") + "\n").encode(errors="backslashreplace"))
 
 
 def sha256(path: Path) -> str:

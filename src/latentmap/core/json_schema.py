@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
-class SchemaError(ValueError):
-    """A value that does not have the type or range that the schema wants."""
+from latentmap.core.errors import SchemaError
 
 
 @dataclass(frozen=True)

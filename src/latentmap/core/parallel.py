@@ -15,6 +15,8 @@ import numba
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from latentmap.core.errors import InputError
+
 Array: TypeAlias = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -86,7 +88,7 @@ class Workers:
 def _n_threads(n_jobs: int) -> int:
     """As joblib counts jobs, but threads also where no further process may be begun."""
     if n_jobs == 0:
-        raise ValueError("n_jobs=0 has no meaning: ask for 1 or more, or -1 for as many threads as there are")
+        raise InputError("n_jobs=0 has no meaning: ask for 1 or more, or -1 for as many threads as there are")
     return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
 
 

@@ -1,4 +1,4 @@
-"""Requests and answers: what a parameter may be, how an answer is cached, and the part of it that was asked for."""
+"""Requests and answers: checks of parameters and bodies, entity tags, caching and byte ranges."""
 
 import json
 import math
@@ -10,20 +10,27 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from latentmap.core.errors import ChangedError
+
 ARROW = "application/vnd.apache.arrow.stream"
+PNG = "image/png"
 FOREVER = "private, max-age=31536000, immutable"
-LARGEST_BODY = 2**25
+MAX_BODY_BYTES = 2**25
+MAX_ABSOLUTE = 1e12  # of a number in a request
 
 
 class BadRequest(HTTPException):
-    """A request that makes no sense. The message says which one would."""
+    """A request with a wrong parameter or body. The message says what is accepted."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(400, sentence)
 
 
+# ---------------------------------------------------------------- requests
+
+
 def whole_number(request: Request, name: str, low: int, high: int, default: int | None = None) -> int:
-    """A parameter of the query or of the path."""
+    """A whole number in the query or the path."""
     text = request.path_params.get(name, request.query_params.get(name))
     if text is None and default is not None:
         return default
@@ -33,38 +40,72 @@ def whole_number(request: Request, name: str, low: int, high: int, default: int 
 
 
 def real_number(request: Request, name: str) -> float:
-    """A finite parameter of the query."""
+    """A finite number in the query."""
     try:
         value = float(request.query_params[name])
     except (KeyError, ValueError):
         value = math.nan
-    if not math.isfinite(value) or abs(value) > 1e12:
+    if not is_real(value):
         raise BadRequest(f"{name}: pass a number")
     return value
 
 
-async def read_body(request: Request, most: int = LARGEST_BODY) -> bytes:
-    """The body, as long as it is not too large."""
+def is_real(value: Any) -> bool:
+    """Whether a value is a finite number of a usable size."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_ABSOLUTE
+
+
+def image_ids(ids: Any, n: int, *, may_be_empty: bool = False) -> list[int]:
+    """Ids of images from a body, each once, in ascending order.
+
+    Raises
+    ------
+    BadRequest
+        If they are not ids of the run.
+    """
+    is_list = isinstance(ids, list) and all(isinstance(one, int) and not isinstance(one, bool) for one in ids)
+    if not is_list or not (ids or may_be_empty) or not all(0 <= one < n for one in ids):
+        raise BadRequest(f"ids: pass a list of whole numbers from 0 to {n - 1}")
+    return sorted(set(ids))
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, if it is not too large.
+
+    Raises
+    ------
+    HTTPException
+        413 if it is larger than 32 MiB.
+    """
     parts, size = [], 0
+    too_large = HTTPException(413, f"the body is too large: send at most {MAX_BODY_BYTES // 2**20} MiB")
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > most:
-        raise HTTPException(413, f"the body is too large: send at most {most // 2**20} MiB")
+    if announced.isdecimal() and int(announced[:20]) > MAX_BODY_BYTES:
+        raise too_large
     async for part in request.stream():
         size += len(part)
-        if size > most:
-            raise HTTPException(413, f"the body is too large: send at most {most // 2**20} MiB")
+        if size > MAX_BODY_BYTES:
+            raise too_large
         parts.append(part)
     return b"".join(parts)
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """The body as a JSON object."""
+    """The body as a JSON object.
+
+    Raises
+    ------
+    HTTPException
+        413 if it is too large, 415 if it is not marked as JSON.
+    BadRequest
+        If it is not a JSON object.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "the body is not marked as JSON: send it as application/json")
     try:
         found = json.loads(await read_body(request), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is no JSON: send an object") from error
+        raise BadRequest("the body is not JSON: send an object") from error
     if not isinstance(found, dict):
         raise BadRequest("send a JSON object")
     return found
@@ -74,33 +115,65 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
+# ---------------------------------------------------------------- answers
+
+
+def check_version(request: Request, version: str) -> None:
+    """Refuse a request that names another version of the run than the one that is open.
+
+    Raises
+    ------
+    ChangedError
+        If it does.
+    """
+    if request.query_params.get("v", version) != version:
+        raise ChangedError("the run has changed on disk: load the page again")
+
+
 def answer(
-    request: Request, make: Callable[[], bytes], media_type: str, tag: str, *, forever: bool = False
+    request: Request,
+    make: Callable[[], bytes],
+    media_type: str,
+    version: str,
+    tag: str,
+    *,
+    may_change: bool = False,
 ) -> Response:
-    """Bytes that may be asked for again: 304 when the asker has them, 206 for a range of them.
+    """Answer with bytes that may be requested again: 304 if the client has them, 206 for a range of them.
 
     Parameters
     ----------
     make : callable
-        Gives the bytes; it is not called where they are not sent.
+        Makes the bytes. It is not called for a 304.
+    media_type : str
+        Content type.
+    version : str
+        Version of the run. A request that names it gets an answer that may be kept for ever.
     tag : str
-        Changes when the bytes do.
-    forever : bool
-        Whether this address will always give these bytes.
+        Identifies the bytes within the version.
+    may_change : bool, default=False
+        Whether this address can give other bytes later, even within the version.
+
+    Returns
+    -------
+    Response
     """
-    headers = {
-        "ETag": f'"{tag}"',
-        "Cache-Control": FOREVER if forever else "private, no-cache",
-        "Accept-Ranges": "bytes",
-    }
+    etag = f'"{version}-{tag}"'
+    is_fixed = not may_change and request.query_params.get("v") == version
+    headers = {"ETag": etag, "Cache-Control": FOREVER if is_fixed else "private, no-cache", "Accept-Ranges": "bytes"}
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-    if headers["ETag"] in known or "*" in known:
+    if etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
-    data = make()
+    return _in_range(request, make(), media_type, headers)
+
+
+# Starlette answers ranges of files only, and these bytes are made in memory; it also refuses a range that is malformed
+# with 400, where RFC 9110 asks to ignore it.
+def _in_range(request: Request, data: bytes, media_type: str, headers: dict[str, str]) -> Response:
+    """The range of some bytes that a request asks for, or all of them."""
     wanted = request.headers.get("range")
-    if wanted is None or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
-        return Response(data, headers=headers, media_type=media_type)
-    part = _range(wanted, len(data))
+    is_current = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
+    part = _parse_range(wanted, len(data)) if wanted is not None and is_current else None
     if part is None:
         return Response(data, headers=headers, media_type=media_type)
     begin, end = part
@@ -111,8 +184,8 @@ def answer(
     return Response(data[begin:end], 206, headers=headers, media_type=media_type)
 
 
-def _range(text: str, size: int) -> tuple[int, int] | None:
-    """Begin and end of one range; None for what is none, which is answered in full."""
+def _parse_range(text: str, size: int) -> tuple[int, int] | None:
+    """Begin and end of a single range; None for anything else, which is answered in full."""
     found = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", text.strip())
     if found is None or found[1] == found[2] == "":
         return None

@@ -1,4 +1,4 @@
-"""Columns of the atlas as a page takes them: numbers, categories or text. What is missing is no value."""
+"""Columns of the atlas as the page takes them: numbers, categories or text. A missing entry has no value."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from latentmap.run import RunError
+from latentmap.core.errors import RunError
 from latentmap.run.tables import free_names
 
-MAX_CATEGORIES = 200  # the largest; all others together are one more
-MAX_WHOLE_CATEGORIES = 20  # distinct whole numbers up to which a column of them is one of categories
-MIN_CATEGORY_SIZE = 2.0  # images a category in the mean; a column of more varied texts is text
-MIN_DAYS = 30  # that dates must span to be a scale of years: float32 tells hours of a year apart
-MAX_FOLDER_LEVELS = 3  # that are columns, of those down to MAX_DEPTH
-MAX_DEPTH = 16
-MAX_TEXT = 1000  # characters of a value that is neither text nor a number
-MAX_SAFE_INTEGER = 2**53  # beyond it a page would lose digits
-TREE = "tree"  # where images hang in the tree: as many ways as there are blocks, all of which the map's names need
+MAX_CATEGORIES = 200  # the largest ones; all others are counted as one
+MAX_WHOLE_CATEGORIES = 20  # distinct whole numbers up to which a column is categorical
+MIN_CATEGORY_SIZE = 2.0  # mean number of images in a category; a column of more varied texts is text
+MIN_DAYS = 30  # that dates must span to be years with a fraction, since float32 resolves hours of a year
+MAX_FOLDER_LEVELS = 3  # columns of folder levels
+MAX_DEPTH = 16  # folder levels that are examined
+MAX_TEXT_LENGTH = 1000  # of a value that is neither text nor a number
+MAX_SAFE_INTEGER = 2**53  # beyond it JavaScript loses digits
+TREE = "tree"  # paths from the root of the tree: the names on the map need all of its categories
 CATEGORIES = frozenset({"label", "group", "added", "source", TREE})
 TEXTS = frozenset({"path", "file"})
 NUMBER = r"^[+-]?(0|[1-9][0-9]*|[0-9]*\.[0-9]+|[1-9][0-9]*\.)([eE][+-]?[0-9]+)?$"
@@ -29,23 +29,24 @@ ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError)
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the tables that the page colours and filters by.
+    """The description of a column that the page colours and filters by.
 
     Attributes
     ----------
     name : str
+        Name of the column.
     kind : str
         number, category or text.
     low, high : float
-        Of the finite numbers.
+        Smallest and largest finite number.
     categories : tuple of str
-        The largest, largest first.
+        The largest categories, largest first.
     counts : tuple of int
-        Images in each.
+        Number of images in each category.
     other : int
-        Images in none of ``categories``.
+        Number of images in none of ``categories``.
     missing : int
-        Images without a value.
+        Number of images without a value.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Column:
     missing: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The description as JSON can hold it."""
         found: dict[str, Any] = {"name": self.name, "kind": self.kind}
         if self.kind == "number":
             found |= {"low": self.low, "high": self.high, "missing": self.missing}
@@ -70,14 +71,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Values:
-    """A column and its values: float32 with NaN, codes with -1, or text with "" where one is missing."""
+    """A column and its values: float32, codes, or text; NaN, -1 or "" where a value is missing."""
 
     column: Column
     values: Any
 
 
 def prepare(name: str, values: pa.Array) -> Values:
-    """Make a column of the atlas one that a page can take.
+    """Classify a column of the atlas and convert its values for the page.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def prepare(name: str, values: pa.Array) -> Values:
 
 
 def plain(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Values in one piece, without a dictionary, and with text that is text."""
+    """Values as one array, without a dictionary, and with valid UTF-8."""
     if isinstance(values, pa.ChunkedArray):
         values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
     if isinstance(values.type, pa.BaseExtensionType):
@@ -123,7 +124,7 @@ def _prepare(name: str, values: pa.Array) -> Values:
 
 
 def _as_numbers(values: pa.Array) -> pa.Array | None:
-    """Values of a type that has a scale, as float64; None for what is better shown as categories or text."""
+    """Values of a numeric type, a duration or a date, as float64; None for categories and text."""
     kind, found = values.type, None
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         found = values.cast(pa.float64())
@@ -139,7 +140,7 @@ def _as_numbers(values: pa.Array) -> pa.Array | None:
 
 
 def _written_numbers(texts: pa.Array) -> pa.Array | None:
-    """Numbers that are kept as they were written, such as 1.50; None where there is a word or a code such as 007."""
+    """Numbers that are stored as text, such as 1.50; None if a value is a word or a code such as 007."""
     texts = pc.utf8_trim_whitespace(texts.cast(pa.string()))
     is_none = pc.match_substring_regex(texts, NO_NUMBER)
     texts = pc.if_else(is_none, pa.scalar(None, pa.string()), texts)
@@ -151,7 +152,7 @@ def _written_numbers(texts: pa.Array) -> pa.Array | None:
 
 
 def _numbers(name: str, values: pa.Array) -> Values:
-    with np.errstate(over="ignore"):  # too large for float32: as good as infinite on a scale of colours
+    with np.errstate(over="ignore"):  # too large for float32: infinite
         numbers = values.to_numpy(zero_copy_only=False).astype(np.float32)
     finite = numbers[np.isfinite(numbers)]
     ends = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
@@ -179,14 +180,14 @@ def _categories(name: str, texts: pa.Array) -> Values:
 
 
 def _seconds(values: pa.Array) -> pa.Array:
-    """Durations, and times of the day."""
+    """Durations and times of day in seconds."""
     unit = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[values.type.unit]
     whole = pa.int32() if values.type.bit_width == 32 else pa.int64()
     return pc.divide(values.cast(whole).cast(pa.float64(), safe=False), unit)
 
 
 def _years(values: pa.Array) -> pa.Array | None:
-    """Dates as years with a fraction; None where they are too near each other to be told apart as such."""
+    """Dates as years with a fraction; None if they span too few days."""
     moments = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     found = moments.to_numpy(zero_copy_only=False).astype(np.float64)
     known = found[np.isfinite(found)]
@@ -196,7 +197,7 @@ def _years(values: pa.Array) -> pa.Array | None:
 
 
 def as_texts(values: pa.Array) -> pa.Array:
-    """Each value as text; null where there is none."""
+    """Each value as text, or null."""
     if pa.types.is_string(values.type) or pa.types.is_null(values.type):
         return values.cast(pa.string())
     try:
@@ -206,17 +207,17 @@ def as_texts(values: pa.Array) -> pa.Array:
 
 
 def as_text(value: pa.Scalar) -> str | None:
-    """One value as text."""
+    """One value as text, or None."""
     if not value.is_valid:
         return None
     try:
-        return str(value.as_py())[:MAX_TEXT]
-    except (ValueError, OverflowError, UnicodeDecodeError):  # moments that Python has no type for
-        return str(value.cast(pa.string()).as_py())[:MAX_TEXT]
+        return str(value.as_py())[:MAX_TEXT_LENGTH]
+    except (ValueError, OverflowError, UnicodeDecodeError):  # timestamps that Python has no type for
+        return str(value.cast(pa.string()).as_py())[:MAX_TEXT_LENGTH]
 
 
 def as_json(value: pa.Scalar) -> Any:
-    """One value as JSON and a page can hold it; null where it is missing."""
+    """One value as JSON and JavaScript can hold it; None if it is missing."""
     kind = value.type
     if not value.is_valid:
         return None
@@ -232,32 +233,31 @@ def as_json(value: pa.Scalar) -> Any:
 
 
 def folder_columns(paths: pa.Array, taken: set[str], label: pa.Array | None) -> Iterator[tuple[str, pa.Array]]:
-    """Columns of the folders in which images lie: the first level, the first two, and so on, where they tell something.
+    """Columns of the folders of the images: the first level, the first two levels, and so on, if they are informative.
 
-    A level that all images have in common tells nothing; nor does one that divides them as the label or a level
-    above it does.
+    A level is not informative if all images share it, or if it divides them as the label or an upper level does.
     """
     parts = [(path or "").split("/")[:-1] for path in paths.to_pylist()]
-    told = [] if label is None else [_partition(as_texts(plain(label)).to_pylist())]
+    known = [] if label is None else [_partition(as_texts(plain(label)).to_pylist())]
     n_found = 0
     for level in range(1, min(MAX_DEPTH, max(map(len, parts), default=0)) + 1):
         names = ["/".join(one[:level]) or None for one in parts]
         partition = _partition(names)
-        if n_found < MAX_FOLDER_LEVELS and any(partition) and partition not in told:
+        if n_found < MAX_FOLDER_LEVELS and any(partition) and partition not in known:
             (free,) = free_names([f"folder/{level}" if n_found else "folder"], taken)
             yield free, pa.array(names, pa.string())
-            told.append(partition)
+            known.append(partition)
             n_found += 1
 
 
 def _partition(names: list[str | None]) -> list[int]:
-    """For each name the number of the first like it: the same for names that divide images in the same way."""
+    """Number each distinct name by its first occurrence: equal lists for names that divide the images equally."""
     numbers: dict[str | None, int] = {}
     return [numbers.setdefault(name, len(numbers)) for name in names]
 
 
 def _order(name: str) -> tuple[int, float, str]:
-    """Numbers by their size, before words."""
+    """Sort key of a category: numbers by size, before words."""
     try:
         number = float(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Bounds on connections, so that none keeps the others out: their number, and the time that a request may take."""
+"""Limits on connections, so that none blocks the others: their number, and the time that a request may take."""
 
 import asyncio
 import errno
@@ -11,48 +11,54 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEADER_SECONDS = 10.0  # until the headers of a request are there, from its first byte, or from the connection
-BODY_SECONDS = 120.0  # until its body is there
-STALL_SECONDS = 60.0  # in which a client takes nothing of an answer that waits for it
-FRESH_SECONDS = 1.0  # in which a connection that has sent nothing yet is not among the first to be closed
-IDLE_SECONDS = 120  # between requests; a browser that waits for its turn must not find its connection closed
+HEADER_SECONDS = 10.0  # for the headers of a request, from the connection or its first byte
+BODY_SECONDS = 120.0  # for the body of a request
+STALL_SECONDS = 60.0  # that a client may read nothing of a waiting answer
+FRESH_SECONDS = 1.0  # that a new connection may send nothing before it is among the first to be closed
+IDLE_SECONDS = 120  # between requests, so that a waiting browser does not find its connection closed
 MAX_CONNECTIONS = 1024
 MIN_CONNECTIONS = 16
-WANTED_HANDLES = 4096  # that a process of its own may have open
+WANTED_HANDLES = 4096  # file handles that `latentmap explore` asks for
 NO_HANDLES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = logging.getLogger("latentmap.explorer")
 
 
 class Phase(IntEnum):
-    """The phases of a connection, in the order in which connections are closed when there are too many."""
+    """Phases of a connection, in the order in which connections are closed if there are too many."""
 
     HEADERS = 0
     IDLE = 1
     BODY = 2
     STALLED = 3
-    FRESH = 4  # its request is on its way
-    ANSWER = 5  # is never closed for others
+    FRESH = 4  # new; its request is expected soon
+    ANSWER = 5  # never closed for others
 
 
-class Limit:
-    """The connections that one server may have, and whether it was said that there were more."""
+class ConnectionLimit:
+    """The number of connections that one server may have, and whether it has warned that there are more.
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._said = False
+    Parameters
+    ----------
+    n_max : int
+        Largest number of connections.
+    """
 
-    def say(self, sentence: str) -> None:
-        """Write to the log, once."""
-        if not self._said:
-            self._said = True
+    def __init__(self, n_max: int) -> None:
+        self.n_max = n_max
+        self._has_warned = False
+
+    def warn_once(self, sentence: str) -> None:
+        """Write a warning to the log, the first time only."""
+        if not self._has_warned:
+            self._has_warned = True
             log.warning(sentence)
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP whose requests arrive in time, on no more connections than the process has handles for."""
+    """HTTP with limits: requests must arrive in time, and connections leave the process enough file handles."""
 
-    def __init__(self, *arguments: Any, limit: Limit, **options: Any) -> None:
+    def __init__(self, *arguments: Any, limit: ConnectionLimit, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limit = limit
         self._phase: Phase | None = None
@@ -71,12 +77,12 @@ class BoundedProtocol(H11Protocol):
         return Phase.BODY if self.conn.their_state is h11.SEND_BODY else Phase.ANSWER
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Close another one where there are too many."""
+        """Accept a connection, and close another one if there are too many."""
         super().connection_made(transport)
         self._note()
-        if len(self.connections) > self._limit.most:
-            self._limit.say(
-                f"more than {self._limit.most} connections at once: those that wait longest for a request are closed"
+        if len(self.connections) > self._limit.n_max:
+            self._limit.warn_once(
+                f"more than {self._limit.n_max} connections at once: those that wait longest for a request are closed"
             )
             self._give_way()
 
@@ -90,13 +96,13 @@ class BoundedProtocol(H11Protocol):
         return Phase.FRESH if is_fresh else self.phase, self._since
 
     def drop(self) -> None:
-        """Close, at once."""
+        """Close the connection immediately."""
         self.connections.discard(self)
         self._cancel()
         self.transport.abort()
 
     def _note(self) -> None:
-        """Begin to count the time when something else is waited for."""
+        """Start the timer of the phase, if the phase has changed."""
         phase = self.phase
         if phase is self._phase:
             return
@@ -109,27 +115,27 @@ class BoundedProtocol(H11Protocol):
             self._timer = self.loop.call_later(seconds, self.drop)
 
     def data_received(self, data: bytes) -> None:
-        """Take a part of a request."""
+        """Receive a part of a request."""
         super().data_received(data)
         if not self.transport.is_closing():
             self._note()
 
     def on_response_complete(self) -> None:
-        """An answer is sent."""
+        """Start the next phase after an answer is sent."""
         super().on_response_complete()
         if not self.transport.is_closing():
             self._note()
 
     def pause_writing(self) -> None:
-        """The client does not take what is sent as quickly as it comes."""
+        """Watch a client that reads more slowly than the answer is sent."""
         super().pause_writing()
         self._watch(self.transport.get_write_buffer_size())
 
     def _watch(self, left: int) -> None:
-        self._stall = self.loop.call_later(STALL_SECONDS, self._look, left)
+        self._stall = self.loop.call_later(STALL_SECONDS, self._check_stall, left)
         self._note()
 
-    def _look(self, before: int) -> None:
+    def _check_stall(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
         if left >= before:
             self.drop()
@@ -137,7 +143,7 @@ class BoundedProtocol(H11Protocol):
             self._watch(left)
 
     def resume_writing(self) -> None:
-        """The client has taken it."""
+        """Stop watching a client that has read what was sent."""
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
@@ -145,7 +151,7 @@ class BoundedProtocol(H11Protocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything."""
+        """Cancel the timers."""
         self._cancel()
         super().connection_lost(exc)
 
@@ -157,10 +163,10 @@ class BoundedProtocol(H11Protocol):
 
 
 class BoundedServer(uvicorn.Server):
-    """Serves an application on bounded connections. Quiet, one process, no more than what HTTP needs."""
+    """Server of an application with limits on its connections: one process, no access log, plain HTTP only."""
 
     def __init__(self, app: object) -> None:
-        self._limit = Limit(most_connections())
+        self._limit = ConnectionLimit(max_connections())
         super().__init__(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]
@@ -171,7 +177,7 @@ class BoundedServer(uvicorn.Server):
                 ws="none",
                 server_header=False,
                 date_header=False,
-                proxy_headers=False,  # who is asked for by name must not say so himself
+                proxy_headers=False,  # a client must not name its own address
                 timeout_graceful_shutdown=2,
                 timeout_keep_alive=IDLE_SECONDS,
             )
@@ -180,25 +186,25 @@ class BoundedServer(uvicorn.Server):
         logging.getLogger("uvicorn.error").addFilter(_is_no_end)
 
     async def serve(self, sockets: Any = None) -> None:
-        """Serve until it is told to end."""
+        """Serve until ``should_exit`` is set."""
         asyncio.get_running_loop().set_exception_handler(self._handle)
         await super().serve(sockets)
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in NO_HANDLES:  # would be said thousands of times a second
-            self._limit.say(f"no connection can be accepted for now: {error.strerror}")
+        if isinstance(error, OSError) and error.errno in NO_HANDLES:  # would be logged thousands of times a second
+            self._limit.warn_once(f"no connection can be accepted for now: {error.strerror}")
         elif not isinstance(error, ConnectionError):
             loop.default_exception_handler(context)
 
 
 def _is_no_end(record: logging.LogRecord) -> bool:
-    """Whether it is more than an answer that ends with the server."""
+    """Whether a log record is about more than an answer that is cut off when the server ends."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-def most_connections() -> int:
-    """Half the handles that this process may have open: the other half is for files."""
+def max_connections() -> int:
+    """Half the file handles that this process may have open; the other half is for files."""
     handles = _handles()
     return MAX_CONNECTIONS if handles is None else max(MIN_CONNECTIONS, min(MAX_CONNECTIONS, handles // 2))
 
@@ -213,7 +219,7 @@ def _handles() -> int | None:
 
 
 def raise_handle_limit() -> None:
-    """Let this process have more handles open, as far as the system lets it: some systems begin with 256."""
+    """Raise the number of file handles of this process as far as allowed: some systems start with 256."""
     try:
         import resource
     except ImportError:

@@ -1,17 +1,18 @@
-"""Images at their full size, from the files that they were decoded from, as long as those are still the same."""
+"""Images at full size, decoded again from their original files as long as those are unchanged."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from latentmap.explorer.atlas_view import DamagedError, Explored, once
+from latentmap.core.errors import DamagedError, NoOriginalError, RunError
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
-from latentmap.run.state import RunError
 
-MAX_SIDE = 4096  # pixels of what is shown; larger pictures are made smaller
+MAX_SIDE = 4096  # pixels; larger pictures are made smaller
 SENTENCES = {
     NO_FILE: "this image has no file of its own: it came in an archive, an array or a table",
     GONE: "the file that this image was made from is not there any more",
@@ -20,24 +21,21 @@ SENTENCES = {
 }
 
 
-class NoOriginalError(LookupError):
-    """Why there is no original picture."""
-
-
 class FullSize:
     """The original pictures of a run.
 
-    A run may be a stranger's, and say that its images are made from any file: a file is only shown when its content
-    has the SHA-256 that the run has for the image, which its author must have known.
+    A run may come from somebody else and name any file as the source of its images. So a file is shown only if its
+    content has the SHA-256 that the run records for the image, which the author of the run must have known.
 
     Parameters
     ----------
-    data : Explored
+    data : AtlasView
+        The run.
     decoders : DecodingPool
-        Where files are decoded, in bounded memory.
+        Processes that decode files in bounded memory.
     """
 
-    def __init__(self, data: Explored, decoders: DecodingPool) -> None:
+    def __init__(self, data: AtlasView, decoders: DecodingPool) -> None:
         self._data = data
         self._decoders = decoders
         self._loading = data._loading
@@ -48,7 +46,7 @@ class FullSize:
         Raises
         ------
         NoOriginalError
-            If there is none, or it is another one by now.
+            If there is none, or it has changed.
         """
         path, frame, digest = self._file(image)
         item = Item(str(path), frame)
@@ -77,15 +75,15 @@ class FullSize:
         return found
 
     def _file(self, image: int) -> tuple[Path, int | None, bytes | None]:
-        """Where an image was decoded from: the file, the frame in it, and the SHA-256 that it has to have."""
+        """The file that an image was decoded from, the frame in it, and the SHA-256 that it must have."""
         frame = self._originals.frame(image)
-        # of a frame only the pixels are known, so that it is compared once it is decoded
+        # the SHA-256 of a frame is that of its pixels, so it is compared after decoding
         found = self._originals.find(image) if frame is None else self._originals.holder(image)
         if isinstance(found, Missing):
             raise NoOriginalError(SENTENCES[found.reason])
         return found, frame, self._originals.sha256(image)
 
-    @once
+    @locked_cached_property
     def _originals(self) -> Originals:
         try:
             return Originals.of(self._data.run)

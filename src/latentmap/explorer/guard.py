@@ -18,7 +18,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
-# Pages of a notebook on this machine, in which the explorer may be framed.
+# Origins of notebooks on this machine, which may show the explorer in a frame.
 NOTEBOOKS = "http://localhost:* http://127.0.0.1:*"
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:@/?#\[\]]+)(?::[0-9]{0,5})?")
 
@@ -26,26 +26,27 @@ Refusal = tuple[int, str]
 
 
 def host_name(host: str) -> str | None:
-    """The name in a Host header, without the port, in lower case; None for what is no host."""
+    """The name in a Host header, without the port, in lower case; None if it is malformed."""
     found = _HOST.fullmatch(host)
     return None if found is None else found[1].lower()
 
 
 class Guard:
-    """Middleware.
+    """Middleware that checks Host, Origin and the token before every answer.
 
-    The page itself and its code hold no data and may be opened by anybody who can reach the port. All else needs the
-    token, reading as well as writing.
+    The page and its code hold no data and may be opened by anybody who can reach the port. Everything else needs the
+    token, for reading as well as for writing.
 
     Parameters
     ----------
     app : ASGI application
+        The application that answers.
     hosts : iterable of str
-        What the Host header may be, with any port or none: others are names that a stranger's page had pointed at this
-        machine.
+        Accepted Host headers, with any port or none. Other names may point to this machine by DNS rebinding.
     token : str
-    framed : bool
-        Whether a notebook on this machine may show the page.
+        Token that requests must carry.
+    framed : bool, default=False
+        Whether a notebook on this machine may show the page in a frame.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str], token: str, *, framed: bool = False) -> None:
@@ -56,7 +57,7 @@ class Guard:
         self._policy = POLICY.format(ancestors=NOTEBOOKS if framed else "'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
+        """Answer or refuse a request."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -86,7 +87,7 @@ class Guard:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     def _foreign(self, scope: Scope, headers: Headers) -> Refusal | None:
-        """Why a request is not one of the explorer's own page: status and reason."""
+        """Status and reason if a request does not come from the explorer's own page; else None."""
         given = headers.getlist("host")
         if len(given) != 1 or host_name(given[0]) not in self._names:
             return 403, (
@@ -97,7 +98,7 @@ class Guard:
         if origin is not None and not self._is_own(origin, given[0]):
             return 403, "pages of another origin are not answered: name the host of your proxy with --allow-host"
         if headers.get("sec-fetch-site", "none") in ("cross-site", "same-site"):
-            # a link may lead to the page; nothing else may be loaded, framed or navigated to from elsewhere
+            # another site may link to the page, but not load, frame or link to anything else
             followed = headers.get("sec-fetch-mode") == "navigate" and scope["method"] in READING
             if not followed or _path(scope) != "/":
                 return 403, "pages of another site are not answered"
@@ -110,14 +111,14 @@ class Guard:
         return scheme in ("http", "https") and host_name(netloc) in self._proxies
 
     async def _unknown(self, scope: Scope, headers: Headers) -> Refusal | None:
-        """Why a request is not let in: it needs the token and has not the right one."""
+        """Status and reason if a request needs the token and does not carry it; else None."""
         reading, path = scope["method"] in READING, _path(scope)
         if reading and (path == "/" or path.startswith("/assets/")):
             return None
         given = headers.get(TOKEN)
         if given is not None:
             known = hmac.compare_digest(given.encode("latin-1", "replace"), self._token)
-        else:  # behind a proxy a program of this user may be the proxy
+        else:  # behind a proxy, the program of this user may be the proxy
             known = reading and not self._proxies and await run_in_threadpool(peer.may_read, scope, headers)
         if known:
             return None
@@ -125,6 +126,6 @@ class Guard:
 
 
 def _path(scope: Scope) -> str:
-    """The path below the place where the explorer is mounted."""
+    """The path relative to the prefix that the explorer is mounted at."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "").rstrip("/"))

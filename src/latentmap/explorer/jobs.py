@@ -1,4 +1,4 @@
-"""Long work that a page asks for, in a process of its own: the sweep of maps, the networks to compare."""
+"""Long computations of the lessons, each in a process of its own."""
 
 import contextlib
 import os
@@ -11,8 +11,14 @@ from typing import Any
 import latentmap
 
 
-class Jobs:
-    """At most one process of each name; they end with the server."""
+class LessonJobs:
+    """Processes that compute lessons: at most one of each name; they end with the server.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -21,7 +27,7 @@ class Jobs:
         self._lock = threading.Lock()
 
     def start(self, name: str) -> None:
-        """Begin, unless it is under way."""
+        """Start a job, unless it is running."""
         with self._lock:
             if self._is_running(name):
                 return
@@ -49,13 +55,13 @@ class Jobs:
         return name in self._running and self._running[name].poll() is None
 
     def state(self, name: str) -> dict[str, Any]:
-        """Whether it runs, whether it failed, and the last line that it printed."""
+        """Whether a job is running, whether it failed, and the last line that it printed."""
         process = self._running.get(name)
         status = None if process is None else process.poll()
         return {"running": process is not None and status is None, "failed": bool(status), "said": self._said.get(name)}
 
     def stop(self) -> None:
-        """End all."""
+        """End all processes."""
         for process in self._running.values():
             process.kill()
             process.wait()

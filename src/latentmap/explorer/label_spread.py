@@ -6,21 +6,22 @@ from typing import Any
 import numpy as np
 from starlette.exceptions import HTTPException
 
+from latentmap.core.errors import RunError
 from latentmap.explorer.answers import BadRequest
-from latentmap.explorer.atlas_view import Explored
-from latentmap.run import RunError, tables
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.run import tables
 from latentmap.run.labels import only_label, spread_locked
 from latentmap.run.lock import locked
 
 
-def spread(data: Explored) -> dict[str, Any]:
-    """Write labels.parquet of the run, and give it in the order of the page.
+def spread_labels(data: AtlasView) -> dict[str, Any]:
+    """Write labels.parquet of the run, and return the labels in the order of the points.
 
     Returns
     -------
     dict
-        ``file``; ``labels``, how many images have each (``counts``), the label of each image as an index (``codes``, -1
-        where none reaches), how many have none (``missing``), and ``warning``, a sentence or None.
+        ``labels``; ``counts``, the number of images with each; ``codes``, the index of each image's label, -1 where
+        none reaches it; and ``warning``, a sentence or None.
 
     Raises
     ------
@@ -43,10 +44,8 @@ def spread(data: Explored) -> dict[str, Any]:
     all_codes = np.full(len(labels), -1)
     all_codes[reached] = codes
     return {
-        "file": path.name,
         "labels": names.tolist(),
         "counts": np.bincount(codes, minlength=len(names)).tolist(),
-        "missing": int((~reached).sum()),
-        "warning": only_label(given),
         "codes": all_codes[data.order].tolist(),
+        "warning": only_label(given),
     }

@@ -1,4 +1,4 @@
-"""The map as one HTML file that opens from disk: the page's own code, the points, the pictures, all inside."""
+"""The map as one HTML file that opens from disk: the code of the page, the points and the pictures in one file."""
 
 import base64
 import hashlib
@@ -13,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.explorer.atlas_view import Explored, as_base64, as_stream
-from latentmap.explorer.sprite_sheets import LARGEST, Pages
+from latentmap.core.errors import RunError
+from latentmap.explorer.atlas_view import AtlasView, as_stream
+from latentmap.explorer.picture_files import as_base64
+from latentmap.explorer.sprite_sheets import MAX_THUMBNAIL_SIDE, SpriteSheets
 from latentmap.neighbors import NeighborSearch
-from latentmap.run import RunError
 
-MOST_IMAGES = 70_000
-QUALITY = 80  # of the pictures inside, as WebP
-# Of so many images pictures up to LARGER pixels a side are inside; of more, as large as on the map.
-FEW_IMAGES, LARGER = 4_000, 128
-MOST_COLUMN_BYTES = 2**24  # text columns larger than this are left out, but for the paths
-N_NEIGHBORS = 8  # nearest images of each that are inside
+MAX_IMAGES = 70_000
+WEBP_QUALITY = 80
+# Up to this many images have thumbnails of up to this many pixels a side; more have them as large as on the map.
+MAX_IMAGES_IN_DETAIL, DETAILED_SIDE = 4_000, 128
+MAX_COLUMN_BYTES = 2**24  # larger text columns are left out, except the paths
+N_NEIGHBORS = 8  # nearest images that are saved for each image
 
 
-def check_size(data: Explored) -> None:
+def check_size(data: AtlasView) -> None:
     """Refuse a run that is too large.
 
     Raises
@@ -34,25 +35,14 @@ def check_size(data: Explored) -> None:
     RunError
         If the run has more images than a page of a sensible size can hold.
     """
-    if data.n > MOST_IMAGES:
+    if data.n > MAX_IMAGES:
         raise RunError(
-            f"{data.n:,} images are too many for one file: at most {MOST_IMAGES:,}; share the folder of the run instead"
+            f"{data.n:,} images are too many for one file: at most {MAX_IMAGES:,}; share the folder of the run instead"
         )
 
 
-def as_one_file(data: Explored, facts: dict[str, Any], static: Path) -> bytes:
-    """The page with all that it shows.
-
-    Raises
-    ------
-    RunError
-        If the run has more images than a page of a sensible size can hold.
-    """
-    return b"".join(one_file_parts(data, facts, static))
-
-
-def one_file_parts(data: Explored, facts: dict[str, Any], static: Path) -> Iterator[bytes]:
-    """The page in parts, the pictures last, each as it is made.
+def one_file_parts(data: AtlasView, facts: dict[str, Any], static: Path) -> Iterator[bytes]:
+    """The page in parts, each as it is made, the pictures last.
 
     Raises
     ------
@@ -60,25 +50,25 @@ def one_file_parts(data: Explored, facts: dict[str, Any], static: Path) -> Itera
         If the run has more images than a page of a sensible size can hold.
     """
     check_size(data)
-    pages = Pages(data, LARGER if data.n <= FEW_IMAGES else LARGEST)
+    sheets = SpriteSheets(data, DETAILED_SIDE if data.n <= MAX_IMAGES_IN_DETAIL else MAX_THUMBNAIL_SIDE)
     before, after = _page(static)
     yield before
     columns = {name: data.column(name) for name in data.columns}
-    kept = {name: stream for name, stream in columns.items() if name == "path" or len(stream) <= MOST_COLUMN_BYTES}
+    kept = {name: stream for name, stream in columns.items() if name == "path" or len(stream) <= MAX_COLUMN_BYTES}
     described = [column for column in facts["columns"] if column["name"] in kept]
-    yield _json_start({"run": facts | {"columns": described, "pages": pages.layout.as_dict()}})
+    yield _json_start({"run": facts | {"columns": described, "pages": sheets.layout.as_dict()}})
     yield _json_next("columns", {name: as_base64(stream) for name, stream in kept.items()})
     streams = {"points": data.points(), "edits": data.edited_columns(data.journal.edited())}
     streams["neighbors"] = _neighbors(data)
     yield _json_next("streams", {name: as_base64(stream) for name, stream in streams.items()})
     yield b',"pages":['
-    for page in range(pages.layout.n_pages):
-        yield b"," * (page > 0) + b'"' + as_base64(_webp(pages, page)).encode() + b'"'
+    for sheet in range(sheets.layout.n_sheets):
+        yield b"," * (sheet > 0) + b'"' + as_base64(_webp(sheets, sheet)).encode() + b'"'
     yield b"]}" + after
 
 
 def _json_start(members: dict[str, Any]) -> bytes:
-    """The beginning of an object, to which others are added."""
+    """The beginning of a JSON object, to which more members are added."""
     return _json(members)[:-1]
 
 
@@ -92,7 +82,7 @@ def _json(value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _neighbors(data: Explored) -> bytes:
+def _neighbors(data: AtlasView) -> bytes:
     """Nearest images of each in latent space and their distances, in the order of the ids: n × N_NEIGHBORS rows."""
     k = min(N_NEIGHBORS, data.n - 1)
     ids, distances = nearest_others(data.latents, k) if k else (np.empty(0, int), np.empty(0))
@@ -103,7 +93,7 @@ def nearest_others(latents: NDArray[np.float32], k: int) -> tuple[NDArray[np.int
     """The ``k`` nearest other rows of each row and their distances, nearest first."""
     indices, distances = NeighborSearch(latents, "euclidean", None).query(latents, k + 1, None)
     own = indices == np.arange(len(latents))[:, None]
-    own[~own.any(axis=1), -1] = True  # of more copies than there is room for it may not be among them
+    own[~own.any(axis=1), -1] = True  # with more than k copies, the row itself may be missing
     return indices[~own].reshape(-1, k), distances[~own].reshape(-1, k)
 
 
@@ -128,7 +118,7 @@ def _page(static: Path) -> tuple[bytes, bytes]:
     return before.encode(), after.encode()
 
 
-def _webp(pages: Pages, page: int) -> bytes:
+def _webp(sheets: SpriteSheets, sheet: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(pages.pixels(page)).save(file, "WEBP", quality=QUALITY, method=2)
+    Image.fromarray(sheets.pixels(sheet)).save(file, "WEBP", quality=WEBP_QUALITY, method=2)
     return file.getvalue()

@@ -1,8 +1,8 @@
-"""Whose a connection is: a program that this user runs on this machine may read without the token.
+"""Peer authentication: a program that this user runs on this machine may read without the token.
 
-It is what PostgreSQL calls peer authentication. On Linux the kernel lists the loopback connections of a machine with
-the user that each end belongs to. A browser is no such program: pages of other sites have it ask too. Neither is what
-forwards requests of others. Where any of this is in doubt, or the system is another one, the token is needed.
+The name is PostgreSQL's. On Linux the kernel lists the loopback connections of a machine with the user that each end
+belongs to. Browsers are excluded, since pages of other sites make them send requests, and so are programs that forward
+the requests of others. In case of doubt, and on other systems, the token is needed.
 """
 
 import ipaddress
@@ -24,8 +24,8 @@ PLAIN_HEADERS = frozenset(
         *("range", "if-range", "if-none-match", "cache-control", "pragma"),
     }
 )
-BROWSER = "mozilla/"  # what the User-Agent of every browser begins with
-# Programs that run as the user, or as root, and send what somebody elsewhere asks.
+BROWSER = "mozilla/"  # start of the User-Agent of every browser
+# Programs that run as the user or as root and forward requests from elsewhere.
 FORWARDERS = frozenset({"sshd", "sshd-session", "sshd-auth", "dropbear"})
 
 Address = tuple[ipaddress.IPv4Address, int]
@@ -40,7 +40,7 @@ class Owner:
 
 
 def may_read(scope: Scope, headers: Headers) -> bool:
-    """Whether a request that has no token was made by a program of this user on this machine."""
+    """Whether a request without a token comes from a program of this user on this machine."""
     if not sys.platform.startswith("linux") or not _is_plain(headers):
         return False
     client, server = _loopback(scope.get("client")), _loopback(scope.get("server"))
@@ -55,7 +55,7 @@ def _is_plain(headers: Headers) -> bool:
 
 
 def _loopback(address: tuple[str, int] | None) -> Address | None:
-    """An address of this machine alone, and its port."""
+    """A loopback address and its port; None for any other address."""
     if address is None:
         return None
     host, port = address
@@ -71,8 +71,8 @@ def _loopback(address: tuple[str, int] | None) -> Address | None:
 
 
 def owner_of(client: Address, server: Address, proc: Path = PROC) -> Owner | None:
-    """Who holds the end of a connection whose own address is ``client``; None where the kernel lists no such one."""
-    for name in ("tcp", "tcp6"):  # a client may reach an address of IPv4 through a socket of IPv6
+    """The owner of the end of a connection with the address ``client``; None if the kernel does not list it."""
+    for name in ("tcp", "tcp6"):  # a client may reach an IPv4 address through an IPv6 socket
         with suppress(OSError):
             for line in (proc / "net" / name).read_text().splitlines()[1:]:
                 fields = line.split()
@@ -82,14 +82,14 @@ def owner_of(client: Address, server: Address, proc: Path = PROC) -> Owner | Non
 
 
 def _parsed(text: str) -> Address | None:
-    """An address as the kernel writes it: words of 32 bits in the order of the machine, in hexadecimal."""
+    """Parse an address as the kernel writes it: 32-bit words in the byte order of the machine, in hexadecimal."""
     words, _, port = text.partition(":")
     data = b"".join(int(words[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(words), 8))
     return _loopback((str(ipaddress.ip_address(data)), int(port, 16)))
 
 
 def _holder(inode: str) -> str | None:
-    """The name of the program that holds a socket; None where it cannot be seen, as with what serves SSH."""
+    """Name of the program that holds a socket; None if it is not visible, as that of an SSH server."""
     wanted = f"socket:[{inode}]"
     for process in PROC.iterdir():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Images that were chosen on the page, with their columns and edits, as files in the run."""
+"""Images that are selected on the page, with their columns and edits, exported as files in the run."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from latentmap.core.atomic_files import numbered
 from latentmap.core.progress import Callback
-from latentmap.explorer.atlas_view import Explored
+from latentmap.explorer.atlas_view import AtlasView
 from latentmap.run.export import EXPORTS_FOLDER
 from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import Written, write_folders
@@ -22,12 +22,12 @@ from latentmap.run.new_files import new_file, new_folder
 
 MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 KINDS = (*MEDIA_TYPES, "folder")
-_in_use: set[Path] = set()  # names of exports that are being made
+_in_use: set[Path] = set()  # paths of exports that are being written
 _choosing = threading.Lock()
 
 
-def export_table(data: Explored, ids: list[int] | None, kind: str) -> Path:
-    """Write images of the run, all for None, into a new file below its ``exports``."""
+def export_table(data: AtlasView, ids: list[int] | None, kind: str) -> Path:
+    """Write images of the run (all if ``ids`` is None) into a new file below its ``exports``."""
     parts = flat_tables(data.run, data.journal.edited(), ids=_array(ids), latents=False)
     tables = map(as_csv, parts) if kind == "csv" else parts
     first = next(tables)
@@ -39,8 +39,8 @@ def export_table(data: Explored, ids: list[int] | None, kind: str) -> Path:
     return path
 
 
-def export_folder(data: Explored, ids: list[int] | None, callback: Callback) -> tuple[Path, Written]:
-    """Write images of the run, all for None, into a new folder below its ``exports``."""
+def export_folder(data: AtlasView, ids: list[int] | None, callback: Callback) -> tuple[Path, Written]:
+    """Write images of the run (all if ``ids`` is None) into a new folder below its ``exports``."""
     edited = data.journal.edited()
     with _name(data, "") as path, new_folder(path) as making:
         written = write_folders(data.run, making, edited=edited, ids=_array(ids), callback=callback)
@@ -52,8 +52,8 @@ def _array(ids: list[int] | None) -> Any:
 
 
 @contextmanager
-def _name(data: Explored, ending: str) -> Iterator[Path]:
-    """A name below ``exports`` that nothing has, and that no other export of this process will get."""
+def _name(data: AtlasView, ending: str) -> Iterator[Path]:
+    """A path below ``exports`` that does not exist, and that no other export of this process gets meanwhile."""
     folder = data.path.resolve() / EXPORTS_FOLDER
     folder.mkdir(exist_ok=True)
     stem = f"selection-{datetime.now(UTC):%Y%m%d-%H%M%S}"

@@ -1,7 +1,7 @@
-"""Picture pages: thumbnails side by side in one picture, as many as a texture of the page's map holds.
+"""Sprite sheets: thumbnails side by side in one picture, as many as a texture of the map holds.
 
-Page p has images p·m to (p + 1)·m - 1 in the order of the page. Each is made when it is first asked for and kept in
-the run, under the name of what it shows, so that it is made once.
+Sheet s has images s·m to (s + 1)·m - 1 in zoom order. A sheet is made at the first request for it and kept in the run,
+in a folder that is named by a hash of its content, so that it is made once.
 """
 
 import io
@@ -15,94 +15,117 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.core.atomic_files import write_bytes
-from latentmap.explorer.atlas_view import Explored
+from latentmap.explorer.atlas_view import AtlasView
 from latentmap.run.state import key_of
 
 FOLDER = "explorer"
-SIDE = 1024  # of a page, in pixels
-LARGEST = 64  # side of a thumbnail
+SHEET_SIDE = 1024  # pixels
+MAX_THUMBNAIL_SIDE = 64  # pixels
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How thumbnails lie on a page."""
+class SheetLayout:
+    """The grid of thumbnails on a sheet.
 
-    width: int  # of a thumbnail
+    Attributes
+    ----------
+    width, height : int
+        Size of a thumbnail in pixels.
+    n_images : int
+        Number of images on all sheets.
+    """
+
+    width: int
     height: int
     n_images: int
 
     @classmethod
-    def of(cls, image_shape: tuple[int, ...], n_images: int, largest: int = LARGEST) -> "Layout":
-        """Images as they are, or smaller where they are larger than a thumbnail."""
+    def of(cls, image_shape: tuple[int, ...], n_images: int, max_side: int = MAX_THUMBNAIL_SIDE) -> "SheetLayout":
+        """The grid for images of one shape, which are made smaller if a side is longer than ``max_side`` pixels."""
         height, width = image_shape[:2]
-        scale = min(1.0, largest / max(height, width))
+        scale = min(1.0, max_side / max(height, width))
         return cls(max(1, round(width * scale)), max(1, round(height * scale)), n_images)
 
     @property
     def columns(self) -> int:
-        """Thumbnails in a row of a page."""
-        return SIDE // self.width
+        """Number of thumbnails in a row of a sheet."""
+        return SHEET_SIDE // self.width
 
     @property
-    def per_page(self) -> int:
-        """Thumbnails on a page."""
-        return self.columns * (SIDE // self.height)
+    def per_sheet(self) -> int:
+        """Number of thumbnails on a sheet."""
+        return self.columns * (SHEET_SIDE // self.height)
 
     @property
-    def n_pages(self) -> int:
-        """Pages for all images."""
-        return -(-self.n_images // self.per_page)
+    def n_sheets(self) -> int:
+        """Number of sheets for all images."""
+        return -(-self.n_images // self.per_sheet)
 
     def as_dict(self) -> dict[str, int]:
-        """As a page takes it."""
+        """The grid as the page takes it."""
         found = {"width": self.width, "height": self.height, "columns": self.columns}
-        return found | {"perPage": self.per_page, "n": self.n_pages}
+        return found | {"perPage": self.per_sheet, "n": self.n_sheets}
 
 
-class Pages:
-    """The picture pages of a run."""
+class SpriteSheets:
+    """The sprite sheets of a run.
 
-    def __init__(self, data: Explored, largest: int = LARGEST) -> None:
+    Parameters
+    ----------
+    data : AtlasView
+        The run.
+    max_side : int, default=64
+        Longest side of a thumbnail in pixels.
+
+    Attributes
+    ----------
+    layout : SheetLayout
+        The grid of thumbnails.
+    folder : Path
+        Where the sheets are kept.
+    """
+
+    def __init__(self, data: AtlasView, max_side: int = MAX_THUMBNAIL_SIDE) -> None:
         self._data = data
-        self.layout = Layout.of(data.image_shape, data.n, largest)
+        self.layout = SheetLayout.of(data.image_shape, data.n, max_side)
         source = data.run.state["source"]
-        order = key_of([source["fingerprint"], data.order[:: max(1, data.n // 1000)].tolist(), SIDE, largest])
+        order = key_of([source["fingerprint"], data.order[:: max(1, data.n // 1000)].tolist(), SHEET_SIDE, max_side])
         added = [one["fingerprint"] for one in data.run.state["added"]]
         self._making = threading.Lock()
         self.folder: Path = data.path / FOLDER / f"pages-{key_of([order, added])[:12]}"
 
-    def png(self, page: int) -> bytes:
-        """One page as a PNG file.
+    def png(self, sheet: int) -> bytes:
+        """One sheet as a PNG file.
 
         Raises
         ------
         IndexError
-            If there is no such page.
+            If there is no such sheet.
         """
-        if not 0 <= page < self.layout.n_pages:
-            raise IndexError(page)
-        path = self.folder / f"{page:05d}.png"
+        if not 0 <= sheet < self.layout.n_sheets:
+            raise IndexError(sheet)
+        path = self.folder / f"{sheet:05d}.png"
         with suppress(FileNotFoundError):
             return path.read_bytes()
         file = io.BytesIO()
-        Image.fromarray(self.pixels(page)).save(file, "PNG", compress_level=3)
-        with self._making, suppress(OSError):  # a full disk or a run that cannot be written to is no reason not to show
+        Image.fromarray(self.pixels(sheet)).save(file, "PNG", compress_level=3)
+        with self._making, suppress(OSError):  # a sheet that cannot be kept is still shown
             self.folder.mkdir(parents=True, exist_ok=True)
             write_bytes(path, file.getvalue())
         return file.getvalue()
 
-    def pixels(self, page: int) -> NDArray[np.uint8]:
-        """One page as an array, black where it is empty."""
+    def pixels(self, sheet: int) -> NDArray[np.uint8]:
+        """One sheet as an array (height, width) or (height, width, 3), black where it is empty."""
         layout, data = self.layout, self._data
-        ids = data.order[page * layout.per_page : (page + 1) * layout.per_page]
+        ids = data.order[sheet * layout.per_sheet : (sheet + 1) * layout.per_sheet]
         rows = -(-len(ids) // layout.columns)
         shape = (rows * layout.height, layout.columns * layout.width, *data.image_shape[2:])
-        sheet = np.zeros(shape, np.uint8)
+        found = np.zeros(shape, np.uint8)
         for number, image in enumerate(ids):
             top = number // layout.columns * layout.height
             left = number % layout.columns * layout.width
-            sheet[top : top + layout.height, left : left + layout.width] = self._thumbnail(data.pixels(int(image)))
-        return sheet
+            found[top : top + layout.height, left : left + layout.width] = self._thumbnail(data.pixels(int(image)))
+        return found
 
     def _thumbnail(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = (self.layout.width, self.layout.height)

@@ -1,7 +1,7 @@
 """The token of a run's explorer, kept for the user outside the run, and the file that opens the browser with it.
 
-The token stays the same when the explorer is started again, so that a tab that is open goes on. It is not kept in the
-run: whoever sent a run would know it.
+The token stays the same when the explorer is started again, so that an open tab continues to work. It is not kept in
+the run, because somebody who sent the run would know it.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from contextlib import suppress
 from html import escape
 from pathlib import Path
 
-TOKEN_BYTES = 24  # of randomness
-LAUNCH_SECONDS = 60.0  # after which the file that opens the browser is removed
+TOKEN_BYTES = 24  # random bytes of a token
+LAUNCH_SECONDS = 60.0  # until the file that opens the browser is removed
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 LAUNCH_PAGE = """<!doctype html>
 <html lang="en">
@@ -29,27 +29,27 @@ LAUNCH_PAGE = """<!doctype html>
 
 
 def new_token() -> str:
-    """A token that nobody can guess."""
+    """A new random token."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def run_token(run: Path) -> str:
-    """The token that this user's explorers of a run have; a new one where none can be kept."""
+    """The token of a run for this user; a new one if none can be kept."""
     name = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:32]
     try:
         path = private_folder() / f"{name}.token"
-        return _read(path) or _kept(path)
+        return _read(path) or _write_new(path)
     except OSError:
         return new_token()
 
 
 def private_folder() -> Path:
-    """A folder that only this user can look into, made where it is missing.
+    """A folder that only this user can read, which is created if it is missing.
 
     Raises
     ------
     OSError
-        If there is none, or it belongs to somebody else.
+        If it cannot be created, or belongs to another user.
     """
     folder = _base() / "latentmap"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,13 +63,13 @@ def private_folder() -> Path:
 
 
 def _base() -> Path:
-    """Where programs keep what is this user's, on this machine, for now."""
+    """The folder in which programs keep runtime files of this user."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
-    with suppress(OSError):  # under sudo it may be another user's
+    with suppress(OSError):  # under sudo it may belong to another user
         if runtime.is_absolute() and runtime.stat().st_uid == os.geteuid():
             return runtime
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
@@ -77,7 +77,7 @@ def _base() -> Path:
 
 
 def _read(path: Path) -> str | None:
-    """The token in a file of this user that nobody else can read; None for anything else."""
+    """The token in a file that only this user can read; None if there is no such file."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError:
@@ -91,13 +91,13 @@ def _read(path: Path) -> str | None:
     return text if _TOKEN.fullmatch(text) else None
 
 
-def _kept(path: Path) -> str:
-    """A new token in place of what a file has; that of another process where it was quicker."""
+def _write_new(path: Path) -> str:
+    """Write a new token to a file and return it, or the token of another process that was faster."""
     token = new_token()
     temporary = _private_file(path.parent, "token", token)
     try:
         with suppress(FileNotFoundError):
-            path.unlink()  # damaged, or somebody could read it
+            path.unlink()  # damaged, or readable by others
         os.link(temporary, path)
     except FileExistsError:
         return _read(path) or token
@@ -107,15 +107,15 @@ def _kept(path: Path) -> str:
 
 
 def launch_file(address: str) -> Path:
-    """A page that leads to an address: the command line of the browser, which all users can see, has only its name.
+    """A page that redirects to an address, so that the address is not in the browser's command line, which is public.
 
     Raises
     ------
     OSError
-        If this user has no folder of his own.
+        If there is no private folder.
     """
     folder = private_folder()
-    for left in folder.glob("launch-*.html"):  # by an explorer that was killed
+    for left in folder.glob("launch-*.html"):  # by a killed explorer
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > LAUNCH_SECONDS:
                 left.unlink()

@@ -1,8 +1,8 @@
-"""The order in which a page takes images: any beginning of it is an even sample of the map.
+"""Zoom order: an order of the images in which every prefix is an even sample of the map.
 
-Level ℓ lays a grid of 2^ℓ × 2^ℓ cells over the map and has one image of each cell that is not empty, and those of the
-levels above it are kept: so level ℓ is a beginning of the order. Within a level images are in Morton order, so that
-those of one region are near each other in the order, and so in the picture pages that follow it.
+Level ℓ divides the map into a grid of 2^ℓ × 2^ℓ cells and adds one image of each non-empty cell that no earlier level
+has an image of. So the images of the levels up to ℓ are a prefix of the order. Within a level images are in Morton
+order, so that images of one region are near each other in the order, and on the same sprite sheets.
 """
 
 from typing import Any
@@ -11,39 +11,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_LEVELS = 12  # the finest grid has 2^11 cells a side
-MORTON_BITS = 16
+MORTON_BITS = 16  # of each coordinate
+SEED = 0  # of the choice of one image in a cell
 
 
 def bounding_square(xy: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
-    """Left, bottom and side of the smallest square in the middle of which the map lies."""
+    """Left, bottom and side of the smallest square that has the map in its middle."""
     low, high = xy.min(axis=0), xy.max(axis=0)
     side = float((high - low).max()) or 1.0
     left, bottom = (low + high) / 2 - side / 2
     return float(left), float(bottom), side
 
 
-def order_for_zoom(xy: NDArray[np.floating[Any]], random_state: int = 0) -> tuple[NDArray[np.intp], list[int]]:
-    """Order points so that each level of detail is a beginning of the order.
+def order_for_zoom(xy: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], list[int]]:
+    """Order points so that each level of detail is a prefix of the order.
 
     Parameters
     ----------
     xy : array (n, 2)
-        Places; no NaN.
+        Places without NaN.
 
     Returns
     -------
     order : array (n,)
         Rows of ``xy``.
     ends : list of int
-        How many of the order make up each level; the last is n.
+        Length of the prefix of each level; the last is n.
     """
     left, bottom, side = bounding_square(xy)
     unit = np.clip((xy - [left, bottom]) / side, 0, np.nextafter(1, 0))
-    left_over = np.random.default_rng(random_state).permutation(len(xy))
+    left_over = np.random.default_rng(SEED).permutation(len(xy))
     fine = (unit * 2**MORTON_BITS).astype(np.uint32)
-    morton = _spread(fine[:, 0]) | (_spread(fine[:, 1]) << np.uint64(1))
+    morton = _interleave_zeros(fine[:, 0]) | (_interleave_zeros(fine[:, 1]) << np.uint64(1))
     taken: list[NDArray[np.intp]] = []
-    seen = np.empty(0, np.uint64)  # Morton codes, sorted by level: a cell of any level is a beginning of one
+    seen = np.empty(0, np.uint64)  # Morton codes, by level; a cell of any level is a prefix of such a code
     for level in range(N_LEVELS):
         shift = np.uint64(2 * (MORTON_BITS - level))
         cells = morton[left_over] >> shift
@@ -57,9 +58,9 @@ def order_for_zoom(xy: NDArray[np.floating[Any]], random_state: int = 0) -> tupl
     return np.concatenate(taken), np.cumsum([len(rows) for rows in taken]).tolist()
 
 
-def _spread(values: NDArray[np.uint32]) -> NDArray[np.uint64]:
+def _interleave_zeros(values: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """Put a zero between the bits of each value."""
-    spread = values.astype(np.uint64)
+    bits = values.astype(np.uint64)
     for shift, mask in (
         (16, 0x0000FFFF0000FFFF),
         (8, 0x00FF00FF00FF00FF),
@@ -67,5 +68,5 @@ def _spread(values: NDArray[np.uint32]) -> NDArray[np.uint64]:
         (2, 0x3333333333333333),
         (1, 0x5555555555555555),
     ):
-        spread = (spread | (spread << np.uint64(shift))) & np.uint64(mask)
-    return spread
+        bits = (bits | (bits << np.uint64(shift))) & np.uint64(mask)
+    return bits

@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from latentmap.core.errors import InputError
 from latentmap.core.parallel import Workers
 from latentmap.core.progress import Callback, Progress
 from latentmap.groups.blocks import grouped_tree, settled, shared_out, summed
@@ -163,8 +164,10 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            For a parameter out of range, or tangents or neighbours of other points.
         ValueError
-            For NaN or infinity, a parameter out of range, or tangents or neighbours of other points.
+            For NaN or infinity: scikit-learn's own check.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         n = len(data)
@@ -197,13 +200,43 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> Labels:
-        """Groups of new points, by the groups of their nearest neighbours; -1 below ``min_confidence``: (m,), int32."""
+        """Groups of new points, by the groups of their nearest neighbours; -1 below ``min_confidence``: (m,), int32.
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        tangents : array (m, t, d), optional
+            Their tangents, used where the fitted points have some.
+
+        Raises
+        ------
+        InputError
+            For tangents of other points.
+        ValueError
+            For NaN or infinity, or another number of features: scikit-learn's own checks.
+        """
         shares = self.predict_proba(X, tangents=tangents)
         labels = shares.argmax(axis=1).astype(np.int32)
         return np.where(shares.max(axis=1) < self.min_confidence, np.int32(-1), labels)
 
     def predict_proba(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> NDArray[np.float32]:
-        """Mean of the probabilities of the nearest neighbours of new points, the nearer the more: (m, n_clusters_)."""
+        """Mean of the probabilities of the nearest neighbours of new points, the nearer the more: (m, n_clusters_).
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        tangents : array (m, t, d), optional
+            Their tangents, used where the fitted points have some.
+
+        Raises
+        ------
+        InputError
+            For tangents of other points.
+        ValueError
+            For NaN or infinity, or another number of features: scikit-learn's own checks.
+        """
         check_is_fitted(self)
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         n, k = len(self._data), self._k
@@ -223,9 +256,14 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def cut(self, n_clusters: int) -> Labels:
         """Labels (n,) with another number of groups: the nearest groups merged, or the loosest split.
 
+        Parameters
+        ----------
+        n_clusters : int
+            Number of groups, from 1 to the number of blocks of the tree.
+
         Raises
         ------
-        ValueError
+        InputError
             If the tree has fewer blocks.
         """
         check_is_fitted(self)
@@ -234,7 +272,13 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def describe(self, n_examples: int = 10) -> list[Group]:
-        """Describe each group, the largest first, with up to ``n_examples`` rows of each kind."""
+        """Describe each group, the largest first, with up to ``n_examples`` rows of each kind.
+
+        Parameters
+        ----------
+        n_examples : int, default=10
+            Rows of each kind.
+        """
         check_is_fitted(self)
         n_groups = self.n_clusters_
         between = contracted(self._graph, self._all_labels).toarray()
@@ -293,7 +337,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _neighbors(self, X: NDArray[Any], k: int, known: NeighborGraph | None) -> NeighborGraph:
         if known is not None:
             if len(known.indices) != len(X) or known.n_neighbors < k:
-                raise ValueError(
+                raise InputError(
                     f"neighbors has {known.n_neighbors} of {len(known.indices)} points: pass at least {k} of {len(X)}"
                 )
             return known
@@ -391,8 +435,8 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             if value is None:
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r}: ask for a whole number of at least 1, or None to have it found")
+                raise InputError(f"{name}={value!r}: ask for a whole number of at least 1, or None to have it found")
             if value > n:
-                raise ValueError(f"{name}={value} exceeds n_samples={n}: ask for at most {n}")
+                raise InputError(f"{name}={value} exceeds n_samples={n}: ask for at most {n}")
         if not isinstance(self.min_confidence, Real) or not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")
+            raise InputError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from latentmap.core.errors import InputError
 from latentmap.core.missing import as_classes, as_list, is_missing
 from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors
 from latentmap.neighbors import NeighborGraph, NeighborSearch, nearest_neighbors
@@ -109,12 +110,14 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            If no label is known, alpha is out of range, or lengths differ.
         ValueError
-            If no label is known, a parameter is out of range, or lengths differ.
+            For NaN or infinity: scikit-learn's own check.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha={self.alpha!r}: ask for one between 0 and 1, both excluded")
+            raise InputError(f"alpha={self.alpha!r}: ask for one between 0 and 1, both excluded")
         known, self.classes_, codes = _known_labels(y, len(data))
         k = min(len(data) - 1, self.n_neighbors or default_neighbors(len(data)))
         if graph is None:
@@ -131,14 +134,26 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Mean of the shares of the nearest fitted points, the nearer the more: (m, n_classes)."""
+        """Mean of the shares of the nearest fitted points, the nearer the more: (m, n_classes).
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         indices, distances = self._search.query(X, self._k, self.n_jobs)
         return mean_over_neighbors(self.label_distributions_, indices, distances)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The likeliest class of new points: (m,)."""
+        """The likeliest class of new points: (m,).
+
+        Parameters
+        ----------
+        X : array (m, d)
+            New points.
+        """
         shares = self.predict_proba(X)
         classes: NDArray[Any] = self.classes_[shares.argmax(axis=1)]
         return classes
@@ -165,10 +180,10 @@ def _known_labels(y: ArrayLike, n: int) -> tuple[NDArray[np.bool_], NDArray[Any]
     """Which points have a label, the classes, and the class of each of those points."""
     values = as_list(y)
     if len(values) != n or any(isinstance(value, list | tuple | np.ndarray) for value in values):
-        raise ValueError(f"labels of shape {np.shape(y)} for {n} points: pass one for each, -1 where it is not known")
+        raise InputError(f"labels of shape {np.shape(y)} for {n} points: pass one for each, -1 where it is not known")
     known = np.array([not (is_missing(value) or _is_minus_one(value)) for value in values])
     if not known.any():
-        raise ValueError("no label is known: give at least one point a label other than -1")
+        raise InputError("no label is known: give at least one point a label other than -1")
     classes, codes = as_classes([value for value, given in zip(values, known, strict=True) if given])
     return known, classes, codes
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.errors import InputError
 from latentmap.core.parallel import Array, compiled
 
 
@@ -86,9 +87,9 @@ class Dendrogram:
 
 
 def check_cut(tree: Dendrogram, n_groups: int) -> None:
-    """Raise ValueError unless the tree can be cut into so many groups."""
+    """Raise InputError unless the tree can be cut into so many groups."""
     if not 1 <= n_groups <= tree.n_blocks:
-        raise ValueError(f"n_clusters={n_groups}: the tree can be cut into 1 to {tree.n_blocks} groups")
+        raise InputError(f"n_clusters={n_groups}: the tree can be cut into 1 to {tree.n_blocks} groups")
 
 
 def average_linkage(between: NDArray[np.float64], volumes: NDArray[np.float64]) -> Dendrogram:

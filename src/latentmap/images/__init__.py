@@ -1,8 +1,9 @@
 """Where images come from, and how they are decoded."""
 
+from latentmap.core.errors import IdxError, SourceError
 from latentmap.images.collection import ImageCollection
-from latentmap.images.idx import IdxError, read_idx
-from latentmap.images.listing import Skipped, SourceError
+from latentmap.images.idx import read_idx
+from latentmap.images.listing import Skipped
 from latentmap.images.mnist import load_mnist
 from latentmap.images.shape import Shape, ShapeOptions
 from latentmap.images.sources import open_images

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.errors import SourceError
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.file_kinds import (
     ARCHIVE_REASON,
@@ -22,7 +23,7 @@ from latentmap.images.file_kinds import (
     kind_of_name,
 )
 from latentmap.images.folder import EXPORT_MARK, LINK_TO_READ_FOLDER, RUN_FILES
-from latentmap.images.listing import Listing, Skipped, SourceError, as_text, file_stamp, make_table
+from latentmap.images.listing import Listing, Skipped, as_text, file_stamp, make_table
 from latentmap.images.members import DAMAGED, MAX_MEMBER_BYTES
 from latentmap.images.tar_members import BLOCK, SORTED_BYTES, TarMembers, begins_as_tar
 from latentmap.images.unpacking import MAX_RATIO, allowed_bytes, open_compressed

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.idx import read_idx
-from latentmap.images.listing import SourceError
 from latentmap.images.value_range import Range, joined, to_8_bits, value_range, whole_bits
 
 IMAGE_KEYS = ("images", "x", "X", "x_train", "arr_0")

@@ -11,9 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.images.cells import as_labels
-from latentmap.images.listing import IDENTITY, Skipped, Source, SourceError, make_table, table_stamp
+from latentmap.images.listing import IDENTITY, Skipped, Source, make_table, table_stamp
 from latentmap.images.named_labels import NamedLabels, Origin, spread_over_images
 from latentmap.images.shape import Shape
 
@@ -61,7 +62,16 @@ class ImageCollection:
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
-        """Images that are in memory, numbered by their place."""
+        """Images that are in memory, numbered by their place.
+
+        Parameters
+        ----------
+        images : array (n, height, width) or (n, height, width, 3), uint8
+        name : str
+            Name of the collection.
+        labels : array (n,), optional
+            One label for each image.
+        """
         table = make_table((f"{name}[{i}]" for i in range(len(images))), labels=labels)
         return cls(images, table, name=name, sources=(Source(name),))
 
@@ -127,7 +137,13 @@ class ImageCollection:
         return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def png(self, index: int) -> bytes:
-        """Image ``index`` as a PNG file, without loss."""
+        """Image ``index`` as a PNG file, without loss.
+
+        Parameters
+        ----------
+        index : int
+            Position of the image.
+        """
         return as_png(self.images[index])
 
 

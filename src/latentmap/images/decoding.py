@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from latentmap.core.errors import DecodingError
 from latentmap.images.pictures import Picture, Pictures, pictures_of
 from latentmap.images.shape import Shape
 
@@ -157,7 +158,7 @@ def _each(items: list[Item], function: Callable[[_Opened], Any]) -> list[Any]:
 def _one(item: Item, function: Callable[[_Opened], Any]) -> Any:
     def read(file: IO[bytes]) -> Any:
         if not isinstance(item.source, bytes) and os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-            raise OSError(f"larger than {MAX_FILE_BYTES / 2**30:g} GiB, which no single picture needs")
+            raise DecodingError(f"larger than {MAX_FILE_BYTES / 2**30:g} GiB, which no single picture needs")
         with pictures_of(file) as pictures:
             return function(_Opened(file, pictures.picture(None), None, pictures.count(False)))
 
@@ -201,13 +202,13 @@ def _opened(source: str | bytes) -> Iterator[IO[bytes]]:
         yield io.BytesIO(source)
         return
     if os.path.exists(source) and not os.path.isfile(source):  # a pipe or a device would block  # noqa: PTH110, PTH113
-        raise OSError("not a regular file")
+        raise DecodingError("not a regular file")
     with open(source, "rb") as file:  # noqa: PTH123 - names need not be valid paths
         before = os.fstat(file.fileno())
         yield file
         after = os.fstat(file.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise OSError("changed while it was read")
+            raise DecodingError("changed while it was read")
 
 
 def reason_for(error: BaseException) -> str:

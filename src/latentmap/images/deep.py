@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
+from latentmap.core.errors import DecodingError
 from latentmap.images.value_range import Range, to_8_bits, value_range
 
 # Transparency is blended so many rows at a time.
@@ -193,7 +194,7 @@ def _plain_numbers(file: IO[bytes], n_values: int) -> NDArray[np.int64]:
     text = re.sub(rb"#[^\r\n]*", b" ", file.read(n_values * MAX_DIGITS))
     words = text.split(maxsplit=n_values)[:n_values]
     if len(words) < n_values:
-        raise OSError(f"image file is truncated ({len(words)} of {n_values} values)")
+        raise DecodingError(f"image file is truncated ({len(words)} of {n_values} values)")
     return np.array(words).astype(np.int64)
 
 
@@ -219,7 +220,7 @@ def widened(image: Image.Image) -> Deep:
 def _read_values(file: IO[bytes], dtype: str, n_values: int) -> NDArray[Any]:
     data = file.read(n_values * np.dtype(dtype).itemsize)
     if len(data) < n_values * np.dtype(dtype).itemsize:
-        raise OSError(f"image file is truncated ({len(data)} bytes of values)")
+        raise DecodingError(f"image file is truncated ({len(data)} bytes of values)")
     return np.frombuffer(data, dtype)
 
 

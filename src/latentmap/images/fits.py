@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import DecodingError
 from latentmap.images.deep import Deep
 
 START = b"SIMPLE  ="
@@ -46,20 +47,20 @@ def _header(file: IO[bytes]) -> Header:
     for number in range(1, MAX_CARDS):
         card = file.read(CARD)
         if len(card) < CARD:
-            raise OSError("Truncated FITS file" if found else "no picture in this FITS file")
+            raise DecodingError("Truncated FITS file" if found else "no picture in this FITS file")
         keyword = card[:8].decode("latin-1").strip()
         if keyword == "END":
             file.seek(-number * CARD % BLOCK, io.SEEK_CUR)
             return found
         if card[8:9] == b"=":
             found[keyword] = card[9:].decode("latin-1").split("/")[0].strip()
-    raise OSError("damaged: a FITS header without an end")
+    raise DecodingError("damaged: a FITS header without an end")
 
 
 def _integer(header: Header, name: str, default: int) -> int:
     value = int(header.get(name, default))
     if value < 0 and name not in ("BITPIX", "BLANK"):
-        raise OSError(f"damaged: {name} is {value}")
+        raise DecodingError(f"damaged: {name} is {value}")
     return value
 
 
@@ -67,19 +68,19 @@ def _picture(file: IO[bytes], header: Header, sizes: list[int]) -> Deep | None:
     width, height, *planes = sizes if len(sizes) > 1 else [1, *sizes]
     n_planes: int = prod(planes)
     if n_planes not in (1, 3):
-        raise OSError(f"a cube of {n_planes} planes, not one picture: save the planes as images")
+        raise DecodingError(f"a cube of {n_planes} planes, not one picture: save the planes as images")
     if width * height > (Image.MAX_IMAGE_PIXELS or width * height):
         raise Image.DecompressionBombError
     bits = _integer(header, "BITPIX", 0)
     if bits not in DTYPES:
-        raise OSError(f"FITS values of BITPIX {bits}, which are not read")
+        raise DecodingError(f"FITS values of BITPIX {bits}, which are not read")
     scale, zero = (_float(header.get(name, default)) for name, default in (("BSCALE", "1"), ("BZERO", "0")))
     if bits == 8 and (scale, zero, n_planes) == (1, 0, 1) and "BLANK" not in header:
         return None
     n_bytes = n_planes * height * width * abs(bits) // 8
     data = file.read(n_bytes)
     if len(data) < n_bytes:
-        raise OSError(f"image file is truncated ({len(data)} of {n_bytes} bytes)")
+        raise DecodingError(f"image file is truncated ({len(data)} of {n_bytes} bytes)")
     stored = np.frombuffer(data, DTYPES[bits]).reshape(n_planes, height, width)[:, ::-1]  # rows go upwards
     blank = _integer(header, "BLANK", 0) if "BLANK" in header and bits > 0 else None
     hidden = None if blank is None else (stored == blank).any(axis=0)

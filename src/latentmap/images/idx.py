@@ -10,16 +10,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.errors import IdxError
+
 # Third byte of the magic number -> type of the values, which are stored most significant byte first.
 DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP_MAGIC = b"\x1f\x8b"
 # NumPy's own limit.
 MOST_DIMENSIONS = 64
 CHUNK = 2**24
-
-
-class IdxError(ValueError):
-    """The file is not a whole IDX file."""
 
 
 def read_idx(path: str | os.PathLike[str], max_values: int | None = None) -> NDArray[Any]:

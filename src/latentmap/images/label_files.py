@@ -9,10 +9,10 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import SourceError
 from latentmap.images.arrays import load_numpy
 from latentmap.images.cells import as_labels, as_text_column
 from latentmap.images.idx import read_idx
-from latentmap.images.listing import SourceError
 from latentmap.images.named_labels import NamedLabels
 from latentmap.images.parquet import read_parquet
 from latentmap.images.table import LABELS, PATHS, find_column, is_text_table, refuse_workbook

@@ -16,10 +16,6 @@ from latentmap.images.cells import as_labels, unified, with_numbers
 from latentmap.images.decoding import Item
 
 
-class SourceError(ValueError):
-    """A source that holds no images that can be used."""
-
-
 class Skipped(NamedTuple):
     """A file that is not in the collection, and why."""
 

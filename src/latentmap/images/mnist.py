@@ -6,7 +6,8 @@ from importlib.resources import as_file, files
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.images.idx import IdxError, read_idx
+from latentmap.core.errors import IdxError, InputError
+from latentmap.images.idx import read_idx
 
 # SHA-256 of the decompressed files.
 SHA256 = {
@@ -34,7 +35,7 @@ def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint
 
     Raises
     ------
-    ValueError
+    InputError
         For another split.
     IdxError
         If a file inside the package is damaged: its SHA-256 is compared at every read.
@@ -50,7 +51,7 @@ def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint
     ((10000, 28, 28), dtype('uint8'), 7)
     """
     if split not in SPLITS:
-        raise ValueError(f"split={split!r}: choose among {', '.join(map(repr, SPLITS))}")
+        raise InputError(f"split={split!r}: choose among {', '.join(map(repr, SPLITS))}")
     images = [_values(f"{part}-images-idx3-ubyte") for part in SPLITS[split]]
     labels = [_values(f"{part}-labels-idx1-ubyte") for part in SPLITS[split]]
     return np.concatenate(images), np.concatenate(labels)

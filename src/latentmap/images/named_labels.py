@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.core.errors import SourceError
 from latentmap.core.progress import counted
-from latentmap.images.listing import SourceError
 
 
 @dataclass(frozen=True)

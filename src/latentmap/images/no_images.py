@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from latentmap.core.errors import SourceError
 from latentmap.core.progress import counted
-from latentmap.images.listing import Listing, Skipped, SourceError
+from latentmap.images.listing import Listing, Skipped
 
 N_REASONS = 3  # that are named, the commonest first
 ADVICE = "pass one with PNG, JPEG or other image files"

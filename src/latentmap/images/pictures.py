@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from latentmap.core.errors import DecodingError
 from latentmap.images import fits
 from latentmap.images.deep import Deep, deep_values
 from latentmap.images.shape import Shape
@@ -187,11 +188,11 @@ class TiffPages:
     def picture(self, number: int | None) -> Picture:
         """A page."""
         if not self._offsets:
-            raise OSError("no page in this TIFF")
+            raise DecodingError("no page in this TIFF")
         page = self._tiff.page(self._offsets[number or 0])
         n_planes = page.number(IMAGE_DEPTH, 1)
         if n_planes > 1:
-            raise OSError(f"a volume of {n_planes} planes in one TIFF page: save the planes as pages")
+            raise DecodingError(f"a volume of {n_planes} planes in one TIFF page: save the planes as pages")
         if is_read_here(page):
             return Picture(read_page(self._file, page), page.number(ORIENTATION, 1))
         try:
@@ -200,11 +201,11 @@ class TiffPages:
                 # Pillow has turned it already
                 return Picture(image.copy(), 1)
         except UnidentifiedImageError as error:
-            raise OSError(unread_reason(page)) from error
+            raise DecodingError(unread_reason(page)) from error
         except OSError as error:
             if "decoder error" not in str(error):
                 raise
-            raise OSError(f"{unread_reason(page)}, or is damaged") from error
+            raise DecodingError(f"{unread_reason(page)}, or is damaged") from error
 
 
 class PillowFrames:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import DecodingError
+
 
 def decode_png(data: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Decode a PNG file of one size, grey or RGB.
@@ -25,20 +27,20 @@ def decode_png(data: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
     Raises
     ------
-    ValueError
+    DecodingError
         If the bytes are no whole PNG file of that shape.
     """
     if not isinstance(data, bytes):
-        raise ValueError("there is no picture")
+        raise DecodingError("there is no picture")
     size, mode = (shape[1], shape[0]), "L" if len(shape) == 2 else "RGB"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
                 if image.size != size or image.mode != mode:
-                    raise ValueError(f"a picture of {image.size} in mode {image.mode}, not of {size} in mode {mode}")
+                    raise DecodingError(f"a picture of {image.size} in mode {image.mode}, not of {size} in mode {mode}")
                 return np.asarray(image)
-    except ValueError:
+    except DecodingError:
         raise
     except Exception as error:  # whatever a damaged file makes the decoder raise
-        raise ValueError(f"not a whole PNG file ({type(error).__name__})") from error
+        raise DecodingError(f"not a whole PNG file ({type(error).__name__})") from error

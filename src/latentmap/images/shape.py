@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
+from latentmap.core.errors import InputError
 from latentmap.images.value_range import Range, joined, whole_bits
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ShapeOptions:
 
     Raises
     ------
-    ValueError
+    InputError
         For a value out of its range.
     """
 
@@ -55,14 +56,14 @@ class ShapeOptions:
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= 1024:
-            raise ValueError(f"size={self.size}: ask for a side of 1 to 1024 pixels")
+            raise InputError(f"size={self.size}: ask for a side of 1 to 1024 pixels")
         for name, value, known in (("fit", self.fit, FITS), ("color", self.color, COLORS)):
             if value not in known:
-                raise ValueError(f"{name}={value!r}: choose among {', '.join(known)}")
+                raise InputError(f"{name}={value!r}: choose among {', '.join(known)}")
         try:
             ImageColor.getrgb(self.background)
         except ValueError as error:
-            raise ValueError(f"background={self.background!r}: pass a colour such as white or #20a0ff") from error
+            raise InputError(f"background={self.background!r}: pass a colour such as white or #20a0ff") from error
 
 
 @dataclass(frozen=True)

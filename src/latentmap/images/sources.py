@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field, replace
 from glob import has_magic
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyarrow import compute
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import IdxError, InputError, SourceError
 from latentmap.core.progress import Callback, Progress, counted
 from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.arrays import DEFAULT, Scaling, from_array, from_idx, from_npz, load_numpy
@@ -21,9 +23,8 @@ from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure, Look
 from latentmap.images.folder import list_files, list_folder, list_pattern
-from latentmap.images.idx import IdxError
 from latentmap.images.label_files import read_labels
-from latentmap.images.listing import Listing, Skipped, SourceError, join
+from latentmap.images.listing import Listing, Skipped, join
 from latentmap.images.mnist import load_mnist
 from latentmap.images.named_labels import Origin
 from latentmap.images.no_images import no_images
@@ -58,11 +59,20 @@ class Decoding:
         images always.
     cache_limit : float
         Most that decoded images may take, in GB.
+
+    Raises
+    ------
+    InputError
+        If the limit is negative, infinite or NaN.
     """
 
     shape: ShapeOptions = field(default_factory=ShapeOptions)
     frames: bool = False
     cache_limit: float = 64.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cache_limit < math.inf:
+            raise InputError(f"cache_limit={self.cache_limit:g}: pass a number of GB, at least 0")
 
     def as_dict(self) -> dict[str, Any]:
         """All that changes what comes out, by name, as JSON can hold it."""

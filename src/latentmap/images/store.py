@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.atomic_files import whole, write_text
+from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.core.memory import in_units
 from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure
-from latentmap.images.listing import SourceError
 from latentmap.images.shape import Shape
 
 PIXELS, ROWS, REASONS, STATE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from latentmap.core.errors import SourceError
 from latentmap.images.cells import as_text_column, as_written
 from latentmap.images.folder import list_files
-from latentmap.images.listing import Listing, SourceError
+from latentmap.images.listing import Listing
 from latentmap.images.parquet import list_parquet_images, read_parquet
 from latentmap.images.resolve import resolve
 from latentmap.images.text_table import EXCEL_ADVICE, TextTable, distinct_columns, read_lines, read_text_table

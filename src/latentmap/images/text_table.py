@@ -12,8 +12,8 @@ from typing import IO
 import pyarrow as pa
 from pyarrow import compute
 
+from latentmap.core.errors import SourceError
 from latentmap.images.encodings import find_encoding
-from latentmap.images.listing import SourceError
 
 DELIMITERS = ",;\t|"
 BLOCK_BYTES = 2**20

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import DecodingError
 from latentmap.images.deep import Deep
 from latentmap.images.tiff_chunks import NAMES, NOT_COMPRESSED, READABLE, Layout
 from latentmap.images.tiff_tags import (
@@ -59,7 +60,7 @@ def read_page(file: IO[bytes], page: Page) -> "Deep | Image.Image":
         If it is damaged, or of a kind that is not read; the message says which.
     """
     if page.number(COMPRESSION, NOT_COMPRESSED) not in READABLE:
-        raise OSError(unread_reason(page))
+        raise DecodingError(unread_reason(page))
     layout = Layout.of(page)
     deep = _interpreted(page, layout, layout.read(file))
     is_plain = layout.bits <= 8 and layout.format == UNSIGNED
@@ -87,7 +88,7 @@ def _interpreted(page: Page, layout: Layout, values: NDArray[Any]) -> Deep:
     n_colors = 3 if photometric == 2 else 1
     extra = page.tags.get(EXTRA_SAMPLES) or ([2] if (n_colors, layout.n_samples) == (3, 4) else [])
     if layout.n_samples < n_colors or (n_colors == 1 and layout.n_samples > 1 and extra[:1] not in ([1], [2])):
-        raise OSError(f"{layout.n_samples} channels that are no colours: save them as pages, or choose one")
+        raise DecodingError(f"{layout.n_samples} channels that are no colours: save them as pages, or choose one")
     colors = values[..., 0] if n_colors == 1 else values[..., :3]
     alpha = None
     if layout.n_samples > n_colors and extra[:1] in ([1], [2]):

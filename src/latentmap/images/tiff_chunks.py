@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from latentmap.core.errors import DecodingError
 from latentmap.images.tiff_samples import values_of
 from latentmap.images.tiff_tags import (
     BITS,
@@ -63,11 +64,13 @@ class Layout:
         width, height, n_samples = page.number(WIDTH, 0), page.number(HEIGHT, 0), page.number(SAMPLES, 1)
         bits, formats = set(page.tags.get(BITS, (1,))), set(page.tags.get(SAMPLE_FORMAT, (UNSIGNED,)))
         if width < 1 or height < 1 or not 1 <= n_samples <= 256:
-            raise OSError(f"damaged: {width} × {height} pixels of {n_samples} values")
+            raise DecodingError(f"damaged: {width} × {height} pixels of {n_samples} values")
         if width * height > (Image.MAX_IMAGE_PIXELS or width * height):
             raise Image.DecompressionBombError
         if len(bits) > 1 or len(formats) > 1:
-            raise OSError(f"values of several kinds in one TIFF page (bits {sorted(bits)}, formats {sorted(formats)})")
+            raise DecodingError(
+                f"values of several kinds in one TIFF page (bits {sorted(bits)}, formats {sorted(formats)})"
+            )
         is_tiled = TILE_OFFSETS in page.tags
         offsets = page.tags.get(TILE_OFFSETS if is_tiled else STRIP_OFFSETS, [])
         n_bytes = page.tags.get(TILE_BYTES if is_tiled else STRIP_BYTES, [])
@@ -77,11 +80,11 @@ class Layout:
             else (width, min(height, page.number(ROWS_PER_STRIP, height)))
         )
         if min(chunk) < 1 or prod(chunk) > 4 * (Image.MAX_IMAGE_PIXELS or prod(chunk)):
-            raise OSError(f"damaged: strips or tiles of {chunk[0]} × {chunk[1]} pixels")
+            raise DecodingError(f"damaged: strips or tiles of {chunk[0]} × {chunk[1]} pixels")
         is_planar = page.number(PLANAR, 1) == 2 and n_samples > 1
         made = cls(page, width, height, n_samples, bits.pop(), formats.pop(), is_planar, *chunk, offsets, n_bytes)
         if len(offsets) < made.n_chunks or 0 < len(n_bytes) < made.n_chunks:
-            raise OSError(f"damaged: {len(offsets)} of {made.n_chunks} strips or tiles")
+            raise DecodingError(f"damaged: {len(offsets)} of {made.n_chunks} strips or tiles")
         return made
 
     @property
@@ -153,7 +156,7 @@ class Layout:
             if compression in DEFLATE:
                 data = zlib.decompressobj().decompress(data, wanted)
             if len(data) < wanted:
-                raise OSError(f"image file is truncated ({len(data)} of {wanted} bytes of a strip or tile)")
+                raise DecodingError(f"image file is truncated ({len(data)} of {wanted} bytes of a strip or tile)")
             yield np.frombuffer(data, np.uint8, wanted).reshape(rows, self.row_bytes)
 
     def _stored(self, file: IO[bytes], number: int, wanted: int, is_compressed: bool) -> bytes:
@@ -215,4 +218,4 @@ def _grey_picture(
         with TiffImagePlugin.TiffImageFile(io.BytesIO(made)) as image:
             return np.array(image)
     except OSError as error:
-        raise OSError(f"damaged: strips or tiles that are not {BY_PILLOW[compression]} ({error})") from error
+        raise DecodingError(f"damaged: strips or tiles that are not {BY_PILLOW[compression]} ({error})") from error

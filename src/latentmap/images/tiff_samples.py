@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.errors import DecodingError
 from latentmap.images.tiff_tags import COMPRESSION, FLOAT, PREDICTOR, SIGNED, UNSIGNED, VOID
 
 if TYPE_CHECKING:
@@ -19,18 +20,20 @@ def values_of(raw: NDArray[np.uint8], layout: "Layout") -> NDArray[Any]:
     bits, kind, per_pixel = layout.bits, layout.format, layout.per_pixel
     shape = (len(raw), layout.chunk_width, per_pixel)
     if kind == FLOAT and bits not in (16, 32, 64):
-        raise OSError(f"floats of {bits} bits, which are not read")
+        raise DecodingError(f"floats of {bits} bits, which are not read")
     if kind not in (UNSIGNED, SIGNED, FLOAT, VOID) or not 1 <= bits <= 64:
-        raise OSError(f"values of {bits} bits and format {kind} in TIFF, which are not read")
+        raise DecodingError(f"values of {bits} bits and format {kind} in TIFF, which are not read")
     # the tag means nothing where nothing is compressed
     predictor = 1 if layout.page.number(COMPRESSION, 1) == 1 else layout.page.number(PREDICTOR, 1)
     if predictor == 3 and kind == FLOAT:
         return _without_float_predictor(raw, bits // 8, per_pixel).reshape(shape)
     whole = bits in (8, 16, 32, 64)
     if predictor not in (1, 2) or (predictor == 2 and not whole):
-        raise OSError(f"values of {bits} bits with TIFF predictor {predictor}, which are not read")
+        raise DecodingError(f"values of {bits} bits with TIFF predictor {predictor}, which are not read")
     if bits == 24:
-        raise OSError("values of 24 bits, which are not read: writers of TIFF disagree on the order of their bytes")
+        raise DecodingError(
+            "values of 24 bits, which are not read: writers of TIFF disagree on the order of their bytes"
+        )
     if not whole:
         return _unpacked(raw, shape, bits, kind == SIGNED)
     size, order = bits // 8, layout.page.order

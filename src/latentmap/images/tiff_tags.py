@@ -7,6 +7,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from latentmap.core.errors import DecodingError
+
 STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Types of tags → their format for struct.
 TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q"}
@@ -90,15 +92,15 @@ class TiffFile:
     def _directory(self, offset: int) -> tuple[bytes, int]:
         """The entries of a directory, and where the next one is."""
         if offset >= self._size:
-            raise OSError(f"damaged: a page should begin at byte {offset:,} of {self._size:,}")
+            raise DecodingError(f"damaged: a page should begin at byte {offset:,} of {self._size:,}")
         self._file.seek(offset)
         n = self._unpack(self._count, self._file.read(struct.calcsize(self._count)))
         if n > MAX_ENTRIES:
-            raise OSError(f"damaged: a page of {n:,} tags")
+            raise DecodingError(f"damaged: a page of {n:,} tags")
         content = self._file.read(n * self._entry)
         following = self._file.read(struct.calcsize(self._offset))
         if len(content) < n * self._entry:
-            raise OSError("damaged: the file ends within the tags of a page")
+            raise DecodingError("damaged: the file ends within the tags of a page")
         # some writers leave the last pointer out
         return content, self._unpack(self._offset, following) if len(following) == struct.calcsize(self._offset) else 0
 

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from latentmap.core.errors import TooLargeError
+
 PIECE = 2**16  # bytes of compressed data at a time
 LZMA_MEMORY = 2**28  # that its dictionary may take
 # Data that is not much larger than its archive may have any size.
 MAX_RATIO = 100
 FREE_BYTES = 2**30
-
-
-class TooLargeError(ValueError):
-    """Compressed data that unpack to more than is allowed."""
 
 
 class Decompressor(Protocol):

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from latentmap.core.errors import InputError
 from latentmap.core.frame import Frame
 from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
@@ -46,6 +47,8 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         Keep every iteration of the best start in ``history_``: one label for each iteration and point.
     callback : callable, optional
         Called with a :class:`latentmap.core.progress.Progress` as each start ends.
+    n_clusters, init, n_init, max_iter, tol, verbose, random_state, copy_x
+        See :class:`sklearn.cluster.KMeans`.
 
     Attributes
     ----------
@@ -113,8 +116,11 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            For more clusters than samples.
         ValueError
-            For NaN or infinity, more clusters than samples, or initial centres of another shape.
+            For NaN or infinity, a parameter out of range, or initial centres of another shape: scikit-learn's own
+            checks.
         """
         if sparse.issparse(X) and not self.record_history:
             super().fit(X, y, sample_weight)
@@ -160,6 +166,13 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         self
             With ``labels_`` and ``inertia_`` of this batch, ``n_steps_`` batches seen, and ``counts_``
             (n_clusters,), the weight that each centre stands for.
+
+        Raises
+        ------
+        InputError
+            If the first batch has fewer samples than there are clusters.
+        ValueError
+            For NaN or infinity, or a parameter out of range: scikit-learn's own checks.
         """
         self._validate_params()
         first = not hasattr(self, "counts_")
@@ -215,7 +228,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
     def _check_starts(self, X: NDArray[Any]) -> int:
         """The number of starts. Raises where the parameters and the data do not fit."""
         if len(X) < self.n_clusters:
-            raise ValueError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
+            raise InputError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
         if self.algorithm == "elkan" and self.n_clusters == 1:
             warnings.warn(
                 "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.errors import InputError
 from latentmap.core.parallel import Array, Workers, bounds, compiled
 from latentmap.neighbors.search import NeighborGraph, nearest_neighbors
 
@@ -48,8 +49,8 @@ def invariant_neighbors(
 
     Raises
     ------
-    ValueError
-        If the tangents do not fit the points.
+    InputError
+        If the tangents do not fit the points, or hold NaN or infinity.
     """
     X, tangents = np.ascontiguousarray(X, np.float32), np.ascontiguousarray(tangents, np.float32)
     check_tangents(X, tangents)
@@ -65,14 +66,14 @@ def invariant_neighbors(
 
 
 def check_tangents(X: NDArray[Any], tangents: NDArray[Any]) -> None:
-    """Raise ValueError unless there are tangents (n, t, d) for X (n, d)."""
+    """Raise InputError unless there are tangents (n, t, d) for X (n, d)."""
     if tangents.ndim != 3 or (len(tangents), tangents.shape[2]) != X.shape:
-        raise ValueError(
+        raise InputError(
             f"tangents of shape {tangents.shape} for points of shape {X.shape}: pass (n, t, d) for points (n, d), "
             "as Autoencoder.tangents gives them"
         )
     if not np.isfinite(tangents).all():
-        raise ValueError("tangents contain NaN or infinity: take them again from images without")
+        raise InputError("tangents contain NaN or infinity: take them again from images without")
 
 
 class TangentPoints:

@@ -10,6 +10,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array
 
+from latentmap.core.errors import InputError
 from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.neighbors.index import NeighborIndex
 
@@ -65,8 +66,10 @@ def nearest_neighbors(
 
     Raises
     ------
+    InputError
+        For a number of neighbours out of range, or a metric that gives negative distances.
     ValueError
-        For NaN or infinity, a number of neighbours out of range, or a metric that gives negative distances.
+        For NaN or infinity: scikit-learn's own check.
 
     Examples
     --------
@@ -92,7 +95,7 @@ class NeighborSearch:
         self._fast = metric in ("euclidean", "cosine") and not metric_params and not sparse.issparse(X)
         self._index: NeighborIndex | None = None
         if metric == "mahalanobis" and not self._metric_params.keys() & {"V", "VI"}:
-            raise ValueError("Must provide either V or VI for Mahalanobis distance")
+            raise InputError("Must provide either V or VI for Mahalanobis distance")
         if metric == "mahalanobis" and "V" in self._metric_params:
             self._metric_params = {"VI": np.linalg.inv(self._metric_params["V"])}
 
@@ -100,7 +103,7 @@ class NeighborSearch:
         """The k nearest neighbours of each point, itself excluded."""
         n = self.X.shape[0]
         if not 1 <= k < n:
-            raise ValueError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
+            raise InputError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
         if self._fast and (self._metric == "euclidean" or n > FEW):
             with Workers(n_jobs) as workers, one_blas_thread():
                 index = self._indexed(workers)
@@ -162,7 +165,7 @@ def _nearest_stored(graph: Any, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
     rows, columns, distances = graph.row[others], graph.col[others], graph.data[others]
     stored = np.bincount(rows, minlength=graph.shape[0])
     if stored.min() < k:
-        raise ValueError(
+        raise InputError(
             f"{k + 1} neighbors per samples are required, but some samples have only {stored.min() + 1}, each itself "
             "among them: give a graph with more neighbours, or ask for a smaller perplexity"
         )
@@ -175,7 +178,7 @@ def _nearest_stored(graph: Any, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _check_positive(distances: NDArray[Any]) -> None:
     if (distances < 0).any():
-        raise ValueError("All distances should be positive, the metric given is not correct")
+        raise InputError("All distances should be positive, the metric given is not correct")
 
 
 def _unit_rows(X: NDArray[Any]) -> NDArray[Any]:

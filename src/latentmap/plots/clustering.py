@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.core.errors import InputError
 from latentmap.plots.sheet import draw_sheet, sheet_figure
 from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, open_frame, to_classes
 from latentmap.plots.text import LONGEST_TITLE, literal, short_text
@@ -34,10 +35,15 @@ def kmeans_steps(X: ArrayLike, history: Sequence[Step]) -> Figure:
     X : array (n, 2)
     history : sequence of KMeansStep
         ``history_`` of a :class:`latentmap.KMeans` fitted with ``record_history=True``.
+
+    Raises
+    ------
+    InputError
+        If X is not (n, 2), or the labels of the history are not n.
     """
     points = np.asarray(X)
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"X of shape {points.shape}: the steps can be drawn for points in the plane, (n, 2)")
+        raise InputError(f"X of shape {points.shape}: the steps can be drawn for points in the plane, (n, 2)")
     check_lengths("X", points, "labels", history[0].labels)
     n_columns = 2 if len(history) == 4 else min(3, len(history))
     n_rows = -(-len(history) // n_columns)
@@ -87,6 +93,11 @@ def cluster_sheet(
         Write the size of a group beside its number.
     title : str, optional
         By default how many groups there are.
+
+    Raises
+    ------
+    InputError
+        If no image is in a group, for images of another shape, or if lengths differ.
     """
     pixels = drawable(images)
     names, members = to_classes(groups)
@@ -96,7 +107,7 @@ def cluster_sheet(
     sizes[[name == -1 for name in names.tolist()]] = 0
     counted_names = int((sizes > 0).sum())
     if not counted_names:
-        raise ValueError("no image is in a group: pass at least one group other than -1")
+        raise InputError("no image is in a group: pass at least one group other than -1")
     kept = np.sort(np.argsort(-sizes, kind="stable")[: min(max_rows, counted_names)])
     height, width = pixels.shape[1:3]
     members_shown = [order[members[order] == group][:n_columns] for group in kept]
@@ -126,6 +137,11 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
         One of each group, in the order of the groups; of those in one leaf the first is shown.
     blocks : array (m,), int
         The block that each of them lies in.
+
+    Raises
+    ------
+    InputError
+        For images of another shape.
     """
     pixels, n_blocks = drawable(images), tree.n_blocks
     first = 2 * n_blocks - n_groups  # of the merges that are drawn

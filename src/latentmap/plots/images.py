@@ -22,6 +22,11 @@ def first_image(image: ArrayLike, label: object = None) -> Figure:
         uint8, or floats in [0, 1].
     label : optional
         Written above it.
+
+    Raises
+    ------
+    InputError
+        For images of another shape.
     """
     pixels = drawable(np.asarray(image)[None])[0]
     top = 255 if pixels.dtype == np.uint8 else 1.0
@@ -44,6 +49,11 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, *, pairs_per
     originals, reconstructed : array (n, h, w) or (n, h, w, c)
         Each uint8, or floats in [0, 1].
     pairs_per_row : int, default=1
+
+    Raises
+    ------
+    InputError
+        For images of another shape, or if lengths differ.
     """
     left, right = _drawable_pair(originals, reconstructed)
     n, (height, width) = len(left), left.shape[1:3]
@@ -67,6 +77,11 @@ def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[st
         Each uint8, or floats in [0, 1].
     names : sequence of str, optional
         Written over the columns.
+
+    Raises
+    ------
+    InputError
+        For images of another shape, or if lengths differ.
     """
     left, right = _drawable_pair(originals, reconstructed)
     n, (height, width) = len(left), left.shape[1:3]
@@ -90,6 +105,11 @@ def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
         uint8, or floats in [0, 1].
     names : sequence of str, optional
         Written before the rows.
+
+    Raises
+    ------
+    InputError
+        For images of another shape.
     """
     pixels = np.asarray(images)
     n_rows, n_columns, height, width = pixels.shape[:4]
@@ -109,6 +129,11 @@ def row(images: ArrayLike, names: Sequence[str]) -> Figure:
     images : array (n, h, w) or (n, h, w, c)
         uint8, or floats in [0, 1].
     names : sequence of str, one an image
+
+    Raises
+    ------
+    InputError
+        For images of another shape.
     """
     pixels = drawable(images)
     figure, axes = sheet_figure(1.1 * len(pixels) + 0.2, 1.1 * pixels.shape[1] / pixels.shape[2] + 0.6)

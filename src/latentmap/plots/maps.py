@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.core.errors import InputError
 from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, to_classes
 from latentmap.plots.text import LONGEST_TITLE, literal, short_text
 from latentmap.plots.thumbnails import place_thumbnails
@@ -41,6 +42,11 @@ def scatter(
     title : str, optional
     missing : str, default="no label"
         What the legend calls images without a label.
+
+    Raises
+    ------
+    InputError
+        If xy is not (n, 2), or lengths differ.
     """
     points = np.asarray(xy)
     figure, axes = new_figure(8.2, 7.2)
@@ -77,9 +83,14 @@ def perplexity_sweep(maps: Mapping[float, ArrayLike], labels: ArrayLike | None =
     maps : mapping of float to array (n, 2)
         Perplexity → map.
     labels : array (n,), optional
+
+    Raises
+    ------
+    InputError
+        If there are no maps, one is not (n, 2), or lengths differ.
     """
     if not maps:
-        raise ValueError("no maps: pass at least one perplexity with its map")
+        raise InputError("no maps: pass at least one perplexity with its map")
     n_columns = min(2, len(maps))
     n_rows = -(-len(maps) // n_columns)
     figure = Figure(figsize=(4.3 * n_columns, 4.3 * n_rows), layout="constrained")
@@ -119,6 +130,11 @@ def image_map(
         Pictures wanted; they are as large as fits, and fewer where they would be smaller than 3 % of the map.
     size_inches : float, default=16
         Side of the figure.
+
+    Raises
+    ------
+    InputError
+        If xy is not (n, 2), for images of another shape, or if lengths differ.
     """
     points, pixels = np.asarray(xy), np.asarray(images)
     check_lengths("xy", points, "images", pixels)
@@ -165,6 +181,11 @@ def added_map(xy: ArrayLike, places: ArrayLike, images: ArrayLike, *, n_images: 
         The first k ≤ m of them.
     n_images : int, default=150
         Pictures wanted.
+
+    Raises
+    ------
+    InputError
+        For images or places of another shape.
     """
     points, new, pixels = np.asarray(xy), np.asarray(places), np.asarray(images)
     figure, axes = new_figure(10.0, 10.0)
@@ -190,7 +211,7 @@ def _scatter(
 ) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Draw the dots; return the classes in their order, and the class of each point, -1 where it has none."""
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"xy of shape {points.shape}: a map is (n, 2)")
+        raise InputError(f"xy of shape {points.shape}: a map is (n, 2)")
     classes, codes = (np.zeros(1, int), np.zeros(len(points), np.intp)) if labels is None else to_classes(labels)
     check_lengths("xy", points, "labels", codes)
     area = _dot_size(len(points))

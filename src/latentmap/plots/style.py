@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.core.errors import InputError
 from latentmap.core.missing import as_classes, as_list, missing_mask
 
 INK = "#1c2330"
@@ -17,7 +18,13 @@ BLUE, ORANGE = color_sequences["petroff10"][:2]
 
 
 def group_colors(n: int) -> NDArray[np.float64]:
-    """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked."""
+    """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked.
+
+    Parameters
+    ----------
+    n : int
+        Number of colours.
+    """
     if n <= 10:
         return np.array([to_rgb(color) for color in color_sequences["petroff10"][:n]])
     spread = colormaps["turbo"](np.linspace(0.03, 0.97, n))[:, :3]
@@ -45,7 +52,7 @@ def drawable(images: ArrayLike) -> NDArray[Any]:
     if pixels.ndim == 4 and pixels.shape[3] == 1:
         pixels = pixels[..., 0]
     if not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (3, 4))):
-        raise ValueError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels behind")
+        raise InputError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels behind")
     return pixels if pixels.dtype == np.uint8 else np.clip(pixels.astype(np.float64), 0, 1)
 
 
@@ -56,7 +63,7 @@ def to_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
 
 def check_lengths(name: str, values: NDArray[Any], other_name: str, other: NDArray[Any]) -> None:
     if len(values) != len(other):
-        raise ValueError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each image")
+        raise InputError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each image")
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from latentmap.core.errors import InputError
+
 # Largest side of a picture, as a share of the map's larger extent.
 LARGEST = 0.06
 HALVINGS = 12
@@ -28,6 +30,11 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
     side : float
         Side of a picture in the units of ``xy``.
 
+    Raises
+    ------
+    InputError
+        If xy is not (n, 2) with at least one point.
+
     Notes
     -----
     Squares of side s are kept in a grid of cells of side s, so that a new one is compared with those of nine cells
@@ -41,7 +48,7 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
     """
     xy = np.asarray(xy, dtype=np.float64)
     if xy.ndim != 2 or xy.shape[1] != 2 or not len(xy):
-        raise ValueError(f"xy of shape {xy.shape}: pass an array (n, 2) with at least one point")
+        raise InputError(f"xy of shape {xy.shape}: pass an array (n, 2) with at least one point")
     extent = float(np.ptp(xy, axis=0).max()) or 1.0
     if size is not None:
         return _place(xy, size * extent, n_images), size * extent

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.core.atomic_files import user_path, write_bytes
+from latentmap.core.atomic_files import resolved, user_path, write_bytes
+from latentmap.core.errors import LatentmapError, RunError, SourceError
 from latentmap.core.progress import Show, counted, silent
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
-from latentmap.images import ImageCollection, SourceError
+from latentmap.images import ImageCollection
 from latentmap.images.listing import Listing, with_unique_paths
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
@@ -30,7 +31,7 @@ from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run, mapped_pixels
 from latentmap.run.stages import Work, write_images
-from latentmap.run.state import STAGES, RunError, added_folders, as_paths, key_of, read_state, write_state
+from latentmap.run.state import STAGES, added_folders, as_paths, key_of, read_state, write_state
 from latentmap.tsne import TSNE
 
 # A new image is strange when it is drawn worse, or lies further from all others, than 99 in 100 of the run's own.
@@ -114,7 +115,7 @@ def add_images(
         resumed = [one for one in state["added"] if one.get("new")]
         try:
             n_known, n_skipped = _take_in(here, state, source, Decoding(frames=frames), show)
-        except ValueError:
+        except LatentmapError:
             if not resumed:
                 discard(folder)
             raise
@@ -143,7 +144,7 @@ def _check_finished(folder: Path, state: dict[str, Any]) -> None:
 def check_apart(folder: Path, source: Any) -> None:
     """Raise SourceError for a source that lies in the folder of the run itself, or is that folder."""
     for one in source if isinstance(source, list) else [source]:
-        if isinstance(one, str | os.PathLike) and user_path(one).resolve().is_relative_to(folder.resolve()):
+        if isinstance(one, str | os.PathLike) and resolved(user_path(one)).is_relative_to(resolved(folder)):
             raise SourceError(
                 f"{one}: is the folder of the run or lies in it, and its pictures are those of the run: pass a folder "
                 "of other images"

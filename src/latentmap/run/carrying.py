@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.core.errors import RunError
 from latentmap.run import layout, tables
-from latentmap.run.edits import FILE, Journal
+from latentmap.run.edits import EDITS_FILE, Journal
 from latentmap.run.edits.schema import VERSION
-from latentmap.run.state import RunError, added_folders, read_state
+from latentmap.run.state import added_folders, read_state
 
 
 def carry_over(folder: Path, pending: Path) -> tuple[bytes, list[str]]:
@@ -22,13 +23,13 @@ def carry_over(folder: Path, pending: Path) -> tuple[bytes, list[str]]:
     """
     old, new = read_state(folder), read_state(pending)
     key = new["source"]["fingerprint"][:16]
-    if not (folder / FILE).exists() or old["source"]["fingerprint"][:16] == key:
+    if not (folder / EDITS_FILE).exists() or old["source"]["fingerprint"][:16] == key:
         return b"", []
     try:
         edited = Journal(folder).edited()
         places = _places(_identities(folder, old), _identities(pending, new))
     except RunError as error:
-        return b"", [f"labels and marks stay in {FILE}, but have no effect on the new images: {error}"]
+        return b"", [f"labels and marks stay in {EDITS_FILE}, but have no effect on the new images: {error}"]
     entries: list[dict[str, Any]] = []
     n_given = n_lost = 0
     for number, label in enumerate(edited.labels):
@@ -47,7 +48,7 @@ def carry_over(folder: Path, pending: Path) -> tuple[bytes, list[str]]:
     if n_given:
         said.append(
             f"edits: {n_given - n_lost:,} of {n_given:,} labels and marks are carried over to the new images; all stay "
-            f"in {FILE}"
+            f"in {EDITS_FILE}"
         )
     return "".join(line + "\n" for line in lines).encode(), said
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from latentmap.core.errors import RunError
 from latentmap.run.layout import (
     ATLAS,
     DUPLICATES,
@@ -28,7 +29,7 @@ from latentmap.run.layout import (
     SKIPPED,
     TREE,
 )
-from latentmap.run.state import RunError, added_folders
+from latentmap.run.state import added_folders
 
 MAX_JSON_BYTES = 2**28
 Test = Callable[[pa.DataType], bool]
@@ -100,10 +101,15 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise RunError(f"{path}: not there: the command that made the run makes it again") from error
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-        said = str(error).strip().partition("\n")[0][:200]
-        raise RunError(
-            f"{path}: damaged, or not what latentmap wrote ({said}): the command that made the run makes it again"
-        ) from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, reason: object) -> RunError:
+    """The error for a file of a run that cannot be read, or does not hold what latentmap writes."""
+    said = str(reason).strip().partition("\n")[0][:200]
+    return RunError(
+        f"{path}: damaged, or not what latentmap wrote ({said}): the command that made the run makes it again"
+    )
 
 
 def check_tables(folder: Path, state: dict[str, Any]) -> None:
@@ -143,13 +149,13 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     with reading(path):
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise ValueError(f"larger than {MAX_JSON_BYTES >> 20} MiB")
+            raise damaged(path, f"larger than {MAX_JSON_BYTES >> 20} MiB")
         try:
             found = json.loads(path.read_bytes())
         except RecursionError as error:
-            raise ValueError("nested too deeply") from error
+            raise damaged(path, "nested too deeply") from error
         if not isinstance(found, dict):
-            raise ValueError(f"{type(found).__name__} instead of an object")
+            raise damaged(path, f"{type(found).__name__} instead of an object")
         return found
 
 
@@ -160,13 +166,13 @@ def _checked(path: Path, n_rows: int, n_images: int, stamp: tuple[int, ...]) -> 
         name, schema, rows = path.name, file.schema_arrow, file.metadata.num_rows
         for column, fits in COLUMNS[name].items():
             if schema.names.count(column) != 1:
-                raise ValueError(f"{schema.names.count(column)} columns {column!r}, not one")
+                raise damaged(path, f"{schema.names.count(column)} columns {column!r}, not one")
             if not fits(schema.field(column).type):
-                raise ValueError(f"column {column!r} is {schema.field(column).type}")
+                raise damaged(path, f"column {column!r} is {schema.field(column).type}")
         if name not in FREE_LENGTH and rows != n_rows:
-            raise ValueError(f"{rows} rows for {n_rows} images")
+            raise damaged(path, f"{rows} rows for {n_rows} images")
         for column, (low, high) in _ranges(name, rows, n_rows, n_images).items():
-            _check_range(file, column, low, high)
+            _check_range(path, file, column, low, high)
     finally:
         file.close()
     if name == TREE:
@@ -192,11 +198,12 @@ def _ranges(name: str, rows: int, n_rows: int, n_images: int) -> dict[str, tuple
     return ranges
 
 
-def _check_range(file: pq.ParquetFile, column: str, low: float, high: float) -> None:
+def _check_range(path: Path, file: pq.ParquetFile, column: str, low: float, high: float) -> None:
     for group in range(file.num_row_groups):
         values = file.read_row_group(group, columns=[column])[column].drop_null().to_numpy()
         if len(values) and not (low <= values.min() and values.max() <= high):
-            raise ValueError(f"column {column!r} from {values.min()} to {values.max()}, not in {low:g} to {high:g}")
+            found = f"column {column!r} from {values.min()} to {values.max()}"
+            raise damaged(path, f"{found}, not in {low:g} to {high:g}")
 
 
 def _check_tree(path: Path) -> None:
@@ -207,7 +214,7 @@ def _check_tree(path: Path) -> None:
     later = n_blocks + np.arange(len(merges))[:, None]
     is_tree = (merges < later).all() and (np.sort(merges.ravel()) == np.arange(2 * n_blocks - 2)).all()
     if not is_tree or np.isnan(tree["association"].to_numpy()).any():
-        raise ValueError("its merges are not a tree")
+        raise damaged(path, "its merges are not a tree")
 
 
 def check_summary(path: Path, n_groups: int) -> list[dict[str, Any]]:

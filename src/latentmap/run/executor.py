@@ -9,9 +9,10 @@ from typing import Any
 
 import psutil
 
+from latentmap.core.errors import RunMemoryError
 from latentmap.core.memory import give_back, shortage
 from latentmap.run.stages import Work
-from latentmap.run.state import RunMemoryError, dependents, describe_files, write_state
+from latentmap.run.state import dependents, describe_files, write_state
 
 SECONDS_BETWEEN_LOOKS = 0.05
 

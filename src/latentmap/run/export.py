@@ -14,18 +14,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.core.atomic_files import user_path
+from latentmap.core.atomic_files import resolved, user_path
+from latentmap.core.errors import DecodingError, RunError
 from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
 from latentmap.images.png import decode_png
 from latentmap.run import layout, tables
-from latentmap.run.edits import Edited, Journal
+from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import FolderNames, pictures, write_folders
 from latentmap.run.new_files import new_file, new_folder
 from latentmap.run.run import Run
-from latentmap.run.state import RunError
+from latentmap.run.state import check_encodable
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
@@ -111,11 +112,13 @@ def _called(kind: str) -> str:
 def _place(out: str | Path) -> Path:
     """The absolute place; of an existing folder that is a link, the folder that it leads to."""
     path = Path(out)
-    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+    return resolved(path) if path.is_dir() else resolved(path.parent) / path.name
 
 
 def _check_place(run: Run, out: Path, target: Path, kind: str) -> None:
     """Raise RunError unless there is room for an export and it is not among the files of the run itself."""
+    if kind in FILES:  # written by Arrow
+        check_encodable(target)
     is_taken = target.is_symlink() or target.exists()
     if is_taken and (kind in FILES or not target.is_dir() or any(target.iterdir())):
         raise RunError(f"{out}: there already: name a new {_called(kind)}")
@@ -143,7 +146,7 @@ def _is_in_source(run: Run, target: Path) -> bool:
     return False
 
 
-def _edited(run: Run) -> Edited | None:
+def _edited(run: Run) -> EditedRun | None:
     """The edits made in the explorer; None if there are none."""
     edited = Journal(run.path).edited()
     return edited if edited.revision else None
@@ -172,8 +175,8 @@ def _imagefolder(run: Run, folder: Path) -> None:
     edited = _edited(run)
     folders = FolderNames(edited or Journal(run.path).edited())
     names = ["path", "group", "confidence", "label"]
-    names = [name for name in names if name in pq.read_schema(run.path / layout.ATLAS).names]
-    columns = pq.read_table(run.path / layout.ATLAS, columns=names)
+    known = tables.column_names(run.path / layout.ATLAS)
+    columns = tables.read(run.path / layout.ATLAS, [name for name in names if name in known])
     if edited is not None:
         columns = tables.with_edits(columns, edited.table())
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
@@ -252,7 +255,7 @@ def _sprite(run: Run, path: Path, n: int) -> int:
 def _decoded(png: bytes, run: Run, image: int) -> NDArray[np.uint8]:
     try:
         return decode_png(png, tuple(run.state["source"]["image_shape"]))
-    except ValueError as error:
+    except DecodingError as error:
         raise RunError(
             f"{run.path / layout.ATLAS}: damaged (image {image}: {error}): give the command of the run again"
         ) from error

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.images.cells import as_text_column, known_types
 from latentmap.run import layout, tables
-from latentmap.run.edits import Edited
+from latentmap.run.edits import EditedRun
 from latentmap.run.run import Run
 
 # Spreadsheets take text that begins with one of these for a formula. A number such as -1.5 is none.
@@ -19,25 +18,25 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 def flat_tables(
-    run: Run, edited: Edited | None, *, ids: NDArray[np.int64] | None = None, latents: bool = True
+    run: Run, edited: EditedRun | None, *, ids: NDArray[np.int64] | None = None, latents: bool = True
 ) -> Iterator[pa.Table]:
     """The atlas in parts, without pictures, latent dimensions as columns; and the edits, if there are any.
 
     Parameters
     ----------
     run : Run
-    edited : Edited, optional
+    edited : EditedRun, optional
     ids : array (m,), int64, optional
         Of the images to take, ascending; all by default.
     latents : bool, default=True
         Whether latent dimensions are columns.
     """
-    atlas = pq.ParquetFile(run.path / layout.ATLAS)
+    path = run.path / layout.ATLAS
     left_out = {"image"} if latents else {"image", "latent"}
-    names = [name for name in atlas.schema_arrow.names if name not in left_out]
+    names = [name for name in tables.column_names(path) if name not in left_out]
     edits = None if edited is None else edited.table()
     first = 0
-    for batch in atlas.iter_batches(tables.ROWS, columns=names):
+    for batch in tables.read_batches(path, names, tables.ROWS):
         last = first + len(batch)
         chosen = (
             np.arange(first, last) if ids is None else ids[np.searchsorted(ids, first) : np.searchsorted(ids, last)]

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentmap.core.errors import RunError
 from latentmap.core.progress import Callback, Progress, counted
-from latentmap.run import layout
-from latentmap.run.edits import Edited, Journal
+from latentmap.run import layout, tables
+from latentmap.run.checking import reading
+from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import DistinctNames, file_name, plain_name
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
 from latentmap.run.run import Run
-from latentmap.run.state import RunError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ROWS = 1024  # pictures that are in memory at once
@@ -77,7 +78,7 @@ def write_folders(
     folder: Path,
     *,
     copy: bool = False,
-    edited: Edited | None = None,
+    edited: EditedRun | None = None,
     ids: NDArray[np.int64] | None = None,
     callback: Callback = lambda _: None,
 ) -> Written:
@@ -89,7 +90,7 @@ def write_folders(
     folder : Path
     copy : bool
         Copy original files instead of linking them.
-    edited : Edited, optional
+    edited : EditedRun, optional
         The state of the edits; by default as it is now.
     ids : array (m,), int64, optional
         Of the images to write, ascending; all by default.
@@ -144,7 +145,7 @@ def _write_original(originals: Originals, image: int, below: Path, written: Writ
 class FolderNames:
     """The name of the folder of each image: the label that it was given, or else its group, by number and name."""
 
-    def __init__(self, edited: Edited) -> None:
+    def __init__(self, edited: EditedRun) -> None:
         self._edited = edited
         self._names = DistinctNames()
         self._names.name(-1, "unsure")
@@ -171,12 +172,14 @@ def pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[i
     if ids is not None and not len(ids):
         return
     path = run.path / layout.ATLAS
-    atlas, first = pq.ParquetFile(path), 0
+    with reading(path):
+        atlas = pq.read_metadata(path)
+    first = 0
     for group in range(atlas.num_row_groups):
-        n = atlas.metadata.row_group(group).num_rows
+        n = atlas.row_group(group).num_rows
         wanted = np.arange(n) if ids is None else ids[(ids >= first) & (ids < first + n)] - first
         if len(wanted):
-            for row, png in _of_row_group(atlas, group, wanted):
+            for row, png in _of_row_group(path, group, wanted):
                 if png is None or not png.startswith(PNG_SIGNATURE):
                     raise RunError(
                         f"{path}: damaged (image {first + row} is no PNG): give the command of the run again"
@@ -185,9 +188,9 @@ def pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[i
         first += n
 
 
-def _of_row_group(atlas: pq.ParquetFile, group: int, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
+def _of_row_group(path: Path, group: int, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
     first = 0
-    for batch in atlas.iter_batches(ROWS, row_groups=[group], columns=["image"]):
+    for batch in tables.read_batches(path, ["image"], ROWS, [group]):
         chosen = rows[(rows >= first) & (rows < first + len(batch))]
         column = batch.column(0).field("bytes")
         for row in chosen.tolist():

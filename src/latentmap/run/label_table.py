@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.core.errors import RunError
 from latentmap.images.cells import as_labels, as_text_column
 from latentmap.images.parquet import read_parquet
 from latentmap.images.table import LABELS, PATHS, find_column, refuse_workbook
 from latentmap.images.text_table import read_text_table
-from latentmap.run.state import RunError
 
 N_CANDIDATES = 5  # that a message names
 MAX_COMPARED = 20_000  # paths that a misspelt one is compared with

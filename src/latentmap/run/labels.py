@@ -46,7 +46,7 @@ def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lamb
     RunError
         If the table cannot be read, names an image that the run does not have or could mean several, or gives an image
         two labels; if another process writes to the run.
-    ValueError
+    InputError
         If no image has a label.
     """
     run = Run.open(path)
@@ -55,20 +55,6 @@ def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lamb
         warning = only_label(given)
         if warning is not None:
             say(warning)
-        return spread_locked(run, given)
-
-
-def spread_given(run: Run, given: NDArray[Any]) -> Path:
-    """Write labels.parquet from the labels of the images of the atlas (n,), "" where none is given.
-
-    Raises
-    ------
-    RunError
-        If another process writes to the run.
-    ValueError
-        If none is given.
-    """
-    with locked(run.path):
         return spread_locked(run, given)
 
 
@@ -82,7 +68,7 @@ def only_label(given: NDArray[Any]) -> str | None:
 
 def spread_locked(run: Run, given: NDArray[Any]) -> Path:
     """Write labels.parquet of a run whose lock is held."""
-    paths = pq.read_table(run.path / layout.ATLAS, columns=["path"])["path"]
+    paths = tables.read(run.path / layout.ATLAS, ["path"])["path"]
     if (run.path / layout.NEIGHBORS).exists() and not run.state["added"]:
         spread = run.spread_labels(given)
     else:  # the graph of the run does not have all of them

@@ -1,50 +1,60 @@
-"""One process at a time in a run's folder."""
+"""Locks that let one process at a time write to a run."""
 
-import errno
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from latentmap.run.state import RunError
+from latentmap.core.errors import RunError
 
-FILE = ".lock"
-JOURNAL = ".edits-lock"
-# Errors of operating systems when another process holds the lock; EDEADLK is Windows' after waiting.
-IN_USE = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+LOCK_FILE = ".lock"
+JOURNAL_LOCK_FILE = ".edits-lock"
+POLL_SECONDS = 0.01  # between two attempts to lock the journal, which is held for milliseconds
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder. The operating system lets go of it when the process ends, however it ends.
+    """Hold the lock of a run. The operating system releases it when the process ends, even if it is killed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
 
     Raises
     ------
     RunError
-        If another process holds it, or the file system has no locks.
+        If another process holds the lock, the folder does not exist or cannot be written to, or its file system has
+        no locks.
     """
-    with _held(folder, FILE, wait=False):
+    with _held(folder, LOCK_FILE, wait=False):
         yield
 
 
 @contextmanager
 def journal_locked(folder: Path) -> Iterator[None]:
-    """Hold the journal of edits for the moment that an entry takes, and wait for it if need be.
+    """Hold the lock of the journal of edits while an entry is appended; wait while another process holds it.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
 
     Raises
     ------
     RunError
-        If the file system has no locks.
+        If the folder does not exist or cannot be written to, or its file system has no locks.
     """
-    with _held(folder, JOURNAL, wait=True):
+    with _held(folder, JOURNAL_LOCK_FILE, wait=True):
         yield
 
 
 @contextmanager
 def _held(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
+    from filelock import lock_descriptor
+
     try:
-        # a stranger's link is not followed
+        # opened here rather than by filelock.FileLock, so that the file is never removed and no link is followed
         descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except FileNotFoundError as error:
         raise RunError(f"{folder}: no such folder: pass a folder that `latentmap run` made") from error
@@ -54,28 +64,14 @@ def _held(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
         ) from error
     try:
         try:
-            _lock(descriptor, wait=wait)
+            is_held = lock_descriptor(descriptor, blocking=wait, poll_interval=POLL_SECONDS)
         except OSError as error:
-            if error.errno in IN_USE:
-                raise RunError(
-                    f"{folder}: another latentmap is writing to this run: wait for it, or use another folder"
-                ) from error
             raise RunError(
                 f"{folder}: its file system has no locks ({error.strerror}), so that two processes could write to the "
                 "run at once: make the run on a local disk, and copy it there when it is done"
             ) from error
+        if not is_held:
+            raise RunError(f"{folder}: another latentmap is writing to this run: wait for it, or use another folder")
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, *, wait: bool) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from latentmap.core.atomic_files import TEMPORARY, user_path
 from latentmap.core.environment import describe_environment
+from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceError
 from latentmap.core.memory import give_back
 from latentmap.core.progress import Show, counted, silent
-from latentmap.images import ImageCollection, Shape, SourceError
+from latentmap.images import ImageCollection, Shape
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.sources import Decoding, check_strictly, find_source
@@ -21,17 +22,16 @@ from latentmap.run.adding import check_apart, drop_known, place_again, to_place
 from latentmap.run.executor import do, memory_in_words
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
-from latentmap.run.lock import FILE as LOCK_FILE
-from latentmap.run.lock import locked
-from latentmap.run.options import OptionError, RunOptions
+from latentmap.run.lock import LOCK_FILE, locked
+from latentmap.run.options import RunOptions
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run, open_images
 from latentmap.run.state import (
     FILE,
     FORMAT_VERSION,
     STAGES,
-    RunError,
     as_paths,
+    check_encodable,
     is_done,
     key_of,
     read_state,
@@ -128,7 +128,7 @@ def make_run(
             _check_fit(work.images, options)
             if strict:
                 check_strictly(work.images)
-        except ValueError:  # the run stays as it is
+        except LatentmapError:  # the run stays as it is
             if begun_in == folder:
                 work.let_go()
                 pending.discard(folder)
@@ -246,6 +246,7 @@ def _decoding_key(found: Listing | ImageCollection, work: stages.Work) -> str:
 
 
 def _prepare(folder: Path) -> Path:
+    check_encodable(folder)
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: a file is in the way: name another folder for the run")
     try:

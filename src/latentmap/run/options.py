@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any
 
+from latentmap.core.errors import InputError, OptionError
 
-class OptionError(ValueError):
-    """An option out of its range."""
+MAX_COUNT = 2**31 - 1  # of latent dimensions, epochs, images in a batch, groups
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class RunOptions:
         if self.activation != "auto":
             try:
                 make_activation(self.activation)
-            except ValueError as error:
+            except InputError as error:
                 raise OptionError(str(error)) from error
 
     def _check_ranges(self) -> None:
@@ -91,6 +91,8 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise OptionError(f"{name}={value}: ask for at least {least}")
+            if value is not None and value > MAX_COUNT:
+                raise OptionError(f"{name}={value}: ask for at most {MAX_COUNT}")
         for name in ("learning_rate", "perplexity"):
             value = getattr(self, name)
             if value is not None and not value > 0:

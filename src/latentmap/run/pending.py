@@ -16,7 +16,7 @@ from typing import Any
 
 from latentmap.core.atomic_files import TEMPORARY, remove_leftovers, write_bytes
 from latentmap.run.carrying import carry_over
-from latentmap.run.edits import FILE as JOURNAL
+from latentmap.run.edits import EDITS_FILE
 from latentmap.run.layout import ADDED, CHECKPOINT
 from latentmap.run.lock import journal_locked
 from latentmap.run.state import FILE, STAGES, added_folders, read_state, write_state
@@ -84,7 +84,7 @@ def commit(folder: Path) -> list[str]:
     """Make what is pending the run, and return lines about it. From the renaming on there is no way back, only on."""
     pending = folder / PENDING
     _remove_unused(pending, read_state(pending))
-    if not (folder / JOURNAL).exists():
+    if not (folder / EDITS_FILE).exists():
         pending.rename(folder / SWAP)
         _swap(folder)
         return []
@@ -128,7 +128,7 @@ def _carry(folder: Path, swap: Path) -> None:
     if not path.exists():
         return
     lines = path.read_bytes()
-    journal = folder / JOURNAL
+    journal = folder / EDITS_FILE
     held = journal.read_bytes() if journal.exists() else b""
     if lines not in held:
         held = held[: held.rfind(b"\n") + 1]  # without a torn line

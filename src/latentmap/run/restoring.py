@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.core.atomic_files import sha256, whole
+from latentmap.core.errors import RunError
 from latentmap.images.collection import pixels_fingerprint
 from latentmap.images.png import decode_png
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.run import layout
-from latentmap.run.state import RunError, added_folders
+from latentmap.run.state import added_folders
 
 ROWS = 1024  # of the atlas, read at once
 

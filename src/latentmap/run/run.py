@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import RunError
 from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
@@ -24,12 +24,12 @@ from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
-from latentmap.run.checking import check_summary, check_tables, read_json, reading
+from latentmap.run.checking import check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
 from latentmap.run.restoring import images_of_atlas
-from latentmap.run.state import STAGES, RunError, added_folders, read_state
+from latentmap.run.state import STAGES, added_folders, read_state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,18 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """Open a run that :func:`make_run` or ``latentmap run`` made."""
+        """Open a run that :func:`make_run` or ``latentmap run`` made.
+
+        Parameters
+        ----------
+        path : path
+            The folder.
+
+        Raises
+        ------
+        RunError
+            If the folder is no run, of another format version, or a table in it is damaged.
+        """
         return cls(path)
 
     @property
@@ -74,7 +85,15 @@ class Run:
         return found
 
     def model(self) -> Autoencoder:
-        """The trained autoencoder."""
+        """The trained autoencoder.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished.
+        ModelFileError
+            If a file of the model is damaged.
+        """
         return Autoencoder.load(self._file(layout.MODEL))
 
     def precision(self) -> str | None:
@@ -83,7 +102,13 @@ class Run:
         return str(read_json(path).get("precision", "an unknown type")) if path.exists() else None
 
     def latents(self) -> NDArray[np.float32]:
-        """Latent vectors (n, latent_dim)."""
+        """Latent vectors (n, latent_dim).
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         return tables.read_column(self._file(layout.LATENTS), "latent")
 
     def errors(self) -> NDArray[np.float32]:
@@ -91,15 +116,33 @@ class Run:
         return tables.read_column(self._file(layout.LATENTS), "error")
 
     def groups(self) -> NDArray[np.int32]:
-        """Group of each image (n,)."""
+        """Group of each image (n,).
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         return tables.read_column(self._file(layout.GROUPS), "group")
 
     def confidence(self) -> NDArray[np.float32]:
-        """How sure each image is of its group (n,), in [0, 1]."""
+        """How sure each image is of its group (n,), in [0, 1].
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         return tables.read_column(self._file(layout.GROUPS), "confidence")
 
     def tree(self) -> Dendrogram:
-        """The tree over the blocks of images that groups are cut from."""
+        """The tree over the blocks of images that groups are cut from.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         table = tables.read(self._file(layout.TREE))
         merges = np.column_stack([table[name].to_numpy() for name in ("left", "right")])
         return Dendrogram(merges, table["association"].to_numpy())
@@ -107,10 +150,17 @@ class Run:
     def cut(self, n_clusters: int) -> NDArray[np.int32]:
         """Groups of the images (n,), when the tree is cut into another number of them.
 
+        Parameters
+        ----------
+        n_clusters : int
+            Number of groups, from 1 to the number of blocks of the tree.
+
         Raises
         ------
-        ValueError
+        InputError
             If the tree has fewer blocks.
+        RunError
+            If the groups were not made on the graph, the run is not finished, or a file is damaged.
         """
         tree = self.tree()
         check_cut(tree, n_clusters)
@@ -118,17 +168,28 @@ class Run:
         return tree.cut(n_clusters)[blocks]
 
     def group_summary(self) -> list[dict[str, Any]]:
-        """A description of each group. The keys are the fields of :class:`latentmap.groups.Group`."""
+        """A description of each group. The keys are the fields of :class:`latentmap.groups.Group`.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         groups = self.groups()
         return check_summary(self._file(layout.SUMMARY), int(groups.max(initial=-1)) + 1)
 
     def neighbors(self) -> NeighborGraph:
-        """The neighbours that the groups were found on: of each image, rows and distances, nearest first."""
+        """The neighbours that the groups were found on: of each image, rows and distances, nearest first.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         path = self._file(layout.NEIGHBORS)
         indices, distances = (tables.read_column(path, name) for name in ("neighbors", "distances"))
-        with reading(path):
-            if indices.shape != distances.shape or indices.min() < 0 or indices.max() >= len(indices):
-                raise ValueError("neighbors are no rows of it")
+        if indices.shape != distances.shape or not len(indices) or indices.min() < 0 or indices.max() >= len(indices):
+            raise damaged(path, "neighbors are no rows of it")
         return NeighborGraph(indices, distances, np.arange(len(indices)))
 
     def spread_labels(self, labels: ArrayLike) -> LabelSpreading:
@@ -147,28 +208,45 @@ class Run:
         Raises
         ------
         RunError
-            If the groups were not made on the graph.
-        ValueError
+            If the groups were not made on the graph, or a file is damaged.
+        InputError
             If no label is known, or there is not one for each image.
         """
         return LabelSpreading().fit(self.latents(), labels, neighbors=self.neighbors())
 
     def map(self) -> NDArray[np.float32]:
-        """Places on the map (n, 2)."""
+        """Places on the map (n, 2).
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         path = self._file(layout.MAP)
         return np.column_stack([tables.read_column(path, name) for name in "xy"])
 
     def metrics(self) -> dict[str, float | None]:
-        """The measured metrics by name."""
+        """The measured metrics by name.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         path = self._file(layout.METRICS)
         found = read_json(path)
-        with reading(path):
-            if not all(value is None or isinstance(value, int | float) for value in found.values()):
-                raise ValueError("a measure is no number")
+        if not all(value is None or isinstance(value, int | float) for value in found.values()):
+            raise damaged(path, "a measure is no number")
         return found
 
     def atlas(self) -> pa.Table:
-        """All in one table, images that were added later included; see the reference for its columns."""
+        """All in one table, images that were added later included; see the reference for its columns.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         return tables.read(self._file(layout.ATLAS))
 
     def frame(self) -> "pd.DataFrame":
@@ -176,11 +254,14 @@ class Run:
 
         Raises
         ------
+        RunError
+            If the run is not finished, or the file is damaged.
         ImportError
             Without pandas.
         """
-        names = [name for name in pq.read_schema(self._file(layout.ATLAS)).names if name not in ("image", "latent")]
-        found: pd.DataFrame = tables.read(self._file(layout.ATLAS), names).to_pandas()
+        path = self._file(layout.ATLAS)
+        names = [name for name in tables.column_names(path) if name not in ("image", "latent")]
+        found: pd.DataFrame = tables.read(path, names).to_pandas()
         return found.set_index("id")
 
     def images(self) -> ImageCollection:
@@ -189,6 +270,11 @@ class Run:
 
     def image(self, number: int) -> Image.Image:
         """One image, by its id in the atlas, as a PIL image; a notebook shows it.
+
+        Parameters
+        ----------
+        number : int
+            The id.
 
         Raises
         ------
@@ -219,6 +305,11 @@ class Run:
     def figure(self, name: str = "map") -> Image.Image:
         """A figure of the report as a PIL image; a notebook shows it.
 
+        Parameters
+        ----------
+        name : str, default="map"
+            Name of its file in ``figures/``, without the suffix.
+
         Raises
         ------
         RunError
@@ -231,11 +322,23 @@ class Run:
         return _open_png(path)
 
     def duplicates(self) -> pa.Table:
-        """Pairs of images that are the same, or nearly: id, duplicate_of, exact, distance, difference."""
+        """Pairs of images that are the same, or nearly: id, duplicate_of, exact, distance, difference.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         return tables.read(self._file(layout.DUPLICATES))
 
     def outliers(self) -> pa.Table:
-        """How far each image stands out: id, isolation, outlier, is_outlier."""
+        """How far each image stands out: id, isolation, outlier, is_outlier.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
         return tables.read(self._file(layout.OUTLIERS))
 
     def shape(self) -> Shape:
@@ -298,6 +401,11 @@ class Run:
     def pixels(self, path: str | Path) -> NDArray[np.uint8]:
         """An image file, brought to the shape of the run.
 
+        Parameters
+        ----------
+        path : path
+            The file.
+
         Raises
         ------
         RunError
@@ -309,7 +417,12 @@ class Run:
         return self.fitted(decoded.pixels)
 
     def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A decoded picture, grey or in colour as the run is."""
+        """A decoded picture, grey or in colour as the run is.
+
+        Parameters
+        ----------
+        pixels : array (height, width) or (height, width, 3), uint8
+        """
         mode = "L" if self.shape().channels == 1 else "RGB"
         return np.asarray(Image.fromarray(pixels).convert(mode))
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from latentmap.core.atomic_files import sha256, write_text
-from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
+from latentmap.core.atomic_files import resolved, sha256, write_text
+from latentmap.core.errors import OptionError, RunError, SchemaError
+from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, check, shown
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED
-from latentmap.run.options import OptionError, RunOptions, check_options
+from latentmap.run.options import RunOptions, check_options
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
 FORMAT_VERSION = 2
@@ -69,14 +70,6 @@ SOURCE_DEFAULTS: dict[str, Any] = {
     "path": None,
     "labels": None,
 }
-
-
-class RunError(ValueError):
-    """A folder that is not a run that can be opened or gone on with."""
-
-
-class RunMemoryError(RunError, MemoryError):
-    """A stage of a run needs more memory than there is."""
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -164,15 +157,24 @@ def check_links(folder: Path, depth: int = 0) -> None:
             entries = list(found)
     except OSError:  # not there: met with a sentence by whoever reads it
         return
-    home = folder.resolve()
+    home = resolved(folder)
     for entry in entries:
         if entry.is_symlink():
-            if not Path(entry.path).resolve().is_relative_to(home):
+            if not resolved(entry.path).is_relative_to(home):
                 raise RunError(
                     f"{entry.path}: a link that leads out of the run: put the file itself in its place, or remove it"
                 )
         elif depth < MAX_FOLDERS and entry.is_dir(follow_symlinks=False) and (depth or entry.name not in FREE):
             check_links(Path(entry.path), depth + 1)
+
+
+def check_encodable(path: Path) -> None:
+    """Raise RunError for a path that is not UTF-8, since Arrow cannot write there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown_path = str(path).encode(errors="backslashreplace").decode()
+        raise RunError(f"{shown_path}: the path is not UTF-8: name another place") from error
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:

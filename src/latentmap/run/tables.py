@@ -60,6 +60,38 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(path, columns=columns)
 
 
+def column_names(path: Path) -> list[str]:
+    """The names of the columns of a table of a run.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged.
+    """
+    with reading(path):
+        return list(pq.read_schema(path).names)
+
+
+def read_batches(
+    path: Path, columns: list[str], rows: int, row_groups: list[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Some columns of a table of a run, or of some of its row groups, at most so many rows at a time.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged or has no such columns.
+    """
+    with reading(path):
+        batches = pq.ParquetFile(path).iter_batches(rows, row_groups=row_groups, columns=columns)
+    while True:
+        with reading(path):  # not around the yield: an error of the caller is no damage
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
 def _read_in_parts(path: Path, name: str) -> NDArray[Any]:
     file = pq.ParquetFile(path)
     values: NDArray[Any] | None = None

@@ -14,6 +14,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
+from latentmap.core.errors import InputError, InputTypeError
 from latentmap.core.frame import Frame
 from latentmap.core.parallel import Workers
 from latentmap.core.progress import Callback, Progress
@@ -170,9 +171,14 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
         Raises
         ------
+        InputError
+            For an initial map of another shape, a neighbour graph that does not fit, parameters that do not fit each
+            other, or a learning rate with which the map grows without bound.
+        InputTypeError
+            For a sparse matrix of distances with method "exact".
         ValueError
-            For NaN or infinity, a perplexity that is not less than the number of points, an initial map of another
-            shape, a neighbour graph that does not fit, or a learning rate with which the map grows without bound.
+            For NaN or infinity, or a parameter out of range, such as a perplexity that is not less than the number of
+            points: scikit-learn's own checks.
         """
         self._validate_params()
         data = self._check_data(X)
@@ -201,7 +207,13 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         return self
 
     def fit_transform(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> NDArray[np.float32]:
-        """Make the map and return it: (n_samples, n_components), float32. Parameters and errors are those of fit."""
+        """Make the map and return it: (n_samples, n_components), float32. Parameters and errors are those of fit.
+
+        Parameters
+        ----------
+        X, y, neighbors
+            See :meth:`fit`.
+        """
         return self.fit(X, y, neighbors=neighbors).embedding_
 
     @classmethod
@@ -264,6 +276,11 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         """Neighbours that carry the perplexity: three times as many, and one more, as far as there are points.
 
         One and a half times as many above 250,000 points, which halves the memory; the map looks the same.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
         """
         return min(n - 1, int((3 if n <= MANY else 1.5) * self.perplexity + 1))
 
@@ -272,17 +289,17 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         self._check_params_vs_input(data)
         if self.metric == "precomputed":
             if isinstance(self.init, str) and self.init == "pca":
-                raise ValueError('The parameter init="pca" cannot be used with metric="precomputed".')
+                raise InputError('The parameter init="pca" cannot be used with metric="precomputed".')
             if data.shape[0] != data.shape[1]:
-                raise ValueError(f"X should be a square distance matrix, got {data.shape[0]} × {data.shape[1]}")
+                raise InputError(f"X should be a square distance matrix, got {data.shape[0]} × {data.shape[1]}")
             check_non_negative(data, "TSNE.fit(). With metric='precomputed', X should contain positive distances.")
             if self._is_exact and sparse.issparse(data):
-                raise TypeError(
+                raise InputTypeError(
                     'TSNE with method="exact" does not accept sparse precomputed distance matrix. '
                     'Use method="barnes_hut" or provide the dense distance matrix.'
                 )
         if not self._is_exact and self.n_components > 3:
-            raise ValueError(
+            raise InputError(
                 f"n_components={self.n_components}: 'n_components' should be inferior to 4 for the barnes_hut "
                 'algorithm; use method="exact"'
             )
@@ -299,9 +316,9 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
     def _check_neighbors(self, graph: NeighborGraph, n: int) -> NeighborGraph:
         if len(graph.indices) != n:
-            raise ValueError(f"neighbors holds {len(graph.indices)} points, X has {n}: search the neighbours of X")
+            raise InputError(f"neighbors holds {len(graph.indices)} points, X has {n}: search the neighbours of X")
         if graph.n_neighbors < self.n_neighbors_for(n):
-            raise ValueError(
+            raise InputError(
                 f"neighbors holds {graph.n_neighbors} neighbours of each point, perplexity={self.perplexity:g} needs "
                 f"{self.n_neighbors_for(n)}: search for as many"
             )
@@ -313,7 +330,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         if not isinstance(self.init, str):
             given = check_array(self.init, dtype=np.float32, ensure_min_samples=0)
             if given.shape != (n, self.n_components):
-                raise ValueError(f"init has shape {given.shape}: give one place for each point, {n, self.n_components}")
+                raise InputError(f"init has shape {given.shape}: give one place for each point, {n, self.n_components}")
             return np.array(given)
         random = check_random_state(self.random_state)
         if self.init == "random":

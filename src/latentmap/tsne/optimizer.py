@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from latentmap.core.errors import InputError
 from latentmap.core.parallel import Array, Workers, bounds, compiled
 from latentmap.tsne.attraction import Attraction
 from latentmap.tsne.repulsion import Repulsion
@@ -90,7 +91,7 @@ class Descent:
             self._step(phase, normalization)
             self.n_iter += 1
             if not np.isfinite(self.Y.sum()) or np.isinf(divergence):
-                raise ValueError(
+                raise InputError(
                     f"the map grew without bound by iteration {self.n_iter}, at learning_rate={phase.learning_rate:g}: "
                     "take a smaller one, or 'auto'"
                 )

@@ -1,12 +1,13 @@
 """Edits of a run: names, splits and merges of groups, labels and marks of images.
 
-Edits are kept in a journal, edits.jsonl, one entry a line, to which lines are only ever added. Replaying it gives the
-run as it is after them, so that undo is one more line. An entry holds the hash of what it is about: entries about
-groups have no effect once other groups were made, and entries about images once there are other images.
+Edits are kept in a journal, edits.jsonl, with one entry a line, to which lines are only appended. Replaying the entries
+gives the edited run, so an undo is one more entry. An entry holds the hash of what it is about: entries about groups
+have no effect after other groups were made, and entries about images after the images have changed.
 """
 
-from latentmap.run.edits.journal import FILE, Journal
-from latentmap.run.edits.replay import Edited, Group
-from latentmap.run.edits.schema import LONGEST_NAME, MARKS, ConflictError, EditError
+from latentmap.core.errors import ConflictError, EditError
+from latentmap.run.edits.edited_run import EditedRun
+from latentmap.run.edits.journal import EDITS_FILE, Journal
+from latentmap.run.edits.schema import MARKS
 
-__all__ = ["FILE", "LONGEST_NAME", "MARKS", "ConflictError", "EditError", "Edited", "Group", "Journal"]
+__all__ = ["EDITS_FILE", "MARKS", "ConflictError", "EditError", "EditedRun", "Journal"]

@@ -8,43 +8,42 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.run.state import RunError
+from latentmap.core.errors import EditError
 
 MARKS = ("outlier", "duplicate", "hidden")
-LONGEST_NAME = 200
-# Entries say by which rules they are replayed. Those of version 1, which say nothing, merge along the tree.
+MAX_NAME_LENGTH = 200
+# Version of the rules by which an entry is replayed. Entries of version 1 have no version and merge along the tree.
 VERSION = 2
-# A line of the journal that is longer is set aside unread: 64 MiB hold the ids of seven million images.
+# Longer lines of the journal are set aside unread; 64 MiB hold the ids of seven million images.
 MAX_LINE_BYTES = 2**26
-# Limit of an entry beside its ids. Text of this size becomes few enough Python objects, whatever it says.
+# Limit of an entry without its ids, so that parsing it makes few Python objects, whatever it holds.
 MAX_REST_BYTES = 2**18
 GROUP_KINDS = ("name", "split", "merge", "gather", "cut")
-# Line breaks, control characters and halves of characters; joiners and marks of direction belong to names.
+# Line breaks, control characters and lone surrogates are not allowed; joiners and directional marks are.
 NOT_IN_NAMES = {"Cc", "Zl", "Zp", "Cs"}
 # Only a key of the entry can look like this, since quotes inside JSON strings are escaped.
 _IDS = re.compile(rb'"ids" ?: ?\[([0-9, ]*)\]')
 
 
-class EditError(RunError):
-    """An edit that makes no sense for this run."""
-
-
-class ConflictError(EditError):
-    """An edit of something that has changed since its author last looked."""
-
-
 def checked(edit: dict[str, Any], n_images: int | None = None) -> dict[str, Any]:
-    """The edit with just the fields that it needs, each of its type; ids as an array, each once, in ascending order.
+    """Check an edit.
 
     Parameters
     ----------
+    edit : dict
+        The edit, as :meth:`Journal.add` takes it.
     n_images : int, optional
-        Ids must be smaller; without it they may be any.
+        Number of images in the run; without it ids of any size are accepted.
+
+    Returns
+    -------
+    dict
+        The edit with only the fields that its kind has; ids as an int64 array, each once, in ascending order.
 
     Raises
     ------
     EditError
-        If a field is missing or of another type.
+        If the kind is unknown, or a field is missing or has a wrong value.
     """
     kind = edit.get("kind")
     wanted = FIELDS.get(kind) if isinstance(kind, str) else None
@@ -60,7 +59,7 @@ def checked(edit: dict[str, Any], n_images: int | None = None) -> dict[str, Any]
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
-    """An entry from its line in the journal, ids as an int64 array; None for what is no entry."""
+    """An entry from its line in the journal, ids as an int64 array; None if the line is not an entry."""
     if len(line) > MAX_LINE_BYTES:
         return None
     try:
@@ -78,7 +77,7 @@ def parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _parse_json(line: bytes) -> Any:
-    """JSON, but ids, of which there can be millions, go into an array without becoming Python objects."""
+    """JSON, with ids parsed into an array: there can be millions, too many for Python objects."""
     matches = list(_IDS.finditer(line))
     if len(matches) != 1:
         return _parse_small(line)
@@ -99,7 +98,7 @@ def _parse_ids(text: bytes) -> Any:
     text = text.replace(b", ", b",")
     if not text or b" " in text or b",," in text or text.startswith(b",") or text.endswith(b","):
         raise ValueError("ids are no list of numbers")
-    return np.fromstring(text.decode(), np.int64, sep=",")  # what is too large becomes the largest
+    return np.fromstring(text.decode(), np.int64, sep=",")  # numbers that are too large become the largest
 
 
 def as_line(entry: dict[str, Any]) -> bytes:
@@ -108,7 +107,7 @@ def as_line(entry: dict[str, Any]) -> bytes:
     Raises
     ------
     EditError
-        If it is longer than a line may be.
+        If the line is longer than the limit.
     """
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in entry.items()}
     line = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -140,10 +139,10 @@ def _count(name: str, value: Any, _: int | None = None) -> int:
 
 def _text(name: str, value: Any, _: int | None = None) -> str:
     plain = isinstance(value, str) and not NOT_IN_NAMES.intersection(
-        map(unicodedata.category, value[: LONGEST_NAME + 1])
+        map(unicodedata.category, value[: MAX_NAME_LENGTH + 1])
     )
-    if not plain or len(value) > LONGEST_NAME:
-        raise EditError(f"{name}: pass a text of one line and at most {LONGEST_NAME} characters")
+    if not plain or len(value) > MAX_NAME_LENGTH:
+        raise EditError(f"{name}: pass a text of one line and at most {MAX_NAME_LENGTH} characters")
     return str(value.strip())
 
 

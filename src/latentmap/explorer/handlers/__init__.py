@@ -1,0 +1,26 @@
+"""The handlers of the explorer's requests, one file a subject; each route is declared beside its handler."""
+
+from starlette.routing import BaseRoute
+
+from latentmap.explorer.handlers import (
+    editing,
+    exports,
+    image_data,
+    latent_space,
+    learning,
+    page_files,
+    run_data,
+    similarity,
+)
+
+ROUTES: list[BaseRoute] = [
+    *page_files.routes,
+    page_files.assets,
+    *run_data.routes,
+    *image_data.routes,
+    *similarity.routes,
+    *latent_space.routes,
+    *editing.routes,
+    *exports.routes,
+    *learning.routes,
+]

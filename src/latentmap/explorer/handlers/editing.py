@@ -1,0 +1,63 @@
+"""Edits of groups, labels and marks, the spreading of labels, and the selection."""
+
+from functools import partial
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from latentmap.core.errors import ConflictError
+from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version, image_ids, read_json
+from latentmap.explorer.label_spread import spread_labels
+from latentmap.explorer.routing import Routes
+from latentmap.explorer.run_facts import edits_as_json
+from latentmap.explorer.server import Server
+
+routes = Routes()
+
+
+@routes.get("/api/edits")
+def edits(server: Server, _: Request) -> dict[str, Any]:
+    """Groups, labels and marks as they are now."""
+    data = server.refresh().data
+    data.journal.refresh()
+    return edits_as_json(data.journal.edited()) | {"version": data.version}
+
+
+@routes.post("/api/edits")
+async def edit(server: Server, request: Request) -> Response:
+    """Change something; 409 if it was changed elsewhere since the revision that is named."""
+    asked = await read_json(request)
+    change, revision = asked.get("edit"), asked.get("revision")
+    if not isinstance(change, dict) or not isinstance(revision, int) or isinstance(revision, bool):
+        raise BadRequest("send {edit, revision}")
+    try:
+        edited = await run_in_threadpool(server.data.journal.add, change, revision)
+    except ConflictError as error:
+        return JSONResponse({"error": str(error)}, 409)
+    return JSONResponse(edits_as_json(edited))
+
+
+@routes.get("/api/edits/columns")
+def edited_columns(server: Server, request: Request) -> Response:
+    """group, label and marks of each image, in the order of the points."""
+    data = server.data
+    check_version(request, data.version)
+    edited = data.journal.edited()
+    # never kept for ever: the same address gives other values after the next edit
+    tag = f"edits{edited.revision}"
+    return answer(request, partial(data.edited_columns, edited), ARROW, data.version, tag, may_change=True)
+
+
+@routes.post("/api/spread")
+def spread(server: Server, _: Request) -> dict[str, Any]:
+    """Spread the given labels over the graph to all images; writes labels.parquet of the run."""
+    return spread_labels(server.data)
+
+
+@routes.post("/api/selection")
+async def select(server: Server, request: Request) -> dict[str, Any]:
+    """Tell Python which images are selected in the page."""
+    server.selection = image_ids((await read_json(request)).get("ids"), server.data.n, may_be_empty=True)
+    return {"n": len(server.selection)}

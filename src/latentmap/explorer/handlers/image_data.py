@@ -1,0 +1,62 @@
+"""Pictures and facts of images: sprite sheets, single images, originals and reconstructions."""
+
+from functools import partial
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from latentmap.core.errors import NoOriginalError
+from latentmap.explorer.answers import PNG, answer, check_version, whole_number
+from latentmap.explorer.routing import Routes
+from latentmap.explorer.server import Server
+from latentmap.images.collection import as_png
+
+routes = Routes()
+
+
+@routes.get("/api/pages/{sheet}")
+def sprite_sheet(server: Server, request: Request) -> Response:
+    """A sprite sheet of thumbnails."""
+    opened = server.opened
+    check_version(request, opened.data.version)
+    number = whole_number(request, "sheet", 0, opened.sheets.layout.n_sheets - 1)
+    return answer(request, partial(opened.sheets.png, number), PNG, opened.data.version, f"page{number}")
+
+
+@routes.get("/api/images/{image}")
+def image(server: Server, request: Request) -> Response:
+    """The pixels of one image."""
+    data = server.data
+    number = whole_number(request, "image", 0, data.n - 1)
+    check_version(request, data.version)
+    return answer(request, partial(data.png, number), PNG, data.version, f"image{number}")
+
+
+@routes.get("/api/images/{image}/original")
+def original(server: Server, request: Request) -> Response:
+    """The file that one image was made from, as a picture."""
+    opened = server.opened
+    number, version = whole_number(request, "image", 0, opened.data.n - 1), opened.data.version
+    check_version(request, version)
+    try:
+        return answer(request, partial(opened.originals.png, number), PNG, version, f"original{number}")
+    except NoOriginalError as error:
+        raise HTTPException(404, str(error)) from error
+
+
+@routes.get("/api/images/{image}/facts")
+def facts(server: Server, request: Request) -> dict[str, Any]:
+    """The columns of one image."""
+    data = server.data
+    return data.facts(whole_number(request, "image", 0, data.n - 1))
+
+
+@routes.get("/api/images/{image}/reconstruction")
+def reconstruction(server: Server, request: Request) -> Response:
+    """The reconstruction of one image."""
+    data = server.data
+    number = whole_number(request, "image", 0, data.n - 1)
+    check_version(request, data.version)
+    return answer(request, lambda: as_png(data.reconstruct(number)), PNG, data.version, f"reconstruction{number}")

@@ -1,0 +1,42 @@
+"""The run: its facts, points and columns."""
+
+import hashlib
+from functools import partial
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from latentmap.explorer.answers import ARROW, answer, check_version
+from latentmap.explorer.routing import Routes
+from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.server import Server
+
+routes = Routes()
+
+
+@routes.get("/api/run")
+def describe(server: Server, _: Request) -> dict[str, Any]:
+    """The facts that the page needs before it asks for more."""
+    opened = server.refresh()
+    return with_edits(opened.data, opened.facts)
+
+
+@routes.get("/api/points")
+def points(server: Server, request: Request) -> Response:
+    """id, x and y of all points."""
+    data = server.data
+    check_version(request, data.version)
+    return answer(request, data.points, ARROW, data.version, "points")
+
+
+@routes.get("/api/columns/{name:path}")
+def column(server: Server, request: Request) -> Response:
+    """One column of the atlas."""
+    name, data = request.path_params["name"], server.data
+    check_version(request, data.version)
+    if name not in data.columns:
+        raise HTTPException(404, f"there is no such column: choose among {', '.join(data.columns)}")
+    tag = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return answer(request, partial(data.column, name), ARROW, data.version, tag)

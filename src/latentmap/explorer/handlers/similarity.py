@@ -1,0 +1,59 @@
+"""Images that are found: by their neighbourhood, by a picture that is sent, by a text."""
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from latentmap.explorer.answers import BadRequest, read_body, whole_number
+from latentmap.explorer.picture_files import as_base64
+from latentmap.explorer.routing import Routes
+from latentmap.explorer.server import Server
+from latentmap.images.collection import as_png
+from latentmap.images.decoding import Failure, Item
+
+N_SIMILAR = 12  # images similar to one that is sent
+MAX_NEIGHBORS = 100
+MAX_FOUND = 10_000  # images that a search returns
+MAX_PATHS = 50  # images of a search whose paths are returned as well
+MAX_QUERY_LENGTH = 1000
+
+routes = Routes()
+
+
+@routes.get("/api/images/{image}/neighbors")
+def neighbors(server: Server, request: Request) -> dict[str, Any]:
+    """The images nearest to one image in latent space."""
+    data = server.data
+    number = whole_number(request, "image", 0, data.n - 1)
+    return {"neighbors": data.neighbors(number, whole_number(request, "n", 1, MAX_NEIGHBORS, 8))}
+
+
+@routes.get("/api/search")
+def search(server: Server, request: Request) -> dict[str, Any]:
+    """Images by a part of their path or label."""
+    text = request.query_params.get("q", "")
+    if not text.strip():
+        raise BadRequest("q: pass a part of a file name or of a label")
+    data = server.data
+    found = data.search(text[:MAX_QUERY_LENGTH])
+    first = [{"id": image, "path": data.path_of(image)} for image in found[:MAX_PATHS]]
+    return {"count": len(found), "ids": found[:MAX_FOUND], "more": len(found) > MAX_FOUND, "first": first}
+
+
+@routes.post("/api/similar")
+async def similar(server: Server, request: Request) -> dict[str, Any]:
+    """Images similar to one that is sent, and its place on the map."""
+    return await run_in_threadpool(_similar, server, await read_body(request))
+
+
+def _similar(server: Server, body: bytes) -> dict[str, Any]:
+    data = server.data
+    (decoded,) = server.decoders.map("decode", iter([Item(body)]), data.run.shape_for_more())
+    if isinstance(decoded, Failure):
+        raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
+    pixels = data.run.fitted(decoded.pixels)
+    found = data.nearest(data.model.transform(pixels[None])[0], N_SIMILAR)
+    nearest = found[0]["id"]
+    x, y = data.xy[data.place[nearest]].tolist()  # a mean of several places could be empty
+    return {"neighbors": found, "at": nearest, "x": x, "y": y, "png": as_base64(as_png(pixels))}

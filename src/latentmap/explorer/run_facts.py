@@ -1,0 +1,85 @@
+"""The facts about a run that the page asks for first, and its edits, as JSON."""
+
+from typing import Any
+
+import numpy as np
+
+from latentmap.core.errors import DamagedError, LatentmapError
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.columns import ERRORS
+from latentmap.explorer.sprite_sheets import SpriteSheets
+from latentmap.run.edits import EditedRun
+
+N_TYPICAL = 6  # images in the middle of each group
+
+
+def facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
+    """The facts about a run, without the edits, which change.
+
+    Raises
+    ------
+    RunError
+        If a file of the run is damaged.
+    """
+    try:
+        return _facts_of(data, sheets)
+    except LatentmapError:
+        raise
+    except (*ERRORS, OSError, AttributeError, RecursionError) as error:
+        raise DamagedError(f"{data.path}: a file of the run is damaged ({error})") from error
+
+
+def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
+    return {
+        "name": data.path.resolve().name,
+        "source": data.run.state["source"]["name"],
+        "version": data.version,
+        "n": data.n,
+        "imageShape": list(data.image_shape),
+        "square": list(data.square),
+        "levelEnds": data.level_ends,
+        "pages": sheets.layout.as_dict(),
+        "columns": [one.column.as_dict() for one in data.columns.values()],
+        "typical": _typical(data),
+        "nBlocks": data.journal.n_blocks,
+        "onGraph": data.run.options.groups == "graph",
+        "perplexity": data.run.options.perplexity,
+    }
+
+
+def _typical(data: AtlasView) -> dict[str, list[int]]:
+    """Images in the middle of each group of the run."""
+    if data.run.options.groups != "graph":
+        return {}
+    known = range(data.n)
+    return {
+        str(int(one["group"])): [int(image) for image in one["typical"][:N_TYPICAL] if image in known]
+        for one in data.run.group_summary()
+    }
+
+
+def with_edits(data: AtlasView, facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts about a run together with its edits."""
+    return facts | {"edits": edits_as_json(data.journal.edited())}
+
+
+def edits_as_json(edited: EditedRun) -> dict[str, Any]:
+    """Edits as JSON can hold them; the columns of edited images are sent separately."""
+    counts = np.bincount(edited.group[edited.group >= 0], minlength=1)
+    return {
+        "revision": edited.revision,
+        "groups": [
+            {
+                "number": one.number,
+                "name": one.name,
+                "tree": one.tree,
+                "size": int(counts[one.number]) if one.number < len(counts) else 0,
+            }
+            for one in edited.groups
+        ],
+        "labels": edited.labels,
+        "marked": {name: int(values.sum()) for name, values in edited.marks.items()},
+        "canUndo": edited.can_undo,
+        "canRedo": edited.can_redo,
+        "nSetAside": edited.n_set_aside,
+    }
