@@ -157,25 +157,11 @@ def write_images(folder: Path, images: ImageCollection) -> list[str]:
 
 def train(work: Work) -> list[str]:
     """Fit the autoencoder: model/. After a kill it goes on where the last epoch ended."""
-    options = work.options
     checkpoint = work.folder / CHECKPOINT
     with compiling_in_background(), work.show("train") as callback:
-        model = Autoencoder(
-            options.network,
-            latent_dim=options.latent_dim,
-            activation=options.activation,
-            epochs=options.epochs or "auto",
-            batch_size=options.batch_size or "auto",
-            learning_rate=options.learning_rate or "auto",
-            beta=options.beta,
-            denoising=options.denoising,
-            noise_level=options.noise_level,
-            augmentation="auto" if options.augmentation is None else options.augmentation,
-            precision=options.precision,
-            random_state=options.seed,
-            checkpoint=checkpoint,
-            callback=callback,
-        ).fit(work.pixels)
+        model = Autoencoder(**work.options.autoencoder_parameters(), checkpoint=checkpoint, callback=callback).fit(
+            work.pixels
+        )
     model.save(work.folder / MODEL)
     checkpoint.unlink()
     return [f"{MODEL}/config.json", f"{MODEL}/weights.safetensors"]
@@ -282,7 +268,7 @@ def _neighbors(work: Work, n_neighbors: int) -> NeighborGraph:
 def map_(work: Work) -> list[str]:
     """Lay the latent vectors out in the plane: map.parquet."""
     n = len(work.pixels)
-    perplexity = min(work.options.perplexity, max(1.0, (n - 1) / 3))
+    perplexity = work.options.perplexity_for(n)
     with work.show("map") as callback:
         tsne = TSNE(perplexity=perplexity, random_state=work.options.seed, callback=callback)
         # both are passed on without a name here, so that the fit can let go of them

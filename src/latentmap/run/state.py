@@ -11,7 +11,7 @@ from latentmap.core.atomic_files import sha256, write_text
 from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED
-from latentmap.run.options import OptionError, RunOptions, check_options
+from latentmap.run.options import OptionError, RunOptions, check_options, names_in_key
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
 FORMAT_VERSION = 2
@@ -32,19 +32,6 @@ STAGES: dict[str, tuple[str, ...]] = {
     "find": ("encode",),
     "report": ("group", "map", "find"),
 }
-# Stage -> the options that change what it makes.
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "train": (
-        *("network", "activation", "latent_dim", "epochs", "batch_size", "learning_rate", "seed"),
-        *("beta", "denoising", "noise_level", "augmentation", "precision"),
-    ),
-    "encode": (),
-    "group": ("groups", "n_clusters", "invariant", "min_confidence", "seed"),
-    "map": ("perplexity", "seed"),
-    "find": (),
-    "report": (),
-}
-
 STATE = {
     "source": SOURCE,
     "options": MapOf(TEXT, PLAIN),
@@ -192,7 +179,7 @@ def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str
         parts: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "images": source["annotations" if stage == "report" else "fingerprint"],
-            "options": {name: getattr(options, name) for name in OPTIONS[stage]},
+            "options": {name: getattr(options, name) for name in names_in_key(stage)},
             "needs": [keys[need] for need in needs],
         }
         if stage == "report" and added:
