@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentmap.core.progress import say, shown
-from latentmap.report import write_report
-from latentmap.run import Run, RunOptions, adding, make
+from latentmap.report import report_stage
+from latentmap.run import Run, RunOptions
+from latentmap.run.adding import Addition, adding_images
+from latentmap.run.executor import run_stage
+from latentmap.run.make import making_run
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, SourceOptions
+from latentmap.run.work import say_nothing
 
 if TYPE_CHECKING:
     from latentmap.explorer import Explorer
@@ -52,17 +56,18 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
     """
     given = {one.name: options.pop(one.name) for one in SOURCE_OPTIONS if one.name in options}
     reading = SourceOptions(**given)
-    return make.make_run(
+    with making_run(
         source,
         out,
         RunOptions(**options),
         decoding=reading.decoding(),
         labels=reading.labels,
         strict=reading.strict,
-        report=write_report,
         show=partial(shown, quiet=quiet),
-        say=(lambda _: None) if quiet else say,
-    )
+        say=say_nothing if quiet else say,
+    ) as work:
+        run_stage(work, "report", report_stage)
+    return Run(work.folder)
 
 
 def _declared_signature() -> Signature:
@@ -78,7 +83,7 @@ def _declared_signature() -> Signature:
 map_images.__signature__ = _declared_signature()  # type: ignore[attr-defined]
 
 
-def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quiet: bool = False) -> adding.Addition:
+def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quiet: bool = False) -> Addition:
     """Put more images on a finished map, which does not move.
 
     Parameters
@@ -100,10 +105,10 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
     RunError, SourceError
         See :func:`latentmap.run.add_images`.
     """
-    show = partial(shown, quiet=quiet)
-    finish = partial(make.bring_up_to_date, report=write_report, show=show)
     folder = run.path if isinstance(run, Run) else run
-    return adding.add_images(folder, source, frames=frames, finish=finish, show=show)
+    with adding_images(folder, source, frames=frames, show=partial(shown, quiet=quiet)) as (work, addition):
+        run_stage(work, "report", report_stage)
+    return addition
 
 
 def explore(run: Run | str | Path, *, height: int = 720) -> "Explorer":

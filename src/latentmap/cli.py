@@ -300,7 +300,7 @@ def reproduce(
 
 @contextmanager
 def _errors_as_sentences(interrupted: str) -> Iterator[None]:
-    """Turn errors that a user can mend into a sentence on stderr and exit status 2, and warnings into sentences."""
+    """Turn errors that a user can fix into a sentence on stderr and exit status 2, and warnings into sentences."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning

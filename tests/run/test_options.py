@@ -123,4 +123,4 @@ def test_an_option_that_there_is_not_is_refused(options, tmp_path):
 @pytest.mark.parametrize("declared", [RunOptions, SourceOptions])
 def test_docstrings_describe_each_option(declared):
     for name in inspect.signature(declared).parameters:
-        assert f"\n    {name} : " in declared.__doc__
+        assert f"\n{name} : " in declared.__doc__

@@ -15,7 +15,6 @@ _MODULES = {
     "RunOptions": "latentmap.run.options",
     "SourceOptions": "latentmap.run.options",
     "add_images": "latentmap.run.adding",
-    "bring_up_to_date": "latentmap.run.make",
     "describe_images": "latentmap.run.make",
     "export_run": "latentmap.run.export",
     "make_run": "latentmap.run.make",
@@ -30,7 +29,6 @@ __all__ = [
     "RunOptions",
     "SourceOptions",
     "add_images",
-    "bring_up_to_date",
     "describe_images",
     "export_run",
     "make_run",
@@ -39,7 +37,7 @@ __all__ = [
 if TYPE_CHECKING:
     from latentmap.run.adding import add_images
     from latentmap.run.export import EXPORTS, export_run
-    from latentmap.run.make import bring_up_to_date, describe_images, make_run
+    from latentmap.run.make import describe_images, make_run
     from latentmap.run.options import OptionError, RunOptions, SourceOptions
     from latentmap.run.run import Run
     from latentmap.run.state import STAGES, RunError

@@ -9,6 +9,7 @@ command line starts quickly.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from inspect import cleandoc
 from numbers import Integral, Real
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -124,21 +125,28 @@ def declared_options(declared: type) -> tuple[Option, ...]:
 
 
 def _documented(declared: Declared) -> Declared:
-    """Add the section of parameters to the docstring of a class of options."""
-    lines = ["", "", "    Parameters", "    ----------"]
+    """Put the section of parameters behind the summary of a class of options."""
+    lines = ["Parameters", "----------"]
     for one in declared_options(declared):
         names = ", ".join(f'"{name}"' for name in one.choices)
         kind = "object" if one.type is Any else f"{{{names}}}" if names and one.kind == "str" else one.kind
-        lines.append(f"    {one.name} : {kind}, " + ("optional" if one.default is None else f"default={one.default!r}"))
-        lines += wrap(one.help, 120, initial_indent=8 * " ", subsequent_indent=8 * " ")
-    declared.__doc__ = (declared.__doc__ or "").rstrip() + "\n".join(lines) + "\n    "
+        lines.append(f"{one.name} : {kind}, " + ("optional" if one.default is None else f"default={one.default!r}"))
+        lines += wrap(one.help, 116, initial_indent=4 * " ", subsequent_indent=4 * " ")
+    summary, _, rest = cleandoc(declared.__doc__ or "").partition("\n\n")
+    declared.__doc__ = "\n\n".join([summary, "\n".join(lines), rest])
     return declared
 
 
 @_documented
 @dataclass(frozen=True)
 class RunOptions:
-    """Options of a run. Each is checked when it is set, before any work, and raises OptionError if it is wrong."""
+    """Options of a run. Each is checked when it is set, before any work.
+
+    Raises
+    ------
+    OptionError
+        For a value of another type, out of its range, or that is no choice.
+    """
 
     network: str = option(
         "auto",
@@ -289,7 +297,7 @@ class SourceOptions:
     )
 
     def decoding(self) -> "Decoding":
-        """How the source is to be decoded.
+        """The options of decoding, for :func:`latentmap.run.make_run`.
 
         Raises
         ------
@@ -318,6 +326,6 @@ def check_options(values: Mapping[str, Any]) -> None:
 
 
 def known_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that this version has; an older one may have had others."""
+    """The options by name that this version has; an older one may have had others."""
     names = {one.name for one in RUN_OPTIONS}
     return {name: value for name, value in values.items() if name in names}

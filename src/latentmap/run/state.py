@@ -10,7 +10,7 @@ from typing import Any
 from latentmap.core.atomic_files import sha256, write_text
 from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
 from latentmap.images import Shape
-from latentmap.run.layout import ADDED
+from latentmap.run.layout import ADDED, added_name
 from latentmap.run.options import OptionError, RunOptions, check_options, names_in_key
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
@@ -59,7 +59,7 @@ SOURCE_DEFAULTS: dict[str, Any] = {
 
 
 class RunError(ValueError):
-    """A folder that is not a run that can be opened or gone on with."""
+    """A folder that is not a run, or a run that cannot be opened or resumed."""
 
 
 class RunMemoryError(RunError, MemoryError):
@@ -215,7 +215,12 @@ def as_paths(source: Any) -> Any:
 
 def added_folders(folder: Path, state: dict[str, Any]) -> list[Path]:
     """The folders of images that were added, in the order in which they were."""
-    return [folder / ADDED / str(one.get("folder", f"{i:04d}")) for i, one in enumerate(state["added"], start=1)]
+    return [folder / ADDED / one.get("folder", added_name(i)) for i, one in enumerate(state["added"], start=1)]
+
+
+def next_added_folder(folder: Path, state: dict[str, Any]) -> Path:
+    """The folder for the next images that are added."""
+    return folder / ADDED / added_name(1 + max((int(path.name) for path in added_folders(folder, state)), default=0))
 
 
 def dependents(stage: str) -> list[str]:
