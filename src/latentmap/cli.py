@@ -159,7 +159,7 @@ def run(
 
     The same command again resumes; a changed option redoes what depends on it and nothing else.
     """
-    with _errors_as_sentences(f"the same command resumes: {out}"):
+    with _errors_as_sentences(f"the same command resumes: {out}", out):
         from latentmap.api import map_images
 
         names = options.pop("augmentation") or None
@@ -206,7 +206,7 @@ def add(
     quiet: Quiet = False,
 ) -> None:
     """Put more images on a finished map, which does not move; files that it has already are known by their content."""
-    with _errors_as_sentences(f"the same command resumes: {path}"):
+    with _errors_as_sentences(f"the same command resumes: {path}", path):
         from latentmap.api import add_images
 
         done = add_images(path, source, frames=frames, quiet=quiet)
@@ -300,8 +300,11 @@ def reproduce(
 
 
 @contextmanager
-def _errors_as_sentences(interrupted: str) -> Iterator[None]:
-    """Turn errors that a user can fix into a sentence on stderr and exit status 2, and warnings into sentences."""
+def _errors_as_sentences(interrupted: str, folder: Path) -> Iterator[None]:
+    """Turn errors that a user can fix into a sentence on stderr and exit status 2, and warnings into sentences.
+
+    Any other exception is a bug: it keeps its traceback, followed by a line that asks to report it.
+    """
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _say_warning

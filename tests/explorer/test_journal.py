@@ -12,7 +12,7 @@ from PIL import Image
 
 from explorer.conftest import pictures
 from latentmap.run import Run, RunError, add_images
-from latentmap.run.edits import FILE, ConflictError, EditError, Journal, schema
+from latentmap.run.edits import EDITS_FILE, ConflictError, EditError, Journal, schema
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -296,7 +296,7 @@ def test_images_that_were_added_are_on_the_page(copied, tmp_path):
     for i, image in enumerate(pictures(10, 5)):
         Image.fromarray(image).save(folder / f"{i}.png")
     add_images(copied, folder)
-    data = Explored(copied)
+    data = AtlasView(copied)
     assert data.n == 250
     assert (data.pixels(243) == np.asarray(Image.open(folder / "3.png"))).all()
     edited = data.journal.edited()

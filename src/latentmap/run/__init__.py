@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 _MODULES = {
     "EXPORTS": "latentmap.run.export",
     "STAGES": "latentmap.run.state",
-    "OptionError": "latentmap.run.options",
+    "OptionError": "latentmap.core.errors",
     "Run": "latentmap.run.run",
-    "RunError": "latentmap.run.state",
+    "RunError": "latentmap.core.errors",
     "RunOptions": "latentmap.run.options",
     "SourceOptions": "latentmap.run.options",
     "add_images": "latentmap.run.adding",
@@ -35,12 +35,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from latentmap.core.errors import OptionError, RunError
     from latentmap.run.adding import add_images
     from latentmap.run.export import EXPORTS, export_run
     from latentmap.run.make import describe_images, make_run
-    from latentmap.run.options import OptionError, RunOptions, SourceOptions
+    from latentmap.run.options import RunOptions, SourceOptions
     from latentmap.run.run import Run
-    from latentmap.run.state import STAGES, RunError
+    from latentmap.run.state import STAGES
 
 
 def __getattr__(name: str) -> Any:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.errors import RunError, SourceError
 from latentmap.core.progress import Show, silent
-from latentmap.images import ImageCollection, SourceError
+from latentmap.images import ImageCollection
 from latentmap.images.listing import Listing
 from latentmap.images.sources import Decoding, decode, find_source
 from latentmap.images.store import kept_in_cache
@@ -24,7 +25,7 @@ from latentmap.run.make import FUNCTIONS, updating_run
 from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
-from latentmap.run.state import STAGES, RunError, added_folders, as_paths, next_added_folder, read_state, write_state
+from latentmap.run.state import STAGES, added_folders, as_paths, next_added_folder, read_state, write_state
 from latentmap.run.work import Work, say_nothing
 
 # Fractions of strange images, and of new ones among all, above which a fresh run is due.

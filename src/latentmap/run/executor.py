@@ -14,7 +14,6 @@ from latentmap.core.memory import give_back, shortage
 from latentmap.run import pending
 from latentmap.run.state import (
     STAGES,
-    RunMemoryError,
     dependents,
     describe_files,
     is_done,

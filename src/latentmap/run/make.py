@@ -20,14 +20,22 @@ from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
-from latentmap.run.lock import FILE as LOCK_FILE
-from latentmap.run.lock import locked
-from latentmap.run.options import OptionError, RunOptions
+from latentmap.run.lock import LOCK_FILE, locked
+from latentmap.run.options import RunOptions
 from latentmap.run.placing import place_additions
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
 from latentmap.run.stages.decode_stage import decoding_key
-from latentmap.run.state import FILE, FORMAT_VERSION, STAGES, RunError, as_paths, read_state, stage_keys, write_state
+from latentmap.run.state import (
+    FILE,
+    FORMAT_VERSION,
+    STAGES,
+    as_paths,
+    check_encodable,
+    read_state,
+    stage_keys,
+    write_state,
+)
 from latentmap.run.work import Work, say_nothing
 
 FUNCTIONS: dict[str, Callable[[Work], list[str]]] = {

@@ -14,14 +14,13 @@ from numbers import Integral, Real
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from latentmap.core.errors import InputError, OptionError
+
 if TYPE_CHECKING:
     from latentmap.images.sources import Decoding
 
 MAX_SEED = 2**32 - 1
 Declared = TypeVar("Declared", bound=type)
-
-from latentmap.core.errors import InputError, OptionError
-
 MAX_COUNT = 2**31 - 1  # of latent dimensions, epochs, images in a batch, groups
 
 

@@ -12,7 +12,7 @@ from latentmap.core.errors import OptionError, RunError, SchemaError
 from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, check, shown
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED, added_name
-from latentmap.run.options import OptionError, RunOptions, check_options, names_in_key
+from latentmap.run.options import RunOptions, check_options, names_in_key
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
 FORMAT_VERSION = 2
@@ -57,14 +57,6 @@ SOURCE_DEFAULTS: dict[str, Any] = {
     "path": None,
     "labels": None,
 }
-
-
-class RunError(ValueError):
-    """A folder that is not a run, or a run that cannot be opened or resumed."""
-
-
-class RunMemoryError(RunError, MemoryError):
-    """A stage of a run needs more memory than there is."""
 
 
 def read_state(folder: Path) -> dict[str, Any]:
