@@ -1,0 +1,31 @@
+// The state of the page, for tests and measurements.
+
+import type { App } from "../app";
+
+export function pageState({ model, camera, view, actions, inspector, overlay, query, decoder, lessons, server }: App): object {
+  return {
+    zoom: camera.zoom,
+    center: [camera.x, camera.y],
+    n: model.n,
+    nVisible: model.nVisible,
+    nSelected: model.nSelected,
+    nSprites: view.nSprites,
+    spriteSide: view.spriteSide,
+    thumbnailSize: camera.thumbnailSize,
+    maxZoom: camera.maxZoom,
+    spacing: camera.spacing,
+    pinned: inspector.pinned,
+    query: query.result,
+    shape: overlay.shape.map((position) => camera.toScreen(...position)),
+    row: inspector.row,
+    neighbors: inspector.neighbors.length,
+    revision: model.edits.revision,
+    colorBy: model.colorBy,
+    tool: actions.gestures.tool,
+    sprites: view.sprites.map(({ row }) => ({ id: model.points.id[row], at: camera.toScreen(model.x[row], model.y[row]) })),
+    frameTimes: view.frameTimes,
+    decodeTimes: decoder?.times ?? [],
+    centers: lessons?.kmeans.centers ?? null,
+    traffic: server?.traffic ?? null,
+  };
+}
