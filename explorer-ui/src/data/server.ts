@@ -17,8 +17,6 @@ export class HttpError extends Error {
 export type ServerStatus = "connected" | "disconnected" | "unauthorized";
 
 export class Server implements Source {
-  /** Number of requests and bytes received, for measurements. */
-  readonly traffic = { requests: 0, bytes: 0 };
   status: ServerStatus = "connected";
   readonly statusChanged = new Signal<ServerStatus>();
   private version = "";
@@ -114,13 +112,10 @@ export class Server implements Source {
   }
 
   private async bytes(path: string, options: RequestInit = {}): Promise<ArrayBuffer> {
-    const data = await (await this.request(path, options)).arrayBuffer();
-    this.traffic.bytes += data.byteLength;
-    return data;
+    return (await this.request(path, options)).arrayBuffer();
   }
 
   private async checked(response: Response): Promise<Response> {
-    this.traffic.requests += 1;
     if (response.ok) return response;
     let message = response.statusText;
     try {

@@ -52,11 +52,11 @@ export const KOREAN: Record<Key, string> = {
   showAll: "전체 보기",
   thumbnails: "썸네일",
   thumbnailSize: "썸네일 크기",
-  autoThumbnails: "확대에 맞춤",
+  autoThumbnails: "자동",
   smallThumbnails: "작게",
   mediumThumbnails: "보통",
   largeThumbnails: "크게",
-  noneThumbnails: "없음 (점만)",
+  noneThumbnails: "점만",
   allVisited: "보이는 이미지를 모두 둘러보았습니다.",
   walkStart: "여기서부터 둘러보기 시작했습니다.",
 

@@ -4,7 +4,7 @@ import { ENGLISH, type Key } from "./english";
 import { KOREAN } from "./korean";
 
 export type { Key };
-export type Language = "en" | "ko";
+type Language = "en" | "ko";
 
 const PLACEHOLDER = /\{(\w+)(?::([^{}|]*)\|([^{}|]*))?\}/g;
 const FIRST_SYLLABLE = 0xac00; // "가"

@@ -16,7 +16,6 @@ import { THEMES, type Theme } from "./webgl/theme";
 import { ZoomBar } from "./zoom-bar";
 
 const REST_DELAY = 160; // milliseconds without movement after which the map is drawn in full
-const MAX_FRAME_TIMES = 1000;
 
 export class MapView {
   readonly canvas = h("canvas", { class: "map", tabindex: 0, role: "application" });
@@ -28,8 +27,6 @@ export class MapView {
   /** Sprites on the map, the last on top. */
   sprites: Sprite[] = [];
   readonly frameDrawn = new Signal();
-  /** Milliseconds of the last frames. */
-  readonly frameTimes: number[] = [];
   private readonly renderer: Renderer;
   private movedAt = 0;
   private isFrameRequested = false;
@@ -142,8 +139,7 @@ export class MapView {
   }
 
   private drawFrame(): void {
-    const started = performance.now();
-    const isMoving = started - this.movedAt < REST_DELAY;
+    const isMoving = performance.now() - this.movedAt < REST_DELAY;
     this.selectSprites(false);
     this.renderer.draw(this.camera, devicePixelRatio, isMoving, this.theme);
     if (this.renderer.nSprites && !performance.getEntriesByName("first-picture").length) performance.mark("first-picture");
@@ -152,8 +148,6 @@ export class MapView {
     this.zoomBar.draw();
     this.overlay.draw(this.sprites);
     this.frameDrawn.emit();
-    this.frameTimes.push(performance.now() - started);
-    if (this.frameTimes.length > MAX_FRAME_TIMES) this.frameTimes.shift();
     if (isMoving || this.labels.isBehind(this.camera)) setTimeout(() => this.invalidate(), REST_DELAY);
   }
 

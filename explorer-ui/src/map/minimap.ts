@@ -12,7 +12,7 @@ const SMALL_FRAME = 48; // pixels up to which lines lead to the frame
 
 export class Minimap {
   readonly element = h("canvas", { class: "minimap", width: 2 * SIDE, height: 2 * SIDE, role: "img" });
-  private readonly picture = h("canvas", { width: 2 * SIDE, height: 2 * SIDE });
+  private readonly points = h("canvas", { width: 2 * SIDE, height: 2 * SIDE });
 
   constructor(
     private readonly model: Model,
@@ -35,7 +35,7 @@ export class Minimap {
   /** Draw the points again. */
   repaint(): void {
     const { model } = this;
-    const context = this.picture.getContext("2d")!;
+    const context = this.points.getContext("2d")!;
     context.clearRect(0, 0, 2 * SIDE, 2 * SIDE);
     const [left, bottom, side] = model.facts.square;
     const scale = (2 * SIDE) / side;
@@ -56,7 +56,7 @@ export class Minimap {
     const context = this.element.getContext("2d")!;
     const all = 2 * SIDE;
     context.clearRect(0, 0, all, all);
-    context.drawImage(this.picture, 0, 0);
+    context.drawImage(this.points, 0, 0);
     const [left, bottom, side] = this.model.facts.square;
     const scale = all / side;
     const { x, y } = this.camera;

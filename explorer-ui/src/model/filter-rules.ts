@@ -11,7 +11,7 @@ export interface Range {
 
 /** A filter keeps a range of numbers, all categories but some, some categories, or texts that contain a string. */
 export type Filter = Range | { without: string[] } | { only: string[] } | { text: string };
-export type CategoryRule = { without: string[] } | { only: string[] };
+type CategoryRule = { without: string[] } | { only: string[] };
 
 /** Keys of the images without a category, and of those outside the largest categories. */
 export const NONE = "";
@@ -41,8 +41,8 @@ export function applyFilter(filter: Filter, values: Values, column: Column, visi
     const passes = passingCodes(filter, column); // codes begin at -1
     for (let row = 0; row < n; row++) if (!passes[(values[row] as number) + 1]) visible[row] = 0;
   } else if ("text" in filter) {
-    const wanted = filter.text.toLowerCase();
-    for (let row = 0; row < n; row++) if (!(values[row] as string).toLowerCase().includes(wanted)) visible[row] = 0;
+    const part = filter.text.toLowerCase();
+    for (let row = 0; row < n; row++) if (!(values[row] as string).toLowerCase().includes(part)) visible[row] = 0;
   } else {
     const low = Math.fround(filter.low ?? -Infinity); // values have 32 bits as well
     const high = Math.fround(filter.high ?? Infinity);

@@ -70,9 +70,9 @@ export class Model extends RunState {
   /** Compute the colours of all rows. */
   async recolor(): Promise<void> {
     if (!this.describe(this.colorBy)) this.colorBy = GROUP; // the last label or mark was removed
-    const asked = this.colorBy;
+    const colorBy = this.colorBy;
     const color = this.override ?? (await this.colorFunction());
-    if (asked !== this.colorBy) return; // superseded by a later request
+    if (colorBy !== this.colorBy) return; // superseded by a later request
     const { colors, n } = this;
     for (let row = 0; row < n; row++) {
       const rgb = color(row);

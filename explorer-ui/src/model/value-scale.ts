@@ -1,8 +1,8 @@
-// A number's place between the smallest and the largest of its column.
+// Maps the values of a numeric column to fractions from 0 to 1.
 
 import type { Column } from "../data/types";
 
-const LOGARITHMIC_FROM = 100; // largest divided by smallest, both above 0
+const LOGARITHMIC_FROM = 100; // ratio of the bounds
 
 export interface Scale {
   /** 0 for the smallest, 1 for the largest. */
@@ -10,7 +10,7 @@ export interface Scale {
   value(fraction: number): number;
 }
 
-/** Logarithmic where values span more than two decades above 0. */
+/** A linear scale, or a logarithmic one if all values are positive and span more than two decades. */
 export function scaleOf(column: Column): Scale {
   const [low, high] = [column.low ?? 0, column.high ?? 0];
   if (low > 0 && high / low > LOGARITHMIC_FROM) {

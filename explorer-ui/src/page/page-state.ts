@@ -2,7 +2,7 @@
 
 import type { App } from "../app";
 
-export function pageState({ model, camera, view, actions, inspector, overlay, query, decoder, lessons, server }: App): object {
+export function pageState({ model, camera, view, actions, inspector, overlay, query, decoder, lessons }: App): object {
   return {
     zoom: camera.zoom,
     center: [camera.x, camera.y],
@@ -13,7 +13,6 @@ export function pageState({ model, camera, view, actions, inspector, overlay, qu
     spriteSide: view.spriteSide,
     thumbnailSize: camera.thumbnailSize,
     maxZoom: camera.maxZoom,
-    spacing: camera.spacing,
     pinned: inspector.pinned,
     query: query.result,
     shape: overlay.shape.map((position) => camera.toScreen(...position)),
@@ -23,9 +22,7 @@ export function pageState({ model, camera, view, actions, inspector, overlay, qu
     colorBy: model.colorBy,
     tool: actions.gestures.tool,
     sprites: view.sprites.map(({ row }) => ({ id: model.points.id[row], at: camera.toScreen(model.x[row], model.y[row]) })),
-    frameTimes: view.frameTimes,
     decodeTimes: decoder?.times ?? [],
     centers: lessons?.kmeans.centers ?? null,
-    traffic: server?.traffic ?? null,
   };
 }

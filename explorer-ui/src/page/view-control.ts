@@ -16,7 +16,7 @@ import { recall, remember } from "./storage";
 
 const LINK_TIME = 20_000; // milliseconds that a link is shown for copying by hand
 
-export interface ViewParts {
+interface ViewParts {
   model: Model;
   camera: Camera;
   view: MapView;

@@ -8,7 +8,7 @@ import type { Model } from "../model/model";
 import { button, h } from "../page/dom";
 
 /** A category: its code, its key in filters, its name and its number of images. */
-export interface Choice {
+interface Choice {
   code: number;
   key: string;
   name: string;
@@ -16,7 +16,7 @@ export interface Choice {
 }
 
 /** Categories, the largest first (groups, labels and marks in their own order), then other categories and missing values. */
-export function choicesOf(model: Model, column: Column): Choice[] {
+function choicesOf(model: Model, column: Column): Choice[] {
   const keys = keysOf(column);
   const counts = column.counts ?? [];
   const isDerived = [GROUP, LABEL, MARK].includes(column.name);
@@ -50,18 +50,18 @@ export class CategoryFilter {
     const choices = choicesOf(model, column);
     this.excluded = new Set("without" in filter ? filter.without : []);
     for (const { code, key } of choices) if (!passes[code + 1]) this.excluded.add(key);
-    const most = Math.max(1, ...choices.map(({ count }) => count));
+    const maxCount = Math.max(1, ...choices.map(({ count }) => count));
     const allButton = (on: boolean, label: string): HTMLElement =>
       button(on ? t("tickAll") : t("tickNone"), () => this.setAll(on), { class: "small", "aria-label": label });
     this.element = h(
       "div",
       {},
       h("div", { class: "buttons" }, allButton(true, t("tickAllOf", { name: column.name })), allButton(false, t("tickNoneOf", { name: column.name }))),
-      h("div", { class: "choices" }, ...choices.map((one) => this.choice(one, most))),
+      h("div", { class: "choices" }, ...choices.map((one) => this.choice(one, maxCount))),
     );
   }
 
-  private choice({ key, name, count }: Choice, most: number): HTMLElement {
+  private choice({ key, name, count }: Choice, maxCount: number): HTMLElement {
     const change = (): void => {
       if (box.checked) this.excluded.delete(key);
       else this.excluded.add(key);
@@ -71,7 +71,7 @@ export class CategoryFilter {
     this.boxes.set(key, box);
     const size = h("span", { class: "size", text: count.toLocaleString(document.documentElement.lang) });
     const kind = key === NONE || key === OTHERS ? "name quiet" : "name";
-    return h("label", { class: "choice", "data-key": key }, box, h("span", { class: kind, text: name, title: name }), bar(count / most), size);
+    return h("label", { class: "choice", "data-key": key }, box, h("span", { class: kind, text: name, title: name }), bar(count / maxCount), size);
   }
 
   private setAll(on: boolean): void {

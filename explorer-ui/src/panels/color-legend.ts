@@ -101,11 +101,11 @@ export class ColorLegend {
     const others = model.nInOthers(column);
     if (others) entries.push({ name: t("other"), keys: [...keys.filter((_, code) => !isOwn.has(code)), OTHERS], color: OTHER, count: others });
     if (column.missing) entries.push({ name: model.nameOfMissing(column), keys: [NONE], color: MISSING, count: column.missing });
-    const most = Math.max(1, ...own.map((code) => column.counts![code])); // "other" is not a category
-    return h("ul", { class: "bars" }, ...entries.map((one) => h("li", {}, this.entry(column, one, most))));
+    const maxCount = Math.max(1, ...own.map((code) => column.counts![code])); // "other" is not a category
+    return h("ul", { class: "bars" }, ...entries.map((one) => h("li", {}, this.entry(column, one, maxCount))));
   }
 
-  private entry(column: Column, { name, keys, color, count }: Entry, most: number): HTMLElement {
+  private entry(column: Column, { name, keys, color, count }: Entry, maxCount: number): HTMLElement {
     const n = count.toLocaleString(document.documentElement.lang);
     const element = h(
       "button",
@@ -119,7 +119,7 @@ export class ColorLegend {
       },
       swatch(color),
       h("span", { class: "name", text: name }),
-      bar(count / most, css(color)),
+      bar(count / maxCount, css(color)),
       h("span", { class: "size", text: n }),
     );
     this.rows.push({ keys, element });

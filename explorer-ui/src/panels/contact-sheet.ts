@@ -63,14 +63,14 @@ export class ContactSheet {
 
   show(rows: number[]): void {
     this.rows = rows;
-    const wanted = this.sorts.value;
+    const chosen = this.sorts.value;
     const choice = (value: string, text: string): HTMLElement => h("option", { value, text });
     this.sorts.replaceChildren(
       choice(FILE_ORDER, t("fileOrder")),
       choice(TYPICALITY, t("typicality")),
       ...this.model.choices.map(({ name }) => choice(name, name)),
     );
-    this.sorts.value = wanted;
+    this.sorts.value = chosen;
     if (this.sorts.selectedIndex < 0) this.sorts.value = FILE_ORDER;
     if (!rows.length && this.isLarge) this.toggleSize();
     void this.sort();

@@ -7,7 +7,7 @@ import type { Model } from "../model/model";
 import { button, h, addRovingFocus } from "../page/dom";
 import { addLayer } from "../page/layers";
 
-export interface HeaderActions {
+interface HeaderActions {
   search(text: string): void;
   colorBy(name: string): void;
   setThumbnailSize(size: ThumbnailSize): void;

@@ -13,7 +13,7 @@ const MIN_HEIGHT = 1.5; // of a bin that is not empty
 const GRAB_DISTANCE = 0.03; // fraction of the width within which an end of the range is grabbed
 const DIGITS = 4; // significant digits of a bound
 
-export interface Bounds {
+interface Bounds {
   low?: number | undefined;
   high?: number | undefined;
 }
@@ -90,9 +90,9 @@ export class Histogram {
   }
 
   private draw(bins: SVGElement[], counts: Uint32Array): void {
-    const most = Math.sqrt(Math.max(1, ...this.counts)); // square roots keep small bins visible
+    const maxHeight = Math.sqrt(Math.max(1, ...this.counts)); // square roots keep small bins visible
     bins.forEach((bin, i) => {
-      const height = counts[i] ? Math.max(MIN_HEIGHT, (HEIGHT * Math.sqrt(counts[i])) / most) : 0;
+      const height = counts[i] ? Math.max(MIN_HEIGHT, (HEIGHT * Math.sqrt(counts[i])) / maxHeight) : 0;
       bin.setAttribute("y", String(HEIGHT - height));
       bin.setAttribute("height", String(height));
     });

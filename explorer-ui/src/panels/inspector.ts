@@ -13,7 +13,7 @@ import { imageAt, thumbnail } from "./thumbnails";
 const N_NEIGHBORS = 8;
 const SIDE = 128; // pixels of the image and of its reconstruction
 
-export interface InspectorActions {
+interface InspectorActions {
   show(row: number): void;
   open(row: number): void;
   /** Choose a query image, or interpolate from this image to another; null without a server. */
@@ -28,7 +28,7 @@ export class Inspector {
   pinned = false;
   neighbors: number[] = [];
   readonly changed = new Signal();
-  private asked = 0;
+  private request = 0;
 
   constructor(
     private readonly model: Model,
@@ -38,7 +38,7 @@ export class Inspector {
   }
 
   clear(): void {
-    this.asked += 1;
+    this.request += 1;
     this.row = -1;
     this.pinned = false;
     this.neighbors = [];
@@ -64,7 +64,7 @@ export class Inspector {
 
   private async inspect(row: number): Promise<void> {
     const { model } = this;
-    const asked = ++this.asked;
+    const request = ++this.request;
     this.row = row;
     this.neighbors = [];
     const id = model.points.id[row];
@@ -96,11 +96,11 @@ export class Inspector {
           source.neighbors(id, N_NEIGHBORS),
           source.json(`api/images/${id}/facts`) as Promise<{ [name: string]: unknown }>,
         ]);
-        if (asked !== this.asked) return;
+        if (request !== this.request) return;
         this.showNeighbors(found, neighbors);
         fill(facts, { ...this.edited(row), ...withoutGroups(values) });
       } catch (error) {
-        if (asked === this.asked) facts.replaceChildren(h("caption", { text: errorMessage(error) }));
+        if (request === this.request) facts.replaceChildren(h("caption", { text: errorMessage(error) }));
       }
     } else {
       const values: { [name: string]: unknown } = {};
@@ -109,11 +109,11 @@ export class Inspector {
         values[column.name] = column.kind === "category" ? nameOf(column.categories!, value as number) : value;
       }
       const found = await source.neighbors(id, N_NEIGHBORS);
-      if (asked !== this.asked) return;
+      if (request !== this.request) return;
       this.showNeighbors(found, neighbors);
       fill(facts, { ...this.edited(row), ...withoutGroups(values) });
     }
-    if (asked === this.asked) this.changed.emit();
+    if (request === this.request) this.changed.emit();
   }
 
   private showNeighbors(found: Neighbor[], strip: HTMLElement): void {
@@ -153,8 +153,8 @@ export class Inspector {
 const interpolationButton = (row: number, interpolateFrom: (row: number) => void): HTMLElement =>
   h("div", { class: "buttons" }, button(t("interpolateTo"), () => interpolateFrom(row), { "data-act": "way", title: t("interpolateHint") }));
 
-const figure = (picture: HTMLElement, caption: string): HTMLElement =>
-  h("figure", {}, picture, h("figcaption", { text: caption }));
+const figure = (content: HTMLElement, caption: string): HTMLElement =>
+  h("figure", {}, content, h("figcaption", { text: caption }));
 
 /** Name of a category; codes past the last one stand for other categories. */
 const nameOf = (names: string[], code: number): string | null => (code < 0 ? null : (names[code] ?? t("other")));

@@ -38,7 +38,7 @@ class Lightbox {
   private image: HTMLImageElement | HTMLCanvasElement | null = null;
   private ids: number[] = [];
   private at = 0;
-  private asked = 0;
+  private request = 0;
   private zoom = 1;
   private offset: [number, number] = [0, 0];
   private address = "";
@@ -93,7 +93,7 @@ class Lightbox {
   }
 
   private closed(): void {
-    this.asked += 1;
+    this.request += 1;
     const row = this.model.rowOf[this.ids[this.at]];
     this.clear();
     if (this.opener instanceof HTMLElement && this.opener.isConnected) this.opener.focus({ preventScroll: true });
@@ -131,30 +131,30 @@ class Lightbox {
   }
 
   private async show(): Promise<void> {
-    const asked = ++this.asked;
+    const request = ++this.request;
     const id = this.ids[this.at];
     this.title.textContent = `${t("image")} ${id}`;
     this.showPosition();
     this.note.textContent = "";
     this.facts.replaceChildren();
     const { source } = this.model;
-    void this.showFacts(id, asked);
+    void this.showFacts(id, request);
     if (source instanceof Server) {
       try {
-        return await this.showFile(asked, await source.blob(source.originalAddress(id)), id);
+        return await this.showFile(request, await source.blob(source.originalAddress(id)), id);
       } catch (error) {
-        if (asked !== this.asked) return;
+        if (request !== this.request) return;
         this.note.textContent = error instanceof UnsupportedFormat ? t("noViewer") : t("noOriginal", { why: errorMessage(error) });
       }
       try {
-        if (asked === this.asked) await this.showFile(asked, await source.blob(source.imageAddress(id)), id);
+        if (request === this.request) await this.showFile(request, await source.blob(source.imageAddress(id)), id);
       } catch (error) {
-        if (asked === this.asked) this.note.textContent = errorMessage(error);
+        if (request === this.request) this.note.textContent = errorMessage(error);
       }
       return;
     }
     const bitmap = await sheetOf(this.model, id);
-    if (asked !== this.asked) return;
+    if (request !== this.request) return;
     const [x, y, width, height] = cellOf(this.model, id);
     const canvas = h("canvas", { width, height, role: "img", "aria-label": `${t("image")} ${id}` });
     canvas.getContext("2d")!.drawImage(bitmap, x, y, width, height, 0, 0, width, height);
@@ -163,7 +163,7 @@ class Lightbox {
   }
 
   /** Show an image file, unless the request is superseded. */
-  private async showFile(asked: number, data: Blob, id: number): Promise<void> {
+  private async showFile(request: number, data: Blob, id: number): Promise<void> {
     const address = URL.createObjectURL(data);
     const image = h("img", { alt: `${t("image")} ${id}`, draggable: "false" });
     image.src = address;
@@ -173,7 +173,7 @@ class Lightbox {
       URL.revokeObjectURL(address);
       throw new UnsupportedFormat();
     }
-    if (asked !== this.asked) {
+    if (request !== this.request) {
       URL.revokeObjectURL(address);
       return;
     }
@@ -189,7 +189,7 @@ class Lightbox {
     this.fit();
   }
 
-  private async showFacts(id: number, asked: number): Promise<void> {
+  private async showFacts(id: number, request: number): Promise<void> {
     const { model } = this;
     let values: { [name: string]: unknown } = {};
     try {
@@ -198,7 +198,7 @@ class Lightbox {
     } catch {
       return; // the request of the image reports the error
     }
-    if (asked !== this.asked) return;
+    if (request !== this.request) return;
     const shown = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
     if (typeof values.path === "string") this.title.textContent = values.path;
     this.title.title = this.title.textContent!;

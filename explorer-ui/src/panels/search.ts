@@ -10,7 +10,7 @@ import { thumbnail } from "./thumbnails";
 
 const TYPING_DELAY = 200; // milliseconds
 const MAX_LISTED = 30; // images in the list
-const MAX_ROWS_WITH_PATHS = 200_000; // above which paths are fetched one by one
+const MAX_ROWS_WITH_PATHS = 200_000; // rows up to which all paths are fetched at once
 
 export class Search {
   /** The current search. */
@@ -159,22 +159,22 @@ export class Search {
   }
 
   private async find(text: string, isSubmitted: boolean): Promise<void> {
-    const wanted = text.trim();
-    if (wanted && wanted === this.text && this.model.searchResult?.text === wanted) return; // already shown
-    this.text = wanted;
+    const query = text.trim();
+    if (query && query === this.text && this.model.searchResult?.text === query) return; // already shown
+    this.text = query;
     const { model, message } = this;
-    if (!wanted) {
+    if (!query) {
       this.rows = this.hitRows = [];
       this.close();
       return model.setSearchResult(null);
     }
     try {
-      const rows = await this.rowsNamed(wanted);
-      if (wanted !== this.text) return; // superseded by a later search
+      const rows = await this.rowsNamed(query);
+      if (query !== this.text) return; // superseded by a later search
       this.rows = rows;
       this.hitRows = [];
-      model.setSearchResult(rows, wanted);
-      if (isSubmitted) message.show(t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text: wanted }));
+      model.setSearchResult(rows, query);
+      if (isSubmitted) message.show(t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text: query }));
       if (isSubmitted && rows.length === 1) this.show(rows[0]);
       await this.listHits();
     } catch (error) {

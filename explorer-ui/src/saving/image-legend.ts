@@ -49,7 +49,7 @@ const MARGIN = 12;
 const SWATCH = 10;
 
 /** Positions of the parts of a legend in a band of a given width, and its height. */
-export interface LegendLayout {
+interface LegendLayout {
   height: number;
   texts: { text: string; x: number; y: number; bold: boolean }[];
   boxes: { color: string; x: number; y: number; width: number; height: number }[];

@@ -26,7 +26,7 @@ flat out float kind;
 void main() {
   vec2 unit = vec2(gl_VertexID & 1, gl_VertexID >> 1);
   vec2 middle = (position - view.xy) * view.zw;
-  // whole pixels keep small pictures sharp
+  // whole pixels keep small thumbnails sharp
   vec2 pixel = round((middle * 0.5 + 0.5) * size.zw - 0.5 * size.xy) + unit * round(size.xy);
   gl_Position = vec4(pixel / size.zw * 2.0 - 1.0, 0.0, 1.0);
   texel = vec3(corner.xy + cell * vec2(unit.x, 1.0 - unit.y), corner.z);
