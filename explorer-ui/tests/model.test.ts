@@ -62,6 +62,11 @@ describe("columns", () => {
     expect(model.describe(GROUP)).toMatchObject({ counts: [2, 2, 1], missing: 1, keys: ["1", "2", "3"] });
   });
 
+  it("count every code past the named categories as other", () => {
+    model.addColumn({ name: "new", kind: "category", categories: ["a"] }, Int32Array.of(0, 1, 7, 0, -1, -1));
+    expect(model.describe("new")).toMatchObject({ counts: [2], other: 2, missing: 2 });
+  });
+
   it("that were computed in the page replace those of the same name", () => {
     const add = (categories: string[]): void => model.addColumn({ name: "new", kind: "category", categories }, new Int32Array(6));
     add(["a"]);
