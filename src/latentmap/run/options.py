@@ -154,13 +154,14 @@ class RunOptions:
         choices=("auto", "pyramid", "variational", "dense", "conv"),
     )
     activation: str = option("auto", "Any elementwise activation of torch.nn; auto takes ELU.", "train")
-    latent_dim: int = option(64, "Length of the latent vectors.", "train", low=1)
+    latent_dim: int = option(64, "Length of the latent vectors.", "train", low=1, high=MAX_COUNT)
     epochs: int | None = option(
         None,
         "Passes over the images in training; by default as many as make 7,000 steps, from 3 to 300, and 10 for the "
         "chapter's networks.",
         "train",
         low=1,
+        high=MAX_COUNT,
         none_means="auto",
     )
     batch_size: int | None = option(
@@ -168,6 +169,7 @@ class RunOptions:
         "Images in a step of training; by default 64, fewer below 1,024 images, and 256 for the chapter's networks.",
         "train",
         low=1,
+        high=MAX_COUNT,
         none_means="auto",
     )
     learning_rate: float | None = option(
@@ -213,7 +215,7 @@ class RunOptions:
         "graph", "Clustering method: graph, or the chapter's kmeans.", "group", choices=("graph", "kmeans")
     )
     n_clusters: int | None = option(
-        None, "Number of groups; by default counted on the graph, and 10 for kmeans.", "group", low=1
+        None, "Number of groups; by default counted on the graph, and 10 for kmeans.", "group", low=1, high=MAX_COUNT
     )
     invariant: bool = option(
         True, "Groups take a slightly shifted, turned, sheared or stretched image for the same one.", "group"
