@@ -21,7 +21,7 @@ from latentmap.groups.selection import SEPARATED, measure, separated_groups
 from latentmap.groups.spreading import memberships
 from latentmap.groups.tree import Dendrogram, absorb, average_linkage, check_cut
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
-from latentmap.neighbors.invariant import N_CANDIDATES, TangentPoints, check_tangents, invariant_neighbors
+from latentmap.neighbors.invariant import N_EUCLIDEAN_CANDIDATES, TangentPoints, check_tangents, invariant_neighbors
 from latentmap.neighbors.search import NeighborSearch
 
 # A group has at least this share of the points, and twice as many points as each has neighbours.
@@ -212,7 +212,8 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         else:
             tangents = np.ascontiguousarray(tangents, np.float32)
             check_tangents(data, tangents)
-            candidates, _ = NeighborSearch(self._data, "euclidean", None).query(data, min(n, N_CANDIDATES), self.n_jobs)
+            n_candidates = min(n, N_EUCLIDEAN_CANDIDATES)
+            candidates, _ = NeighborSearch(self._data, "euclidean", None).query(data, n_candidates, self.n_jobs)
             points = TangentPoints(np.ascontiguousarray(self._data, np.float32), self._tangents)
             new = TangentPoints(np.ascontiguousarray(data, np.float32), tangents)
             with Workers(self.n_jobs) as workers:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from latentmap.autoencoder.networks.chain import ChainNetwork, Link
 from latentmap.autoencoder.training import elementwise
 from latentmap.autoencoder.training.adam import BETA_2, EPSILON, rate_shares, update
-from latentmap.core.parallel import Array, Workers, bounds
+from latentmap.core.parallel import Array, Workers, chunk_bounds
 
 # Images in a share below which a further thread costs more than it brings.
 FEWEST_IN_A_SHARE = 32
@@ -123,7 +123,7 @@ class FusedSteps:
         """The loss; each thread's gradient is left in a row of its own."""
         n = len(inputs)
         self._n_shares = max(1, min(self._workers.n_threads, n // FEWEST_IN_A_SHARE))
-        cut = bounds(n, self._n_shares)
+        cut = chunk_bounds(n, self._n_shares)
         part = min(-(-n // self._n_shares), self._chain.images_in(PART_BYTES))
         if len(self._tapes) < self._n_shares or self._tapes[0].capacity < part:
             self._tapes = [_Tape(self._chain, part, self._slopes[k]) for k in range(self._n_shares)]
@@ -346,7 +346,7 @@ class _Tape:
 def _pieces(parameters: list[tuple[int, float]], n_shares: int) -> list[list[tuple[slice, float]]]:
     """Cut a flat array of parameters, each (size, rate), into equal shares, and each share where the rate changes."""
     size = sum(n for n, _ in parameters)
-    cut = bounds(size, n_shares)
+    cut = chunk_bounds(size, n_shares)
     shares: list[list[tuple[slice, float]]] = []
     for begin, end in pairwise(cut):
         pieces, at = [], 0
