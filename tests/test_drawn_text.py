@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentmap import plots
-from latentmap.plots.text import LONGEST_NAME, NO_GLYPH, short_text
+from latentmap.plots.text import MAX_NAME_LENGTH, NO_GLYPH, short_text
 
 ODD = [
     "$",
@@ -61,7 +61,7 @@ def test_odd_labels_are_drawn_literally_and_without_warnings():
 @given(st.text(max_size=60))
 def test_any_text_becomes_one_short_line(text):
     shown = short_text(text)
-    assert len(shown) <= LONGEST_NAME
+    assert len(shown) <= MAX_NAME_LENGTH
     assert not set(shown) & set("\n\r\t\x00\x1b\u2028")
 
 
