@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from latentmap.core.progress import say, shown
+from latentmap.core.progress import say, show_progress
 from latentmap.images import ShapeOptions
 from latentmap.images.sources import Decoding
 from latentmap.report import write_report
@@ -71,7 +71,7 @@ def map_images(
         labels=labels,
         strict=strict,
         report=write_report,
-        show=partial(shown, quiet=quiet),
+        show=partial(show_progress, quiet=quiet),
         say=(lambda _: None) if quiet else say,
     )
 
@@ -98,7 +98,7 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
     RunError, SourceError
         See :func:`latentmap.run.add_images`.
     """
-    show = partial(shown, quiet=quiet)
+    show = partial(show_progress, quiet=quiet)
     finish = partial(make.bring_up_to_date, report=write_report, show=show)
     folder = run.path if isinstance(run, Run) else run
     return adding.add_images(folder, source, frames=frames, finish=finish, show=show)

@@ -293,11 +293,11 @@ def export(
 ) -> None:
     """Write a run in a form that other tools take."""
     with _errors_as_sentences("nothing is kept of an export that was interrupted"):
-        from latentmap.core.progress import shown
+        from latentmap.core.progress import show_progress
         from latentmap.run import export_run
 
         said: list[str] = []
-        print(f"{kind:<12}{export_run(path, kind, out, copy=copy, show=shown, say=said.append)}")
+        print(f"{kind:<12}{export_run(path, kind, out, copy=copy, show=show_progress, say=said.append)}")
         for line in said:
             print(" " * 12 + line)
 

@@ -35,7 +35,7 @@ from latentmap.autoencoder.training.evaluation import INITIALIZATION_SAMPLE, at_
 from latentmap.autoencoder.training.pixels import PixelScale, to_unit
 from latentmap.autoencoder.training.precision import PRECISIONS, choose_precision
 from latentmap.core.atomic_files import user_path
-from latentmap.core.progress import Callback, shown
+from latentmap.core.progress import Callback, show_progress
 
 # Most images that are kept in mind, as latent vectors and errors, for what is usual among those of `fit`.
 MOST_REFERENCES = 10_000
@@ -682,8 +682,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _checkpoint_key(self, images: NDArray[Any], seed: int) -> str:
         """A hash over all that the weights depend on; of the images, at most 1,000."""
-        shown = ("callback", "checkpoint", "tensorboard", "verbose", "random_state")
-        settings = {name: value for name, value in self.get_params(deep=False).items() if name not in shown}
+        show_progress = ("callback", "checkpoint", "tensorboard", "verbose", "random_state")
+        settings = {name: value for name, value in self.get_params(deep=False).items() if name not in show_progress}
         facts = {"settings": settings, "seed": seed, "shape": images.shape, "warm": hasattr(self, "network_")}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
         digest.update(np.ascontiguousarray(images[:: max(1, len(images) // 1000)]))
@@ -706,7 +706,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return in_batches(self.network_.encode, images, (self.network_.latent_dim,), self.network_, self.scale_)
 
     def _progress(self) -> AbstractContextManager[Callback | None]:
-        return shown("training") if self.verbose and self.callback is None else nullcontext(self.callback)
+        return show_progress("training") if self.verbose and self.callback is None else nullcontext(self.callback)
 
     def _event_files(self) -> AbstractContextManager[Callable[[int, dict[str, float]], None] | None]:
         return nullcontext() if self.tensorboard is None else event_files(user_path(self.tensorboard))

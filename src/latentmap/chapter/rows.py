@@ -23,7 +23,7 @@ from latentmap import plots
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import write_text
 from latentmap.core.environment import describe_environment
-from latentmap.core.progress import shown
+from latentmap.core.progress import show_progress
 from latentmap.images import load_mnist
 from latentmap.kmeans import KMeans
 from latentmap.metrics import clustering_report, trustworthiness
@@ -247,7 +247,7 @@ class _Chapter:
         return self.maps[perplexity]
 
     def _fit(self, network: str, activation: str, epochs: int) -> Autoencoder:
-        with shown(f"{network}, {activation}, {epochs} epochs", quiet=self.quiet) as callback:
+        with show_progress(f"{network}, {activation}, {epochs} epochs", quiet=self.quiet) as callback:
             model = Autoencoder(network, activation=activation, epochs=epochs, random_state=SEED, callback=callback)
             model.fit(self.train[0])
         model.callback = None

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from latentmap.core.memory import give_back, shortage
+from latentmap.core.memory import release_memory, shortage
 from latentmap.run.stages import Work
 from latentmap.run.state import RunMemoryError, dependents, describe_files, write_state
 
@@ -27,7 +27,7 @@ def do(stage: str, key: str, function: Callable[[Work], list[str]], work: Work, 
     begun = time.perf_counter()
     with peak_memory() as peak, memory_in_words(work.home, stage):
         files = function(work)
-        give_back()
+        release_memory()
     seconds = time.perf_counter() - begun
     state["stages"][stage] = {
         "state": "done",

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from latentmap.core.atomic_files import TEMPORARY, user_path
 from latentmap.core.environment import describe_environment
-from latentmap.core.memory import give_back
+from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape, SourceError
 from latentmap.images.label_files import read_labels
@@ -78,7 +78,8 @@ def make_run(
     report : callable, optional
         Draws the report from the folder of the run: pass :func:`latentmap.report.page.write_report`.
     show : callable, optional
-        From the name of a stage to a context with a progress callback: pass :func:`latentmap.core.progress.shown`.
+        From the name of a stage to a context with a progress callback: pass
+        :func:`latentmap.core.progress.show_progress`.
     say : callable, optional
         Told in a line what is done and what is kept.
 
@@ -157,7 +158,7 @@ def finish(work: stages.Work, state: dict[str, Any], say: Callable[[str], None])
             one.pop("new", None)
         write_state(work.folder, state)
         work.let_go()
-        give_back()
+        release_memory()
         for line in pending.commit(work.home):
             say(line)
         work.folder = work.home

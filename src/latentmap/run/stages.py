@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from latentmap.autoencoder import Autoencoder
 from latentmap.autoencoder.tangents import N_DEFORMATIONS
 from latentmap.core.atomic_files import write_text
-from latentmap.core.memory import give_back
+from latentmap.core.memory import release_memory
 from latentmap.core.missing import missing_mask
 from latentmap.core.progress import Callback, Show
 from latentmap.groups import GraphClustering
@@ -226,7 +226,7 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
     tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(latents)), **near})
     del neighbors, graph, near, model.neighbors_
-    give_back()
+    release_memory()
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
     for one in summary:
         one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN
@@ -275,7 +275,7 @@ def _contents(folder: Path) -> NDArray[np.void] | None:
 def _neighbors(work: Work, n_neighbors: int) -> NeighborGraph:
     """The nearest neighbours of each latent vector. What the search held is given back."""
     graph = nearest_neighbors(tables.read_column(work.folder / LATENTS, "latent"), n_neighbors)
-    give_back()
+    release_memory()
     return graph
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.core.atomic_files import sha256, write_text
-from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, SchemaError, check, shown
+from latentmap.core.json_schema import PLAIN, SIDE, TEXT, ListOf, MapOf, Scalar, SchemaError, check, short_repr
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED
 from latentmap.run.options import OptionError, RunOptions, check_options
@@ -48,7 +48,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 STATE = {
     "source": SOURCE,
     "options": MapOf(TEXT, PLAIN),
-    "stages": MapOf(Kind("a stage", lambda name: name in STAGES), STAGE),
+    "stages": MapOf(Scalar("a stage", lambda name: name in STAGES), STAGE),
     "added": ListOf(ADDITION),
     "versions": MapOf(TEXT, TEXT),
     "platform": TEXT,
@@ -95,7 +95,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     if found != FORMAT_VERSION or not isinstance(found, int):
         kind = f" ({type(found).__name__})" if isinstance(found, str | float) else ""
         raise RunError(
-            f"{path}: format version {shown(found)}{kind}, this latentmap reads version {FORMAT_VERSION}: "
+            f"{path}: format version {short_repr(found)}{kind}, this latentmap reads version {FORMAT_VERSION}: "
             "open it with the version that made it, or run into another folder"
         )
     for name in ("source", "options", "stages", "added"):
@@ -127,7 +127,7 @@ def _read_json(folder: Path, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error}): run into another folder") from error
     if not isinstance(state, dict):
-        raise RunError(f"{path}: damaged ({shown(state)} instead of an object): run into another folder")
+        raise RunError(f"{path}: damaged ({short_repr(state)} instead of an object): run into another folder")
     return state
 
 
