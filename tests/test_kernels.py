@@ -1,4 +1,4 @@
-"""Threads that share rows, and compilation where nothing can be written."""
+"""Threads over chunks of rows, and compilation without a writable cache."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ from latentmap.core.parallel import Workers, balanced_chunk_bounds, chunk_bounds
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5, None])
-def test_each_share_is_taken_once(n_jobs):
+def test_each_chunk_is_processed_once(n_jobs):
     taken = []
     with Workers(n_jobs) as workers:
         workers.run(taken.append, 100)
@@ -25,7 +25,7 @@ def test_each_share_is_taken_once(n_jobs):
     assert sorted(taken) == list(range(100))
 
 
-def test_an_error_in_a_share_comes_out_and_ends_the_rest():
+def test_an_error_in_a_chunk_is_raised_and_stops_the_rest():
     begun = []
 
     def kernel(chunk):

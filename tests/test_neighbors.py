@@ -31,12 +31,12 @@ def check_against_scikit_learn(X, k, metric="euclidean", tolerance=1e-4):
 @given(
     n=st.integers(2, 700),
     d=st.integers(1, 40),
-    share=st.floats(0, 1),
+    fraction=st.floats(0, 1),
     dtype=st.sampled_from([np.float32, np.float64]),
     seed=st.integers(0, 9),
 )
-def test_any_shape(n, d, share, dtype, seed):
-    check_against_scikit_learn(points(n, d, seed, dtype), 1 + round(share * (n - 2)))
+def test_any_shape(n, d, fraction, dtype, seed):
+    check_against_scikit_learn(points(n, d, seed, dtype), 1 + round(fraction * (n - 2)))
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])

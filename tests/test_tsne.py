@@ -110,7 +110,7 @@ def test_pull_and_exact_push(n_components, n_threads):
 @pytest.mark.parametrize(("scale", "error"), [(1e-4, 0.01), (0.1, 0.01), (1, 0.003), (10, 0.04), (60, 0.15)])
 @pytest.mark.parametrize("offset", [0, 30])
 def test_grid_forces_equal_exact_forces(n_components, scale, error, offset):
-    """Within a share of the forces' length that grows as points move out of each other's reach."""
+    """The error is a fraction of the forces, which grows with the distances of the points."""
     random = np.random.default_rng(0)
     Y = (random.normal(scale=scale, size=(3000, n_components)) + offset * scale).astype(np.float32)
     _, push, total = naive_forces(np.zeros((3000, 3000)), Y)
@@ -333,7 +333,7 @@ def test_a_memory_map_that_cannot_be_written(tmp_path):
         ({}, np.ones((1, 3)), "1 sample"),
         ({}, np.array([[0.0], [np.nan]] * 10), "NaN"),
         ({}, np.array([[0.0], [np.inf]] * 10), "infinity"),
-        ({"init": np.zeros((9, 2))}, np.ones((10, 3)), r"init has shape \(9, 2\): give .* \(10, 2\)"),
+        ({"init": np.zeros((9, 2))}, np.ones((10, 3)), r"init has shape \(9, 2\): pass .* \(10, 2\)"),
         ({"n_components": 4}, np.ones((10, 3)), 'use method="exact"'),
         ({"exaggeration": 0}, np.ones((10, 3)), "exaggeration"),
         ({"callback": 3}, np.ones((10, 3)), "callback"),

@@ -58,13 +58,22 @@ def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Compute the fraction of samples that have the most frequent label of their group.
 
-    The purity increases with the number of groups, and is 1 for groups of single samples. Parameters and errors are
-    those of :func:`clustering_accuracy`.
+    The purity increases with the number of groups, and is 1 for groups of single samples.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like (n,), numbers or strings
+        Labels and groups; see :func:`clustering_accuracy`.
 
     Returns
     -------
     float
         Purity in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If no sample has a label and a group, or the lengths differ.
 
     Examples
     --------
@@ -78,12 +87,20 @@ def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def normalized_mutual_info(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Compute the mutual information of labels and groups, divided by the mean of their entropies.
 
-    Parameters and errors are those of :func:`clustering_accuracy`.
+    Parameters
+    ----------
+    y_true, y_pred : array-like (n,), numbers or strings
+        Labels and groups; see :func:`clustering_accuracy`.
 
     Returns
     -------
     float
         In [0, 1]: 0 for independent, 1 for equal partitions.
+
+    Raises
+    ------
+    ValueError
+        If no sample has a label and a group, or the lengths differ.
     """
     return float(normalized_mutual_info_score(*_encode_known(y_true, y_pred)))
 
@@ -91,12 +108,20 @@ def normalized_mutual_info(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def adjusted_rand(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     """Compute the adjusted Rand index: the fraction of pairs on which labels and groups agree, adjusted for chance.
 
-    Parameters and errors are those of :func:`clustering_accuracy`.
+    Parameters
+    ----------
+    y_true, y_pred : array-like (n,), numbers or strings
+        Labels and groups; see :func:`clustering_accuracy`.
 
     Returns
     -------
     float
         At most 1, for equal partitions; the expected value is 0 for random ones.
+
+    Raises
+    ------
+    ValueError
+        If no sample has a label and a group, or the lengths differ.
 
     References
     ----------
@@ -108,12 +133,20 @@ def adjusted_rand(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 def clustering_report(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     """Compute accuracy, normalized mutual information, adjusted Rand index and purity.
 
-    Parameters and errors are those of :func:`clustering_accuracy`.
+    Parameters
+    ----------
+    y_true, y_pred : array-like (n,), numbers or strings
+        Labels and groups; see :func:`clustering_accuracy`.
 
     Returns
     -------
     dict
         ``accuracy``, ``nmi``, ``ari`` and ``purity``, over the samples that have a label and a group.
+
+    Raises
+    ------
+    ValueError
+        If no sample has a label and a group, or the lengths differ.
 
     Examples
     --------
@@ -288,12 +321,28 @@ def neighborhood_preservation(
 ) -> float:
     """Compute the mean fraction of the ``n_neighbors`` nearest points in X that are among the nearest on the map.
 
-    Parameters and errors are those of :func:`trustworthiness`.
+    Parameters
+    ----------
+    X : array (n, d)
+        Points.
+    embedding : array (n, e)
+        Their positions on the map.
+    n_neighbors : int, default=15
+        Number of neighbours, less than n / 2.
+    sample_size : int, default=2000
+        Number of points, drawn at random, whose neighbours are compared. All points can be their neighbours.
+    random_state : int, RandomState or None, default=0
+        Seed or generator for the sample.
 
     Returns
     -------
     float
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or ``n_neighbors`` is out of range.
     """
     X, embedding, chosen = _prepare_map(X, embedding, n_neighbors, sample_size, random_state)
     n_preserved = 0
@@ -373,6 +422,6 @@ def _squared_distance_function(X: NDArray[Any]) -> Callable[[NDArray[np.intp]], 
 
 
 def _rescale(X: NDArray[Any]) -> NDArray[Any]:
-    """Center and scale points so that squares do not overflow; ratios of distances do not change."""
+    """Centre and scale points so that squares do not overflow; ratios of distances do not change."""
     points = X if X.dtype.kind == "f" else X.astype(np.float64)
     return PowerOfTwoScaler.fit(points).transform(points)

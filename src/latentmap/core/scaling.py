@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class PowerOfTwoScaler:
-    """Centering and scaling of vectors: X ↦ (X - mean) / 2^exponent.
+    """Centring and scaling of vectors: X ↦ (X - mean) / 2^exponent.
 
     Scaled squares neither overflow nor underflow, and products do not lose precision to a common offset. The scale is
     a power of two, so the division does not round.
@@ -33,7 +33,7 @@ class PowerOfTwoScaler:
         return cls(mean, int(np.frexp(largest)[1]) if 0 < largest < np.inf else 0)
 
     def transform(self, X: NDArray[Any]) -> NDArray[Any]:
-        """Center and scale X (m, d); returns a copy."""
+        """Centre and scale X (m, d); returns a copy."""
         scaled: NDArray[Any] = X - self.mean
         np.ldexp(scaled, -self.exponent, out=scaled)
         return scaled

@@ -177,12 +177,24 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> Labels:
         """Predict the group of new points.
 
-        Parameters and errors are those of :meth:`predict_proba`.
+        Parameters
+        ----------
+        X : array (m, d), float32 or float64
+            New points.
+        tangents : array (m, t, d), float32, optional
+            Tangents of the new points; used if the estimator was fitted with tangents.
 
         Returns
         -------
         array (m,), int32
             Most probable group of each point; -1 below ``min_confidence``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X or the tangents contain NaN or infinity, or have another shape.
         """
         probabilities = self.predict_proba(X, tangents=tangents)
         labels = probabilities.argmax(axis=1).astype(np.int32)
@@ -350,7 +362,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _group_blocks(
         self, block_weights: NDArray[np.float64], sizes: NDArray[np.int64], edge_weight: float, min_size: int
     ) -> tuple[Labels, NDArray[np.float64]]:
-        """The group of each block, and the separation of each group."""
+        """Group of each block, and separation of each group."""
         tree = average_linkage(block_weights, block_weights.sum(axis=1))
         separation = measure_separation(tree, block_weights, sizes, edge_weight)
         n_clusters = self.n_clusters

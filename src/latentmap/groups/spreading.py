@@ -176,11 +176,21 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the most probable class of new points.
 
-        Parameters and errors are those of :meth:`predict_proba`.
+        Parameters
+        ----------
+        X : array (m, d), float32 or float64
 
         Returns
         -------
         array (m,)
+            Classes, of the type of the labels.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X contains NaN or infinity, or has another number of features.
         """
         distributions = self.predict_proba(X)
         classes: NDArray[Any] = self.classes_[distributions.argmax(axis=1)]

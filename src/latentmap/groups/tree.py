@@ -37,7 +37,7 @@ class Dendrogram:
         return len(self.merges) + 1
 
     def totals(self, of_blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum values (B, ...) of the blocks over the blocks below each node: (2B - 1, ...)."""
+        """Sum the values ``of_blocks`` (B, ...) over the blocks below each node: (2B - 1, ...)."""
         B = self.n_blocks
         sums = np.zeros((2 * B - 1, *of_blocks.shape[1:]))
         sums[:B] = of_blocks

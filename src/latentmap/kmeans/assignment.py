@@ -1,8 +1,8 @@
-"""Assignment of points to their closest centers, for the centers of several starts in one pass over the data.
+"""Assignment of points to their closest centres, for the centres of several starts in one pass over the data.
 
-Two techniques make it fast. The centers of all starts are stacked, so that one matrix product gives the distances of a
+Two techniques make it fast. The centres of all starts are stacked, so that one matrix product gives the distances of a
 block of points to all of them. And points keep bounds on their distances (Hamerly 2010, Making k-means even faster):
-an upper bound on the distance to the own center, and a lower bound on the distance to any other center. While the
+an upper bound on the distance to the own centre, and a lower bound on the distance to any other centre. While the
 lower bound exceeds the upper bound, the label cannot change, and the point is skipped. Only the difference of the two
 matters, so only this difference is stored, as the bound gap of the point.
 """
@@ -18,7 +18,7 @@ MAX_MULTIPLICATIONS = 10**10  # in one call of the kernel, so that an interrupt 
 # Fraction of points with a used-up bound gap above which one product of the whole block is faster.
 MAX_PENDING_FRACTION = 0.5
 BLOCK_SIZE = 1024  # points whose bounds are checked together
-TILE_SIZE = 256  # points whose products with all centers fit into the cache
+TILE_SIZE = 256  # points whose products with all centres fit into the cache
 GATHER_SIZE = 96  # pending points that are multiplied together; small matrices are faster in BLAS at this size
 
 
@@ -26,7 +26,7 @@ class Assignment:
     """Labels of the points for several starts on the same data, and the sums over the clusters.
 
     The sums are updated incrementally: a point that changes its cluster is subtracted from one sum and added to the
-    other. This costs little when few points move, and unchanged labels give the same centers to the last bit.
+    other. This costs little when few points move, and unchanged labels give the same centres to the last bit.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Assignment:
     Attributes
     ----------
     labels : array (n_starts, n), int32
-        Closest center of each point; k before the first update.
+        Closest centre of each point; k before the first update.
     sums : array (n_starts, k, d), float64
         Weighted sum of the points of each cluster.
     weights : array (n_starts, k), float64
@@ -65,14 +65,14 @@ class Assignment:
         self.sums, self.weights, self.counts = self._sums[:, :-1], self._weights[:, :-1], self._counts[:, :-1]
 
     def update(self, centers: NDArray[Any], starts: list[int]) -> NDArray[np.int64]:
-        """Assign each point to its closest center; ties go to the first of the closest.
+        """Assign each point to its closest centre; ties go to the first of the closest.
 
         Parameters
         ----------
         centers : array (n_active, k, d), of the type of the data
-            Current centers of some of the starts.
+            Current centres of some of the starts.
         starts : list of int
-            Starts that the centers belong to.
+            Starts that the centres belong to.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class Assignment:
     def _compute_center_shifts(self, centers: NDArray[Any], starts: NDArray[Any]) -> NDArray[Any]:
         """Compute the maximum decrease of the bound gaps of each cluster since the last update: (n_active, k + 1).
 
-        It is the shift of the own center plus the largest shift of any other center. The last column is 0, for points
+        It is the shift of the own centre plus the largest shift of any other centre. The last column is 0, for points
         without a cluster.
         """
         n_active, k, _ = centers.shape
@@ -123,7 +123,7 @@ class Assignment:
 
 
 def assign(X: NDArray[Any], centers: NDArray[Any], workers: Workers) -> NDArray[np.int32]:
-    """Find the closest center of each point.
+    """Find the closest centre of each point.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def assign(X: NDArray[Any], centers: NDArray[Any], workers: Workers) -> NDArray[
 def squared_distances(
     X: NDArray[Any], centers: NDArray[Any], labels: NDArray[np.int32], workers: Workers
 ) -> NDArray[np.float64]:
-    """Squared distance of each point to the center of its label, from differences, which do not cancel.
+    """Squared distance of each point to the centre of its label, from differences, which do not cancel.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def _gather_rows(X: Array, points: Array, rows: Array) -> None:
 
 @compiled
 def _update_bounds(bound_gaps: Array, labels: Array, center_shifts: Array, begin: int, end: int, pending: Array) -> int:
-    """Subtract the center shifts from the bound gaps; list the points with none left, and return their number."""
+    """Subtract the centre shifts from the bound gaps; list the points with none left, and return their number."""
     for i in range(begin, end):
         bound_gaps[i] -= center_shifts[np.uint32(labels[i])]
     n = 0
@@ -241,7 +241,7 @@ def _reassign(
     state: tuple[Array, ...],
     changes: tuple[Array, ...],
 ) -> None:
-    """Recompute labels and bound gaps of some points, from the products (k, m) of the centers with the points."""
+    """Recompute labels and bound gaps of some points, from the products (k, m) of the centres with the points."""
     X, norms, point_weights = data
     labels, bound_gaps = state
     sums, weights, counts, n_changed = changes
@@ -251,7 +251,7 @@ def _reassign(
     second = np.empty(m, X.dtype)
     norm = np.empty(m, X.dtype)
     label = np.empty(m, np.int32)
-    # |x - c|² = |x|² - 2 (x·c - |c|²/2), so the closest center maximizes x·c - |c|²/2
+    # |x - c|² = |x|² - 2 (x·c - |c|²/2), so the closest centre maximizes x·c - |c|²/2
     for p in range(m):
         best[p] = products[0, p] - half_norms[0]
         second[p] = -np.inf

@@ -107,9 +107,8 @@ def lloyd(
             if n_changed == 0:
                 finish(start, iteration + 1, f"Converged at iteration {iteration}: strict convergence.")
             elif center_shift <= tol:
-                stopped.append(
-                    (start, f"Converged at iteration {iteration}: center shift {center_shift} within tolerance {tol}.")
-                )
+                reason = f"Converged at iteration {iteration}: center shift {center_shift} within tolerance {tol}."
+                stopped.append((start, reason))
             elif iteration + 1 == max_iter:
                 stopped.append((start, f"Stopped after {max_iter} iterations."))
         for start, stop_reason in stopped:

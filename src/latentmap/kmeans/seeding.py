@@ -1,4 +1,4 @@
-"""Initial centres for K-means. All starts are seeded together, so that they share each pass over the data."""
+"""Initial centres for K-means. All starts are seeded in the same passes over the data."""
 
 from typing import Any
 

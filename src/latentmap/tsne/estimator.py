@@ -230,11 +230,22 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
     def fit_transform(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> NDArray[np.float32]:
         """Compute the map and return it.
 
-        Parameters and errors are those of :meth:`fit`.
+        Parameters
+        ----------
+        X : array or sparse matrix (n_samples, n_features), float32 or float64
+            Points, or distances; see :meth:`fit`.
+        y : ignored
+        neighbors : NeighborGraph, optional
+            Precomputed neighbours of X; see :meth:`fit`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_components), float32
+
+        Raises
+        ------
+        ValueError, TypeError
+            For the same reasons as :meth:`fit`.
         """
         return self.fit(X, y, neighbors=neighbors).embedding_
 

@@ -118,7 +118,21 @@ class GridPotential:
 
 
 def potential_for(n: int, n_components: int, *, exact: bool) -> type[ExactPotential] | type[GridPotential]:
-    """Choose the faster potential for n points, or the exact one if ``exact``."""
+    """Choose the class that evaluates the potential fastest.
+
+    Parameters
+    ----------
+    n : int
+        Number of points of the map.
+    n_components : int
+        Dimensions of the map.
+    exact : bool
+        Whether to choose :class:`ExactPotential` for any number of points.
+
+    Returns
+    -------
+    type
+    """
     return ExactPotential if exact or n <= MAX_EXACT_POINTS or n_components > 2 else GridPotential
 
 
@@ -150,7 +164,19 @@ class Repulsion:
         self._edges = chunk_bounds(n, self._n_chunks)
 
     def compute(self, Y: NDArray[np.float32], workers: Workers) -> float:
-        """Compute the forces on the map Y (n, n_components); return Σ_{i≠j} 1 / (1 + |y_i - y_j|²)."""
+        """Compute the forces on a map.
+
+        Parameters
+        ----------
+        Y : array (n, n_components), float32
+            The map.
+        workers : Workers
+
+        Returns
+        -------
+        float
+            Normalization Σ_{i≠j} 1 / (1 + |y_i - y_j|²).
+        """
         potential = self._potential(Y, workers)
         out = (self.forces, self._values)
         workers.run(lambda s: potential.evaluate(Y, out, self._edges[s], self._edges[s + 1]), self._n_chunks)
@@ -158,7 +184,19 @@ class Repulsion:
 
 
 def normalization(potential: Potential, values: NDArray[np.float32]) -> float:
-    """Compute Σ_{i≠j} 1 / (1 + |y_i - y_j|²) from the potential evaluated at the points of the map (n,), float32."""
+    """Compute the normalization Σ_{i≠j} 1 / (1 + |y_i - y_j|²) of a map.
+
+    Parameters
+    ----------
+    potential : Potential
+        Potential of the map.
+    values : array (n,), float32
+        The potential, evaluated at the points of the map.
+
+    Returns
+    -------
+    float
+    """
     return float(values.sum(dtype=np.float64)) + potential.n * (potential.offset * potential.n - 1)
 
 
