@@ -66,7 +66,7 @@ def short_text(value: object, max_length: int = MAX_NAME_LENGTH) -> str:
     >>> short_text("two\\nlines\\t of  text"), short_text("a name that is far too long", 12)
     ('two lines of text', 'a name that…')
     """
-    characters = ("" if unicodedata.category(c) in ("Cf", "Mn") and not _has_glyph(c) else c for c in str(value))
+    characters = (c for c in str(value) if unicodedata.category(c) not in ("Cf", "Mn") or _has_glyph(c))
     text = " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in characters).split())
     if len(text) > max_length:
         text = f"{text[: max_length - 1].rstrip()}…"
