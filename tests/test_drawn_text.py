@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 
 from latentmap import plots
-from latentmap.plots.text import LONGEST_NAME, NO_GLYPH, short_text
+from latentmap.plots import maps
+from latentmap.plots.text import MAX_NAME_LENGTH, NO_GLYPH, short_text
 
 ODD = [
     "$",
@@ -61,7 +63,7 @@ def test_odd_labels_are_drawn_literally_and_without_warnings():
 @given(st.text(max_size=60))
 def test_any_text_becomes_one_short_line(text):
     shown = short_text(text)
-    assert len(shown) <= LONGEST_NAME
+    assert len(shown) <= MAX_NAME_LENGTH
     assert not set(shown) & set("\n\r\t\x00\x1b\u2028")
 
 
@@ -70,15 +72,19 @@ def test_what_no_font_has_is_a_box():
     assert short_text("\ud800") == NO_GLYPH
 
 
+def test_combining_characters_that_no_font_has_are_left_out():
+    assert short_text("a\u0f8d") == "a"
+
+
 def test_hundreds_of_labels_are_as_many_as_there_is_room_for():
     xy = np.random.default_rng(0).normal(size=(600, 2))
     names = drawn(plots.scatter(xy, [f"class {i % 300}" for i in range(600)]))
-    assert 1 < len(names) <= plots.MOST_NAMES
+    assert 1 < len(names) <= maps.MAX_NAMES
 
 
 def test_images_without_a_label_are_grey_and_the_legend_says_so():
     xy = np.random.default_rng(0).normal(size=(30, 2))
-    grey = np.array(plots.to_rgb(plots.GREY))
+    grey = np.array(to_rgb(maps.GREY))
     for labels in (
         np.array(["a", "", "b"] * 10),
         np.array(["a", None, "b"] * 10, object),

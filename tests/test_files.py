@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from latentmap.core.atomic_files import remove_leftovers, sha256, whole, write_bytes, write_text
+from latentmap.core.atomic_files import atomic_write, remove_leftovers, sha256, write_bytes, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     write_bytes(path, b"old")
-    with pytest.raises(RuntimeError, match="halfway"), whole(path) as temporary:
+    with pytest.raises(RuntimeError, match="halfway"), atomic_write(path) as temporary:
         temporary.write_bytes(b"half")
         raise RuntimeError("halfway")
     assert path.read_bytes() == b"old"
@@ -39,7 +39,7 @@ def test_a_file_of_the_user_that_is_named_like_a_temporary_one_is_left_alone(tmp
 def test_temporary_files_are_hidden_new_each_time_and_beside_the_file(tmp_path):
     names = []
     for _ in range(3):
-        with whole(tmp_path / "file") as temporary:
+        with atomic_write(tmp_path / "file") as temporary:
             assert temporary.parent == tmp_path
             names.append(temporary.name)
             temporary.write_bytes(b"x")
@@ -74,7 +74,7 @@ def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path):
     kept = ["file", ".latentmap-x.tmp", f".latentmap-{os.getppid()}-{'0' * 16}.tmp", "a.tmp"]
     for name in [*kept, f".latentmap-{process.pid}-{'0' * 16}.tmp", f".latentmap-{os.getpid()}-{'1' * 16}.tmp"]:
         (tmp_path / name).touch()
-    with whole(tmp_path / "other") as temporary:
+    with atomic_write(tmp_path / "other") as temporary:
         remove_leftovers(tmp_path)
         assert temporary.exists()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*kept, "other"])

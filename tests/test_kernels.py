@@ -1,4 +1,4 @@
-"""Threads that share rows, and compilation where nothing can be written."""
+"""Threads over chunks of rows, and compilation without a writable cache."""
 
 import multiprocessing
 import os
@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import latentmap
-from latentmap.core.parallel import Workers, balanced_bounds, bounds
+from latentmap.core.parallel import Workers, balanced_chunk_bounds, chunk_bounds
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 5, None])
-def test_each_share_is_taken_once(n_jobs):
+def test_each_chunk_is_processed_once(n_jobs):
     taken = []
     with Workers(n_jobs) as workers:
         workers.run(taken.append, 100)
@@ -25,12 +25,12 @@ def test_each_share_is_taken_once(n_jobs):
     assert sorted(taken) == list(range(100))
 
 
-def test_an_error_in_a_share_comes_out_and_ends_the_rest():
+def test_an_error_in_a_chunk_is_raised_and_stops_the_rest():
     begun = []
 
-    def kernel(share):
-        begun.append(share)
-        if share == 3:
+    def kernel(chunk):
+        begun.append(chunk)
+        if chunk == 3:
             raise ZeroDivisionError
 
     with Workers(2) as workers, pytest.raises(ZeroDivisionError):
@@ -39,18 +39,18 @@ def test_an_error_in_a_share_comes_out_and_ends_the_rest():
     assert not any(thread.name.startswith("ThreadPool") for thread in threading.enumerate())
 
 
-@pytest.mark.parametrize(("n_rows", "n_shares"), [(10, 3), (0, 2), (2, 5), (7, 1)])
-def test_bounds_cover_all_rows(n_rows, n_shares):
-    edges = bounds(n_rows, n_shares)
+@pytest.mark.parametrize(("n_rows", "n_chunks"), [(10, 3), (0, 2), (2, 5), (7, 1)])
+def test_chunks_cover_all_rows(n_rows, n_chunks):
+    edges = chunk_bounds(n_rows, n_chunks)
     assert edges[0] == 0
     assert edges[-1] == n_rows
-    assert len(edges) == n_shares + 1
+    assert len(edges) == n_chunks + 1
     assert (np.diff(edges) >= 0).all()
 
 
-def test_balanced_bounds_share_the_entries_not_the_rows():
+def test_balanced_chunks_have_equally_many_entries():
     entries = np.array([100, *[1] * 100])
-    edges = balanced_bounds(np.concatenate([[0], np.cumsum(entries)]), 2)
+    edges = balanced_chunk_bounds(np.concatenate([[0], np.cumsum(entries)]), 2)
     assert edges == [0, 1, 101]
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from latentmap.core.memory import in_units, shortage
+from latentmap.core.memory import format_bytes, shortage
 from latentmap.run import RunError
 from latentmap.run.executor import memory_in_words
 
@@ -20,7 +20,7 @@ from latentmap.run.executor import memory_in_words
     ],
 )
 def test_sizes_are_written_in_units_that_people_read(size, words):
-    assert in_units(size) == words
+    assert format_bytes(size) == words
 
 
 def numpy_shortage() -> None:

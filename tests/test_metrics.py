@@ -76,7 +76,7 @@ def test_a_perfect_map_keeps_all_neighbours():
 def test_blocks_change_nothing(monkeypatch):
     X = np.random.default_rng(0).normal(size=(300, 4))
     expected = [metric(X, X[:, :2]) for metric in (metrics.trustworthiness, metrics.neighborhood_preservation)]
-    monkeypatch.setattr(metrics, "BLOCK_DISTANCES", 300 * 26)
+    monkeypatch.setattr(metrics, "MAX_BLOCK_DISTANCES", 300 * 26)
     found = [metric(X, X[:, :2]) for metric in (metrics.trustworthiness, metrics.neighborhood_preservation)]
     assert found == pytest.approx(expected, abs=1e-12)
 

@@ -31,12 +31,12 @@ def check_against_scikit_learn(X, k, metric="euclidean", tolerance=1e-4):
 @given(
     n=st.integers(2, 700),
     d=st.integers(1, 40),
-    share=st.floats(0, 1),
+    fraction=st.floats(0, 1),
     dtype=st.sampled_from([np.float32, np.float64]),
     seed=st.integers(0, 9),
 )
-def test_any_shape(n, d, share, dtype, seed):
-    check_against_scikit_learn(points(n, d, seed, dtype), 1 + round(share * (n - 2)))
+def test_any_shape(n, d, fraction, dtype, seed):
+    check_against_scikit_learn(points(n, d, seed, dtype), 1 + round(fraction * (n - 2)))
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
@@ -106,7 +106,7 @@ def test_near_duplicates_are_told_apart():
 def test_large_collections_are_searched_in_part(monkeypatch):
     X = np.concatenate([points(1000, 16, seed) + points(1, 16, seed + 50) for seed in range(6)])
     exact = nearest_neighbors(X, 15).indices
-    monkeypatch.setattr(index, "N_SEEN", 1200)
+    monkeypatch.setattr(index, "N_SCANNED", 1200)
     found = nearest_neighbors(X, 15).indices
     recall = np.mean([len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]) / 15
     assert 0.8 < recall < 1

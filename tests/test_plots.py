@@ -14,6 +14,7 @@ from matplotlib.text import Text
 
 from latentmap import plots
 from latentmap.groups.tree import Dendrogram
+from latentmap.plots.maps import MIN_PICTURE_FRACTION
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 255, (60, 9, 7), dtype=np.uint8)
@@ -207,4 +208,4 @@ def test_few_images_are_pictures_on_the_map_and_not_specks():
     extent = np.ptp(xy, axis=0).max()
     sides = [image.get_extent()[1] - image.get_extent()[0] for image in figure.axes[0].images]
     assert len(sides) > 10
-    assert min(sides) > 0.9 * plots.SMALLEST_PICTURE * extent
+    assert min(sides) > 0.9 * MIN_PICTURE_FRACTION * extent

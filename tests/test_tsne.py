@@ -15,7 +15,7 @@ from latentmap.metrics import neighborhood_preservation
 from latentmap.tsne import MapProgress
 from latentmap.tsne.affinity import conditional_affinities, joint_affinities
 from latentmap.tsne.attraction import Attraction
-from latentmap.tsne.optimizer import Descent, Phase
+from latentmap.tsne.optimizer import Descent, DescentPhase
 from latentmap.tsne.repulsion import ExactPotential, GridPotential, normalization
 
 
@@ -97,10 +97,10 @@ def test_pull_and_exact_push(n_components, n_threads):
     pull, push, total = naive_forces((P + P.T).toarray(), Y)
     attraction = Attraction(P, n_components, n_threads)
     with Workers(n_threads) as workers:
-        workers.run(lambda share: attraction.pull(Y, share), n_threads)
+        workers.run(lambda chunk: attraction.compute(Y, chunk), n_threads)
         forces, values = np.empty_like(Y), np.empty(200, np.float32)
         potential = ExactPotential(Y, workers)
-        potential.read(Y, (forces, values), 0, 200)
+        potential.evaluate(Y, (forces, values), 0, 200)
     np.testing.assert_allclose(attraction.forces.sum(0), pull, atol=1e-5)
     np.testing.assert_allclose(forces, push, atol=2e-4)
     assert normalization(potential, values) == pytest.approx(total, rel=1e-5)
@@ -109,15 +109,15 @@ def test_pull_and_exact_push(n_components, n_threads):
 @pytest.mark.parametrize("n_components", [1, 2])
 @pytest.mark.parametrize(("scale", "error"), [(1e-4, 0.01), (0.1, 0.01), (1, 0.003), (10, 0.04), (60, 0.15)])
 @pytest.mark.parametrize("offset", [0, 30])
-def test_grid_push_is_the_exact_one(n_components, scale, error, offset):
-    """Within a share of the forces' length that grows as points move out of each other's reach."""
+def test_grid_forces_equal_exact_forces(n_components, scale, error, offset):
+    """The error is a fraction of the forces, which grows with the distances of the points."""
     random = np.random.default_rng(0)
     Y = (random.normal(scale=scale, size=(3000, n_components)) + offset * scale).astype(np.float32)
     _, push, total = naive_forces(np.zeros((3000, 3000)), Y)
     forces, values = np.empty_like(Y), np.empty(3000, np.float32)
     with Workers() as workers:
         potential = GridPotential(Y, workers)
-        potential.read(Y, (forces, values), 0, 3000)
+        potential.evaluate(Y, (forces, values), 0, 3000)
     # of its own push on itself, which is then taken away, a point is given 0.986 times the right amount
     assert normalization(potential, values) == pytest.approx(total, rel=2e-4, abs=0.015 * 3000)
     assert np.square(forces - push).mean() < error**2 * np.square(push).mean()
@@ -171,8 +171,8 @@ def test_two_threads_give_the_map_of_one_within_rounding():
                 exact=False,
                 workers=workers,
             )
-            phase = Phase(10, exaggeration=1, learning_rate=100, momentum=0.5, patience=10)
-            descent.run(phase, min_grad_norm=0, check_every=50, report=lambda _: None, look=lambda _: None)
+            phase = DescentPhase(10, exaggeration=1, learning_rate=100, momentum=0.5, patience=10)
+            descent.run(phase, min_grad_norm=0, check_every=50, on_iteration=lambda _: None, on_check=lambda _: None)
             maps.append(descent.Y)
     moved = np.abs(maps[0] - start).max()
     assert moved > 0.5
@@ -333,7 +333,7 @@ def test_a_memory_map_that_cannot_be_written(tmp_path):
         ({}, np.ones((1, 3)), "1 sample"),
         ({}, np.array([[0.0], [np.nan]] * 10), "NaN"),
         ({}, np.array([[0.0], [np.inf]] * 10), "infinity"),
-        ({"init": np.zeros((9, 2))}, np.ones((10, 3)), r"init has shape \(9, 2\): give .* \(10, 2\)"),
+        ({"init": np.zeros((9, 2))}, np.ones((10, 3)), r"init has shape \(9, 2\): pass .* \(10, 2\)"),
         ({"n_components": 4}, np.ones((10, 3)), 'use method="exact"'),
         ({"exaggeration": 0}, np.ones((10, 3)), "exaggeration"),
         ({"callback": 3}, np.ones((10, 3)), "callback"),

@@ -5,7 +5,7 @@ from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from latentmap.core.progress import say, shown
+from latentmap.core.progress import say, show_progress
 from latentmap.report import report_stage
 from latentmap.run import Run, RunOptions
 from latentmap.run.adding import Addition, adding_images
@@ -63,7 +63,7 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         decoding=reading.decoding(),
         labels=reading.labels,
         strict=reading.strict,
-        show=partial(shown, quiet=quiet),
+        show=partial(show_progress, quiet=quiet),
         say=say_nothing if quiet else say,
     ) as work:
         run_stage(work, "report", report_stage)
@@ -106,7 +106,7 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
         See :func:`latentmap.run.add_images`.
     """
     folder = run.path if isinstance(run, Run) else run
-    with adding_images(folder, source, frames=frames, show=partial(shown, quiet=quiet)) as (work, addition):
+    with adding_images(folder, source, frames=frames, show=partial(show_progress, quiet=quiet)) as (work, addition):
         run_stage(work, "report", report_stage)
     return addition
 

@@ -16,7 +16,7 @@ import typer
 
 import latentmap
 from latentmap.core.errors import InputError, LatentmapError
-from latentmap.core.progress import counted
+from latentmap.core.progress import counted, show_progress
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, Option
 
 if TYPE_CHECKING:
@@ -258,11 +258,10 @@ def export(
 ) -> None:
     """Write a run in a form that other tools take."""
     with _errors_as_sentences("nothing is kept of an export that was interrupted", path):
-        from latentmap.core.progress import shown
         from latentmap.run import export_run
 
         said: list[str] = []
-        print(f"{kind:<12}{export_run(path, kind, out, copy=copy, show=shown, say=said.append)}")
+        print(f"{kind:<12}{export_run(path, kind, out, copy=copy, show=show_progress, say=said.append)}")
         for line in said:
             print(" " * 12 + line)
 

@@ -5,15 +5,15 @@ import numpy as np
 from scipy import sparse
 from scipy.cluster import hierarchy
 
-from latentmap.groups.blocks import grouped_tree, shared_out, summed
-from latentmap.groups.communities import communities, contracted
-from latentmap.groups.tree import absorb, average_linkage
+from latentmap.groups.blocks import assign_leftovers, group_weights, grouped_tree
+from latentmap.groups.communities import communities, contract_graph
+from latentmap.groups.tree import average_linkage, merge_small_blocks
 
 
 def modularity(graph, labels, resolution=1.0):
     total = graph.sum()
-    between = contracted(graph, labels).toarray()
-    return between.trace() / total - resolution * ((between.sum(axis=1) / total) ** 2).sum()
+    weights = contract_graph(graph, labels).toarray()
+    return weights.trace() / total - resolution * ((weights.sum(axis=1) / total) ** 2).sum()
 
 
 def random_graph(seed, n=200):
@@ -45,10 +45,10 @@ def test_communities_are_connected():
 
 def test_the_tree_is_average_linkage():
     random = np.random.default_rng(0)
-    between = random.random((12, 12))
-    between += between.T
-    tree = average_linkage(between, np.ones(12))  # equal volumes: the mean over pairs, as SciPy takes it
-    distances = (between.max() - between)[np.triu_indices(12, 1)]
+    weights = random.random((12, 12))
+    weights += weights.T
+    tree = average_linkage(weights, np.ones(12))  # equal volumes: the mean over pairs, as SciPy takes it
+    distances = (weights.max() - weights)[np.triu_indices(12, 1)]
     theirs = hierarchy.linkage(distances, "average")
     for k in range(1, 13):
         ours = tree.cut(k)
@@ -57,8 +57,8 @@ def test_the_tree_is_average_linkage():
 
 
 def test_three_blocks_by_hand():
-    between = np.array([[8.0, 4, 1], [4, 6, 1], [1, 1, 10]])
-    tree = average_linkage(between, between.sum(axis=1))
+    weights = np.array([[8.0, 4, 1], [4, 6, 1], [1, 1, 10]])
+    tree = average_linkage(weights, weights.sum(axis=1))
     assert tree.merges.tolist() == [[0, 1], [3, 2]]
     np.testing.assert_allclose(tree.associations, [4 * 36 / (13 * 11), 2 * 36 / (24 * 12)])
     assert tree.paths() == ["00", "01", "1"]
@@ -66,54 +66,54 @@ def test_three_blocks_by_hand():
 
 
 def test_small_blocks_go_to_the_closest_of_their_label():
-    between = np.array([[9.0, 2, 5, 0], [2, 9, 0, 0], [5, 0, 1, 0], [0, 0, 0, 9]])
+    weights = np.array([[9.0, 2, 5, 0], [2, 9, 0, 0], [5, 0, 1, 0], [0, 0, 0, 9]])
     sizes = np.array([10, 10, 2, 10])
-    assert absorb(np.zeros(4, np.int32), between, sizes, 5).tolist() == [0, 1, 0, 2]
-    assert absorb(np.array([0, 1, 1, 0], np.int32), between, sizes, 5).tolist() == [0, 1, 1, 2]
-    assert absorb(np.array([0, 1, 2, 0], np.int32), between, sizes, 5).tolist() == [0, 1, 2, 3]
+    assert merge_small_blocks(np.zeros(4, np.int32), weights, sizes, 5).tolist() == [0, 1, 0, 2]
+    assert merge_small_blocks(np.array([0, 1, 1, 0], np.int32), weights, sizes, 5).tolist() == [0, 1, 1, 2]
+    assert merge_small_blocks(np.array([0, 1, 2, 0], np.int32), weights, sizes, 5).tolist() == [0, 1, 2, 3]
 
 
-def test_blocks_without_a_group_are_shared_out_along_chains():
-    between = np.eye(5)
+def test_leftover_blocks_are_assigned_along_chains():
+    weights = np.eye(5)
     for i, weight in enumerate([3.0, 2.0, 1.0, 4.0]):
-        between[i, i + 1] = between[i + 1, i] = weight
-    assert shared_out(np.array([0, -1, -1, -1, 1], np.int32), between).tolist() == [0, 0, 0, 1, 1]
+        weights[i, i + 1] = weights[i + 1, i] = weight
+    assert assign_leftovers(np.array([0, -1, -1, -1, 1], np.int32), weights).tolist() == [0, 0, 0, 1, 1]
 
 
 def test_groups_stay_whole_in_the_tree():
     random = np.random.default_rng(1)
-    between = random.random((20, 20))
-    between += between.T
+    weights = random.random((20, 20))
+    weights += weights.T
     groups = random.integers(0, 5, 20).astype(np.int32)
-    tree = grouped_tree(between, groups)
+    tree = grouped_tree(weights, groups)
     assert len(set(zip(tree.cut(5), groups, strict=True))) == 5
-    np.testing.assert_allclose(summed(between, groups).sum(), between.sum())
+    np.testing.assert_allclose(group_weights(weights, groups).sum(), weights.sum())
 
 
-def test_pieces_of_a_graph_are_those_of_scipy():
+def test_connected_components_equal_those_of_scipy():
     from scipy import sparse
     from scipy.sparse import csgraph
 
-    from latentmap.groups.pieces import connected_pieces, induced
+    from latentmap.groups.components import connected_components, induced_subgraph
 
     random = np.random.default_rng(0)
     directed = sparse.random(400, 400, 0.002, random_state=random, format="csr")
     graph = (directed + directed.T).tocsr()
-    np.testing.assert_array_equal(connected_pieces(graph), csgraph.connected_components(graph, directed=False)[1])
+    np.testing.assert_array_equal(connected_components(graph), csgraph.connected_components(graph, directed=False)[1])
     rows = np.sort(random.choice(400, 250, replace=False))
-    np.testing.assert_array_equal(induced(graph, rows).toarray(), graph[rows][:, rows].toarray())
+    np.testing.assert_array_equal(induced_subgraph(graph, rows).toarray(), graph[rows][:, rows].toarray())
     labels = random.integers(0, 3, 400).astype(np.int32)
     within = graph.multiply(labels[:, None] == labels[None]).tocsr()
     within.eliminate_zeros()
     np.testing.assert_array_equal(
-        connected_pieces(graph, labels), csgraph.connected_components(within, directed=False)[1]
+        connected_components(graph, labels), csgraph.connected_components(within, directed=False)[1]
     )
 
 
 def test_contracted_graphs_add_up_the_edges():
     from scipy import sparse
 
-    from latentmap.groups.communities import contracted
+    from latentmap.groups.communities import contract_graph
 
     random = np.random.default_rng(1)
     directed = sparse.random(60, 60, 0.1, random_state=random, format="csr")
@@ -121,4 +121,4 @@ def test_contracted_graphs_add_up_the_edges():
     labels = random.integers(0, 7, 60).astype(np.int32)
     labels[:7] = np.arange(7)
     members = np.eye(7)[labels]
-    np.testing.assert_allclose(contracted(graph, labels).toarray(), members.T @ graph.toarray() @ members)
+    np.testing.assert_allclose(contract_graph(graph, labels).toarray(), members.T @ graph.toarray() @ members)

@@ -16,7 +16,7 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placing, "place_images", place)
     # what takes time and has no part in this
     for module in (make, executor):
-        monkeypatch.setattr(module, "give_back", lambda: None)
+        monkeypatch.setattr(module, "release_memory", lambda: None)
     monkeypatch.setattr(executor, "peak_memory", lambda: nullcontext([0]))
     monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(make, "describe_environment", lambda: {"versions": {}, "platform": "", "threads": 1})

@@ -30,7 +30,7 @@ from latentmap.autoencoder.training.pixels import PixelScale
 from latentmap.autoencoder.training.precision import N_COMPARED, choose_precision
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import TrainingError
-from latentmap.core.progress import Callback, shown
+from latentmap.core.progress import Callback, show_progress
 
 # Images whose latent vectors and errors are kept after `fit`.
 MAX_REFERENCES = 10_000
@@ -319,7 +319,7 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
         self.__dict__.pop("_density", None)  # that of the last fit
 
     def _progress(self) -> AbstractContextManager[Callback | None]:
-        return shown("training") if self.verbose and self.callback is None else nullcontext(self.callback)
+        return show_progress("training") if self.verbose and self.callback is None else nullcontext(self.callback)
 
     def _event_files(self) -> AbstractContextManager[Callable[[int, dict[str, float]], None] | None]:
         return nullcontext() if self.tensorboard is None else event_files(user_path(self.tensorboard))

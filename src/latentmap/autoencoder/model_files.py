@@ -26,12 +26,12 @@ from latentmap.core.json_schema import (
     NUMBER,
     PLAIN,
     TEXT,
-    Kind,
     ListOf,
     MapOf,
+    Scalar,
     check,
     is_whole,
-    shown,
+    short_repr,
 )
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ MAX_CONFIG_BYTES = 2**26
 MAX_SIDE = 2**31  # length of an axis of one image
 # Prefix of the names of the reference tensors in the file of weights.
 REFERENCE_PREFIX = "reference/"
-AXIS = Kind("a whole number of at least 1", lambda value: is_whole(value) and 1 <= value < MAX_SIDE)
+AXIS = Scalar("a whole number of at least 1", lambda value: is_whole(value) and 1 <= value < MAX_SIDE)
 CONFIG_SCHEMA = {
     "parameters": MapOf(TEXT, PLAIN),
     "recipe": MapOf(TEXT, PLAIN),
     "precision": TEXT,
     "image_shape": ListOf(AXIS, 1, 3),
     "scale": ListOf(NUMBER, 2, 2),
-    "history": MapOf(TEXT, ListOf(Kind("a number", lambda one: isinstance(one, int | float)))),
+    "history": MapOf(TEXT, ListOf(Scalar("a number", lambda one: isinstance(one, int | float)))),
     "weights_sha256": DIGEST,
 }
 
@@ -276,7 +276,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     if found != FORMAT_VERSION or not isinstance(found, int):
         kind = f" ({type(found).__name__})" if isinstance(found, str | float) else ""
         raise ModelFileError(
-            f"{path} has format version {shown(found)}{kind}, this latentmap reads version "
+            f"{path} has format version {short_repr(found)}{kind}, this latentmap reads version "
             f"{FORMAT_VERSION}: load it with the version that wrote it"
         )
     try:

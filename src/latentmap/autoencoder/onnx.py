@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.autoencoder.networks import Network
-from latentmap.core.atomic_files import whole
+from latentmap.core.atomic_files import atomic_write
 from latentmap.core.errors import ExportError, InputError, MissingPackageError
 
 # Largest difference allowed between torch and onnxruntime.
@@ -56,7 +56,7 @@ def export_onnx(network: Network, path: Path, part: str, image_shape: tuple[int,
     shape = image_shape if part == "encoder" else (network.latent_dim,)
     names = ("images", "latents") if part == "encoder" else ("latents", "images")
     generator = torch.Generator().manual_seed(0)
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         torch.onnx.export(
             module,
             (torch.rand(2, *shape, generator=generator),),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.chapter.published import PERPLEXITIES
-from latentmap.core.progress import shown
+from latentmap.core.progress import show_progress
 from latentmap.images import load_mnist
 from latentmap.kmeans import KMeans
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
@@ -153,7 +153,7 @@ class ChapterModels:
         return self.maps[perplexity]
 
     def _fit(self, network: str, activation: str, epochs: int) -> Autoencoder:
-        with shown(f"{network}, {activation}, {epochs} epochs", quiet=self.quiet) as callback:
+        with show_progress(f"{network}, {activation}, {epochs} epochs", quiet=self.quiet) as callback:
             model = Autoencoder(network, activation=activation, epochs=epochs, random_state=SEED, callback=callback)
             model.fit(self.train[0])
         model.callback = None

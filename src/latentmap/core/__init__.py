@@ -1,1 +1,1 @@
-"""Foundations that every other part of latentmap may import. They import none of the other parts."""
+"""Foundations that all other packages of latentmap may import, and that import none of them."""

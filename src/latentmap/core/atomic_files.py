@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Atomic writing of files: a file is either complete or unchanged."""
 
 import hashlib
 import os
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import psutil
 
-# Temporary files: the process that makes one and a random part, so that nobody can lay a file or a link in its way.
+# Name of a temporary file: the process that creates it, and a random part that cannot be predicted.
 TEMPORARY = re.compile(r"\.latentmap-(?P<process>\d+)-[0-9a-f]{16}\.tmp")
-# Those that this process is writing now.
-_in_use: set[str] = set()
+# Temporary files that this process is writing.
+_own_temporaries: set[str] = set()
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """A path that a user passes: ``~`` stands for the home folder, as it does in a shell."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises for ~ before the name of no user
+    """Convert a path from a user to a Path, with ``~`` expanded to the home folder."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for an unknown user
 
 
 def resolved(path: str | os.PathLike[str]) -> Path:
@@ -28,11 +28,26 @@ def resolved(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside ``path``; what is written there is flushed and renamed when the block ends well.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Context manager for atomic writing: yield a temporary file that replaces ``path`` if the block succeeds.
 
-    The file has a hidden name that nobody can foresee, is made by this call alone, and has the permissions that
-    ``open`` would give it.
+    The temporary file lies in the folder of ``path``, has a hidden name that cannot be predicted, and the permissions
+    that ``open`` would give it. It is flushed to disk before it is renamed, and removed if the block fails.
+
+    Parameters
+    ----------
+    path : Path
+        File to create or replace.
+
+    Yields
+    ------
+    Path
+        Empty temporary file to write to.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be created, written or renamed.
     """
     temporary = _make_temporary(path)
     try:
@@ -47,66 +62,63 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        _in_use.discard(temporary.name)
+        _own_temporaries.discard(temporary.name)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` so that ``path`` is whole or as it was."""
-    with whole(path) as temporary:
+    """Write bytes to a file atomically; see :func:`atomic_write`."""
+    with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """:func:`write_bytes` of UTF-8 text with one newline at its end.
-
-    The name of a file need not be UTF-8. What cannot be encoded is written as an escape, which JSON reads back.
-    """
-    write_bytes(path, (text.rstrip("\n") + "\n").encode(errors="backslashreplace"))
+    """Write text to a file atomically, as UTF-8 with exactly one newline at the end."""
+    write_bytes(path, (text.rstrip("\n") + "\n").encode())
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hidden_name(path: Path) -> Path:
-    """Name for a temporary file or folder beside ``path``, with a random part that nobody can foresee."""
+    """Name for a temporary file or folder in the folder of ``path``, with a random part that cannot be predicted."""
     return path.with_name(f".latentmap-{os.getpid()}-{secrets.token_hex(8)}.tmp")
 
 
 def numbered(name: str) -> Iterator[str]:
-    """The name, then the name with 2, 3, … behind it: scans, scans-2, scans-3, …"""
+    """Iterate over a name and its numbered variants: scans, scans-2, scans-3, …"""
     return chain([name], (f"{name}-{number}" for number in count(2)))
 
 
 def is_leftover(name: str) -> bool:
-    """Whether this is the name of a temporary file of :func:`whole` that no process is writing any more."""
+    """Whether a name is that of a temporary file of :func:`atomic_write` that no process is writing any more."""
     found = TEMPORARY.fullmatch(name)
-    if found is None or name in _in_use:
+    if found is None or name in _own_temporaries:
         return False
     process = int(found["process"])
     return process == os.getpid() or not psutil.pid_exists(process)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder."""
+    """Remove temporary files that killed processes left in a folder."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if is_leftover(entry.name)]
     for name in names:
-        with suppress(OSError):  # another process may be at the same
+        with suppress(OSError):  # another process may remove it too
             (folder / name).unlink(missing_ok=True)
 
 
 def _make_temporary(path: Path) -> Path:
-    """An empty file beside ``path`` that was not there before."""
+    """Create a new empty file in the folder of ``path``."""
     temporary = hidden_name(path)
-    _in_use.add(temporary.name)
+    _own_temporaries.add(temporary.name)
     try:
-        # not tempfile.mkstemp, whose files nobody else may read
+        # not tempfile.mkstemp, whose files only their owner can read
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
-        _in_use.discard(temporary.name)
-        error.filename = str(path)  # the name that the user knows
+        _own_temporaries.discard(temporary.name)
+        error.filename = str(path)  # the user knows this name, not the temporary one
         raise
     return temporary

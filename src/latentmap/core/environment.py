@@ -1,4 +1,4 @@
-"""The versions and the machine that a result was made with."""
+"""Description of the software and the machine that a result was computed with."""
 
 import platform
 from importlib.metadata import version
@@ -10,7 +10,14 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "pyarrow", "pillow", "mat
 
 
 def describe_environment() -> dict[str, Any]:
-    """``versions`` of Python and of the packages that bear on results, ``platform``, and ``threads`` of torch."""
+    """Describe the environment.
+
+    Returns
+    -------
+    dict
+        ``versions``: of latentmap, Python and the packages that affect results; ``platform``: operating system and
+        processor; ``threads``: number of threads that torch uses.
+    """
     import torch
 
     return {

@@ -1,4 +1,4 @@
-"""Arrays that lie in files: read in blocks, and let go of, so that they take no memory beside the cache of the disk."""
+"""Memory-mapped arrays: reading them block by block without keeping their pages in the memory of the process."""
 
 import mmap
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_BYTES = 2**26
+BLOCK_BYTES = 2**26  # 64 MiB
 
 
-def file_of(array: NDArray[Any]) -> mmap.mmap | None:
-    """The mapped file in which an array lies, if it does."""
+def mapped_file(array: NDArray[Any]) -> mmap.mmap | None:
+    """Memory map that an array is a view of, or None."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -20,19 +20,31 @@ def file_of(array: NDArray[Any]) -> mmap.mmap | None:
 
 
 def is_mapped(array: NDArray[Any]) -> bool:
-    """Whether an array lies in a file and not in memory."""
-    return file_of(array) is not None
+    """Whether an array is a view of a memory-mapped file."""
+    return mapped_file(array) is not None
 
 
 def release(array: NDArray[Any]) -> None:
-    """Take what was read of a mapped file out of this process's memory; the next look reads it again."""
-    mapped = file_of(array)
+    """Release the pages of a memory-mapped array from the memory of the process; the next access reads them again."""
+    mapped = mapped_file(array)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def blocks(array: NDArray[Any], rows: int | None = None) -> Iterator[NDArray[Any]]:
-    """An array in pieces of so many rows, or of 64 MiB; of a mapped one no piece stays in memory."""
+    """Iterate over an array in blocks of rows, and release the pages of a memory-mapped array.
+
+    Parameters
+    ----------
+    array : array (n, ...)
+    rows : int, optional
+        Number of rows of a block; by default a block has 64 MiB.
+
+    Yields
+    ------
+    array (m, ...)
+        View of the next rows.
+    """
     step = rows or max(1, BLOCK_BYTES // max(1, prod(array.shape[1:]) * array.itemsize))
     for begin in range(0, len(array), step):
         yield array[begin : begin + step]

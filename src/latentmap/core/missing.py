@@ -1,4 +1,4 @@
-"""Which labels are missing, decided before any conversion: NumPy would turn None and NaN among words into words."""
+"""Missing values among labels, found before NumPy converts None and NaN among strings to strings."""
 
 from numbers import Real
 from typing import Any
@@ -8,13 +8,17 @@ from numpy.typing import NDArray
 
 
 def missing_mask(values: Any) -> NDArray[np.bool_]:
-    """Which of n values are missing: None, NaN, ``pandas.NA``, NaT, masked, or an empty text: (n,), bool.
+    """Find missing values: None, NaN, ``pandas.NA``, NaT, masked values, and empty strings.
 
     Parameters
     ----------
     values : array-like (n,)
-        A list, NumPy array (masked or not), pandas or Arrow column. Text is never missing unless it is empty: "nan",
-        "None" and "-1" are words.
+        List, NumPy array (masked or not), pandas or Arrow column. Strings such as "nan", "None" and "-1" are not
+        missing.
+
+    Returns
+    -------
+    array (n,), bool
 
     Examples
     --------
@@ -37,12 +41,12 @@ def is_missing(value: Any) -> bool:
         return True
     if isinstance(value, str | bytes):
         return not value
-    differs: Any = value != value  # noqa: PLR0124 - as NaN of every type and NaT do
+    differs: Any = value != value  # noqa: PLR0124 - true for NaN of every type and NaT
     return isinstance(differs, bool | np.bool_) and bool(differs)
 
 
 def as_list(values: Any) -> list[Any]:
-    """The values of a list, an array or a column as Python objects, each of its own type."""
+    """Convert a list, an array or a column to a list of Python objects, each of its own type."""
     for name in ("to_pylist", "tolist", "to_list"):  # Arrow; NumPy and pandas; Polars
         method = getattr(values, name, None)
         if method is not None:
@@ -52,9 +56,18 @@ def as_list(values: Any) -> list[Any]:
 
 
 def as_classes(values: list[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The distinct values in ascending order, and the position of each value among them: (c,), (n,).
+    """Encode values as classes.
 
-    Numbers stay numbers and words stay words, also where both occur; numbers then come first.
+    Parameters
+    ----------
+    values : list of n numbers and strings
+
+    Returns
+    -------
+    classes : array (c,)
+        Distinct values in ascending order. Mixed numbers and strings keep their types, numbers first.
+    codes : array (n,), int
+        Number of the class of each value.
 
     Examples
     --------
@@ -65,7 +78,7 @@ def as_classes(values: list[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     distinct = list(dict.fromkeys(values))
     try:
         distinct = sorted(distinct)
-    except TypeError:  # of several types
+    except TypeError:  # values of several types
         others = [value for value in distinct if not isinstance(value, Real)]
         distinct = sorted(value for value in distinct if isinstance(value, Real))
         distinct += sorted(others, key=lambda value: (type(value).__name__, str(value)))

@@ -1,7 +1,8 @@
 """Compilation of kernels with a cache on disk, and the threads that run them.
 
-A kernel is a plain loop over arrays, compiled by numba without the interpreter's lock. Threads are Python's own: each
-takes a share of the rows, so no threading layer has to be present, and a fork or an interrupt finds nothing stuck.
+A kernel is a plain loop over arrays that numba compiles to code that releases the global interpreter lock. Threads are
+Python threads, and each processes chunks of the rows. No threading layer of numba is needed, and neither a fork nor an
+interrupt leaves a thread pool in an undefined state.
 """
 
 import contextlib
@@ -15,63 +16,85 @@ import numba
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from latentmap.core.errors import InputError
-
 Array: TypeAlias = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Sums may be reordered, so that they run on vector registers; NaN and infinity keep their meaning.
-REORDER = {"reassoc", "contract", "arcp", "nsz"}
+# Sums may be reordered for vector registers; NaN and infinity keep their meaning.
+FASTMATH_FLAGS = {"reassoc", "contract", "arcp", "nsz"}
 
 
 def compiled(function: Function) -> Function:
-    """Compile a kernel at its first call, and keep the machine code on disk where there is a place that can be written.
+    """Compile a kernel on its first call, and cache the machine code on disk if a cache directory is writable.
 
-    The places are, in this order: ``NUMBA_CACHE_DIR``, ``__pycache__`` beside the source, the user's cache folder.
+    The cache directory is the first of these that is writable: ``NUMBA_CACHE_DIR``, ``__pycache__`` beside the source
+    file, the user's cache directory.
+
+    Parameters
+    ----------
+    function : callable
+        A function that numba can compile in nopython mode.
+
+    Returns
+    -------
+    callable
+        The compiled function, which releases the global interpreter lock while it runs.
     """
-    options: dict[str, Any] = {"nogil": True, "fastmath": REORDER, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "fastmath": FASTMATH_FLAGS, "error_model": "numpy"}
     try:
         kernel: Function = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # none of these places can be written
+    except RuntimeError:  # no cache directory is writable
         kernel = numba.njit(**options)(function)
     return kernel
 
 
 class Workers:
-    """Threads that run one kernel over several shares of its rows, the calling thread among them.
+    """Threads that run a kernel over chunks of rows. The calling thread is one of them.
 
     Parameters
     ----------
-    n_jobs : int or None
-        Threads; None or -1 for as many as this process may use, -2 for one fewer, and so on.
+    n_jobs : int, optional
+        Number of threads. None or -1 uses all CPUs available to this process, -2 all but one, and so on.
+
+    Attributes
+    ----------
+    n_threads : int
+        Number of threads, the calling thread included.
+
+    Raises
+    ------
+    ValueError
+        If ``n_jobs`` is 0.
     """
 
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_threads = _n_threads(-1 if n_jobs is None else n_jobs)
         self._pool = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
 
-    def run(self, kernel: Callable[[int], object], n_shares: int) -> None:
-        """Call ``kernel(share)`` for every share from 0 on, and return when all are done."""
-        if n_shares == 0:
-            return
-        n_threads = min(self.n_threads, n_shares)
-        shares = iter(range(n_threads, n_shares))
+    def run(self, kernel: Callable[[int], object], n_chunks: int) -> None:
+        """Call ``kernel(chunk)`` for each chunk from 0 to ``n_chunks - 1``, and return when all calls have returned.
 
-        def work(own: int) -> None:
+        An exception raised by a call is raised again here; chunks that have not started are then skipped.
+        """
+        if n_chunks == 0:
+            return
+        n_threads = min(self.n_threads, n_chunks)
+        remaining = iter(range(n_threads, n_chunks))
+
+        def work(first: int) -> None:
             try:
-                kernel(own)  # so that a thread meets the same share each time, in its own cache
-                for share in shares:  # next() of a range's iterator is atomic: each share is taken once
-                    kernel(share)
+                kernel(first)  # each thread gets the same first chunk on every call, which is then in its cache
+                for chunk in remaining:  # next() of a range iterator is atomic, so each chunk is taken once
+                    kernel(chunk)
             finally:
-                for _ in shares:  # after an error nobody begins another share
+                for _ in remaining:  # after an error no thread starts another chunk
                     pass
 
-        helpers = [self._pool.submit(work, own) for own in range(1, n_threads)] if self._pool else []
+        others = [self._pool.submit(work, first) for first in range(1, n_threads)] if self._pool else []
         try:
             work(0)
         finally:
-            for helper in helpers:
-                helper.result()
+            for other in others:
+                other.result()
 
     def __enter__(self) -> "Workers":
         return self
@@ -80,38 +103,51 @@ class Workers:
         self.close()
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         if self._pool:
             self._pool.shutdown()
 
 
 def _n_threads(n_jobs: int) -> int:
-    """As joblib counts jobs, but threads also where no further process may be begun."""
+    """Number of threads for ``n_jobs``, counted as joblib does, but without its limits on nested processes."""
     if n_jobs == 0:
-        raise InputError("n_jobs=0 has no meaning: ask for 1 or more, or -1 for as many threads as there are")
+        raise ValueError("n_jobs=0 has no meaning: pass 1 or more, or -1 for all CPUs")
     return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
 
 
-def bounds(n_rows: int, n_shares: int) -> list[int]:
-    """Where the shares of the rows begin and end: ``n_shares + 1`` numbers from 0 to ``n_rows``."""
-    return [n_rows * share // n_shares for share in range(n_shares + 1)]
+def chunk_bounds(n_rows: int, n_chunks: int) -> list[int]:
+    """Boundaries of ``n_chunks`` chunks of about equally many rows: ``n_chunks + 1`` row numbers from 0 to ``n_rows``.
+
+    Examples
+    --------
+    >>> chunk_bounds(10, 4)
+    [0, 2, 5, 7, 10]
+    """
+    return [n_rows * chunk // n_chunks for chunk in range(n_chunks + 1)]
 
 
-def balanced_bounds(indptr: NDArray[Any], n_shares: int) -> list[int]:
-    """The same for rows of a sparse matrix, each share with about as many entries as the others."""
-    wanted = [int(indptr[-1]) * share // n_shares for share in range(n_shares)]
+def balanced_chunk_bounds(indptr: NDArray[Any], n_chunks: int) -> list[int]:
+    """Boundaries of chunks of the rows of a CSR matrix with about equally many entries each: ``n_chunks + 1`` rows.
+
+    Parameters
+    ----------
+    indptr : array (n + 1,), int
+        Row pointers of the CSR matrix.
+    n_chunks : int
+    """
+    wanted = [int(indptr[-1]) * chunk // n_chunks for chunk in range(n_chunks)]
     return [*(int(row) for row in indptr.searchsorted(wanted)), len(indptr) - 1]
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS to the thread that calls it: inside, several threads each multiply matrices of their own."""
+    """Limit BLAS to the calling thread within a ``with`` block, in which several threads multiply matrices."""
     with _blas().limit(limits=1, user_api="blas"):
         yield
 
 
 @cache
 def _blas() -> ThreadpoolController:
-    import scipy.linalg  # noqa: F401 - numba multiplies with SciPy's BLAS, which must be loaded to be found
+    import scipy.linalg  # noqa: F401 - numba uses SciPy's BLAS, which must be loaded before it can be found
 
     return ThreadpoolController()

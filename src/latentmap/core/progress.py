@@ -1,7 +1,7 @@
-"""Progress of long work: reported from below by callback, shown by whoever is on top.
+"""Progress of long computations: reported by callbacks, displayed by the caller.
 
-Library code calls ``callback(Progress(...))`` and prints nothing. A face passes ``shown("training")``, which draws
-a bar with the time left on a terminal and writes plain lines into a log.
+Library code calls ``callback(Progress(...))`` and prints nothing. The command line passes a callback from
+``show_progress("training")``, which draws a bar with the remaining time on a terminal and writes lines to a log.
 """
 
 import sys
@@ -14,7 +14,15 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a piece of work has come: ``done`` of ``total`` steps, and figures worth showing (a loss, say)."""
+    """Progress of a computation.
+
+    Attributes
+    ----------
+    done, total : int
+        Number of steps done, and in total.
+    values : dict of str to float
+        Values to display, such as the loss.
+    """
 
     done: int
     total: int
@@ -25,22 +33,30 @@ class Progress:
 
 
 Callback: TypeAlias = Callable[[Progress], None]
-# From what is done to a context with a callback: :func:`shown` with its options filled in, or :func:`silent`.
+# Maps the name of a computation to a context manager that yields a callback: :func:`show_progress` or :func:`silent`.
 Show: TypeAlias = Callable[[str], AbstractContextManager[Callback]]
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 def silent(_: str) -> AbstractContextManager[Callback]:
-    """Show nothing."""
+    """Context manager that yields a callback that shows nothing."""
     return nullcontext(lambda _: None)
 
 
 @contextmanager
-def shown(what: str, *, quiet: bool = False) -> Iterator[Callback]:
-    """Give a callback that shows progress on stderr: a bar on a terminal, a line now and then in a log, or nothing.
+def show_progress(what: str, *, quiet: bool = False) -> Iterator[Callback]:
+    """Context manager that yields a callback that shows progress on stderr.
 
-    Until the callback is called, the bar only shows that work goes on.
+    It draws a bar on a terminal and otherwise writes a line every 10 seconds. Until the first call of the callback, the
+    bar shows activity only.
+
+    Parameters
+    ----------
+    what : str
+        Name of the computation.
+    quiet : bool, default=False
+        Whether to show nothing.
     """
     if quiet:
         yield lambda _: None
@@ -88,11 +104,11 @@ def _lines(what: str) -> Callback:
 
 
 def say(line: str) -> None:
-    """Write a line to stderr. Where nobody reads it any more, a closed terminal or pipe, work goes on without it."""
+    """Write a line to stderr. Errors are ignored, so that a closed terminal or pipe does not stop the computation."""
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
 
 def counted(n: int, what: str) -> str:
-    """A number and what it counts: "1 image", "1,200 images"."""
+    """Format a number with its noun: "1 image", "1,200 images"."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -1,6 +1,7 @@
-"""Groups of points on their neighbour graph, how many there are, and the spreading of a few labels over it."""
+"""Groups of points on their neighbour graph, and the spreading of a few labels over it."""
 
-from latentmap.groups.estimator import GraphClustering, Group
+from latentmap.groups.estimator import GraphClustering
 from latentmap.groups.spreading import LabelSpreading
+from latentmap.groups.summary import GroupSummary
 
-__all__ = ["GraphClustering", "Group", "LabelSpreading"]
+__all__ = ["GraphClustering", "GroupSummary", "LabelSpreading"]

@@ -1,78 +1,124 @@
-"""Groups as sets of blocks: the blocks that are left are shared out, borders are settled, and the tree is rebuilt."""
+"""Groups as sets of blocks: assignment of leftover blocks, refinement of borders, and the tree that respects groups."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.groups.communities import Labels, contracted, refine
+from latentmap.groups.communities import Labels, refine_communities
 from latentmap.groups.tree import Dendrogram, average_linkage
 
 Matrix = NDArray[np.float64]
 
 
-def shared_out(groups: Labels, between: Matrix) -> Labels:
-    """Give each block without a group (-1) to the group that most of its edges lead to, the surest first."""
+def assign_leftovers(groups: Labels, block_weights: Matrix) -> Labels:
+    """Assign each block without a group to the group with the largest part of its edges, the clearest block first.
+
+    Parameters
+    ----------
+    groups : array (B,), int32
+        Group of each block; -1 for none.
+    block_weights : array (B, B), float64
+        Weights of the edges between blocks.
+
+    Returns
+    -------
+    array (B,), int32
+        Group of each block, without -1.
+    """
     groups = groups.copy()
-    volumes = np.maximum(between.sum(axis=1), np.finfo(float).tiny)
-    to_group = between @ _one_hot(groups) / volumes[:, None]
+    volumes = np.maximum(block_weights.sum(axis=1), np.finfo(float).tiny)
+    to_group = block_weights @ _one_hot(groups) / volumes[:, None]
     while (groups < 0).any():
         left = np.flatnonzero(groups < 0)
         block = left[to_group[left].max(axis=1).argmax()]
         groups[block] = to_group[block].argmax()
-        to_group[:, groups[block]] += between[:, block] / volumes
+        to_group[:, groups[block]] += block_weights[:, block] / volumes
     return groups
 
 
-def settled(graph: Any, blocks: Labels, groups: Labels, random: np.random.RandomState) -> Labels:
-    """The group of each point, after blocks and then points have moved where they have most edges: (n,), int32.
+def refine_groups(
+    graph: Any, block_graph: Any, blocks: Labels, groups: Labels, random: np.random.RandomState
+) -> Labels:
+    """Move blocks and then points to the groups with most of their edges.
 
-    The resolution is the smallest at which no two groups would be one.
+    The resolution is the smallest one at which no two groups would be merged.
+
+    Parameters
+    ----------
+    graph : sparse CSR matrix (n, n), symmetric
+        Graph of the points.
+    block_graph : sparse CSR matrix (B, B), symmetric
+        The graph contracted to the blocks; see :func:`latentmap.groups.communities.contract_graph`.
+    blocks : array (n,), int32
+        Block of each point.
+    groups : array (B,), int32
+        Group of each block.
+    random : RandomState
+        Generator for the order in which nodes are visited.
+
+    Returns
+    -------
+    array (n,), int32
+        Group of each point.
     """
     if groups.max() == 0:
         return np.zeros(graph.shape[0], np.int32)
-    small = contracted(graph, blocks)
-    weights = small.toarray()
-    between = summed(weights, groups)
-    volumes = between.sum(axis=1)
-    np.fill_diagonal(between, 0)
-    resolution = float((between * volumes.sum() / np.outer(volumes, volumes)).max())
-    return refine(graph, resolution, refine(small, resolution, groups, random)[blocks], random)
+    weights = group_weights(block_graph.toarray(), groups)
+    volumes = weights.sum(axis=1)
+    np.fill_diagonal(weights, 0)
+    resolution = float((weights * volumes.sum() / np.outer(volumes, volumes)).max())
+    refined = refine_communities(block_graph, resolution, groups, random)
+    return refine_communities(graph, resolution, refined[blocks], random)
 
 
-def summed(between: Matrix, groups: Labels) -> Matrix:
-    """Weights between blocks, summed to weights between groups."""
+def group_weights(block_weights: Matrix, groups: Labels) -> Matrix:
+    """Sum the weights between blocks (B, B) to weights between groups (K, K), for the groups (B,) of the blocks."""
     member = _one_hot(groups)
-    total: Matrix = member.T @ between @ member
+    total: Matrix = member.T @ block_weights @ member
     return total
 
 
-def grouped_tree(between: Matrix, groups: Labels) -> Dendrogram:
-    """The tree over blocks in which each group is put together before groups are: see :func:`average_linkage`."""
+def grouped_tree(block_weights: Matrix, groups: Labels) -> Dendrogram:
+    """Build the tree over blocks in which the blocks of each group are merged before groups are.
+
+    Parameters
+    ----------
+    block_weights : array (B, B), float64
+        Weights of the edges between blocks.
+    groups : array (B,), int32
+        Group of each block.
+
+    Returns
+    -------
+    Dendrogram
+        See :func:`latentmap.groups.tree.average_linkage`.
+    """
     n_blocks, n_groups = len(groups), int(groups.max()) + 1
-    steps: list[tuple[float, int, int]] = []  # association, the nodes by a block that each holds
+    steps: list[tuple[float, int, int]] = []  # association, and a block of each of the two nodes
     for group in range(n_groups):
         members = np.flatnonzero(groups == group)
-        steps += _steps(average_linkage(between[np.ix_(members, members)], between[members].sum(axis=1)), members)
-    steps.sort(key=lambda step: -step[0])  # stable, and falling within each group: children stay before parents
-    among = summed(between, groups)
-    firsts = np.array([np.flatnonzero(groups == group)[0] for group in range(n_groups)])
-    steps += _steps(average_linkage(among, among.sum(axis=1)), firsts)
-    node_of = np.arange(n_blocks)  # of each block the topmost node so far
+        within = average_linkage(block_weights[np.ix_(members, members)], block_weights[members].sum(axis=1))
+        steps += _merge_steps(within, members)
+    steps.sort(key=lambda step: -step[0])  # stable, and descending within each group: children stay before parents
+    weights = group_weights(block_weights, groups)
+    first_blocks = np.array([np.flatnonzero(groups == group)[0] for group in range(n_groups)])
+    steps += _merge_steps(average_linkage(weights, weights.sum(axis=1)), first_blocks)
+    top_node = np.arange(n_blocks)  # topmost node above each block so far
     merges = np.empty((n_blocks - 1, 2), np.int64)
     for step, (_, left, right) in enumerate(steps):
-        merges[step] = node_of[left], node_of[right]
-        node_of[np.isin(node_of, merges[step])] = n_blocks + step
+        merges[step] = top_node[left], top_node[right]
+        top_node[np.isin(top_node, merges[step])] = n_blocks + step
     return Dendrogram(merges, np.minimum.accumulate(np.array([step[0] for step in steps])))
 
 
-def _steps(tree: Dendrogram, members: NDArray[Any]) -> list[tuple[float, int, int]]:
-    """The merges of a tree, each by its association and by one block of either side."""
-    some = [*(int(block) for block in members)]
+def _merge_steps(tree: Dendrogram, members: NDArray[Any]) -> list[tuple[float, int, int]]:
+    """Merges of a tree over ``members``, each as its association and one block of either side."""
+    block_in = [*(int(block) for block in members)]
     steps = []
     for association, (left, right) in zip(tree.associations, tree.merges, strict=True):
-        steps.append((float(association), some[left], some[right]))
-        some.append(some[left])
+        steps.append((float(association), block_in[left], block_in[right]))
+        block_in.append(block_in[left])
     return steps
 
 

@@ -1,6 +1,5 @@
-"""Groups on the neighbour graph, with scikit-learn's contract."""
+"""Graph clustering as a scikit-learn estimator."""
 
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Self
 
@@ -14,100 +13,77 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentmap.core.errors import InputError
 from latentmap.core.parallel import Workers
 from latentmap.core.progress import Callback, Progress
-from latentmap.groups.blocks import grouped_tree, settled, shared_out, summed
-from latentmap.groups.communities import Labels, communities, contracted
-from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors, without_islands
-from latentmap.groups.pieces import induced
-from latentmap.groups.selection import SEPARATED, measure, separated_groups
+from latentmap.groups.blocks import assign_leftovers, group_weights, grouped_tree, refine_groups
+from latentmap.groups.communities import Labels, communities, contract_graph
+from latentmap.groups.components import induced_subgraph
+from latentmap.groups.graph import affinity_graph, connect_components, default_neighbors, mean_over_neighbors
+from latentmap.groups.selection import MIN_SEPARATION, measure_separation, separated_groups
 from latentmap.groups.spreading import memberships
-from latentmap.groups.tree import Dendrogram, absorb, average_linkage, check_cut
+from latentmap.groups.summary import GroupSummary, summarize_groups
+from latentmap.groups.tree import average_linkage, check_cut, merge_small_blocks
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
-from latentmap.neighbors.invariant import N_CANDIDATES, TangentPoints, check_tangents, invariant_neighbors
+from latentmap.neighbors.invariant import N_EUCLIDEAN_CANDIDATES, TangentPoints, check_tangents, invariant_neighbors
 from latentmap.neighbors.search import NeighborSearch
 
-# A group has at least this share of the points, and twice as many points as each has neighbours.
-LEAST_SHARE = 1 / 500
-BLOCKS_A_GROUP = 4  # blocks in the smallest group
-MOST_BLOCKS = 3000
-BLOCK_RESOLUTION = 0.1  # times points over points in a block: about as many blocks as wanted
-# Ratios tried, one after the other, until there are enough groups for n_clusters.
-LOWER_RATIOS = (SEPARATED, 1.5, 1.0, 0.75, 0.5, 0.25, 0.0)
-
-
-@dataclass(frozen=True)
-class Group:
-    """One group, described.
-
-    Attributes
-    ----------
-    size : int
-    typical, boundary : array, int
-        Rows of the points that are surest, and of the least sure.
-    neighbors : list of (int, float)
-        The other groups, nearest first, with the share of this group's edges that lead to each.
-    merge : tuple (int, int) or None
-        The nearest of the groups that it would be merged with first, and how many groups there would be then.
-    split : tuple (int, ...) or None
-        Sizes of the two parts that it would be split into first.
-    separation : float
-        Conductance of its narrowest cut over that of its border; above 2 it stands apart.
-    """
-
-    size: int
-    typical: NDArray[np.intp]
-    boundary: NDArray[np.intp]
-    neighbors: list[tuple[int, float]]
-    merge: tuple[int, int] | None
-    split: tuple[int, int] | None
-    separation: float
+# Minimum size of a group, as a fraction of the points. A group also has at least twice as many points as neighbours.
+MIN_GROUP_FRACTION = 1 / 500
+MIN_BLOCKS_PER_GROUP = 4
+MAX_BLOCKS = 3000  # about
+BLOCK_RESOLUTION = 0.1  # resolution per block, at which communities have about the wanted size
+# Minimum separations that are tried in turn until there are at least n_clusters groups.
+LOWER_RATIOS = (MIN_SEPARATION, 1.5, 1.0, 0.75, 0.5, 0.25, 0.0)
 
 
 class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
-    """Groups of points that hang together on their neighbour graph, and how many there are.
+    """Clustering on the neighbour graph, which also finds the number of groups.
 
-    Near neighbours are joined by weighted edges. Communities of the graph give small blocks, average linkage a tree
-    over them, and those nodes of the tree are groups that can be cut less easily than they can be cut off. A walk on
-    the graph then says how surely each point belongs to each group.
+    Neighbours are joined by weighted edges. Communities of this graph form small blocks, and average linkage builds a
+    dendrogram over the blocks. The nodes of the dendrogram with a narrow border and no narrow cut inside, measured by
+    conductance, become groups. A random walk with restart on the graph gives the membership of each point in each
+    group.
 
     Parameters
     ----------
     n_clusters : int, optional
-        Groups to make; found from the data by default.
+        Number of groups; found from the data by default.
     n_neighbors : int, optional
-        Edges of each point; the logarithm of the number of points by default, from 4 to 12.
+        Number of neighbours of each point. By default the logarithm of the number of points, clipped to [4, 12].
     min_cluster_size : int, optional
-        Fewer points are no group. By default 1/500 of all and at least twice ``n_neighbors``.
+        Minimum number of points of a group. By default 1/500 of the points, and at least twice ``n_neighbors``.
     min_confidence : float, default=0
-        Points that are less sure get the label -1.
-    random_state : int, RandomState or None
-        For the order in which nodes are visited.
+        Points with a lower confidence get the label -1. From 0 to 1.
+    random_state : int, RandomState or None, default=None
+        Seed or generator for the order in which nodes are visited.
     n_jobs : int, optional
-        Threads; all cores by default. Results do not depend on them.
+        Number of threads; all CPUs by default. Results do not depend on it.
     callback : callable, optional
-        Called with a :class:`latentmap.core.progress.Progress` after each step.
+        Called with a :class:`latentmap.core.progress.Progress` after each of three steps.
 
     Attributes
     ----------
     labels_ : array (n,), int32
-        Groups numbered by falling size; -1 below ``min_confidence``.
+        Group of each point, numbered by descending size; -1 below ``min_confidence``.
     n_clusters_ : int
+        Number of groups.
     probabilities_ : array (n, n_clusters_), float32
-        Share of each group in each point's surroundings.
+        Membership of each point in each group; rows sum to 1.
     confidence_ : array (n,), float32
-        That of its own group.
+        Membership of each point in its own group.
     separation_ : array (n_clusters_,), float64
-        See :class:`Group`.
+        Separation of each group; see :class:`latentmap.groups.GroupSummary`.
     tree_ : Dendrogram
-        Over blocks of each group; ``tree_.cut(n_clusters_)`` gives the groups.
+        Tree over blocks; ``tree_.cut(n_clusters_)`` gives the groups.
     blocks_ : array (n,), int32
-        The block of each point.
+        Block of each point.
     neighbors_ : NeighborGraph
-        The neighbours that the graph is made of.
+        Neighbours from which the graph was built.
     n_features_in_ : int
+        Number of features of X.
 
     References
     ----------
-    The parts are in :mod:`latentmap.groups.communities`, ``tree`` and ``selection``.
+    Blondel et al. (2008), Fast unfolding of communities in large networks.
+    Kannan, Vempala and Vetta (2004), On clusterings: good, bad and spectral.
 
     Examples
     --------
@@ -150,13 +126,14 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array (n, d)
+        X : array (n, d), float32 or float64
+            Points, at least 2.
         y : ignored
-        tangents : array (n, t, d), optional
-            Directions in which a point may move and stay the same, from :meth:`latentmap.Autoencoder.tangents`.
-            Neighbours are then those of the tangent distance.
+        tangents : array (n, t, d), float32, optional
+            Directions along which a point may move without a change of content, from
+            :meth:`latentmap.Autoencoder.tangents`. Neighbours are then found by tangent distance.
         neighbors : NeighborGraph, optional
-            At least ``n_neighbors`` neighbours of each point, when they are known already.
+            Precomputed neighbours of X, at least ``n_neighbors`` of each point.
 
         Returns
         -------
@@ -167,75 +144,85 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             For a parameter out of range, or tangents or neighbours of other points.
         ValueError
-            For NaN or infinity: scikit-learn's own check.
+            If X or the tangents contain NaN or infinity, a parameter is out of range, or the tangents or neighbours
+            do not fit X.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         n = len(data)
         self._check_parameters(n)
         random = check_random_state(self.random_state)
         k = min(n - 1, self.n_neighbors or default_neighbors(n))
-        least = self.min_cluster_size or max(2 * k, round(LEAST_SHARE * n))
+        min_size = self.min_cluster_size or max(2 * k, round(MIN_GROUP_FRACTION * n))
         if self.n_clusters is not None:
-            least = max(1, min(least, n // (3 * self.n_clusters)))
+            min_size = max(1, min(min_size, n // (3 * self.n_clusters)))
         self._tangents = None if tangents is None else np.ascontiguousarray(tangents, np.float32)
-        neighbors = self._neighbors(data, k, neighbors)
+        neighbors = self._find_neighbors(data, k, neighbors)
         self.neighbors_ = neighbors
         self._report(1)
-        graph = without_islands(affinity_graph(neighbors, k), data, least, self.n_jobs)
-        blocks, groups, separation = self._partition(graph, least, random)
+        graph = connect_components(affinity_graph(neighbors, k), data, min_size, self.n_jobs)
+        blocks, groups, separation = self._partition(graph, min_size, random)
         self._report(2)
-        shares = memberships(graph, groups)
-        likeliest = shares.argmax(axis=1).astype(np.int32)
-        if len(np.unique(likeliest)) == shares.shape[1]:  # else some group is too small to be anyone's likeliest
-            groups = likeliest
+        probabilities = memberships(graph, groups)
+        most_probable = probabilities.argmax(axis=1).astype(np.int32)
+        if len(np.unique(most_probable)) == probabilities.shape[1]:  # no group lost all of its points
+            groups = most_probable
         by_size = np.argsort(-np.bincount(groups), kind="stable")
         groups = np.argsort(by_size)[groups].astype(np.int32)
-        self.probabilities_, self.separation_ = shares[:, by_size], separation[by_size]
+        self.probabilities_, self.separation_ = probabilities[:, by_size], separation[by_size]
         self.confidence_ = self.probabilities_[np.arange(n), groups]
         self.n_clusters_ = len(by_size)
         self._report(3)
-        self._build_tree(graph, blocks, groups, least)
+        self._build_tree(graph, blocks, groups, min_size)
         self.labels_ = np.where(self.confidence_ < self.min_confidence, -1, groups).astype(np.int32)
-        self._data, self._k, self._least, self._graph, self._all_labels = data, k, least, graph, groups
+        self._data, self._k, self._min_size, self._graph, self._all_labels = data, k, min_size, graph, groups
         return self
 
     def predict(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> Labels:
-        """Groups of new points, by the groups of their nearest neighbours; -1 below ``min_confidence``: (m,), int32.
+        """Predict the group of new points.
 
         Parameters
         ----------
-        X : array (m, d)
+        X : array (m, d), float32 or float64
             New points.
-        tangents : array (m, t, d), optional
-            Their tangents, used where the fitted points have some.
+        tangents : array (m, t, d), float32, optional
+            Tangents of the new points; used if the estimator was fitted with tangents.
+
+        Returns
+        -------
+        array (m,), int32
+            Most probable group of each point; -1 below ``min_confidence``.
 
         Raises
         ------
-        InputError
-            For tangents of other points.
+        NotFittedError
+            If the estimator is not fitted.
         ValueError
-            For NaN or infinity, or another number of features: scikit-learn's own checks.
+            If X or the tangents contain NaN or infinity, or have another shape.
         """
-        shares = self.predict_proba(X, tangents=tangents)
-        labels = shares.argmax(axis=1).astype(np.int32)
-        return np.where(shares.max(axis=1) < self.min_confidence, np.int32(-1), labels)
+        probabilities = self.predict_proba(X, tangents=tangents)
+        labels = probabilities.argmax(axis=1).astype(np.int32)
+        return np.where(probabilities.max(axis=1) < self.min_confidence, np.int32(-1), labels)
 
     def predict_proba(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> NDArray[np.float32]:
-        """Mean of the probabilities of the nearest neighbours of new points, the nearer the more: (m, n_clusters_).
+        """Predict memberships of new points: the weighted mean of those of their nearest neighbours.
 
         Parameters
         ----------
-        X : array (m, d)
+        X : array (m, d), float32 or float64
             New points.
-        tangents : array (m, t, d), optional
-            Their tangents, used where the fitted points have some.
+        tangents : array (m, t, d), float32, optional
+            Tangents of the new points; used if the estimator was fitted with tangents.
+
+        Returns
+        -------
+        array (m, n_clusters_), float32
 
         Raises
         ------
-        InputError
-            For tangents of other points.
+        NotFittedError
+            If the estimator is not fitted.
         ValueError
-            For NaN or infinity, or another number of features: scikit-learn's own checks.
+            If X or the tangents contain NaN or infinity, or have another shape.
         """
         check_is_fitted(self)
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
@@ -245,16 +232,27 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         else:
             tangents = np.ascontiguousarray(tangents, np.float32)
             check_tangents(data, tangents)
-            candidates, _ = NeighborSearch(self._data, "euclidean", None).query(data, min(n, N_CANDIDATES), self.n_jobs)
+            n_candidates = min(n, N_EUCLIDEAN_CANDIDATES)
+            candidates, _ = NeighborSearch(self._data, "euclidean", None).query(data, n_candidates, self.n_jobs)
             points = TangentPoints(np.ascontiguousarray(self._data, np.float32), self._tangents)
-            new = TangentPoints(np.ascontiguousarray(data, np.float32), tangents)
+            queries = TangentPoints(np.ascontiguousarray(data, np.float32), tangents)
             with Workers(self.n_jobs) as workers:
-                indices, squared = points.nearest(new, candidates, min(n, k), workers)
+                indices, squared = points.nearest(queries, candidates, min(n, k), workers)
             distances = np.sqrt(squared)
         return mean_over_neighbors(self.probabilities_, indices, distances)
 
     def cut(self, n_clusters: int) -> Labels:
-        """Labels (n,) with another number of groups: the nearest groups merged, or the loosest split.
+        """Cut the tree into another number of groups, by merging the closest groups or splitting the loosest.
+
+        Parameters
+        ----------
+        n_clusters : int
+            Number of groups, from 1 to the number of blocks.
+
+        Returns
+        -------
+        array (n,), int32
+            Group of each point.
 
         Parameters
         ----------
@@ -263,78 +261,80 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        InputError
-            If the tree has fewer blocks.
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ``n_clusters`` is out of range.
         """
         check_is_fitted(self)
         check_cut(self.tree_, n_clusters)
         labels: Labels = self.tree_.cut(n_clusters)[self.blocks_]
         return labels
 
-    def describe(self, n_examples: int = 10) -> list[Group]:
-        """Describe each group, the largest first, with up to ``n_examples`` rows of each kind.
+    def describe(self, n_examples: int = 10) -> list[GroupSummary]:
+        """Summarize each group, the largest first.
 
         Parameters
         ----------
         n_examples : int, default=10
-            Rows of each kind.
+            Maximum number of typical points and of boundary points in each summary.
+
+        Returns
+        -------
+        list of GroupSummary
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
-        n_groups = self.n_clusters_
-        between = contracted(self._graph, self._all_labels).toarray()
-        shares = between / between.sum(axis=1, keepdims=True)
-        parents = self.tree_.parents()
-        sizes = self.tree_.totals(np.bincount(self.blocks_, minlength=self.tree_.n_blocks).astype(float))
-        described = []
-        for group, node in enumerate(self._group_nodes()):
-            rows = np.flatnonzero(self._all_labels == group)
-            by_confidence = rows[np.argsort(-self.confidence_[rows], kind="stable")]
-            nearest = [int(j) for j in np.argsort(-shares[group], kind="stable") if j != group and shares[group, j] > 0]
-            merge = None
-            if n_groups > 1:
-                beside = np.unique(self._all_labels[np.isin(self.blocks_, self.tree_.blocks_under(int(parents[node])))])
-                beside = beside[beside != group]
-                near = int(beside[shares[group, beside].argmax()])
-                merge = (near, int(2 * self.tree_.n_blocks - 1 - parents[node]))
-            split = None
-            if node >= self.tree_.n_blocks:
-                parts = sizes[self.tree_.merges[node - self.tree_.n_blocks]]
-                split = (int(parts.max()), int(parts.min()))
-            described.append(
-                Group(
-                    len(rows),
-                    by_confidence[:n_examples],
-                    by_confidence[::-1][:n_examples],
-                    [(j, float(shares[group, j])) for j in nearest],
-                    merge,
-                    split,
-                    float(self.separation_[group]),
-                )
-            )
-        return described
+        return summarize_groups(
+            self._graph,
+            self.tree_,
+            self.blocks_,
+            self._all_labels,
+            self.confidence_,
+            self.separation_,
+            n_examples,
+        )
 
-    def stability(self, n_resamples: int = 5, share: float = 0.8, random_state: int = 0) -> float:
-        """Mean adjusted Rand index of the groups with those found on parts of the graph: 1 when they are the same.
+    def stability(self, n_resamples: int = 5, fraction: float = 0.8, random_state: int = 0) -> float:
+        """Compute the stability of the groups: their mean adjusted Rand index with groups found on random subgraphs.
 
         Parameters
         ----------
         n_resamples : int, default=5
-        share : float, default=0.8
-            Points that each part has, drawn at random.
-        random_state : int
+            Number of subgraphs.
+        fraction : float, default=0.8
+            Fraction of the points in each subgraph.
+        random_state : int, default=0
+            Seed for the subgraphs.
+
+        Returns
+        -------
+        float
+            At most 1, if the groups are always the same.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
         random, n = check_random_state(random_state), len(self._all_labels)
-        agreement = []
+        scores = []
         for _ in range(n_resamples):
-            rows = np.sort(random.choice(n, max(2, round(share * n)), replace=False))
-            part = without_islands(induced(self._graph, rows), self._data[rows], self._least, self.n_jobs)
-            found = self._partition(part, max(1, round(share * self._least)), random)[1]
-            agreement.append(adjusted_rand_score(self._all_labels[rows], found))
-            del part  # as large as the graph
-        return float(np.mean(agreement))
+            rows = np.sort(random.choice(n, max(2, round(fraction * n)), replace=False))
+            subgraph = connect_components(
+                induced_subgraph(self._graph, rows), self._data[rows], self._min_size, self.n_jobs
+            )
+            found = self._partition(subgraph, max(1, round(fraction * self._min_size)), random)[1]
+            scores.append(adjusted_rand_score(self._all_labels[rows], found))
+            del subgraph  # as large as the graph
+        return float(np.mean(scores))
 
-    def _neighbors(self, X: NDArray[Any], k: int, known: NeighborGraph | None) -> NeighborGraph:
+    def _find_neighbors(self, X: NDArray[Any], k: int, known: NeighborGraph | None) -> NeighborGraph:
         if known is not None:
             if len(known.indices) != len(X) or known.n_neighbors < k:
                 raise InputError(
@@ -347,83 +347,62 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return nearest_neighbors(X, k, n_jobs=self.n_jobs)
 
     def _partition(
-        self, graph: Any, least: int, random: np.random.RandomState
+        self, graph: Any, min_size: int, random: np.random.RandomState
     ) -> tuple[Labels, Labels, NDArray[np.float64]]:
         """Blocks and groups of the points, and the separation of each group."""
-        blocks, tree = self._blocks(graph, least, random)
-        groups, separation = self._groups(graph, blocks, tree, least)
-        return blocks, settled(graph, blocks, groups, random), separation
+        blocks, block_graph = self._find_blocks(graph, min_size, random)
+        edge_weight = 2 * float(graph.data.mean()) if graph.nnz else 1.0
+        groups, separation = self._group_blocks(block_graph.toarray(), np.bincount(blocks), edge_weight, min_size)
+        return blocks, refine_groups(graph, block_graph, blocks, groups, random), separation
 
-    def _blocks(self, graph: Any, least: int, random: np.random.RandomState) -> tuple[Labels, Dendrogram]:
-        """Small communities of the graph and the tree over them."""
+    def _find_blocks(self, graph: Any, min_size: int, random: np.random.RandomState) -> tuple[Labels, Any]:
+        """Small communities of the graph, as the block of each point, and the graph contracted to the blocks."""
         n = graph.shape[0]
-        wanted = max(1, least // BLOCKS_A_GROUP, n // MOST_BLOCKS)
-        fewest = self.n_clusters or 1
-        resolution = max(1.0, BLOCK_RESOLUTION * n / wanted)
+        target_size = max(1, min_size // MIN_BLOCKS_PER_GROUP, n // MAX_BLOCKS)
+        min_blocks = self.n_clusters or 1
+        resolution = max(1.0, BLOCK_RESOLUTION * n / target_size)
         blocks = communities(graph, resolution, random)
-        while blocks.max() + 1 < min(n, fewest):
+        while blocks.max() + 1 < min(n, min_blocks):
             resolution *= 4
             blocks = communities(graph, resolution, random) if resolution < n**2 else np.arange(n, dtype=np.int32)
-        between, sizes = contracted(graph, blocks).toarray(), np.bincount(blocks)
-        merged = absorb(np.zeros(len(sizes), np.int32), between, sizes, wanted)
-        if merged.max() + 1 >= fewest:
-            blocks = merged[blocks]
-            between = contracted(graph, blocks).toarray()
-        return blocks, average_linkage(between, between.sum(axis=1))
+        return _merge_blocks(graph, blocks, np.zeros(blocks.max() + 1, np.int32), target_size, min_blocks)
 
-    def _groups(self, graph: Any, blocks: Labels, tree: Dendrogram, least: int) -> tuple[Labels, NDArray[np.float64]]:
-        """The group of each block, -1 for none yet, and the separation of each group."""
-        between, sizes = contracted(graph, blocks).toarray(), np.bincount(blocks)
-        unit = 2 * float(graph.data.mean()) if graph.nnz else 1.0
-        separation = measure(tree, between, sizes, unit)
-        wanted = self.n_clusters
-        ratios = LOWER_RATIOS if wanted is not None else LOWER_RATIOS[:1]
-        for ratio in ratios:
-            nodes = separated_groups(tree, separation, least, ratio)
-            if len(nodes) >= (wanted or 1):
+    def _group_blocks(
+        self, block_weights: NDArray[np.float64], sizes: NDArray[np.int64], edge_weight: float, min_size: int
+    ) -> tuple[Labels, NDArray[np.float64]]:
+        """Group of each block, and separation of each group."""
+        tree = average_linkage(block_weights, block_weights.sum(axis=1))
+        separation = measure_separation(tree, block_weights, sizes, edge_weight)
+        n_clusters = self.n_clusters
+        for ratio in LOWER_RATIOS if n_clusters is not None else LOWER_RATIOS[:1]:
+            nodes = separated_groups(tree, separation, min_size, ratio)
+            if len(nodes) >= (n_clusters or 1):
                 break
-        if wanted == 1 or (wanted is None and len(nodes) < 2):
+        if n_clusters == 1 or (n_clusters is None and len(nodes) < 2):
             return np.zeros(tree.n_blocks, np.int32), np.full(1, np.nan)
-        if wanted is not None and len(nodes) < wanted:
-            return tree.cut(wanted), np.full(wanted, np.nan)
+        if n_clusters is not None and len(nodes) < n_clusters:
+            return tree.cut(n_clusters), np.full(n_clusters, np.nan)
         groups = np.full(tree.n_blocks, -1, np.int32)
         for group, node in enumerate(nodes):
             groups[tree.blocks_under(node)] = group
-        groups = shared_out(groups, between)
-        ratios_of = separation.ratios[nodes]
-        if wanted is not None and len(nodes) > wanted:
-            weights = summed(between, groups)
-            fewer = average_linkage(weights, weights.sum(axis=1)).cut(wanted)
-            ratios_of = np.array([np.nanmin(ratios_of[fewer == g]) for g in range(wanted)])
-            groups = fewer[groups]
-        return groups, ratios_of
+        groups = assign_leftovers(groups, block_weights)
+        ratios = separation.ratios[nodes]
+        if n_clusters is not None and len(nodes) > n_clusters:
+            weights = group_weights(block_weights, groups)
+            merged = average_linkage(weights, weights.sum(axis=1)).cut(n_clusters)
+            ratios = np.array([np.nanmin(ratios[merged == group]) for group in range(n_clusters)])
+            groups = merged[groups]
+        return groups, ratios
 
-    def _build_tree(self, graph: Any, blocks: Labels, groups: Labels, least: int) -> None:
-        """The tree whose first cuts are merges of the groups and whose later ones split them."""
-        parts = np.unique(np.stack([groups, blocks]), axis=1, return_inverse=True)
-        labels, fine = parts[0][0].astype(np.int32), parts[1].ravel().astype(np.int32)
-        between, sizes = contracted(graph, fine).toarray(), np.bincount(fine)
-        merged = absorb(labels, between, sizes, max(1, least // 2))
-        of_block = np.zeros(merged.max() + 1, np.int32)
-        of_block[merged] = labels
-        self.blocks_ = merged[fine]
-        between = contracted(graph, self.blocks_).toarray()
-        self.tree_ = grouped_tree(between, of_block)
-
-    def _group_nodes(self) -> list[int]:
-        """The node of the tree that is each group."""
-        n_blocks, n_groups = self.tree_.n_blocks, self.n_clusters_
-        first_undone = 2 * n_blocks - n_groups
-        parents = self.tree_.parents()
-        of_block = np.zeros(n_blocks, np.int32)
-        of_block[self.blocks_] = self._all_labels
-        nodes = [0] * n_groups
-        for block in range(n_blocks):
-            node = block
-            while parents[node] >= 0 and parents[node] < first_undone:
-                node = parents[node]
-            nodes[of_block[block]] = int(node)
-        return nodes
+    def _build_tree(self, graph: Any, blocks: Labels, groups: Labels, min_size: int) -> None:
+        """Build the tree whose last merges join the groups, and whose earlier merges join blocks within groups."""
+        pairs, inverse = np.unique(np.stack([groups, blocks]), axis=1, return_inverse=True)
+        group_of_part = pairs[0].astype(np.int32)
+        parts = inverse.ravel().astype(np.int32)
+        self.blocks_, block_graph = _merge_blocks(graph, parts, group_of_part, max(1, min_size // 2), 1)
+        group_of_block = np.zeros(block_graph.shape[0], np.int32)
+        group_of_block[self.blocks_] = groups
+        self.tree_ = grouped_tree(block_graph.toarray(), group_of_block)
 
     def _report(self, done: int) -> None:
         if self.callback is not None:
@@ -435,8 +414,20 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             if value is None:
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name}={value!r}: ask for a whole number of at least 1, or None to have it found")
+                raise ValueError(
+                    f"{name}={value!r}: ask for a whole number of at least 1, or None to find it from the data"
+                )
             if value > n:
                 raise InputError(f"{name}={value} exceeds n_samples={n}: ask for at most {n}")
         if not isinstance(self.min_confidence, Real) or not 0 <= self.min_confidence <= 1:
-            raise InputError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")
+            raise ValueError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")
+
+
+def _merge_blocks(graph: Any, blocks: Labels, labels: Labels, min_size: int, min_blocks: int) -> tuple[Labels, Any]:
+    """Merge small blocks of the same label unless fewer than ``min_blocks`` remain; return blocks and their graph."""
+    block_graph = contract_graph(graph, blocks)
+    merged = merge_small_blocks(labels, block_graph.toarray(), np.bincount(blocks), min_size)
+    if min_blocks <= merged.max() + 1 < len(merged):
+        blocks = merged[blocks]
+        block_graph = contract_graph(graph, blocks)
+    return blocks, block_graph

@@ -1,4 +1,4 @@
-"""The weighted graph that groups are found on: near neighbours are joined, the nearer the more firmly."""
+"""Weighted neighbour graph on which groups are found: closer neighbours have heavier edges."""
 
 from typing import Any
 
@@ -6,67 +6,121 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from latentmap.groups.pieces import connected_pieces
+from latentmap.groups.components import connected_components
 from latentmap.neighbors import NeighborGraph, NeighborSearch
 
-# Of an edge to a neighbour however far, so that no neighbour is lost to rounding.
-LEAST_WEIGHT = 1e-6
+# Minimum weight of an edge, so that the weight of a distant neighbour does not round to 0.
+MIN_WEIGHT = 1e-6
 
 
 def default_neighbors(n: int) -> int:
-    """Neighbours of each of n points: the natural logarithm of n, as connectivity asks for, from 4 to 12."""
+    """Default number of neighbours for n points: the natural logarithm of n, clipped to [4, 12].
+
+    A k-nearest-neighbour graph is connected with high probability if k grows like log n.
+    """
     return min(max(1, n - 1), int(np.clip(round(np.log(n)), 4, 12)))
 
 
 def affinity_graph(neighbors: NeighborGraph, n_neighbors: int) -> Any:
-    """Weights exp(-(d/σ)²) of the nearest neighbours, made symmetric by addition: sparse CSR (n, n), float64.
+    """Build the symmetric graph with weights exp(-(d/σᵢ)²) + exp(-(d/σⱼ)²).
 
-    σ is each point's distance to the middle one of its neighbours, so that sparse regions hold as firmly as dense ones.
+    σᵢ is the distance of point i to the middle one of its neighbours, so that weights do not depend on the density.
+
+    Parameters
+    ----------
+    neighbors : NeighborGraph
+        At least ``n_neighbors`` neighbours of each point.
+    n_neighbors : int
+        Number of neighbours that are used.
+
+    Returns
+    -------
+    sparse CSR matrix (n, n), float64
     """
     n = len(neighbors.indices)
     weights = edge_weights(neighbors.distances[:, :n_neighbors])
-    begin = np.arange(0, weights.size + 1, weights.shape[1])
-    edges = (weights.ravel(), neighbors.indices[:, :n_neighbors].ravel(), begin)
+    indptr = np.arange(0, weights.size + 1, weights.shape[1])
+    edges = (weights.ravel(), neighbors.indices[:, :n_neighbors].ravel(), indptr)
     directed = sparse.csr_matrix(edges, shape=(n, n))
     directed.sort_indices()
     return (directed + directed.T).tocsr()
 
 
 def edge_weights(distances: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Weights of edges of these lengths (m, k), nearest first: (m, k) in (0, 1]."""
-    # a distance beyond single precision is infinite, and infinite over infinite is no number
+    """Compute the weights exp(-(d/σ)²) of edges.
+
+    Parameters
+    ----------
+    distances : array (m, k), float32 or float64
+        Distances of each point to its neighbours, nearest first.
+
+    Returns
+    -------
+    array (m, k), float64
+        Weights, at least ``MIN_WEIGHT``.
+    """
+    # distances beyond single precision are infinite, and infinity divided by infinity is NaN
     lengths = np.minimum(distances.astype(np.float64), np.finfo(np.float32).max)
     middle = lengths[:, lengths.shape[1] // 2 : lengths.shape[1] // 2 + 1].copy()
     widths = np.where(middle > 0, middle, np.maximum(lengths, np.finfo(float).tiny))
     lengths /= widths
     np.square(lengths, out=lengths)
     np.exp(np.negative(lengths, out=lengths), out=lengths)
-    lengths += LEAST_WEIGHT
+    lengths += MIN_WEIGHT
     return lengths
 
 
 def mean_over_neighbors(
     values: NDArray[np.float32], indices: NDArray[np.int32], distances: NDArray[np.floating[Any]]
 ) -> NDArray[np.float32]:
-    """Values (n, c) of the neighbours (m, k), the nearer the more: (m, c)."""
+    """Average values over neighbours, weighted by :func:`edge_weights`.
+
+    Parameters
+    ----------
+    values : array (n, c), float32
+    indices : array (m, k), int32
+        Neighbours of each query, nearest first.
+    distances : array (m, k), float32 or float64
+        Distances to them.
+
+    Returns
+    -------
+    array (m, c), float32
+    """
     weights = edge_weights(distances)
     weights /= weights.sum(axis=1, keepdims=True)
     mean: NDArray[np.float32] = np.einsum("mk,mkc->mc", weights, values[indices]).astype(np.float32)
     return mean
 
 
-def without_islands(graph: Any, X: NDArray[Any], least: int, n_jobs: int | None) -> Any:
-    """The graph with every piece of fewer than ``least`` nodes tied to the nearest point of a larger one."""
-    pieces = connected_pieces(graph)
-    sizes = np.bincount(pieces)
-    small = sizes[pieces] < least
+def connect_components(graph: Any, X: NDArray[Any], min_size: int, n_jobs: int | None) -> Any:
+    """Connect each component of fewer than ``min_size`` nodes to the nearest point of a larger component.
+
+    Parameters
+    ----------
+    graph : sparse CSR matrix (n, n), symmetric
+    X : array (n, d), float32 or float64
+        Points of the nodes.
+    min_size : int
+    n_jobs : int, optional
+        Number of threads; all CPUs by default.
+
+    Returns
+    -------
+    sparse CSR matrix (n, n)
+        The graph with an edge of weight ``MIN_WEIGHT`` for each small component, or the graph itself if there are none,
+        or no larger ones.
+    """
+    components = connected_components(graph)
+    sizes = np.bincount(components)
+    small = sizes[components] < min_size
     if len(sizes) == 1 or not small.any() or small.all():
         return graph
-    inland, islands = np.flatnonzero(~small), np.flatnonzero(small)
-    nearest, lengths = NeighborSearch(X[inland], "euclidean", None).query(X[islands], 1, n_jobs)
-    order = np.lexsort((lengths[:, 0], pieces[islands]))
-    _, firsts = np.unique(pieces[islands][order], return_index=True)
-    ends = order[firsts]  # of each island the point nearest to the land
-    edges = (np.full(len(ends), LEAST_WEIGHT), (islands[ends], inland[nearest[ends, 0]]))
-    ties = sparse.csr_matrix(edges, shape=graph.shape)
-    return (graph + ties + ties.T).tocsr()
+    large_rows, small_rows = np.flatnonzero(~small), np.flatnonzero(small)
+    nearest, distances = NeighborSearch(X[large_rows], "euclidean", None).query(X[small_rows], 1, n_jobs)
+    order = np.lexsort((distances[:, 0], components[small_rows]))
+    _, firsts = np.unique(components[small_rows][order], return_index=True)
+    bridgeheads = order[firsts]  # the node of each small component that is closest to a larger one
+    edges = (np.full(len(bridgeheads), MIN_WEIGHT), (small_rows[bridgeheads], large_rows[nearest[bridgeheads, 0]]))
+    bridges = sparse.csr_matrix(edges, shape=graph.shape)
+    return (graph + bridges + bridges.T).tocsr()

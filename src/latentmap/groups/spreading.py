@@ -1,4 +1,4 @@
-"""Spreading what is known of some points over the graph to all of them."""
+"""Propagation over the neighbour graph: soft memberships in groups, and semi-supervised label spreading."""
 
 from numbers import Real
 from typing import Any, Self
@@ -14,52 +14,71 @@ from latentmap.core.missing import as_classes, as_list, is_missing
 from latentmap.groups.graph import affinity_graph, default_neighbors, mean_over_neighbors
 from latentmap.neighbors import NeighborGraph, NeighborSearch, nearest_neighbors
 
-N_STEPS = 20
-STAY = 0.2  # weight of a point's own group in each step
+N_WALK_STEPS = 20
+RESTART_PROBABILITY = 0.2
 
 
 def memberships(graph: Any, labels: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Share of each group (n, K) in the neighbourhood of each point: a walk that returns home now and then."""
+    """Compute the membership of each point in each group by a random walk with restart on the graph.
+
+    Parameters
+    ----------
+    graph : sparse CSR matrix (n, n), symmetric
+    labels : array (n,), int32
+        Group of each point, from 0 to K - 1.
+
+    Returns
+    -------
+    array (n, K), float32
+        Memberships of each point, which sum to 1.
+    """
     n, n_groups = len(labels), int(labels.max()) + 1
     walk = (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr().astype(np.float32)
     rows = np.arange(n)
-    shares = np.zeros((n, n_groups), np.float32)
-    shares[rows, labels] = 1
-    for _ in range(N_STEPS):
-        shares = walk @ shares
-        shares *= 1 - STAY
-        shares[rows, labels] += STAY
-    shares /= shares.sum(axis=1, keepdims=True)
-    return shares
+    membership = np.zeros((n, n_groups), np.float32)
+    membership[rows, labels] = 1
+    for _ in range(N_WALK_STEPS):
+        membership = walk @ membership
+        membership *= 1 - RESTART_PROBABILITY
+        membership[rows, labels] += RESTART_PROBABILITY
+    membership /= membership.sum(axis=1, keepdims=True)
+    return membership
 
 
 class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A few labels, spread over the neighbour graph to all points: :class:`sklearn.semi_supervised.LabelSpreading`.
+    """Spread a few labels over the neighbour graph to all points.
+
+    The algorithm is that of :class:`sklearn.semi_supervised.LabelSpreading`, on the sparse graph that
+    :class:`latentmap.GraphClustering` uses.
 
     Parameters
     ----------
     alpha : float, default=0.99
-        Between 0 and 1: how much a point takes from its neighbours rather than from its own label in each step. With
-        few labels among many points they have far to go.
+        Weight of the neighbours against the own label of a point in each step, between 0 and 1. A value close to 1 lets
+        few labels reach many points.
     n_neighbors : int, optional
-        Edges of each point; the logarithm of the number of points by default, from 4 to 12.
+        Number of neighbours of each point. By default the logarithm of the number of points, clipped to [4, 12].
     max_iter : int, default=100
+        Maximum number of iterations.
     tol : float, default=1e-3
-        Iteration ends when no share changes by more than this, relative to the largest.
+        The iteration stops when no class probability changes by more than this, relative to the largest one.
     n_jobs : int, optional
-        Threads; all cores by default.
+        Number of threads; all CPUs by default.
 
     Attributes
     ----------
     classes_ : array (n_classes,)
+        Distinct labels.
     label_distributions_ : array (n, n_classes), float32
-        Share of each class at each point. All zero where no label leads.
+        Probability of each class for each point; 0 for points that no label reaches.
     transduction_ : array (n,)
-        The class of each point.
+        Most probable class of each point.
     confidence_ : array (n,), float32
-        The largest of its shares; 0 where no label leads.
+        Probability of this class; 0 for points that no label reaches.
     n_iter_ : int
+        Number of iterations.
     n_features_in_ : int
+        Number of features of X.
 
     References
     ----------
@@ -94,15 +113,16 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array (n, d)
-        y : array (n,)
-            The label of each point: numbers, words, or both. Where it is not known: the number -1, an empty text,
-            None, NaN, ``pandas.NA``, or a masked value. The text "-1", among words, is a class like any other.
+        X : array (n, d), float32 or float64
+            Points.
+        y : array-like (n,)
+            Label of each point: a number or a string. Unknown labels are the number -1, an empty string, None, NaN,
+            ``pandas.NA``, or masked. The string "-1" is a class like any other.
         neighbors : NeighborGraph, optional
-            Neighbours of each point, when they are known already; see
-            :func:`latentmap.neighbors.invariant_neighbors`.
+            Precomputed neighbours of each point, from :func:`latentmap.nearest_neighbors` or
+            :func:`latentmap.invariant_neighbors`.
         graph : sparse matrix (n, n), optional
-            Symmetric weights of all edges, instead of neighbours.
+            Symmetric edge weights, used instead of neighbours.
 
         Returns
         -------
@@ -113,7 +133,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         InputError
             If no label is known, alpha is out of range, or lengths differ.
         ValueError
-            For NaN or infinity: scikit-learn's own check.
+            If X contains NaN or infinity, no label is known, alpha is out of range, or the lengths differ.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 0 < self.alpha < 1:
@@ -125,21 +145,31 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             graph = affinity_graph(neighbors, min(k, neighbors.n_neighbors))
         start = np.zeros((len(data), len(self.classes_)), np.float32)
         start[np.flatnonzero(known), codes] = 1
-        shares, self.n_iter_ = _spread(graph, start, self.alpha, self.max_iter, self.tol)
-        sums = shares.sum(axis=1, keepdims=True)
-        self.label_distributions_ = np.divide(shares, sums, out=np.zeros_like(shares), where=sums > 0)
+        distributions, self.n_iter_ = _propagate_labels(graph, start, self.alpha, self.max_iter, self.tol)
+        sums = distributions.sum(axis=1, keepdims=True)
+        self.label_distributions_ = np.divide(distributions, sums, out=np.zeros_like(distributions), where=sums > 0)
         self.confidence_ = self.label_distributions_.max(axis=1)
         self.transduction_ = self.classes_[self.label_distributions_.argmax(axis=1)]
         self._search, self._k = NeighborSearch(data, "euclidean", None), k
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Mean of the shares of the nearest fitted points, the nearer the more: (m, n_classes).
+        """Predict class probabilities of new points: the weighted mean of those of their nearest neighbours.
 
         Parameters
         ----------
-        X : array (m, d)
-            New points.
+        X : array (m, d), float32 or float64
+
+        Returns
+        -------
+        array (m, n_classes), float32
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X contains NaN or infinity, or has another number of features.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
@@ -147,40 +177,53 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return mean_over_neighbors(self.label_distributions_, indices, distances)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The likeliest class of new points: (m,).
+        """Predict the most probable class of new points.
 
         Parameters
         ----------
-        X : array (m, d)
-            New points.
+        X : array (m, d), float32 or float64
+
+        Returns
+        -------
+        array (m,)
+            Classes, of the type of the labels.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X contains NaN or infinity, or has another number of features.
         """
-        shares = self.predict_proba(X)
-        classes: NDArray[Any] = self.classes_[shares.argmax(axis=1)]
+        distributions = self.predict_proba(X)
+        classes: NDArray[Any] = self.classes_[distributions.argmax(axis=1)]
         return classes
 
 
-def _spread(
+def _propagate_labels(
     graph: Any, start: NDArray[np.float32], alpha: float, max_iter: int, tol: float
 ) -> tuple[NDArray[np.float32], int]:
-    """Iterate F ← α S F + (1 - α) Y with S = D^-1/2 W D^-1/2; returns F and the number of iterations."""
+    """Iterate F ← α S F + (1 - α) Y with S = D^-1/2 W D^-1/2; return F and the number of iterations."""
     degrees = np.asarray(graph.sum(axis=1)).ravel()
     scale = sparse.diags(1 / np.sqrt(np.maximum(degrees, np.finfo(float).tiny)))
     smooth = (scale @ graph @ scale).tocsr().astype(np.float32)
-    shares = start
+    distributions = start
     n_iter = 0
     while n_iter < max_iter:
         n_iter += 1
-        before, shares = shares, alpha * (smooth @ shares) + (1 - alpha) * start
-        if np.abs(shares - before).max() <= tol * shares.max():
+        before, distributions = distributions, alpha * (smooth @ distributions) + (1 - alpha) * start
+        if np.abs(distributions - before).max() <= tol * distributions.max():
             break
-    return shares, n_iter
+    return distributions, n_iter
 
 
 def _known_labels(y: ArrayLike, n: int) -> tuple[NDArray[np.bool_], NDArray[Any], NDArray[np.intp]]:
-    """Which points have a label, the classes, and the class of each of those points."""
+    """Mask of the points with a label (n,), the classes, and the class number of each of these points."""
     values = as_list(y)
     if len(values) != n or any(isinstance(value, list | tuple | np.ndarray) for value in values):
-        raise InputError(f"labels of shape {np.shape(y)} for {n} points: pass one for each, -1 where it is not known")
+        raise ValueError(
+            f"labels of shape {np.shape(y)} for {n} points: pass one for each point, -1 where it is unknown"
+        )
     known = np.array([not (is_missing(value) or _is_minus_one(value)) for value in values])
     if not known.any():
         raise InputError("no label is known: give at least one point a label other than -1")

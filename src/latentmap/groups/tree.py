@@ -1,8 +1,11 @@
-"""A binary tree over blocks of a graph, from the tightest merge to the loosest.
+"""Dendrogram over blocks of a graph, by average linkage.
 
-Two blocks are as close as their association: the weight of the edges between them, over what it would be if edges were
-drawn at random. The association of a merged pair with a third block is the mean of the two, weighted by volume, so this
-is average linkage and heights never turn back.
+The association of two blocks is the weight of the edges between them, divided by its expected value in a random graph
+with the same volumes. The association of a merged pair with a third block is the mean of both associations, weighted by
+volume, so this is average linkage, and associations never increase from merge to merge.
+
+SciPy's linkage weights the mean by numbers of points instead of volumes, and its cuts number the groups differently, so
+both are implemented here.
 """
 
 from dataclasses import dataclass
@@ -16,14 +19,14 @@ from latentmap.core.parallel import Array, compiled
 
 @dataclass(frozen=True)
 class Dendrogram:
-    """Merges of B blocks. Node t < B is a block, node B + s the s-th merge; the last one is the root.
+    """Binary tree over B blocks. Nodes 0 to B - 1 are the blocks, node B + s is the s-th merge, and the last the root.
 
     Attributes
     ----------
     merges : array (B - 1, 2), int64
         The two nodes that each merge joins.
     associations : array (B - 1,), float64
-        Between the two, falling: 1 is chance.
+        Association of the two nodes, descending; 1 is its expected value in a random graph.
     """
 
     merges: NDArray[np.int64]
@@ -31,11 +34,11 @@ class Dendrogram:
 
     @property
     def n_blocks(self) -> int:
-        """B."""
+        """Number of blocks, B."""
         return len(self.merges) + 1
 
     def totals(self, of_blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sums over the blocks below each node: (B, ...) → (2B - 1, ...)."""
+        """Sum the values ``of_blocks`` (B, ...) over the blocks below each node: (2B - 1, ...)."""
         B = self.n_blocks
         sums = np.zeros((2 * B - 1, *of_blocks.shape[1:]))
         sums[:B] = of_blocks
@@ -44,25 +47,25 @@ class Dendrogram:
         return sums
 
     def parents(self) -> NDArray[np.int64]:
-        """The node above each; -1 above the root."""
+        """Parent of each node, -1 for the root: (2B - 1,), int64."""
         parents = np.full(2 * self.n_blocks - 1, -1)
         parents[self.merges.ravel()] = np.repeat(self.n_blocks + np.arange(len(self.merges)), 2)
         return parents
 
     def blocks_under(self, node: int) -> list[int]:
-        """The blocks below a node, from left to right."""
+        """Blocks below a node, from left to right."""
         below, stack = [], [node]
         while stack:
-            top = stack.pop()
-            if top < self.n_blocks:
-                below.append(top)
+            node = stack.pop()
+            if node < self.n_blocks:
+                below.append(node)
             else:
-                left, right = self.merges[top - self.n_blocks]
+                left, right = self.merges[node - self.n_blocks]
                 stack += [int(right), int(left)]
         return below
 
     def paths(self) -> list[str]:
-        """The way from the root to each block: 0 for left, 1 for right. Blocks of one group begin alike."""
+        """Path from the root to each block, "0" for left and "1" for right. Blocks below a node share a prefix."""
         paths = [""] * (2 * self.n_blocks - 1)
         for step in reversed(range(len(self.merges))):
             for side, node in enumerate(self.merges[step]):
@@ -70,16 +73,27 @@ class Dendrogram:
         return paths[: self.n_blocks]
 
     def cut(self, n_groups: int) -> NDArray[np.int32]:
-        """The group of each block when the last ``n_groups - 1`` merges are undone: (B,), from left to right."""
+        """Cut the tree into groups by undoing the last merges.
+
+        Parameters
+        ----------
+        n_groups : int
+            Number of groups, from 1 to B.
+
+        Returns
+        -------
+        array (B,), int32
+            Group of each block, numbered from left to right.
+        """
         groups = np.zeros(self.n_blocks, np.int32)
         first_undone = 2 * self.n_blocks - n_groups
         nodes, stack = [], [2 * self.n_blocks - 2]
         while stack:
-            top = stack.pop()
-            if top < first_undone:
-                nodes.append(top)
+            node = stack.pop()
+            if node < first_undone:
+                nodes.append(node)
             else:
-                left, right = self.merges[top - self.n_blocks]
+                left, right = self.merges[node - self.n_blocks]
                 stack += [int(right), int(left)]
         for group, node in enumerate(nodes):
             groups[self.blocks_under(node)] = group
@@ -87,71 +101,84 @@ class Dendrogram:
 
 
 def check_cut(tree: Dendrogram, n_groups: int) -> None:
-    """Raise InputError unless the tree can be cut into so many groups."""
+    """Check that the tree can be cut into ``n_groups`` groups.
+
+    Raises
+    ------
+    ValueError
+        If it has fewer blocks, or ``n_groups`` is less than 1.
+    """
     if not 1 <= n_groups <= tree.n_blocks:
         raise InputError(f"n_clusters={n_groups}: the tree can be cut into 1 to {tree.n_blocks} groups")
 
 
-def average_linkage(between: NDArray[np.float64], volumes: NDArray[np.float64]) -> Dendrogram:
-    """The tree over blocks.
+def average_linkage(block_weights: NDArray[np.float64], volumes: NDArray[np.float64]) -> Dendrogram:
+    """Build the tree over blocks by average linkage.
 
     Parameters
     ----------
-    between : array (B, B), float64
-        Weight of the edges between blocks, symmetric; the diagonal is not read.
+    block_weights : array (B, B), float64
+        Weights of the edges between blocks, symmetric; the diagonal is not read.
     volumes : array (B,), float64
-        Weight of all edges of each block, those within counted twice.
+        Total weight of the edges of each block, those within counted twice.
+
+    Returns
+    -------
+    Dendrogram
     """
     n = len(volumes)
     merges, associations = np.empty((n - 1, 2), np.int64), np.empty(n - 1)
-    weights = between.copy()
+    weights = block_weights.copy()
     np.fill_diagonal(weights, 0)
-    _link(weights, volumes.copy(), merges, associations)
-    return Dendrogram(merges, np.minimum.accumulate(associations))  # but for rounding they fall already
+    _average_linkage(weights, volumes.copy(), merges, associations)
+    return Dendrogram(merges, np.minimum.accumulate(associations))  # they descend except for rounding
 
 
-def absorb(
-    labels: NDArray[np.int32], between: NDArray[np.float64], sizes: NDArray[np.int64], least: int
+def merge_small_blocks(
+    labels: NDArray[np.int32], block_weights: NDArray[np.float64], sizes: NDArray[np.int64], min_size: int
 ) -> NDArray[np.int32]:
-    """Merge blocks of fewer than ``least`` points, the smallest first, each into the block it is closest to.
+    """Merge blocks of fewer than ``min_size`` points, the smallest first, each into the block it is closest to.
 
     Parameters
     ----------
     labels : array (B,), int32
-        Blocks of one label only are merged with each other.
-    between : array (B, B); sizes : array (B,)
-    least : int
+        Only blocks with the same label are merged.
+    block_weights : array (B, B), float64
+        Weights of the edges between blocks, symmetric.
+    sizes : array (B,), int64
+        Number of points of each block.
+    min_size : int
 
     Returns
     -------
     array (B,), int32
-        The new block of each, from 0.
+        New block of each block, numbered from 0.
     """
-    into = np.arange(len(sizes), dtype=np.int32)
-    _absorb(labels, between.copy(), sizes.copy(), least, into)
-    return np.unique(into, return_inverse=True)[1].astype(np.int32)
+    merged_into = np.arange(len(sizes), dtype=np.int32)
+    _merge_small(labels, block_weights.copy(), sizes.copy(), min_size, merged_into)
+    return np.unique(merged_into, return_inverse=True)[1].astype(np.int32)
 
 
 @compiled
-def _absorb(labels: Array, weights: Array, sizes: Array, least: int, into: Array) -> None:
+def _merge_small(labels: Array, weights: Array, sizes: Array, min_size: int, merged_into: Array) -> None:
     n = len(sizes)
     alive = np.ones(n, np.bool_)
     volumes = weights.sum(axis=1)
     while True:
         small = -1
         for i in range(n):
-            if alive[i] and sizes[i] < least and (small < 0 or sizes[i] < sizes[small]):
+            if alive[i] and sizes[i] < min_size and (small < 0 or sizes[i] < sizes[small]):
                 small = i
         if small < 0:
             return
-        best, most = -1, -1.0
+        best, max_closeness = -1, -1.0
         for j in range(n):
             if alive[j] and j != small and labels[j] == labels[small]:
                 closeness = weights[small, j] / max(volumes[j], 1e-300)
-                if closeness > most:
-                    best, most = j, closeness
-        if best < 0:  # alone under its label: it stays
-            sizes[small] = least
+                if closeness > max_closeness:
+                    best, max_closeness = j, closeness
+        if best < 0:  # the only block with its label is kept
+            sizes[small] = min_size
             continue
         alive[small] = False
         sizes[best] += sizes[small]
@@ -160,32 +187,32 @@ def _absorb(labels: Array, weights: Array, sizes: Array, least: int, into: Array
             weights[best, j] += weights[small, j]
             weights[j, best] = weights[best, j]
         for j in range(n):
-            if into[j] == small:
-                into[j] = best
+            if merged_into[j] == small:
+                merged_into[j] = best
 
 
 @compiled
-def _link(weights: Array, volumes: Array, merges: Array, associations: Array) -> None:
+def _average_linkage(weights: Array, volumes: Array, merges: Array, associations: Array) -> None:
     n = len(volumes)
     total = volumes.sum()
     alive = np.ones(n, np.bool_)
     node = np.arange(n)
     nearest = np.full(n, -1)
     for step in range(n - 1):
-        top, p = -1.0, -1
+        max_association, p = -1.0, -1
         for i in range(n):
             if not alive[i]:
                 continue
             if nearest[i] < 0:
-                most = -1.0
+                max_closeness = -1.0
                 for j in range(n):
-                    if alive[j] and j != i and weights[i, j] / volumes[j] > most:
-                        most, nearest[i] = weights[i, j] / volumes[j], j
+                    if alive[j] and j != i and weights[i, j] / volumes[j] > max_closeness:
+                        max_closeness, nearest[i] = weights[i, j] / volumes[j], j
             association = weights[i, nearest[i]] * total / (volumes[i] * volumes[nearest[i]])
-            if association > top:
-                top, p = association, i
+            if association > max_association:
+                max_association, p = association, i
         q = nearest[p]
-        merges[step, 0], merges[step, 1], associations[step] = node[p], node[q], top
+        merges[step, 0], merges[step, 1], associations[step] = node[p], node[q], max_association
         for j in range(n):
             weights[p, j] += weights[q, j]
         for j in range(n):

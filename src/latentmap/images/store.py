@@ -14,10 +14,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.core.atomic_files import whole, write_text
+from latentmap.core.atomic_files import atomic_write, write_text
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
-from latentmap.core.memory import in_units
+from latentmap.core.memory import format_bytes
 from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import Decoded, Failure
@@ -153,7 +153,9 @@ class Store:
     def _check_room(self, n_listed: int, limit: int) -> None:
         assert self.shape is not None
         needed = n_listed * prod(self.shape.image_shape)
-        sizes = f"{n_listed:,} images of {' × '.join(map(str, self.shape.image_shape))} take {in_units(needed)} decoded"
+        sizes = (
+            f"{n_listed:,} images of {' × '.join(map(str, self.shape.image_shape))} take {format_bytes(needed)} decoded"
+        )
         if needed > limit:
             raise SourceError(f"{sizes}, the limit is {limit / 1e9:g} GB: raise it, or ask for a smaller size")
         if self._folder is not None:
@@ -161,8 +163,8 @@ class Store:
             free = shutil.disk_usage(self._folder).free
             if needed - held > free - SPARE_BYTES:
                 raise SourceError(
-                    f"{sizes}, but {self._folder} has {in_units(free)} free, of which {in_units(SPARE_BYTES)} are "
-                    "left alone: make room, or ask for a smaller size"
+                    f"{sizes}, but {self._folder} has {format_bytes(free)} free, of which {format_bytes(SPARE_BYTES)} "
+                    "are left alone: make room, or ask for a smaller size"
                 )
 
 
@@ -182,7 +184,7 @@ def kept_in_cache(images: ImageCollection, folder: Path) -> ImageCollection:
     folder.mkdir(parents=True, exist_ok=True)
     digests = bytearray()
     known = "sha256" in images.table.column_names  # of the values as they were given
-    with whole(folder / PIXELS) as temporary, temporary.open("wb") as file:
+    with atomic_write(folder / PIXELS) as temporary, temporary.open("wb") as file:
         for part in map(np.ascontiguousarray, blocks(images.images)):
             file.write(part.data)
             if not known:

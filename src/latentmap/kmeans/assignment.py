@@ -1,8 +1,10 @@
-"""Which centre is closest to each point, for the centres of several starts in one pass over the data.
+"""Assignment of points to their closest centres, for the centres of several starts in one pass over the data.
 
-Two things make it fast. Centres of all starts are stacked, so that one matrix product measures a block of points
-against all of them. And each point remembers by how much its centre is closer than the next one (Hamerly 2010, with
-both of his bounds in one number): while the centres have moved by less than that, its label stands without a look.
+Two techniques make it fast. The centres of all starts are stacked, so that one matrix product gives the distances of a
+block of points to all of them. And points keep bounds on their distances (Hamerly 2010, Making k-means even faster):
+an upper bound on the distance to the own centre, and a lower bound on the distance to any other centre. While the
+lower bound exceeds the upper bound, the label cannot change, and the point is skipped. Only the difference of the two
+matters, so only this difference is stored, as the bound gap of the point.
 """
 
 from typing import Any
@@ -10,35 +12,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.core.parallel import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, chunk_bounds, compiled
 
-SHARE = 10**10  # multiplications in one call of the kernel
-WHOLE = 0.5  # share of points without slack from which one product of the whole block is the quicker way
-BLOCK = 1024  # points whose bounds are looked at together
-TILE = 256  # points whose products with the centres are held in the cache
-FEW = 96  # points picked one by one that are multiplied together: BLAS is quicker with small matrices of this size
+MAX_MULTIPLICATIONS = 10**10  # in one call of the kernel, so that an interrupt is handled soon
+# Fraction of points with a used-up bound gap above which one product of the whole block is faster.
+MAX_PENDING_FRACTION = 0.5
+BLOCK_SIZE = 1024  # points whose bounds are checked together
+TILE_SIZE = 256  # points whose products with all centres fit into the cache
+GATHER_SIZE = 96  # pending points that are multiplied together; small matrices are faster in BLAS at this size
 
 
 class Assignment:
-    """Labels of several starts on the same data, with the sums over the clusters that they give.
+    """Labels of the points for several starts on the same data, and the sums over the clusters.
 
-    The sums follow the labels: a point that changes its cluster is taken from one sum and put to the other. Where few
-    points move, that costs next to nothing, and labels that stand still give the same centres to the last bit.
+    The sums are updated incrementally: a point that changes its cluster is subtracted from one sum and added to the
+    other. This costs little when few points move, and unchanged labels give the same centres to the last bit.
 
     Parameters
     ----------
     X : array (n, d), float32 or float64, C order
-        Best with mean zero: distances come from products, and lose what the mean has in common.
-    weights : array (n,) of the same type
+        Should have mean zero: distances are computed from inner products, which lose precision to a common offset.
+    weights : array (n,), of the type of X
+        Sample weights.
     n_starts, n_clusters : int
     workers : Workers
 
     Attributes
     ----------
-    labels : array (n_starts, n), int32; k before the first update
+    labels : array (n_starts, n), int32
+        Closest centre of each point; k before the first update.
     sums : array (n_starts, k, d), float64
+        Weighted sum of the points of each cluster.
     weights : array (n_starts, k), float64
-    counts : array (n_starts, k), int64; members of positive weight
+        Total weight of each cluster.
+    counts : array (n_starts, k), int64
+        Number of points of positive weight in each cluster.
     """
 
     def __init__(
@@ -47,69 +55,86 @@ class Assignment:
         n, d = X.shape
         self._X, self.point_weights, self._workers = X, weights, workers
         self._norms = np.einsum("ij,ij->i", X, X)
-        self._slack = np.full((n_starts, n), -1, X.dtype)  # how much closer the own centre is than any other
+        self._bound_gaps = np.full((n_starts, n), -1, X.dtype)  # lower bound minus upper bound
         self._centers = np.zeros((n_starts, n_clusters, d))
         self.labels = np.full((n_starts, n), n_clusters, np.int32)
-        # one row more than there are clusters: it stands for none, where all points come from
+        # the last row stands for no cluster, where all points are before the first update
         self._sums = np.zeros((n_starts, n_clusters + 1, d))
         self._weights = np.zeros((n_starts, n_clusters + 1))
         self._counts = np.zeros((n_starts, n_clusters + 1), np.int64)
         self.sums, self.weights, self.counts = self._sums[:, :-1], self._weights[:, :-1], self._counts[:, :-1]
 
     def update(self, centers: NDArray[Any], starts: list[int]) -> NDArray[np.int64]:
-        """Move each point to its closest centre; of centres equally close to the first of them.
+        """Assign each point to its closest centre; ties go to the first of the closest.
 
         Parameters
         ----------
         centers : array (n_active, k, d), of the type of the data
-        starts : the starts that they belong to
+            Current centres of some of the starts.
+        starts : list of int
+            Starts that the centres belong to.
 
         Returns
         -------
         array (n_active,), int64
-            Points that changed their label.
+            Number of points whose label changed.
         """
         n_active, k, d = centers.shape
         flat = np.ascontiguousarray(centers).reshape(-1, d)
-        halves = (np.einsum("ij,ij->i", flat, flat, dtype=np.float64) / 2).astype(flat.dtype)
+        half_norms = (np.einsum("ij,ij->i", flat, flat, dtype=np.float64) / 2).astype(flat.dtype)
         chosen = np.array(starts)
-        drift = self._drift(centers, chosen)
-        # short shares, so that an interrupt is heard soon
-        shares = self._workers.n_threads * (1 + len(self._X) * flat.size // (self._workers.n_threads * SHARE))
-        edges = bounds(len(self._X), shares)
-        sums = np.zeros((shares, n_active, k + 1, d))
-        weights = np.zeros((shares, n_active, k + 1))
-        counts = np.zeros((shares, n_active, k + 1), np.int64)
-        changed = np.zeros((shares, n_active), np.int64)
+        center_shifts = self._compute_center_shifts(centers, chosen)
+        n_threads = self._workers.n_threads
+        n_chunks = n_threads * (1 + len(self._X) * flat.size // (n_threads * MAX_MULTIPLICATIONS))
+        edges = chunk_bounds(len(self._X), n_chunks)
+        sums = np.zeros((n_chunks, n_active, k + 1, d))
+        weights = np.zeros((n_chunks, n_active, k + 1))
+        counts = np.zeros((n_chunks, n_active, k + 1), np.int64)
+        n_changed = np.zeros((n_chunks, n_active), np.int64)
 
-        def share(s: int) -> None:
+        def assign_points(s: int) -> None:
             data = (self._X, self._norms, self.point_weights)
-            state = (self.labels, self._slack)
-            found = (sums[s], weights[s], counts[s], changed[s])
-            _update(data, flat, halves, drift, chosen, state, found, edges[s], edges[s + 1])
+            state = (self.labels, self._bound_gaps)
+            changes = (sums[s], weights[s], counts[s], n_changed[s])
+            _assign_chunk(data, flat, half_norms, center_shifts, chosen, state, changes, edges[s], edges[s + 1])
 
-        self._workers.run(share, shares)
+        self._workers.run(assign_points, n_chunks)
         self._sums[chosen] += sums.sum(0)
         self._weights[chosen] += weights.sum(0)
         self._counts[chosen] += counts.sum(0)
-        total: NDArray[np.int64] = changed.sum(0)
+        total: NDArray[np.int64] = n_changed.sum(0)
         return total
 
-    def _drift(self, centers: NDArray[Any], starts: NDArray[Any]) -> NDArray[Any]:
-        """By how much each cluster's slack may have shrunk since the last update: (n_active, k + 1), at the end 0."""
+    def _compute_center_shifts(self, centers: NDArray[Any], starts: NDArray[Any]) -> NDArray[Any]:
+        """Compute the maximum decrease of the bound gaps of each cluster since the last update: (n_active, k + 1).
+
+        It is the shift of the own centre plus the largest shift of any other centre. The last column is 0, for points
+        without a cluster.
+        """
         n_active, k, _ = centers.shape
-        drift = np.zeros((n_active, k + 1), centers.dtype)
+        center_shifts = np.zeros((n_active, k + 1), centers.dtype)
         if k > 1:
             moved = np.sqrt(((centers.astype(np.float64) - self._centers[starts]) ** 2).sum(2))
             second, first = np.partition(moved, k - 2, axis=1)[:, k - 2 :].T
             others = np.where(moved == first[:, None], second[:, None], first[:, None])
-            drift[:, :k] = (moved + others) * (1 + 4 * np.finfo(centers.dtype).eps)
+            center_shifts[:, :k] = (moved + others) * (1 + 4 * np.finfo(centers.dtype).eps)
         self._centers[starts] = centers
-        return drift
+        return center_shifts
 
 
 def assign(X: NDArray[Any], centers: NDArray[Any], workers: Workers) -> NDArray[np.int32]:
-    """Label of the closest centre: (n,) int32. ``X`` (n, d) and ``centers`` (k, d) are of one type."""
+    """Find the closest centre of each point.
+
+    Parameters
+    ----------
+    X : array (n, d), float32 or float64, C order
+    centers : array (k, d), of the type of X
+    workers : Workers
+
+    Returns
+    -------
+    array (n,), int32
+    """
     assignment = Assignment(X, np.ones(len(X), X.dtype), n_starts=1, n_clusters=len(centers), workers=workers)
     assignment.update(centers[None], [0])
     labels: NDArray[np.int32] = assignment.labels[0]
@@ -119,62 +144,74 @@ def assign(X: NDArray[Any], centers: NDArray[Any], workers: Workers) -> NDArray[
 def squared_distances(
     X: NDArray[Any], centers: NDArray[Any], labels: NDArray[np.int32], workers: Workers
 ) -> NDArray[np.float64]:
-    """Squared distance of each point to the centre of its label: (n,), from differences, so that nothing cancels."""
-    found = np.empty(len(X))
-    edges = bounds(len(X), workers.n_threads)
-    workers.run(lambda s: _squared(X, centers, labels, found, edges[s], edges[s + 1]), workers.n_threads)
-    return found
+    """Squared distance of each point to the centre of its label, from differences, which do not cancel.
+
+    Parameters
+    ----------
+    X : array (n, d), float32 or float64
+    centers : array (k, d)
+    labels : array (n,), int32
+    workers : Workers
+
+    Returns
+    -------
+    array (n,), float64
+    """
+    distances = np.empty(len(X))
+    edges = chunk_bounds(len(X), workers.n_threads)
+    workers.run(lambda s: _squared_distances(X, centers, labels, distances, edges[s], edges[s + 1]), workers.n_threads)
+    return distances
 
 
 @compiled
-def _update(
+def _assign_chunk(
     data: tuple[Array, ...],
     centers: Array,
-    halves: Array,
-    drift: Array,
+    half_norms: Array,
+    center_shifts: Array,
     starts: Array,
     state: tuple[Array, ...],
-    found: tuple[Array, ...],
+    changes: tuple[Array, ...],
     begin: int,
     end: int,
 ) -> None:
-    """Blocks in which most points have used up their slack are measured whole, others point by point."""
-    X, labels, slack = data[0], state[0], state[1]
-    n_starts, k = len(starts), drift.shape[1] - 1
+    """Assign the points ``begin`` to ``end``, whole blocks at once where most bound gaps are used up."""
+    X, labels, bound_gaps = data[0], state[0], state[1]
+    n_starts, k = len(starts), center_shifts.shape[1] - 1
     d = X.shape[1]
-    pending = np.empty((n_starts, BLOCK), np.int64)
+    pending = np.empty((n_starts, BLOCK_SIZE), np.int64)
     n_pending = np.empty(n_starts, np.int64)
-    products = np.empty(len(centers) * TILE, X.dtype)
-    rows = np.empty((FEW, d), X.dtype)
-    tile_size = TILE if len(centers) > FEW else FEW
-    for a in range(begin, end, BLOCK):
-        b = min(a + BLOCK, end)
+    products = np.empty(len(centers) * TILE_SIZE, X.dtype)
+    rows = np.empty((GATHER_SIZE, d), X.dtype)
+    n_tile = TILE_SIZE if len(centers) > GATHER_SIZE else GATHER_SIZE
+    for a in range(begin, end, BLOCK_SIZE):
+        b = min(a + BLOCK_SIZE, end)
         for s in range(n_starts):
-            n_pending[s] = _use_slack(slack[starts[s]], labels[starts[s]], drift[s], a, b, pending[s])
-        if n_pending.sum() > WHOLE * n_starts * (b - a):
-            for tile in range(a, b, tile_size):
-                m = min(tile + tile_size, b) - tile
+            n_pending[s] = _update_bounds(bound_gaps[starts[s]], labels[starts[s]], center_shifts[s], a, b, pending[s])
+        if n_pending.sum() > MAX_PENDING_FRACTION * n_starts * (b - a):
+            for tile in range(a, b, n_tile):
+                m = min(tile + n_tile, b) - tile
                 for p in range(m):
                     pending[0, p] = tile + p
                 block = products[: len(centers) * m].reshape(len(centers), m)
                 np.dot(centers, X[tile : tile + m].T, block)
                 for s in range(n_starts):
                     own = slice(s * k, (s + 1) * k)
-                    _settle(data, block[own], halves[own], s, starts[s], pending[0, :m], state, found)
+                    _reassign(data, block[own], half_norms[own], s, starts[s], pending[0, :m], state, changes)
         else:
             for s in range(n_starts):
                 own = slice(s * k, (s + 1) * k)
-                for first in range(0, n_pending[s], FEW):
-                    points = pending[s, first : min(first + FEW, n_pending[s])]
+                for first in range(0, n_pending[s], GATHER_SIZE):
+                    points = pending[s, first : min(first + GATHER_SIZE, n_pending[s])]
                     m = len(points)
-                    _copy(X, points, rows)
+                    _gather_rows(X, points, rows)
                     block = products[: k * m].reshape(k, m)
                     np.dot(centers[own], rows[:m].T, block)
-                    _settle(data, block, halves[own], s, starts[s], points, state, found)
+                    _reassign(data, block, half_norms[own], s, starts[s], points, state, changes)
 
 
 @compiled
-def _copy(X: Array, points: Array, rows: Array) -> None:
+def _gather_rows(X: Array, points: Array, rows: Array) -> None:
     for p in range(len(points)):
         i = np.uint64(points[p])
         for j in range(X.shape[1]):
@@ -182,78 +219,81 @@ def _copy(X: Array, points: Array, rows: Array) -> None:
 
 
 @compiled
-def _use_slack(slack: Array, labels: Array, drift: Array, begin: int, end: int, pending: Array) -> int:
-    """Take the drift from the slack; list the points that have none left, and return their number."""
+def _update_bounds(bound_gaps: Array, labels: Array, center_shifts: Array, begin: int, end: int, pending: Array) -> int:
+    """Subtract the centre shifts from the bound gaps; list the points with none left, and return their number."""
     for i in range(begin, end):
-        slack[i] -= drift[np.uint32(labels[i])]
+        bound_gaps[i] -= center_shifts[np.uint32(labels[i])]
     n = 0
     for i in range(begin, end):
         pending[n] = i
-        n += slack[i] <= 0
+        n += bound_gaps[i] <= 0
     return n
 
 
 @compiled
-def _settle(
+def _reassign(
     data: tuple[Array, ...],
     products: Array,
-    halves: Array,
+    half_norms: Array,
     s: int,
     start: int,
     points: Array,
     state: tuple[Array, ...],
-    found: tuple[Array, ...],
+    changes: tuple[Array, ...],
 ) -> None:
-    """Give points their labels, and their slack anew. ``products`` (k, m) are those of the centres with the points."""
+    """Recompute labels and bound gaps of some points, from the products (k, m) of the centres with the points."""
     X, norms, point_weights = data
-    labels, slack = state
-    sums, weights, counts, changed = found
+    labels, bound_gaps = state
+    sums, weights, counts, n_changed = changes
     k, m = products.shape
     zero, two = X.dtype.type(0), X.dtype.type(2)
     best = np.empty(m, X.dtype)
     second = np.empty(m, X.dtype)
     norm = np.empty(m, X.dtype)
     label = np.empty(m, np.int32)
-    # |x - c|² is least where x·c - |c|²/2 is greatest
+    # |x - c|² = |x|² - 2 (x·c - |c|²/2), so the closest centre maximizes x·c - |c|²/2
     for p in range(m):
-        best[p] = products[0, p] - halves[0]
+        best[p] = products[0, p] - half_norms[0]
         second[p] = -np.inf
         label[p] = 0
         norm[p] = norms[np.uint64(points[p])]
-    largest = halves[0]
+    max_half_norm = half_norms[0]
     for j in range(1, k):
-        half = halves[j]
-        largest = max(largest, half)
+        half_norm = half_norms[j]
+        max_half_norm = max(max_half_norm, half_norm)
         for p in range(m):
-            value = products[j, p] - half
+            value = products[j, p] - half_norm
             closer = value > best[p]
             loser = best[p] if closer else value
             second[p] = loser if loser > second[p] else second[p]
             best[p] = value if closer else best[p]
             label[p] = j if closer else label[p]
+    # the bound gap is d₂ - d₁ = (d₂² - d₁²) / (d₁ + d₂), less what rounding may have added to the squares
     rounding = X.dtype.type(16 * np.finfo(X.dtype).eps)
     for p in range(m):
-        near = norm[p] - two * best[p]
-        far = norm[p] - two * second[p]
-        apart = np.sqrt(near if near > zero else zero) + np.sqrt(far if far > zero else zero)
-        second[p] = (far - near - rounding * (norm[p] + two * largest)) / apart
+        closest_squared = norm[p] - two * best[p]
+        second_squared = norm[p] - two * second[p]
+        sum_of_distances = np.sqrt(closest_squared if closest_squared > zero else zero) + np.sqrt(
+            second_squared if second_squared > zero else zero
+        )
+        second[p] = (second_squared - closest_squared - rounding * (norm[p] + two * max_half_norm)) / sum_of_distances
     for p in range(m):
         i = points[p]
-        slack[start, i] = second[p]
+        bound_gaps[start, i] = second[p]
         old = labels[start, i]
         if label[p] != old:
-            _move(X[i], point_weights[i], old, label[p], sums[s], weights[s], counts[s])
+            _move_point(X[i], point_weights[i], old, label[p], sums[s], weights[s], counts[s])
             labels[start, i] = label[p]
-            changed[s] += 1
+            n_changed[s] += 1
 
 
 @compiled
-def _move(x: Array, weight: float, source: int, target: int, sums: Array, weights: Array, counts: Array) -> None:
-    """Take a point from one cluster and put it into another."""
+def _move_point(x: Array, weight: float, source: int, target: int, sums: Array, weights: Array, counts: Array) -> None:
+    """Move a point from one cluster to another in the sums, weights and counts."""
     for i in range(len(x)):
-        part = np.float64(weight) * np.float64(x[i])
-        sums[target, i] += part
-        sums[source, i] -= part
+        value = np.float64(weight) * np.float64(x[i])
+        sums[target, i] += value
+        sums[source, i] -= value
     weights[target] += weight
     weights[source] -= weight
     counts[target] += weight > 0
@@ -261,10 +301,10 @@ def _move(x: Array, weight: float, source: int, target: int, sums: Array, weight
 
 
 @compiled
-def _squared(X: Array, centers: Array, labels: Array, found: Array, begin: int, end: int) -> None:
+def _squared_distances(X: Array, centers: Array, labels: Array, out: Array, begin: int, end: int) -> None:
     for i in range(begin, end):
         total = 0.0
         for j in range(X.shape[1]):
             difference = np.float64(X[i, j]) - np.float64(centers[labels[i], j])
             total += difference * difference
-        found[i] = total
+        out[i] = total

@@ -1,4 +1,4 @@
-"""K-means with scikit-learn's contract, and on request the story of how it got there."""
+"""K-means clustering as a scikit-learn estimator, with an optional record of its iterations."""
 
 import warnings
 from collections.abc import Callable
@@ -14,19 +14,29 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from latentmap.core.errors import InputError
-from latentmap.core.frame import Frame
 from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
+from latentmap.core.scaling import PowerOfTwoScaler
 from latentmap.kmeans.assignment import assign, squared_distances
-from latentmap.kmeans.lloyd import Start, lloyd
-from latentmap.kmeans.seeding import plus_plus, random_points
+from latentmap.kmeans.lloyd import LloydResult, lloyd
+from latentmap.kmeans.seeding import kmeans_plus_plus, random_points
 
-PREDICT_BLOCK = 65_536  # rows that are copied at a time
+PREDICT_BLOCK_SIZE = 65_536  # rows that are scaled and assigned at a time
 
 
 @dataclass(frozen=True)
 class KMeansStep:
-    """One iteration: the centres before the M step, shape (k, d), and the labels (n,) and inertia that they give."""
+    """One iteration of K-means.
+
+    Attributes
+    ----------
+    centers : array (n_clusters, n_features), float32 or float64
+        Centres before they are updated.
+    labels : array (n_samples,), int32
+        Closest of these centres for each sample.
+    inertia : float
+        Weighted sum of squared distances of the samples to their closest centre.
+    """
 
     centers: NDArray[np.floating[Any]]
     labels: NDArray[np.int32]
@@ -34,32 +44,59 @@ class KMeansStep:
 
 
 class KMeans(cluster.KMeans):  # type: ignore[misc]
-    """K-means clustering: Lloyd's algorithm from k-means++ starts, all starts advanced together.
+    """K-means clustering by Lloyd's algorithm, with all starts advanced together.
 
-    Parameters, attributes and results are those of :class:`sklearn.cluster.KMeans`, with what follows added. All cores
-    are used. Sparse data is handed to scikit-learn's own code.
+    A drop-in replacement for :class:`sklearn.cluster.KMeans`: it takes the same parameters, has the same attributes
+    and gives the same kind of results. ``record_history`` and ``callback`` are added. All CPUs are used. Sparse data
+    is clustered by scikit-learn's own code.
 
     Parameters
     ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    init : {"k-means++", "random"}, callable or array (n_clusters, n_features), default="k-means++"
+        Method of initialization, or the initial centres.
+    n_init : int or "auto", default="auto"
+        Number of starts, of which the one with the lowest inertia is kept. "auto" is 10 for ``init="random"`` or a
+        callable, and 1 otherwise.
+    max_iter : int, default=300
+        Maximum number of iterations of each start.
+    tol : float, default=1e-4
+        A start has converged when the sum of its squared centre shifts is at most ``tol`` times the mean variance of
+        the features.
+    verbose : int, default=0
+        Print the inertia of each iteration if greater than 0.
+    random_state : int, RandomState or None, default=None
+        Seed or generator for the initial centres.
+    copy_x : bool, default=True
+        Accepted for compatibility with scikit-learn. X is never modified.
     algorithm : {"lloyd", "elkan"}, default="lloyd"
-        Taken for compatibility. Both name the same result, and bounds from the triangle inequality are used anyway.
+        Accepted for compatibility with scikit-learn. The result does not depend on it, and bounds from the triangle
+        inequality are always used.
     record_history : bool, default=False
-        Keep every iteration of the best start in ``history_``: one label for each iteration and point.
+        Whether to keep all iterations of the best start in ``history_``. Each takes 4 bytes for each sample.
     callback : callable, optional
-        Called with a :class:`latentmap.core.progress.Progress` as each start ends.
-    n_clusters, init, n_init, max_iter, tol, verbose, random_state, copy_x
-        See :class:`sklearn.cluster.KMeans`.
+        Called with a :class:`latentmap.core.progress.Progress` when a start ends.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,), int32
-    cluster_centers_ : ndarray of shape (n_clusters, n_features), of the type of the data
+        Cluster of each sample.
+    cluster_centers_ : ndarray of shape (n_clusters, n_features), float32 or float64
+        Centres, of the type of the data.
     inertia_ : float
-        Sum of squared distances of the samples to their closest centre.
+        Weighted sum of squared distances of the samples to their closest centre.
     n_iter_ : int
+        Number of iterations of the best start.
     history_ : list of KMeansStep
-        Only with ``record_history``. Step t holds the centres before the t-th M step and the labels they give, so the
-        first step shows the initial centres and the last one the result.
+        Iterations of the best start, if ``record_history`` is True. The first step holds the initial centres, the last
+        step the result.
+
+    References
+    ----------
+    Lloyd (1982), Least squares quantization in PCM.
+    Arthur and Vassilvitskii (2007), k-means++: the advantages of careful seeding.
+    Hamerly (2010), Making k-means even faster.
 
     Examples
     --------
@@ -102,13 +139,15 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         self.callback = callback
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Find the centres.
+        """Compute the cluster centres.
 
         Parameters
         ----------
-        X : array or sparse matrix (n_samples, n_features)
+        X : array or sparse matrix (n_samples, n_features), float32 or float64
+            Other types are converted to float64.
         y : ignored
         sample_weight : array (n_samples,), optional
+            Weight of each sample; 1 by default.
 
         Returns
         -------
@@ -119,8 +158,8 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         InputError
             For more clusters than samples.
         ValueError
-            For NaN or infinity, a parameter out of range, or initial centres of another shape: scikit-learn's own
-            checks.
+            If X contains NaN or infinity, ``n_clusters`` exceeds the number of samples, a parameter is out of range,
+            or the initial centres have another shape than (n_clusters, n_features).
         """
         if sparse.issparse(X) and not self.record_history:
             super().fit(X, y, sample_weight)
@@ -128,10 +167,10 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         self._validate_params()
         data = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         weights = _check_sample_weight(sample_weight, data, dtype=data.dtype)
-        self._n_init = self._check_starts(data)
-        frame = Frame.around(data)
+        self._n_init = self._check_n_init(data)
+        scaler = PowerOfTwoScaler.fit(data)
         with Workers() as workers, one_blas_thread():
-            best = self._advance(frame, frame.into(data), weights, workers)
+            best = self._run_starts(scaler, scaler.transform(data), weights, workers)
         if best.labels.max(initial=0) >= 0 and (distinct := len(np.unique(best.labels))) < self.n_clusters:
             warnings.warn(
                 f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). "
@@ -139,9 +178,9 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.cluster_centers_ = frame.out_of(best.centers)
-        self.labels_, self.inertia_, self.n_iter_ = best.labels, frame.area(best.inertia), best.n_iter
-        self._n_threads = 1  # of scikit-learn's score
+        self.cluster_centers_ = scaler.inverse_transform(best.centers)
+        self.labels_, self.inertia_, self.n_iter_ = best.labels, scaler.unscale_squared(best.inertia), best.n_iter
+        self._n_threads = 1  # read by scikit-learn's score
         self._n_features_out = self.n_clusters
         return self
 
@@ -151,28 +190,32 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         y: object = None,  # noqa: ARG002 - scikit-learn's signature
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Learn from one batch of a stream (Sculley 2010): each centre moves to the mean of all samples it was given.
+        """Update the centres with one batch of a stream: each centre is the mean of all samples assigned to it so far.
 
-        The first batch chooses the centres by ``init`` and must have ``n_clusters`` samples or more.
+        The first batch initializes the centres by ``init``.
 
         Parameters
         ----------
-        X : array (n_samples, n_features)
+        X : array (n_samples, n_features), float32 or float64
+            The first batch must have at least ``n_clusters`` samples.
         y : ignored
         sample_weight : array (n_samples,), optional
+            Weight of each sample; 1 by default.
 
         Returns
         -------
         self
-            With ``labels_`` and ``inertia_`` of this batch, ``n_steps_`` batches seen, and ``counts_``
-            (n_clusters,), the weight that each centre stands for.
+            ``labels_`` and ``inertia_`` are those of this batch, ``n_steps_`` is the number of batches so far, and
+            ``counts_`` (n_clusters,), float64, is the total weight of the samples assigned to each centre so far.
 
         Raises
         ------
-        InputError
-            If the first batch has fewer samples than there are clusters.
         ValueError
-            For NaN or infinity, or a parameter out of range: scikit-learn's own checks.
+            For the same reasons as :meth:`fit`, or if the number of features differs from that of the first batch.
+
+        References
+        ----------
+        Sculley (2010), Web-scale k-means clustering.
         """
         self._validate_params()
         first = not hasattr(self, "counts_")
@@ -180,9 +223,11 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         weights = _check_sample_weight(sample_weight, data, dtype=data.dtype)
         with Workers() as workers, one_blas_thread():
             if first:
-                self._n_init = self._check_starts(data)
-                frame = Frame.around(data)
-                self.cluster_centers_ = frame.out_of(self._starts(frame, frame.into(data), weights, workers)[0])
+                self._n_init = self._check_n_init(data)
+                scaler = PowerOfTwoScaler.fit(data)
+                self.cluster_centers_ = scaler.inverse_transform(
+                    self._initial_centers(scaler, scaler.transform(data), weights, workers)[0]
+                )
                 self.counts_ = np.zeros(self.n_clusters)
                 self.n_steps_ = 0
             labels = self.predict(data)
@@ -201,32 +246,45 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int32]:
-        """The closest centre of each sample.
+        """Predict the closest centre of each sample.
 
         Parameters
         ----------
-        X : array or sparse matrix (n_samples, n_features)
+        X : array or sparse matrix (n_samples, n_features), float32 or float64
 
         Returns
         -------
         ndarray of shape (n_samples,), int32
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X contains NaN or infinity, or has another number of features.
         """
         check_is_fitted(self, "cluster_centers_")
         if sparse.issparse(X):
             found: NDArray[np.int32] = super().predict(X)
             return found
         data = self._check_test_data(X)
-        frame = Frame.around(np.asarray(self.cluster_centers_))
-        centers = frame.into(np.asarray(self.cluster_centers_))
+        scaler = PowerOfTwoScaler.fit(np.asarray(self.cluster_centers_))
+        centers = scaler.transform(np.asarray(self.cluster_centers_))
         labels = np.empty(len(data), np.int32)
         with Workers() as workers, one_blas_thread():
-            for first in range(0, len(data), PREDICT_BLOCK):
-                block = data[first : first + PREDICT_BLOCK].astype(centers.dtype, copy=False)
-                labels[first : first + PREDICT_BLOCK] = assign(frame.into(block), centers, workers)
+            for first in range(0, len(data), PREDICT_BLOCK_SIZE):
+                block = data[first : first + PREDICT_BLOCK_SIZE].astype(centers.dtype, copy=False)
+                labels[first : first + PREDICT_BLOCK_SIZE] = assign(scaler.transform(block), centers, workers)
         return labels
 
-    def _check_starts(self, X: NDArray[Any]) -> int:
-        """The number of starts. Raises where the parameters and the data do not fit."""
+    def _check_n_init(self, X: NDArray[Any]) -> int:
+        """Return the number of starts.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer samples than clusters.
+        """
         if len(X) < self.n_clusters:
             raise InputError(f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}.")
         if self.algorithm == "elkan" and self.n_clusters == 1:
@@ -248,35 +306,41 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
             return 1
         return int(self.n_init)
 
-    def _starts(self, frame: Frame, X: NDArray[Any], weights: NDArray[Any], workers: Workers) -> NDArray[Any]:
-        """Centres to begin with, in the frame: (n_init, n_clusters, n_features)."""
+    def _initial_centers(
+        self, scaler: PowerOfTwoScaler, X: NDArray[Any], weights: NDArray[Any], workers: Workers
+    ) -> NDArray[Any]:
+        """Initial centres, scaled: (n_init, n_clusters, n_features)."""
         random = check_random_state(self.random_state)
         if isinstance(self.init, str):
             if self.init == "random":
                 return random_points(X, weights, self._n_init, self.n_clusters, random)
-            return plus_plus(X, weights, self._n_init, self.n_clusters, random, workers)
+            return kmeans_plus_plus(X, weights, self._n_init, self.n_clusters, random, workers)
         given = [
-            self.init(frame.out_of(X), self.n_clusters, random_state=random) if callable(self.init) else self.init
+            self.init(scaler.inverse_transform(X), self.n_clusters, random_state=random)
+            if callable(self.init)
+            else self.init
             for _ in range(self._n_init)
         ]
         checked = [check_array(centers, dtype=X.dtype, order="C") for centers in given]
         for centers in checked:
             self._validate_center_shape(X, centers)
-        return np.stack([frame.into(centers) for centers in checked])
+        return np.stack([scaler.transform(centers) for centers in checked])
 
-    def _advance(self, frame: Frame, X: NDArray[Any], weights: NDArray[Any], workers: Workers) -> Start:
-        """Run all starts and return the best; its steps become ``history_``."""
+    def _run_starts(
+        self, scaler: PowerOfTwoScaler, X: NDArray[Any], weights: NDArray[Any], workers: Workers
+    ) -> LloydResult:
+        """Run all starts and return the best result; its steps become ``history_``."""
         steps: dict[int, list[KMeansStep]] = {}
 
-        def watch(start: int, iteration: int, centers: NDArray[Any], labels: NDArray[np.int32]) -> None:
-            inertia = frame.area(float((squared_distances(X, centers, labels, workers) * weights).sum()))
+        def on_assignment(start: int, iteration: int, centers: NDArray[Any], labels: NDArray[np.int32]) -> None:
+            inertia = scaler.unscale_squared(float((squared_distances(X, centers, labels, workers) * weights).sum()))
             if self.verbose:
                 print(f"Iteration {iteration}, inertia {inertia}.")
             if self.record_history:
-                step = KMeansStep(frame.out_of(centers), labels.copy(), inertia)
+                step = KMeansStep(scaler.inverse_transform(centers), labels.copy(), inertia)
                 steps.setdefault(start, []).append(step)
 
-        starts = self._starts(frame, X, weights, workers)
+        starts = self._initial_centers(scaler, X, weights, workers)
         if self.verbose:
             print("Initialization complete")
         results = lloyd(
@@ -286,23 +350,24 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
             max_iter=self.max_iter,
             tol=self.tol * float(np.einsum("ij,ij->", X, X, dtype=np.float64)) / X.size,
             workers=workers,
-            watch=watch if self.verbose or self.record_history else None,
-            ended=self._ended(frame, len(starts)),
+            on_assignment=on_assignment if self.verbose or self.record_history else None,
+            on_end=self._on_end(scaler, len(starts)),
         )
         best = min(range(len(results)), key=lambda start: results[start].inertia)
         if self.record_history:
             self.history_ = steps[best]
         return results[best]
 
-    def _ended(self, frame: Frame, n_starts: int) -> Callable[[Start], None]:
-        results: list[Start] = []
+    def _on_end(self, scaler: PowerOfTwoScaler, n_starts: int) -> Callable[[LloydResult], None]:
+        """Create the function that reports the end of each start."""
+        results: list[LloydResult] = []
 
-        def ended(result: Start) -> None:
+        def on_end(result: LloydResult) -> None:
             results.append(result)
             if self.verbose:
-                print(result.why)
+                print(result.stop_reason)
             if self.callback is not None:
-                least = min(start.inertia for start in results)
-                self.callback(Progress(len(results), n_starts, {"inertia": frame.area(least)}))
+                best_inertia = min(start.inertia for start in results)
+                self.callback(Progress(len(results), n_starts, {"inertia": scaler.unscale_squared(best_inertia)}))
 
-        return ended
+        return on_end

@@ -1,8 +1,9 @@
-"""The nearest points by Euclidean distance, by blocks of matrix products with the selection fused in.
+"""Search for the nearest points by Euclidean distance, by blocks of matrix products with a fused selection.
 
-Points are sorted into cells by a short K-means. Each cell is then searched against its own points, those of the cell
-nearest to it, the next one, and so on, until ``N_SEEN`` points have been seen. Up to that size the search is exact;
-beyond, it finds nearly all neighbours (benchmarks give the share) at a cost that grows with n.
+Points are partitioned into cells by a short K-means, as in an inverted file index. Each query is compared with the
+points of its own cell, of the cell nearest to it, of the next one, and so on, until ``N_SCANNED`` points have been
+scanned. The search is exact for up to that many points. For more points it is approximate, and the time grows with n;
+the benchmarks measure its recall.
 """
 
 from typing import Any
@@ -11,47 +12,84 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from latentmap.core.frame import Frame
 from latentmap.core.parallel import Array, Workers, compiled
+from latentmap.core.scaling import PowerOfTwoScaler
 from latentmap.kmeans.assignment import assign
 from latentmap.kmeans.lloyd import lloyd
 
-N_SEEN = 13_000  # points that each point is compared with: all of them, up to this size
-QUERIES, POINTS = 128, 512  # a block of products: 256 KiB, which stays in the cache
-SAFE_EXPONENT = 60  # of 2: within, distances and their squares are numbers in single precision
-CANCELLED = 1e-4  # of a squared norm: squared distances below it are taken again from differences
+N_SCANNED = 13_000  # points that each query is compared with
+QUERY_BLOCK_SIZE, POINT_BLOCK_SIZE = 128, 512  # a block of products takes 256 KiB and stays in the cache
+MAX_SAFE_EXPONENT = 60  # of 2; up to it, single precision holds distances and their squares
+# Squared distances below this fraction of the squared norm are computed again from differences.
+CANCELLATION_FRACTION = 1e-4
 
 
 class NeighborIndex:
-    """Points sorted into cells, ready to be searched by Euclidean distance.
+    """Index of points for nearest-neighbour search by Euclidean distance.
+
+    Construction and searches must run inside ``one_blas_thread()``.
 
     Parameters
     ----------
     X : array (n, d), float32 or float64
     workers : Workers
-        Both this and the searches are to be run inside ``one_blas_thread()``.
+
+    Attributes
+    ----------
+    order : array (n,), int
+        Rows of X sorted by cell, so that neighbours are close to each other in this order.
     """
 
     def __init__(self, X: NDArray[Any], workers: Workers) -> None:
-        self._frame = Frame.around(X)
-        self._dtype = X.dtype if abs(self._frame.exponent) < SAFE_EXPONENT else np.dtype(np.float64)
-        points = np.ascontiguousarray(self._frame.into(X), np.float32)
+        self._scaler = PowerOfTwoScaler.fit(X)
+        self._dtype = X.dtype if abs(self._scaler.exponent) < MAX_SAFE_EXPONENT else np.dtype(np.float64)
+        points = np.ascontiguousarray(self._scaler.transform(X), np.float32)
         n, _ = points.shape
         n_cells = min(n, round(2 * np.sqrt(n)))
-        self._centers, labels = _cells(points, n_cells, workers)
+        self._centers, labels = _partition_into_cells(points, n_cells, workers)
         self.order = np.argsort(labels, kind="stable")
         self._begin = np.searchsorted(labels[self.order], np.arange(len(self._centers) + 1))
         self._points = points[self.order]
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
 
     def graph(self, k: int, workers: Workers) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
-        """The k nearest neighbours of each point, itself excluded: their rows and their distances, nearest first."""
+        """Find the k nearest neighbours of each point, the point itself excluded.
+
+        Parameters
+        ----------
+        k : int
+            From 1 to n - 1.
+        workers : Workers
+
+        Returns
+        -------
+        indices : array (n, k), int32
+            Rows of the neighbours, nearest first.
+        distances : array (n, k), float32 or float64
+            Distances in the unit of X.
+        """
         n = len(self._points)
         return self._search(self._points, self.order, self._begin, k, np.arange(n), workers)
 
     def query(self, X: NDArray[Any], k: int, workers: Workers) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
-        """The k points nearest to each row of X: their rows and their distances, (m, k) each, nearest first."""
-        queries = np.ascontiguousarray(self._frame.into(X), np.float32)
+        """Find the k points nearest to each query.
+
+        Parameters
+        ----------
+        X : array (m, d), float32 or float64
+            Queries.
+        k : int
+            From 1 to n.
+        workers : Workers
+
+        Returns
+        -------
+        indices : array (m, k), int32
+            Rows of the nearest points, nearest first.
+        distances : array (m, k), float32 or float64
+            Distances in the unit of the indexed points.
+        """
+        queries = np.ascontiguousarray(self._scaler.transform(X), np.float32)
         labels = assign(queries, self._centers, workers)
         order = np.argsort(labels, kind="stable")
         begin = np.searchsorted(labels[order], np.arange(len(self._centers) + 1))
@@ -63,45 +101,48 @@ class NeighborIndex:
         order: NDArray[np.intp],
         begin: NDArray[np.intp],
         k: int,
-        itself: NDArray[np.intp],
+        self_positions: NDArray[np.intp],
         workers: Workers,
     ) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
-        """Rows of the nearest points, and distances, for queries sorted by cell; ``order`` says whose they are."""
+        """Search for queries sorted by cell, whose original rows are ``order``; return rows and distances."""
         indices, distances = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), self._dtype)
-        visits = np.argsort(euclidean_distances(self._centers, squared=True), axis=1, kind="stable")
-        seen = np.cumsum(np.diff(self._begin)[visits], axis=1)
-        n_visits = np.minimum((seen < max(N_SEEN, 2 * k)).sum(1) + 1, len(visits))
+        probes = np.argsort(euclidean_distances(self._centers, squared=True), axis=1, kind="stable")
+        scanned = np.cumsum(np.diff(self._begin)[probes], axis=1)
+        n_probes = np.minimum((scanned < max(N_SCANNED, 2 * k)).sum(1) + 1, len(probes))
         points = (self._points, self._norms / 2)
 
-        def share(cell: int) -> None:
+        def search_cell(cell: int) -> None:
             if begin[cell] < begin[cell + 1]:
                 rows = slice(begin[cell], begin[cell + 1])
-                cells = visits[cell, : n_visits[cell]]
+                cells = probes[cell, : n_probes[cell]]
                 n = begin[cell + 1] - begin[cell]
                 found = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-                _search_cell(queries[rows], points, self._begin, cells, itself[rows], found)
+                _search_cell(queries[rows], points, self._begin, cells, self_positions[rows], found)
                 indices[order[rows]] = self.order[found[0]]
                 distances[order[rows]] = found[1]
 
-        workers.run(share, len(visits))
-        return indices, np.ldexp(distances, self._frame.exponent, out=distances)
+        workers.run(search_cell, len(probes))
+        return indices, np.ldexp(distances, self._scaler.exponent, out=distances)
 
 
-def _cells(points: NDArray[np.float32], n_cells: int, workers: Workers) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Centres of the cells, each next to the one before it, and the cell of each point."""
+def _partition_into_cells(
+    points: NDArray[np.float32], n_cells: int, workers: Workers
+) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Centres of the cells (n_cells, d), ordered so that neighbours are adjacent, and the cell of each point (n,)."""
     if n_cells == 1:
         return np.zeros((1, points.shape[1]), points.dtype), np.zeros(len(points), np.int32)
     random = np.random.default_rng(0)
-    sample = np.sort(random.choice(len(points), min(len(points), 64 * n_cells), replace=False))
-    few = points[sample]
-    starts = few[np.sort(random.choice(len(few), n_cells, replace=False))][None]
-    centers = lloyd(few, np.ones(len(few), few.dtype), starts, max_iter=4, tol=0, workers=workers)[0].centers
-    centers = centers[_chain(centers)]
+    rows = np.sort(random.choice(len(points), min(len(points), 64 * n_cells), replace=False))
+    sample = points[rows]
+    starts = sample[np.sort(random.choice(len(sample), n_cells, replace=False))][None]
+    ones = np.ones(len(sample), sample.dtype)
+    centers = lloyd(sample, ones, starts, max_iter=4, tol=0, workers=workers)[0].centers
+    centers = centers[_order_centers(centers)]
     return centers, assign(points, centers, workers)
 
 
-def _chain(centers: NDArray[Any]) -> list[int]:
-    """An order in which each centre is followed by the nearest of those left."""
+def _order_centers(centers: NDArray[Any]) -> list[int]:
+    """Order in which each centre is followed by the nearest of the remaining centres."""
     left = np.ones(len(centers), bool)
     chain = [0]
     for _ in range(len(centers) - 1):
@@ -113,81 +154,93 @@ def _chain(centers: NDArray[Any]) -> list[int]:
 
 @compiled
 def _search_cell(
-    queries: Array, points: tuple[Array, Array], begin: Array, cells: Array, itself: Array, found: tuple[Array, Array]
+    queries: Array,
+    points: tuple[Array, Array],
+    begin: Array,
+    cells: Array,
+    self_positions: Array,
+    found: tuple[Array, Array],
 ) -> None:
-    """Search the queries of one cell in the points of ``cells``; ``itself`` is the place of each query, or -1."""
-    X, halves = points
+    """Search the queries of one cell among the points of ``cells``, without their own positions; -1 is none."""
+    X, half_norms = points
     indices, distances = found
     k = indices.shape[1]
-    wanted = k + 1 if itself[0] >= 0 else k
-    room = 2 * wanted + POINTS
-    products = np.empty(QUERIES * POINTS, np.float32)
-    values = np.empty((QUERIES, room), np.float32)
-    places = np.empty((QUERIES, room), np.int32)
-    counts = np.empty(QUERIES, np.int64)
-    least = np.empty(QUERIES, np.float32)
-    for first in range(0, len(queries), QUERIES):
-        m = min(first + QUERIES, len(queries)) - first
+    n_wanted = k + 1 if self_positions[0] >= 0 else k
+    capacity = 2 * n_wanted + POINT_BLOCK_SIZE
+    products = np.empty(QUERY_BLOCK_SIZE * POINT_BLOCK_SIZE, np.float32)
+    values = np.empty((QUERY_BLOCK_SIZE, capacity), np.float32)
+    positions = np.empty((QUERY_BLOCK_SIZE, capacity), np.int32)
+    counts = np.empty(QUERY_BLOCK_SIZE, np.int64)
+    thresholds = np.empty(QUERY_BLOCK_SIZE, np.float32)
+    for first in range(0, len(queries), QUERY_BLOCK_SIZE):
+        m = min(first + QUERY_BLOCK_SIZE, len(queries)) - first
         counts[:] = 0
-        least[:] = -np.inf
+        thresholds[:] = -np.inf
         for cell in cells:
-            for a in range(begin[cell], begin[cell + 1], POINTS):
-                b = min(a + POINTS, begin[cell + 1])
+            for a in range(begin[cell], begin[cell + 1], POINT_BLOCK_SIZE):
+                b = min(a + POINT_BLOCK_SIZE, begin[cell + 1])
                 block = products[: m * (b - a)].reshape(m, b - a)
                 np.dot(queries[first : first + m], X[a:b].T, block)
-                _collect(block, halves[a:b], a, wanted, (least, counts), values, places)
+                _select_candidates(block, half_norms[a:b], a, n_wanted, (thresholds, counts), values, positions)
         for q in range(m):
             row = first + q
-            _keep_largest(values[q], places[q], counts[q], min(wanted, counts[q]))
-            n = _measure(queries[row], X, places[q, :wanted], values[q])
+            _partition_largest(values[q], positions[q], counts[q], min(n_wanted, counts[q]))
+            n = _squared_distances_to(queries[row], X, positions[q, :n_wanted], values[q])
             norm = np.float32(0)
             for x in queries[row]:
                 norm += x * x
-            if values[q, :n].max() < CANCELLED * norm:
-                n = _search_by_differences(queries[row], points, begin, cells, values[q], places[q], wanted)
+            if values[q, :n].max() < CANCELLATION_FRACTION * norm:
+                n = _search_by_differences(queries[row], points, begin, cells, values[q], positions[q], n_wanted)
             order = np.argsort(values[q, :n])
-            put = 0
+            n_written = 0
             for i in order:
-                if places[q, i] != itself[row] and put < k:
-                    indices[row, put] = places[q, i]
-                    distances[row, put] = np.sqrt(values[q, i])
-                    put += 1
+                if positions[q, i] != self_positions[row] and n_written < k:
+                    indices[row, n_written] = positions[q, i]
+                    distances[row, n_written] = np.sqrt(values[q, i])
+                    n_written += 1
 
 
 @compiled
-def _collect(
-    products: Array, halves: Array, place: int, k: int, kept: tuple[Array, Array], values: Array, places: Array
+def _select_candidates(
+    products: Array,
+    half_norms: Array,
+    position: int,
+    k: int,
+    kept: tuple[Array, Array],
+    values: Array,
+    positions: Array,
 ) -> None:
-    """Keep the points of a block that are nearer than the farthest kept so far, for each query of it.
+    """Append the points of a block that are nearer than the farthest kept so far, for each query of the block.
 
-    x·y - |y|²/2 is greatest for the nearest. Runs of 32 are tested for their greatest, and most hold nothing to keep.
+    The nearest point y of a query x maximizes x·y - |y|²/2. The maximum of 32 values is tested first, since most runs
+    of 32 hold no candidate.
     """
-    least, counts = kept
+    thresholds, counts = kept
     for q in range(len(products)):
         n = np.uint64(counts[q])
-        bar = least[q]
-        for a in range(0, len(halves), 32):
-            b = min(a + 32, len(halves))
-            largest = products[q, a] - halves[a]
+        threshold = thresholds[q]
+        for a in range(0, len(half_norms), 32):
+            b = min(a + 32, len(half_norms))
+            largest = products[q, a] - half_norms[a]
             for i in range(a, b):
-                value = products[q, i] - halves[i]
+                value = products[q, i] - half_norms[i]
                 largest = value if value > largest else largest
-            if largest > bar:
+            if largest > threshold:
                 for i in range(a, b):
-                    value = products[q, i] - halves[i]
+                    value = products[q, i] - half_norms[i]
                     values[q, n] = value
-                    places[q, n] = place + i
-                    n += np.uint64(value > bar)
+                    positions[q, n] = position + i
+                    n += np.uint64(value > threshold)
         if n >= 2 * k:
-            bar = _keep_largest(values[q], places[q], int(n), k)
-            least[q] = bar
+            threshold = _partition_largest(values[q], positions[q], int(n), k)
+            thresholds[q] = threshold
             n = np.uint64(k)
         counts[q] = n
 
 
 @compiled
-def _keep_largest(values: Array, places: Array, n: int, k: int) -> float:
-    """Move the k largest of n values to the front (Hoare's selection); return the least of them."""
+def _partition_largest(values: Array, positions: Array, n: int, k: int) -> float:
+    """Move the k largest of n values to the front by quickselect (Hoare 1961); return the smallest of them."""
     low, high = 0, n - 1
     while low < high:
         first, middle, last = values[low], values[(low + high) >> 1], values[high]
@@ -200,7 +253,7 @@ def _keep_largest(values: Array, places: Array, n: int, k: int) -> float:
                 j -= 1
             if i <= j:
                 values[i], values[j] = values[j], values[i]
-                places[i], places[j] = places[j], places[i]
+                positions[i], positions[j] = positions[j], positions[i]
                 i += 1
                 j -= 1
         if k - 1 <= j:
@@ -209,48 +262,48 @@ def _keep_largest(values: Array, places: Array, n: int, k: int) -> float:
             low = i
         else:
             break
-    least: float = values[0]
+    threshold: float = values[0]
     for i in range(1, k):
-        least = values[i] if values[i] < least else least
-    return least
+        threshold = values[i] if values[i] < threshold else threshold
+    return threshold
 
 
 @compiled
-def _measure(query: Array, X: Array, places: Array, squares: Array) -> int:
-    """Squared distances to some points, from differences; return their number."""
-    for i in range(len(places)):
+def _squared_distances_to(query: Array, X: Array, positions: Array, squares: Array) -> int:
+    """Compute squared distances to the points at some positions from differences; return their number."""
+    for i in range(len(positions)):
         total = np.float32(0)
-        place = np.uint64(places[i])
+        position = np.uint64(positions[i])
         for j in range(len(query)):
-            difference = query[j] - X[place, j]
+            difference = query[j] - X[position, j]
             total += difference * difference
         squares[i] = total
-    return len(places)
+    return len(positions)
 
 
 @compiled
 def _search_by_differences(
-    query: Array, points: tuple[Array, Array], begin: Array, cells: Array, values: Array, places: Array, k: int
+    query: Array, points: tuple[Array, Array], begin: Array, cells: Array, values: Array, positions: Array, k: int
 ) -> int:
-    """The slow way, for points so near that products cannot tell them apart: squared distances, and their number."""
+    """Search by differences, for points too close for products to tell them apart; return how many were found."""
     X = points[0]
     n = 0
-    least = np.float32(-np.inf)
+    threshold = np.float32(-np.inf)
     for cell in cells:
-        for place in range(begin[cell], begin[cell + 1]):
+        for position in range(begin[cell], begin[cell + 1]):
             total = np.float32(0)
             for j in range(len(query)):
-                difference = query[j] - X[place, j]
+                difference = query[j] - X[position, j]
                 total -= difference * difference
             values[n] = total
-            places[n] = place
-            if total > least:
+            positions[n] = position
+            if total > threshold:
                 n += 1
             if n >= 2 * k:
-                least = np.float32(_keep_largest(values, places, n, k))
+                threshold = np.float32(_partition_largest(values, positions, n, k))
                 n = k
     n_kept = min(k, n)
-    _keep_largest(values, places, n, n_kept)
+    _partition_largest(values, positions, n, n_kept)
     for i in range(n_kept):
         values[i] = -values[i]
     return n_kept

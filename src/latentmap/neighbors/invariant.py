@@ -1,7 +1,8 @@
-"""Nearest neighbours by the tangent distance: how far two points are apart when both may move along their tangents.
+"""Nearest neighbours by the tangent distance: the distance of two points when both may move along their tangents.
 
-The nearest by Euclidean distance are looked at first. Then, as in NN-descent, neighbours of neighbours, since a point
-that is near but for a deformation need not be among the nearest before it.
+The nearest points by Euclidean distance are the first candidates. Rounds of NN-descent then compare each point with
+the neighbours of its neighbours, since a point that differs by a deformation only need not be among the first
+candidates.
 
 References
 ----------
@@ -15,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.errors import InputError
-from latentmap.core.parallel import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, chunk_bounds, compiled
 from latentmap.neighbors.search import NeighborGraph, nearest_neighbors
 
-# Weight of the squared step along a tangent, as a share of the mean squared length of all tangents. It keeps steps
-# within what a deformation means, and the equations solvable; 0.02 to 0.1 do the same.
+# Weight of the penalty on squared steps along tangents, as a fraction of the mean squared length of all tangents. It
+# keeps steps in the range where tangents describe a deformation, and the equations solvable; 0.02 to 0.1 work alike.
 RIDGE = 0.05
-N_CANDIDATES = 60  # by Euclidean distance
-N_ROUNDS = 2  # through neighbours of neighbours; a third finds next to nothing
-ROWS = 256  # a share of a thread
+N_EUCLIDEAN_CANDIDATES = 60
+N_DESCENT_ROUNDS = 2  # a third finds next to nothing
+CHUNK_ROWS = 256  # rows that a thread processes in one call
 
 
 def invariant_neighbors(
@@ -35,111 +36,159 @@ def invariant_neighbors(
     ----------
     X : array (n, d), float32
     tangents : array (n, t, d), float32
-        Directions in which a point may move; see :meth:`latentmap.Autoencoder.tangents`.
+        Directions in which each point may move, t for each; see :meth:`latentmap.Autoencoder.tangents`.
     n_neighbors : int
-        From 1 to n - 1.
+        Number of neighbours of each point, from 1 to n - 1.
     n_jobs : int, optional
-        Threads; all cores by default.
+        Number of threads; all CPUs by default.
 
     Returns
     -------
     NeighborGraph
-        With tangent distances. They are at most the Euclidean ones and need not obey the triangle inequality. Few of
-        the nearest are missed, as in all approximate searches.
+        Neighbours with their tangent distances, in the unit of X. A tangent distance is at most the Euclidean
+        distance, and tangent distances need not satisfy the triangle inequality. The search is approximate: it misses
+        few of the nearest neighbours.
 
     Raises
     ------
-    InputError
-        If the tangents do not fit the points, or hold NaN or infinity.
+    ValueError
+        If X or the tangents contain NaN or infinity, the shapes do not match, or ``n_neighbors`` is out of range.
+
+    References
+    ----------
+    Simard, LeCun and Denker (1993), Efficient pattern recognition using a new transformation distance.
+    Dong, Moses and Li (2011), Efficient k-nearest neighbor graph construction for generic similarity measures.
+
+    Examples
+    --------
+    The second point differs from the first along its tangent only.
+
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 1.0]], np.float32)
+    >>> tangents = np.tile(np.array([1.0, 0.0], np.float32), (3, 1, 1))
+    >>> invariant_neighbors(X, tangents, 1).indices.tolist()[0]
+    [1]
     """
     X, tangents = np.ascontiguousarray(X, np.float32), np.ascontiguousarray(tangents, np.float32)
     check_tangents(X, tangents)
     n = len(X)
-    first = nearest_neighbors(X, min(n - 1, max(N_CANDIDATES, n_neighbors)), n_jobs=n_jobs)
+    first = nearest_neighbors(X, min(n - 1, max(N_EUCLIDEAN_CANDIDATES, n_neighbors)), n_jobs=n_jobs)
     points = TangentPoints(X, tangents)
     kept = min(n - 1, 2 * n_neighbors)
     with Workers(n_jobs) as workers:
         indices, squared = points.nearest(points, first.indices, kept, workers)
-        for _ in range(N_ROUNDS if n > N_CANDIDATES + 1 else 0):
-            indices, squared = _descend(points, indices, squared, n_neighbors, workers)
+        for _ in range(N_DESCENT_ROUNDS if n > N_EUCLIDEAN_CANDIDATES + 1 else 0):
+            indices, squared = _nn_descent_round(points, indices, squared, n_neighbors, workers)
     return NeighborGraph(indices[:, :n_neighbors], np.sqrt(squared[:, :n_neighbors]), first.order)
 
 
 def check_tangents(X: NDArray[Any], tangents: NDArray[Any]) -> None:
-    """Raise InputError unless there are tangents (n, t, d) for X (n, d)."""
+    """Check that tangents have shape (n, t, d) for points X of shape (n, d), and finite values.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
     if tangents.ndim != 3 or (len(tangents), tangents.shape[2]) != X.shape:
         raise InputError(
             f"tangents of shape {tangents.shape} for points of shape {X.shape}: pass (n, t, d) for points (n, d), "
             "as Autoencoder.tangents gives them"
         )
     if not np.isfinite(tangents).all():
-        raise InputError("tangents contain NaN or infinity: take them again from images without")
+        raise ValueError("tangents contain NaN or infinity: compute them from images without NaN or infinity")
 
 
 class TangentPoints:
-    """Points with their tangents, ready to be compared.
+    """Points with their tangents, prepared for tangent distances.
 
     Parameters
     ----------
     X : array (n, d), float32, C order
     tangents : array (n, t, d), float32, C order
+
+    Attributes
+    ----------
+    gram : array (n, t, t), float32
+        Inner products of the tangents of each point.
+    ridge : float32
+        Weight of the penalty on squared steps along tangents.
     """
 
     def __init__(self, X: NDArray[np.float32], tangents: NDArray[np.float32]) -> None:
         self.X, self.tangents = X, tangents
         self.gram = np.matmul(tangents, tangents.transpose(0, 2, 1))
-        lengths = np.einsum("njj->nj", self.gram)
-        self.ridge: Any = np.float32(RIDGE * lengths.mean()) or np.finfo(np.float32).tiny
+        squared_lengths = np.einsum("njj->nj", self.gram)
+        self.ridge: Any = np.float32(RIDGE * squared_lengths.mean()) or np.finfo(np.float32).tiny
 
     def nearest(
         self, queries: "TangentPoints", candidates: NDArray[np.int32], k: int, workers: Workers
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Of the candidates (m, c) of each query the k nearest, and their squared distances, (m, k), nearest first."""
+        """Find the k nearest points to each query among its candidates, by tangent distance.
+
+        Parameters
+        ----------
+        queries : TangentPoints
+            m points with tangents.
+        candidates : array (m, c), int32
+            Rows of the candidates of each query; the first -1 in a row ends it.
+        k : int
+        workers : Workers
+
+        Returns
+        -------
+        indices : array (m, k), int32
+            Rows of the nearest candidates, nearest first; -1 where there are fewer than k.
+        squared : array (m, k), float32
+            Squared tangent distances; infinite where there are fewer than k.
+        """
         m = len(queries.X)
         indices, squared = np.full((m, k), -1, np.int32), np.full((m, k), np.inf, np.float32)
-        shares = bounds(m, -(-m // ROWS))
+        bounds = chunk_bounds(m, -(-m // CHUNK_ROWS))
 
-        def share(s: int) -> None:
-            rows = slice(shares[s], shares[s + 1])
-            asking = (queries.X[rows], queries.tangents[rows], queries.gram[rows])
-            _compare(asking, self.arrays, self.ridge, candidates[rows], (indices[rows], squared[rows]))
+        def compare(s: int) -> None:
+            rows = slice(bounds[s], bounds[s + 1])
+            chunk = (queries.X[rows], queries.tangents[rows], queries.gram[rows])
+            _insert_candidates(chunk, self.arrays, self.ridge, candidates[rows], (indices[rows], squared[rows]))
 
-        workers.run(share, len(shares) - 1)
+        workers.run(compare, len(bounds) - 1)
         return indices, squared
 
     @property
     def arrays(self) -> tuple[Array, Array, Array]:
-        """Points, tangents, and products of the tangents, as the kernels take them."""
+        """Points, tangents, and inner products of the tangents, in the form that the kernels take."""
         return self.X, self.tangents, self.gram
 
 
-def _descend(
+def _nn_descent_round(
     points: TangentPoints, indices: NDArray[np.int32], squared: NDArray[np.float32], k: int, workers: Workers
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Compare each point with the neighbours of its neighbours, and with those that have these as neighbours."""
+    """Compare each point with the neighbours and the reverse neighbours of its neighbours."""
     n = len(indices)
     forward = np.ascontiguousarray(indices[:, :k])
     order = np.argsort(forward, axis=None, kind="stable").astype(np.int64)
     begin = np.searchsorted(forward.ravel()[order], np.arange(n + 1))
     backward = (order // k).astype(np.int32)
-    found, lengths = indices.copy(), squared.copy()
-    shares = bounds(n, -(-n // ROWS))
+    best, best_squared = indices.copy(), squared.copy()
+    bounds = chunk_bounds(n, -(-n // CHUNK_ROWS))
 
-    def share(s: int) -> None:
-        rows = np.arange(shares[s], shares[s + 1])
+    def compare(s: int) -> None:
+        rows = np.arange(bounds[s], bounds[s + 1])
         candidates = np.full((len(rows), 2 * k * k), -1, np.int32)
-        _gather(rows, indices, forward, begin, backward, candidates)
-        part = slice(shares[s], shares[s + 1])
-        asking = (points.X[part], points.tangents[part], points.gram[part])
-        _compare(asking, points.arrays, points.ridge, candidates, (found[part], lengths[part]))
+        _gather_candidates(rows, indices, forward, begin, backward, candidates)
+        chunk = slice(bounds[s], bounds[s + 1])
+        queries = (points.X[chunk], points.tangents[chunk], points.gram[chunk])
+        _insert_candidates(queries, points.arrays, points.ridge, candidates, (best[chunk], best_squared[chunk]))
 
-    workers.run(share, len(shares) - 1)
-    return found, lengths
+    workers.run(compare, len(bounds) - 1)
+    return best, best_squared
 
 
 @compiled
-def _gather(rows: Array, known: Array, forward: Array, begin: Array, backward: Array, candidates: Array) -> None:
-    """Neighbours of neighbours that are not known yet, each once; the rest of a row stays -1."""
+def _gather_candidates(
+    rows: Array, known: Array, forward: Array, begin: Array, backward: Array, candidates: Array
+) -> None:
+    """Collect neighbours and reverse neighbours of neighbours that are new, each once; the rest of a row stays -1."""
     n, k = forward.shape
     seen = np.full(n, -1, np.int32)
     for r in range(len(rows)):
@@ -150,10 +199,10 @@ def _gather(rows: Array, known: Array, forward: Array, begin: Array, backward: A
                 seen[known[i, j]] = i
         count = 0
         for a in range(k):
-            middle = forward[i, a]
-            last = min(begin[middle + 1], begin[middle] + k)
-            for b in range(k + last - begin[middle]):
-                other = forward[middle, b] if b < k else backward[begin[middle] + b - k]
+            neighbor = forward[i, a]
+            last = min(begin[neighbor + 1], begin[neighbor] + k)
+            for b in range(k + last - begin[neighbor]):
+                other = forward[neighbor, b] if b < k else backward[begin[neighbor] + b - k]
                 if seen[other] != i:
                     seen[other] = i
                     candidates[r, count] = other
@@ -161,25 +210,25 @@ def _gather(rows: Array, known: Array, forward: Array, begin: Array, backward: A
 
 
 @compiled
-def _compare(
-    asking: tuple[Array, Array, Array],
+def _insert_candidates(
+    queries: tuple[Array, Array, Array],
     points: tuple[Array, Array, Array],
     ridge: Any,
     candidates: Array,
-    found: tuple[Array, Array],
+    best: tuple[Array, Array],
 ) -> None:
-    """Insert the candidates of each query, up to the first -1, into its list of the nearest."""
-    X, S, gram_S = asking
+    """Insert the candidates of each query, up to the first -1, into its sorted list of the nearest points."""
+    X, S, gram_S = queries
     Y, T, gram_T = points
-    indices, squared = found
+    indices, squared = best
     d, t, k = X.shape[1], S.shape[1], indices.shape[1]
-    room = (np.empty(d, np.float32), np.empty(2 * t, np.float32), np.empty((2 * t, 2 * t), np.float32))
+    workspace = (np.empty(d, np.float32), np.empty(2 * t, np.float32), np.empty((2 * t, 2 * t), np.float32))
     for i in range(len(X)):
         for c in range(candidates.shape[1]):
             o = candidates[i, c]
             if o < 0:
                 break
-            length = _tangent_distance(X[i], S[i], gram_S[i], Y[o], T[o], gram_T[o], ridge, room)
+            length = _tangent_distance(X[i], S[i], gram_S[i], Y[o], T[o], gram_T[o], ridge, workspace)
             if length < squared[i, k - 1]:
                 at = k - 1
                 while at > 0 and squared[i, at - 1] > length:
@@ -190,20 +239,27 @@ def _compare(
 
 @compiled
 def _tangent_distance(
-    x: Array, s: Array, gram_s: Array, y: Array, t: Array, gram_t: Array, ridge: Any, room: tuple[Array, Array, Array]
+    x: Array,
+    s: Array,
+    gram_s: Array,
+    y: Array,
+    t: Array,
+    gram_t: Array,
+    ridge: Any,
+    workspace: tuple[Array, Array, Array],
 ) -> Any:
-    """The least |x + Σ aᵢ sᵢ - y - Σ bᵢ tᵢ|² + ridge (|a|² + |b|²), by the Cholesky factor of the normal equations."""
-    between, p, A = room
+    """Minimum over a, b of |x + Σ aᵢ sᵢ - y - Σ bᵢ tᵢ|² + ridge (|a|² + |b|²), by Cholesky on the normal equations."""
+    difference, p, A = workspace
     n = len(s)
     length = np.float32(0.0)
     for f in range(len(x)):
-        between[f] = y[f] - x[f]
-        length += between[f] * between[f]
+        difference[f] = y[f] - x[f]
+        length += difference[f] * difference[f]
     for a in range(n):
         own, others = np.float32(0.0), np.float32(0.0)
         for f in range(len(x)):
-            own += s[a, f] * between[f]
-            others += t[a, f] * between[f]
+            own += s[a, f] * difference[f]
+            others += t[a, f] * difference[f]
         p[a], p[n + a] = own, others
         for b in range(a + 1):
             A[a, b], A[n + a, n + b] = gram_s[a, b], gram_t[a, b]

@@ -1,4 +1,4 @@
-"""The k nearest neighbours of every point, by any metric; by Euclidean distance and by angle quickly."""
+"""Search for the k nearest neighbours by any metric; the Euclidean and the cosine metric have a fast index."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,19 +14,22 @@ from latentmap.core.errors import InputError
 from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.neighbors.index import NeighborIndex
 
-FEW = 1_000  # up to here scikit-learn's distances are as quick, for every metric but the Euclidean
+MAX_SINGLE_THREAD_POINTS = 1_000  # up to this size more threads, or an index for the cosine metric, do not pay
 
 
 @dataclass(frozen=True)
 class NeighborGraph:
-    """The nearest neighbours of each of n points, itself not among them.
+    """The k nearest neighbours of each of n points, the point itself excluded.
 
     Attributes
     ----------
-    indices : array (n, k), int32; nearest first
-    distances : array (n, k), float32, or float64 where X is that or single precision would not do; in the metric's unit
+    indices : array (n, k), int32
+        Rows of the neighbours, nearest first.
+    distances : array (n, k), float32 or float64
+        Distances to the neighbours by the metric of the search. They are float64 if the points are, or if single
+        precision cannot hold them.
     order : array (n,), int
-        The points in an order in which neighbours are near each other, for loops that follow the graph.
+        Order of the points in which neighbours are close to each other, for loops over the graph.
     """
 
     indices: NDArray[np.int32]
@@ -35,7 +38,7 @@ class NeighborGraph:
 
     @property
     def n_neighbors(self) -> int:
-        """Neighbours of each point."""
+        """Number of neighbours of each point."""
         return int(self.indices.shape[1])
 
 
@@ -51,25 +54,29 @@ def nearest_neighbors(
 
     Parameters
     ----------
-    X : array or sparse matrix (n, d); with metric "precomputed" distances (n, n), or a sparse graph of them
+    X : array or sparse matrix (n, d), float32 or float64
+        Points. With ``metric="precomputed"``, distances (n, n), or a sparse matrix of distances to the nearest points.
     n_neighbors : int
-        From 1 to n - 1.
+        Number of neighbours of each point, from 1 to n - 1.
     metric : str or callable, default="euclidean"
-        "euclidean" and "cosine" have a fast search. Others are scikit-learn's, by blocks of all distances.
+        Any metric of :func:`sklearn.metrics.pairwise_distances`. "euclidean" and "cosine" use an index; with any other
+        metric all pairwise distances are computed, block by block.
     metric_params : dict, optional
+        Further arguments of the metric.
     n_jobs : int, optional
-        Threads; all cores by default.
+        Number of threads; all CPUs by default.
 
     Returns
     -------
     NeighborGraph
+        The search by index is exact for up to 13,000 points and approximate above.
 
     Raises
     ------
     InputError
         For a number of neighbours out of range, or a metric that gives negative distances.
     ValueError
-        For NaN or infinity: scikit-learn's own check.
+        If X contains NaN or infinity, ``n_neighbors`` is out of range, or the metric gives negative distances.
 
     Examples
     --------
@@ -81,18 +88,26 @@ def nearest_neighbors(
 
 
 class NeighborSearch:
-    """Points that neighbours are looked for among.
+    """Nearest-neighbour search among fixed points.
 
     Parameters
     ----------
-    X : array or sparse matrix (n, d), float32 or float64; see :func:`nearest_neighbors`
+    X : array or sparse matrix (n, d), float32 or float64
+        Points, or distances; see :func:`nearest_neighbors`.
     metric : str or callable
+        See :func:`nearest_neighbors`.
     metric_params : dict, optional
+        Further arguments of the metric.
+
+    Raises
+    ------
+    ValueError
+        If the metric is "mahalanobis" and ``metric_params`` has neither V nor VI.
     """
 
     def __init__(self, X: Any, metric: Any, metric_params: dict[str, Any] | None) -> None:
         self.X, self._metric, self._metric_params = X, metric, dict(metric_params or {})
-        self._fast = metric in ("euclidean", "cosine") and not metric_params and not sparse.issparse(X)
+        self._has_index = metric in ("euclidean", "cosine") and not metric_params and not sparse.issparse(X)
         self._index: NeighborIndex | None = None
         if metric == "mahalanobis" and not self._metric_params.keys() & {"V", "VI"}:
             raise InputError("Must provide either V or VI for Mahalanobis distance")
@@ -100,89 +115,127 @@ class NeighborSearch:
             self._metric_params = {"VI": np.linalg.inv(self._metric_params["V"])}
 
     def graph(self, k: int, n_jobs: int | None) -> NeighborGraph:
-        """The k nearest neighbours of each point, itself excluded."""
+        """Find the k nearest neighbours of each point, the point itself excluded.
+
+        Parameters
+        ----------
+        k : int
+            Number of neighbours, from 1 to n - 1.
+        n_jobs : int, optional
+            Number of threads; all CPUs by default.
+
+        Returns
+        -------
+        NeighborGraph
+
+        Raises
+        ------
+        ValueError
+            If k is out of range, or the metric gives negative distances.
+        """
         n = self.X.shape[0]
         if not 1 <= k < n:
-            raise InputError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
-        if self._fast and (self._metric == "euclidean" or n > FEW):
+            raise ValueError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
+        if self._has_index and (self._metric == "euclidean" or n > MAX_SINGLE_THREAD_POINTS):
             with Workers(n_jobs) as workers, one_blas_thread():
-                index = self._indexed(workers)
+                index = self._get_index(workers)
                 indices, distances = index.graph(k, workers)
-            return NeighborGraph(indices, self._in_unit(distances), index.order)
+            return NeighborGraph(indices, self._to_metric(distances), index.order)
         if self._metric == "precomputed" and sparse.issparse(self.X):
-            indices, distances = _nearest_stored(self.X, k)
+            indices, distances = _nearest_in_sparse_graph(self.X, k)
         else:
-            indices, distances = self._nearest(None, k, n_jobs)
+            indices, distances = self._brute_force(None, k, n_jobs)
         return NeighborGraph(indices.astype(np.int32), distances, np.arange(n))
 
     def query(self, X_new: Any, k: int, n_jobs: int | None) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
-        """The k points nearest to each row of X_new: their rows and their distances, (m, k) each, nearest first."""
-        if self._fast:
+        """Find the k points nearest to each row of X_new.
+
+        Parameters
+        ----------
+        X_new : array or sparse matrix (m, d), float32 or float64
+            Queries. With ``metric="precomputed"``, distances (m, n) of the queries to the points.
+        k : int
+            Number of neighbours, from 1 to n.
+        n_jobs : int, optional
+            Number of threads; all CPUs by default.
+
+        Returns
+        -------
+        indices : array (m, k), int32
+            Rows of the nearest points, nearest first.
+        distances : array (m, k), float32 or float64
+
+        Raises
+        ------
+        ValueError
+            If the metric gives negative distances.
+        """
+        if self._has_index:
             with Workers(n_jobs) as workers, one_blas_thread():
                 queries = _unit_rows(X_new) if self._metric == "cosine" else X_new
-                indices, distances = self._indexed(workers).query(queries, k, workers)
-            return indices, self._in_unit(distances)
-        indices, lengths = self._nearest(X_new, k, n_jobs)
-        return indices.astype(np.int32), lengths
+                indices, distances = self._get_index(workers).query(queries, k, workers)
+            return indices, self._to_metric(distances)
+        indices, found_distances = self._brute_force(X_new, k, n_jobs)
+        return indices.astype(np.int32), found_distances
 
-    def _indexed(self, workers: Workers) -> "NeighborIndex":
+    def _get_index(self, workers: Workers) -> "NeighborIndex":
         if self._index is None:
             self._index = NeighborIndex(_unit_rows(self.X) if self._metric == "cosine" else self.X, workers)
         return self._index
 
-    def _in_unit(self, distances: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        return distances**2 / 2 if self._metric == "cosine" else distances  # of vectors of length 1
+    def _to_metric(self, distances: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        return distances**2 / 2 if self._metric == "cosine" else distances  # of unit vectors
 
-    def _nearest(self, X_new: Any, k: int, n_jobs: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """From all distances, some rows at a time; without X_new, of each point to the others."""
+    def _brute_force(self, X_new: Any, k: int, n_jobs: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Select from all distances, block by block; without X_new, from those of each point to the other points."""
 
-        def nearest(rows: NDArray[Any], first: int) -> tuple[NDArray[Any], NDArray[Any]]:
-            _check_positive(rows)
+        def select_nearest(rows: NDArray[Any], first: int) -> tuple[NDArray[Any], NDArray[Any]]:
+            _check_nonnegative(rows)
             if X_new is None:
                 rows = rows.copy()
                 rows[np.arange(len(rows)), np.arange(first, first + len(rows))] = np.inf
             found = np.argpartition(rows, k - 1, axis=1)[:, :k]
-            lengths = np.take_along_axis(rows, found, axis=1)
-            by_length = np.lexsort((found, lengths), axis=1)
-            return np.take_along_axis(found, by_length, axis=1), np.take_along_axis(lengths, by_length, axis=1)
+            found_distances = np.take_along_axis(rows, found, axis=1)
+            by_length = np.lexsort((found, found_distances), axis=1)
+            return np.take_along_axis(found, by_length, axis=1), np.take_along_axis(found_distances, by_length, axis=1)
 
         queries = self.X if X_new is None else X_new
         if self._metric == "precomputed":
-            blocks = [nearest(queries[first : first + 1000], first) for first in range(0, len(queries), 1000)]
+            blocks = [select_nearest(queries[first : first + 1000], first) for first in range(0, len(queries), 1000)]
         else:
-            jobs = 1 if self.X.shape[0] <= FEW else -1 if n_jobs is None else n_jobs  # few do not pay for threads
+            jobs = 1 if self.X.shape[0] <= MAX_SINGLE_THREAD_POINTS else -1 if n_jobs is None else n_jobs
             params = {"metric": self._metric, "n_jobs": jobs, **self._metric_params}
             known = None if X_new is None else self.X
-            blocks = list(pairwise_distances_chunked(queries, known, reduce_func=nearest, **params))
+            blocks = list(pairwise_distances_chunked(queries, known, reduce_func=select_nearest, **params))
         indices, distances = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return indices, distances
 
 
-def _nearest_stored(graph: Any, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The k nearest neighbours in a sparse graph of distances, where a point may or may not be its own neighbour."""
+def _nearest_in_sparse_graph(graph: Any, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Select the k nearest neighbours in a sparse matrix of distances, with or without entries on its diagonal."""
     graph = graph.tocoo()
     others = graph.row != graph.col
     rows, columns, distances = graph.row[others], graph.col[others], graph.data[others]
     stored = np.bincount(rows, minlength=graph.shape[0])
     if stored.min() < k:
-        raise InputError(
-            f"{k + 1} neighbors per samples are required, but some samples have only {stored.min() + 1}, each itself "
-            "among them: give a graph with more neighbours, or ask for a smaller perplexity"
+        raise ValueError(
+            f"{k + 1} neighbors per samples are required, but some samples have only {stored.min() + 1}, "
+            "themselves included: pass a graph with more neighbours, or a smaller perplexity"
         )
-    _check_positive(distances)
+    _check_nonnegative(distances)
     order = np.lexsort((columns, distances, rows))
     first = np.cumsum(stored) - stored
     taken = order[first[:, None] + np.arange(k)]
     return columns[taken], distances[taken]
 
 
-def _check_positive(distances: NDArray[Any]) -> None:
+def _check_nonnegative(distances: NDArray[Any]) -> None:
     if (distances < 0).any():
         raise InputError("All distances should be positive, the metric given is not correct")
 
 
 def _unit_rows(X: NDArray[Any]) -> NDArray[Any]:
-    """Rows of length 1, or 0 as they were. Divided by their largest entry first, so that no square overflows."""
+    """Scale rows to length 1; zero rows stay zero. They are divided by their largest entry first to avoid overflow."""
     largest = np.abs(X).max(axis=1, keepdims=True)
     unit: NDArray[Any] = normalize(X / np.where(largest > 0, largest, 1))
     return unit

@@ -1,8 +1,9 @@
 """Figures: each function takes arrays and returns a matplotlib Figure.
 
-None of them touches pyplot, so nothing is shown and nothing stays open: call ``figure.savefig(path)``, or let a
-notebook display what is returned. Up to ten classes have colours that colour-blind readers can tell apart (Petroff
-2021, Accessible color sequences for data visualization); with more of them the labels on the map tell them apart.
+The functions do not use pyplot, so no window is opened and no figure stays in memory: call ``figure.savefig(path)``, or
+let a notebook display the returned figure. Up to ten classes have colours that colour-blind readers can distinguish
+(Petroff 2021, Accessible color sequences for data visualization); more classes are distinguished by their names on the
+map.
 """
 
 from latentmap.plots.clustering import cluster_sheet, group_tree, kmeans_steps

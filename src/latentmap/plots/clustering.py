@@ -1,23 +1,24 @@
-"""Figures of clusterings: the steps of K-means, the members of each group, the tree of groups."""
+"""Figures of clusterings: iterations of K-means, members of each group, tree of groups."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.errors import InputError
 from latentmap.plots.sheet import draw_sheet, sheet_figure
 from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, open_frame, to_classes
-from latentmap.plots.text import LONGEST_TITLE, literal, short_text
+from latentmap.plots.text import MAX_TITLE_LENGTH, literal, short_text
 
 if TYPE_CHECKING:
     from latentmap.groups.tree import Dendrogram
 
 
 class Step(Protocol):
-    """One iteration of K-means: see :class:`latentmap.kmeans.KMeansStep`."""
+    """One iteration of K-means; see :class:`latentmap.kmeans.KMeansStep`."""
 
     @property
     def centers(self) -> NDArray[Any]: ...
@@ -28,22 +29,27 @@ class Step(Protocol):
 
 
 def kmeans_steps(X: ArrayLike, history: Sequence[Step]) -> Figure:
-    """K-means step by step: a panel an iteration, with an arrow from each centre's last place to its new one.
+    """Draw the iterations of K-means, one in each panel, with arrows from the previous to the new centres.
 
     Parameters
     ----------
     X : array (n, 2)
+        Points in the plane.
     history : sequence of KMeansStep
         ``history_`` of a :class:`latentmap.KMeans` fitted with ``record_history=True``.
 
+    Returns
+    -------
+    Figure
+
     Raises
     ------
-    InputError
-        If X is not (n, 2), or the labels of the history are not n.
+    ValueError
+        If X is not (n, 2), or the history is of another number of points.
     """
     points = np.asarray(X)
     if points.ndim != 2 or points.shape[1] != 2:
-        raise InputError(f"X of shape {points.shape}: the steps can be drawn for points in the plane, (n, 2)")
+        raise ValueError(f"X of shape {points.shape}: pass points in the plane, (n, 2)")
     check_lengths("X", points, "labels", history[0].labels)
     n_columns = 2 if len(history) == 4 else min(3, len(history))
     n_rows = -(-len(history) // n_columns)
@@ -75,29 +81,33 @@ def cluster_sheet(
     show_sizes: bool = True,
     title: str | None = None,
 ) -> Figure:
-    """A row for each group, with its number, its size and some of its members.
+    """Draw a row for each group, with its number, its size and some of its members.
 
     Parameters
     ----------
     images : array (n, h, w) or (n, h, w, c)
         uint8, or floats in [0, 1].
-    groups : array (n,)
-        Numbers or names. Images whose group is -1 or missing are in none and are not shown.
+    groups : array-like (n,)
+        Number or name of the group of each image. Images whose group is -1 or missing are not shown.
     n_columns : int, default=10
-        Members shown.
+        Maximum number of members shown of each group.
     scores : array (n,), optional
-        Members with the lowest come first; by default they come in their order.
+        Members are sorted by ascending score; by default they keep their order.
     max_rows : int, default=40
-        The largest groups are shown when there are more.
+        Maximum number of groups; the largest are shown if there are more.
     show_sizes : bool, default=True
-        Write the size of a group beside its number.
+        Whether to write the size of a group beside its number.
     title : str, optional
-        By default how many groups there are.
+        Title of the figure; by default the number of groups.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
-    InputError
-        If no image is in a group, for images of another shape, or if lengths differ.
+    ValueError
+        If no image is in a group, or there is not one group for each image.
     """
     pixels = drawable(images)
     names, members = to_classes(groups)
@@ -120,36 +130,65 @@ def cluster_sheet(
     counted = f"{counted_names} group{'s' if counted_names > 1 else ''}" + (
         "" if len(kept) == counted_names else f", the {len(kept)} largest"
     )
-    axes.set_title(counted if title is None else short_text(title, LONGEST_TITLE), **literal(fontsize=11))
+    axes.set_title(counted if title is None else short_text(title, MAX_TITLE_LENGTH), **literal(fontsize=11))
     return figure
 
 
 def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: ArrayLike) -> Figure:
-    """The upper part of a tree of groups, with a picture of each group at its leaf.
+    """Draw the upper part of a tree of groups, with a picture of each group at its leaf.
 
     Parameters
     ----------
     tree : Dendrogram
         See :attr:`latentmap.GraphClustering.tree_`.
     n_groups : int
-        Leaves, at least 2: the tree is drawn down to where it is cut into so many.
+        Number of leaves, at least 2: the tree is drawn down to the cut into so many groups.
     images : array (m, h, w) or (m, h, w, c), m at least n_groups
-        One of each group, in the order of the groups; of those in one leaf the first is shown.
+        One image of each group, in the order of the groups. If several groups are in one leaf, the first is shown.
     blocks : array (m,), int
-        The block that each of them lies in.
+        Block that each of them is in.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
-    InputError
-        For images of another shape.
+    ValueError
+        If the images have another shape.
     """
-    pixels, n_blocks = drawable(images), tree.n_blocks
-    first = 2 * n_blocks - n_groups  # of the merges that are drawn
-    place: dict[int, float] = {}
-    shown_at: dict[int, int] = {}  # of each leaf, from left to right, the first group in it
+    pixels = drawable(images)
+    shown_at: dict[int, int] = {}  # first group in each leaf, by the number of the leaf from left to right
     for group, leaf in enumerate(tree.cut(n_groups)[np.asarray(blocks)].tolist()):
         shown_at.setdefault(leaf, group)
-    height: dict[int, float] = {}
+    figure, axes = new_figure(1.6 + 0.62 * n_groups, 3.4)
+    heights = -np.log10(np.maximum(tree.associations[tree.n_blocks - n_groups :], 1e-9))
+    base = min(float(heights.min()), 0.0) - 0.3
+    _draw_brackets(axes, tree, heights, base)
+    span = float(heights.max()) - base
+    axes.set_xlim(-0.7, n_groups - 0.3)
+    axes.set_ylim(base - 0.02 * span, float(heights.max()) + 0.08 * span)
+    axes.set_xticks([])
+    for group in range(n_groups):
+        inset = axes.inset_axes((group - 0.42, -0.27, 0.84, 0.25), transform=axes.get_xaxis_transform())
+        inset.set_title(str(shown_at[group]), y=-0.4, fontsize=9)
+        inset.imshow(pixels[shown_at[group]], cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
+        inset.set_axis_off()
+    ticks = np.arange(np.ceil(base), np.floor(float(heights.max())) + 1)
+    axes.set_yticks(ticks, [f"{10.0**-tick:g}" for tick in ticks], fontsize=8)
+    axes.set_ylabel("edges between, over chance", fontsize=9)
+    open_frame(axes)
+    return figure
+
+
+def _draw_brackets(axes: Axes, tree: "Dendrogram", heights: NDArray[np.float64], base: float) -> None:
+    """Draw the last merges of a tree as brackets at these heights; leaves stand at ``base``, at x = 0, 1, 2, …
+
+    scipy.cluster.hierarchy.dendrogram is not used: it needs heights above 0, and walks down the whole tree.
+    """
+    n_blocks = tree.n_blocks
+    first = 2 * n_blocks - 1 - len(heights)  # node of the first merge that is drawn
+    x: dict[int, float] = {}
     stack = [2 * n_blocks - 2]
     while stack:
         node = stack.pop()
@@ -157,27 +196,10 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
             left, right = tree.merges[node - n_blocks]
             stack += [int(right), int(left)]
         else:
-            place[node] = float(len(place))
-    figure, axes = new_figure(1.6 + 0.62 * n_groups, 3.4)
-    shown = -np.log10(np.maximum(tree.associations[first - n_blocks :], 1e-9))
-    base = min(float(shown.min()), 0.0) - 0.3
-    for step, node in enumerate(range(first, 2 * n_blocks - 1)):
+            x[node] = float(len(x))
+    y: dict[int, float] = {}
+    for node, height in enumerate(heights.tolist(), first):
         left, right = (int(child) for child in tree.merges[node - n_blocks])
-        x, top = (place[left], place[right]), float(shown[step])
-        bottoms = [height.get(child, base) for child in (left, right)]
-        axes.plot([x[0], x[0], x[1], x[1]], [bottoms[0], top, top, bottoms[1]], color="0.35", linewidth=1.2)
-        place[node], height[node] = sum(x) / 2, top
-    span = float(shown.max()) - base
-    axes.set_xlim(-0.7, n_groups - 0.3)
-    axes.set_ylim(base - 0.02 * span, float(shown.max()) + 0.08 * span)
-    axes.set_xticks([])
-    for group in range(n_groups):
-        inset = axes.inset_axes((group - 0.42, -0.27, 0.84, 0.25), transform=axes.get_xaxis_transform())
-        inset.set_title(str(shown_at[group]), y=-0.4, fontsize=9)
-        inset.imshow(pixels[shown_at[group]], cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
-        inset.set_axis_off()
-    ticks = np.arange(np.ceil(base), np.floor(float(shown.max())) + 1)
-    axes.set_yticks(ticks, [f"{10.0**-tick:g}" for tick in ticks], fontsize=8)
-    axes.set_ylabel("edges between, over chance", fontsize=9)
-    open_frame(axes)
-    return figure
+        corners = [y.get(left, base), height, height, y.get(right, base)]
+        axes.plot([x[left], x[left], x[right], x[right]], corners, color="0.35", linewidth=1.2)
+        x[node], y[node] = (x[left] + x[right]) / 2, height

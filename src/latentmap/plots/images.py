@@ -1,4 +1,4 @@
-"""Figures of images: one, pairs, rows."""
+"""Figures of images: single images, pairs, rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,24 +9,28 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.plots.sheet import draw_sheet, sheet_figure
-from latentmap.plots.style import SOFT, check_lengths, drawable, new_figure, to_unit
+from latentmap.plots.style import SOFT, as_unit_floats, check_lengths, drawable, new_figure
 from latentmap.plots.text import literal, short_text
 
 
 def first_image(image: ArrayLike, label: object = None) -> Figure:
-    """One image with a colour bar of its values.
+    """Draw one image with a colour bar of its values.
 
     Parameters
     ----------
     image : array (h, w), (h, w, 1) or (h, w, 3)
         uint8, or floats in [0, 1].
-    label : optional
-        Written above it.
+    label : object, optional
+        Label, which the title shows.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
-    InputError
-        For images of another shape.
+    ValueError
+        If the image has another shape.
     """
     pixels = drawable(np.asarray(image)[None])[0]
     top = 255 if pixels.dtype == np.uint8 else 1.0
@@ -42,18 +46,23 @@ def first_image(image: ArrayLike, label: object = None) -> Figure:
 
 
 def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, *, pairs_per_row: int = 1) -> Figure:
-    """Images beside their reconstructions.
+    """Draw images beside their reconstructions.
 
     Parameters
     ----------
     originals, reconstructed : array (n, h, w) or (n, h, w, c)
         Each uint8, or floats in [0, 1].
     pairs_per_row : int, default=1
+        Number of pairs in a row.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
-    InputError
-        For images of another shape, or if lengths differ.
+    ValueError
+        If the numbers of images differ, or they have another shape.
     """
     left, right = _drawable_pair(originals, reconstructed)
     n, (height, width) = len(left), left.shape[1:3]
@@ -66,28 +75,32 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, *, pairs_per
 
 
 def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[str] | None = None) -> Figure:
-    """Images, their reconstructions, and what the two differ by: a column an image.
+    """Draw images, their reconstructions and the differences of both, with one column for each image.
 
-    The third row is red where the image is brighter than its reconstruction and blue where it is darker, of colour
-    images by the mean over the channels; full colour is the largest difference in the figure.
+    The third row is red where the image is brighter than its reconstruction and blue where it is darker, by the mean
+    over the channels. Saturated colour is the largest absolute difference in the figure.
 
     Parameters
     ----------
     originals, reconstructed : array (n, h, w) or (n, h, w, c)
         Each uint8, or floats in [0, 1].
     names : sequence of str, optional
-        Written over the columns.
+        Names of the columns.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
-    InputError
-        For images of another shape, or if lengths differ.
+    ValueError
+        If the numbers of images differ, or they have another shape.
     """
     left, right = _drawable_pair(originals, reconstructed)
     n, (height, width) = len(left), left.shape[1:3]
-    difference = (to_unit(left) - to_unit(right)).reshape(n, height, width, -1).mean(3)
+    difference = (as_unit_floats(left) - as_unit_floats(right)).reshape(n, height, width, -1).mean(3)
     largest = float(np.abs(difference).max()) or 1.0
-    pictures = [_colored(to_unit(pixels)) for pixels in (left, right)]
+    pictures = [_colored(as_unit_floats(pixels)) for pixels in (left, right)]
     red_and_blue = colormaps["RdBu_r"](difference / (2 * largest) + 0.5)[..., : pictures[0].shape[-1]]
     rows = np.concatenate([*pictures, red_and_blue])
     figure, axes = sheet_figure(1.15 * n + 1.3, 3.3 * height / width + 0.5)
@@ -97,19 +110,23 @@ def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[st
 
 
 def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
-    """Rows of images that lead from one to the other: interpolations, traversals, samples.
+    """Draw rows of images, such as interpolations, traversals or samples.
 
     Parameters
     ----------
     images : array (rows, columns, h, w) or (rows, columns, h, w, c)
         uint8, or floats in [0, 1].
     names : sequence of str, optional
-        Written before the rows.
+        Names of the rows.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
-    InputError
-        For images of another shape.
+    ValueError
+        If the images have another shape.
     """
     pixels = np.asarray(images)
     n_rows, n_columns, height, width = pixels.shape[:4]
@@ -122,18 +139,23 @@ def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
 
 
 def row(images: ArrayLike, names: Sequence[str]) -> Figure:
-    """Images beside each other, each with its name above it.
+    """Draw images in one row, each with its name above it.
 
     Parameters
     ----------
     images : array (n, h, w) or (n, h, w, c)
         uint8, or floats in [0, 1].
-    names : sequence of str, one an image
+    names : sequence of str
+        Name of each image; it may have several lines.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
-    InputError
-        For images of another shape.
+    ValueError
+        If the images have another shape.
     """
     pixels = drawable(images)
     figure, axes = sheet_figure(1.1 * len(pixels) + 0.2, 1.1 * pixels.shape[1] / pixels.shape[2] + 0.6)
@@ -143,12 +165,12 @@ def row(images: ArrayLike, names: Sequence[str]) -> Figure:
 
 
 def _drawable_pair(originals: ArrayLike, reconstructed: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Images and their reconstructions as pixels of one kind."""
+    """Convert images and their reconstructions to pixels of the same type."""
     left, right = drawable(originals), drawable(reconstructed)
     check_lengths("originals", left, "reconstructed", right)
-    return (left, right) if left.dtype == right.dtype else (to_unit(left), to_unit(right))
+    return (left, right) if left.dtype == right.dtype else (as_unit_floats(left), as_unit_floats(right))
 
 
 def _colored(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Grey or colour images as colour images."""
+    """Convert greyscale images to colour images; colour images stay unchanged."""
     return pixels if pixels.ndim == 4 else np.repeat(pixels[..., None], 3, axis=-1)

@@ -1,4 +1,4 @@
-"""Many images drawn as one picture, in rows and columns."""
+"""Contact sheets: many images in rows and columns, drawn as one picture."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from latentmap.plots.text import literal
 
 
 def sheet_figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure for one picture that keeps its proportions, which the other layout does not account for."""
+    """Create a figure, of a size in inches, for one picture with a fixed aspect ratio."""
     figure = Figure(figsize=(width, height), layout="compressed")
     return figure, figure.add_subplot()
 
@@ -27,18 +27,19 @@ def draw_sheet(
     beside: Sequence[str] = (),
     above: Sequence[str] = (),
 ) -> None:
-    """Draw images row by row as one picture, since an axes for each of them takes seconds.
+    """Draw images row by row as one picture; separate axes for each image would take seconds.
 
     Parameters
     ----------
     axes : Axes
     pixels : array (n, h, w) or (n, h, w, c)
-        As from ``drawable``.
+        Images, from :func:`latentmap.plots.style.drawable`.
     n_columns : int
-    places : array (n,), optional
-        The cell of each image; by default one after the other.
+        Number of images in a row.
+    places : array (n,), int, optional
+        Number of the cell of each image, ascending; by default consecutive.
     beside, above : sequence of str, optional
-        Names of the rows and of the columns, drawn as they are.
+        Names of the rows and of the columns.
     """
     n, (height, width) = len(pixels), pixels.shape[1:3]
     cells = np.arange(n) if places is None else places

@@ -1,4 +1,4 @@
-"""Colours, empty figures and checks that all figures share."""
+"""Colours, empty figures and checks for all figures."""
 
 from typing import Any
 
@@ -18,24 +18,33 @@ BLUE, ORANGE = color_sequences["petroff10"][:2]
 
 
 def group_colors(n: int) -> NDArray[np.float64]:
-    """``n`` colours (n, 3) in [0, 1]: the ten that colour-blind readers can tell apart, or as many hues as asked.
+    """Choose colours for n groups.
 
     Parameters
     ----------
     n : int
-        Number of colours.
+        Number of groups. Up to ten get colours that colour-blind readers can distinguish; more get n hues.
+
+    Returns
+    -------
+    array (n, 3), float64
+        RGB values in [0, 1].
+
+    References
+    ----------
+    Petroff (2021), Accessible color sequences for data visualization.
     """
     if n <= 10:
         return np.array([to_rgb(color) for color in color_sequences["petroff10"][:n]])
-    spread = colormaps["turbo"](np.linspace(0.03, 0.97, n))[:, :3]
-    # neighbours in number get colours far apart
+    hues = colormaps["turbo"](np.linspace(0.03, 0.97, n))[:, :3]
+    # groups with adjacent numbers get distant hues
     step = next(step for step in range(round(n * 0.382) or 1, n + 1) if np.gcd(step, n) == 1)
-    shuffled: NDArray[np.float64] = spread[np.arange(n) * step % n] * 0.92
+    shuffled: NDArray[np.float64] = hues[np.arange(n) * step % n] * 0.92
     return shuffled
 
 
 def to_classes(labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The classes in their order, and the class of each label (n,), -1 where it is missing."""
+    """Encode labels (n,) as sorted classes (c,) and the number of the class of each label (n,), -1 if missing."""
     missing = missing_mask(labels)
     if isinstance(labels, np.ndarray) and labels.dtype.kind in "iufU":
         classes, found = np.unique(labels[~missing], return_inverse=True)
@@ -47,29 +56,47 @@ def to_classes(labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def drawable(images: ArrayLike) -> NDArray[Any]:
-    """(n, h, w), (n, h, w, 3): uint8, or floats clipped to [0, 1]."""
+    """Convert images to pixels that matplotlib can draw.
+
+    Parameters
+    ----------
+    images : array (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels
+
+    Returns
+    -------
+    array (n, h, w) or (n, h, w, c)
+        uint8, or float64 clipped to [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the images have another shape.
+    """
     pixels = np.asarray(images)
     if pixels.ndim == 4 and pixels.shape[3] == 1:
         pixels = pixels[..., 0]
     if not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (3, 4))):
-        raise InputError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels behind")
+        raise ValueError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels last")
     return pixels if pixels.dtype == np.uint8 else np.clip(pixels.astype(np.float64), 0, 1)
 
 
-def to_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """uint8, or floats in [0, 1] → float32 in [0, 1]."""
+def as_unit_floats(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Convert pixels, uint8 or floats in [0, 1], to float32 in [0, 1]."""
     return pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 1)
 
 
 def check_lengths(name: str, values: NDArray[Any], other_name: str, other: NDArray[Any]) -> None:
+    """Check that two arrays have the same length; raise ValueError otherwise."""
     if len(values) != len(other):
         raise InputError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each image")
 
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """Create a figure of a size in inches with one axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def open_frame(axes: Axes) -> None:
+    """Hide the upper and the right line of the frame of an axes."""
     axes.spines[["top", "right"]].set_visible(False)

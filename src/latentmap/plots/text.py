@@ -1,7 +1,7 @@
-"""Text from data as it can be drawn in a figure: literal, on one line, of a bounded length, in fonts that have it.
+"""Text from data in figures: without mathematics, on one line, of limited length, in fonts that have its characters.
 
-matplotlib takes what stands between two dollar signs for mathematics, draws a box and warns for each character that its
-font lacks, and lets a long name push the picture off the page.
+matplotlib renders text between two dollar signs as mathematics, draws a box and warns for each character that a font
+lacks, and does not limit the length of a name.
 """
 
 import unicodedata
@@ -10,11 +10,11 @@ from typing import Any
 
 from matplotlib.font_manager import FontProperties, fontManager, get_font
 
-LONGEST_NAME = 24  # in characters, of a name on a figure
-LONGEST_TITLE = 60  # in characters
-NO_GLYPH = "□"  # drawn for a character that no installed font has
-# Fonts that are looked for, after matplotlib's own: with many scripts first, then those of the systems.
-FAMILIES = (
+MAX_NAME_LENGTH = 24  # characters
+MAX_TITLE_LENGTH = 60  # characters
+NO_GLYPH = "□"  # drawn for characters that no installed font has
+# Fonts to try, in this order: matplotlib's own, fonts with many scripts, fonts of the operating systems.
+FONT_FAMILIES = (
     "DejaVu Sans",
     "Noto Sans",
     "Noto Sans CJK JP",
@@ -44,36 +44,46 @@ FAMILIES = (
 
 
 def literal(**style: Any) -> dict[str, Any]:
-    """Keyword arguments of a matplotlib text that comes from data: no mathematics, and fonts for many scripts."""
-    return {"parse_math": False, "fontfamily": list(_families()), **style}
+    """Keyword arguments for a matplotlib text from data: no mathematics, and fonts for many scripts."""
+    return {"parse_math": False, "fontfamily": list(_installed_families()), **style}
 
 
-def short_text(value: object, longest: int = LONGEST_NAME) -> str:
-    """A value as text on one line, cut to ``longest`` characters, with a box for what no font has.
+def short_text(value: object, max_length: int = MAX_NAME_LENGTH) -> str:
+    """Convert a value to text on one line, cut to a maximum length, with a box for characters that no font has.
+
+    Parameters
+    ----------
+    value : object
+    max_length : int, default=24
+        Maximum number of characters.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
     >>> short_text("two\\nlines\\t of  text"), short_text("a name that is far too long", 12)
     ('two lines of text', 'a name that…')
     """
-    spaced = ("" if unicodedata.category(c) in ("Cf", "Mn") and not _has_glyph(c) else c for c in str(value))
-    text = " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in spaced).split())
-    if len(text) > longest:
-        text = f"{text[: longest - 1].rstrip()}…"
+    characters = (c for c in str(value) if unicodedata.category(c) not in ("Cf", "Mn") or _has_glyph(c))
+    text = " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in characters).split())
+    if len(text) > max_length:
+        text = f"{text[: max_length - 1].rstrip()}…"
     return "".join(c if _has_glyph(c) else NO_GLYPH for c in text)
 
 
 @cache
-def _families() -> tuple[str, ...]:
-    """The families of ``FAMILIES`` that are installed."""
+def _installed_families() -> tuple[str, ...]:
+    """Font families of ``FONT_FAMILIES`` that are installed."""
     installed = set(fontManager.get_font_names())
-    return tuple(name for name in FAMILIES if name in installed)
+    return tuple(name for name in FONT_FAMILIES if name in installed)
 
 
 @cache
 def _has_glyph(character: str) -> bool:
     code = ord(character)
-    if 0xD800 <= code < 0xE000:  # half of a pair of UTF-16, from a file name that is no text
+    if 0xD800 <= code < 0xE000:  # unpaired surrogate, from a file name that is not valid text
         return False
-    fonts = (fontManager.findfont(FontProperties(family=[name])) for name in _families())
+    fonts = (fontManager.findfont(FontProperties(family=[name])) for name in _installed_families())
     return character.isspace() or any(get_font(path).get_char_index(code) for path in fonts)

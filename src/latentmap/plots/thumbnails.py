@@ -1,34 +1,41 @@
-"""Which pictures can be drawn on a map at their own places without covering each other."""
+"""Selection of pictures that can be drawn at their positions on a map without overlap."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.errors import InputError
 
-# Largest side of a picture, as a share of the map's larger extent.
-LARGEST = 0.06
-HALVINGS = 12
+# Maximum side of a picture, as a fraction of the larger extent of the map.
+MAX_PICTURE_FRACTION = 0.06
+N_BISECTIONS = 12
 
 
 def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = None) -> tuple[NDArray[np.intp], float]:
-    """Choose points whose square pictures do not overlap.
+    """Select points whose square pictures do not overlap.
 
-    Points are taken in their order, each when its square meets none taken before, until there are ``n_images``.
+    Points are selected greedily in their order, each if its square overlaps no square selected before.
 
     Parameters
     ----------
     xy : array (n, 2)
-        Places; no NaN.
+        Positions, without NaN.
     n_images : int, default=200
+        Maximum number of pictures.
     size : float, optional
-        Side of a picture as a share of the map's larger extent. By default the largest, up to 0.06, at which
-        ``n_images`` find room.
+        Side of a picture, as a fraction of the larger extent of the map. By default the largest value up to 0.06 at
+        which ``n_images`` pictures fit.
 
     Returns
     -------
-    indices : ndarray (m,), m ≤ n_images
+    indices : ndarray (m,), int
+        Selected points, m ≤ n_images.
     side : float
-        Side of a picture in the units of ``xy``.
+        Side of a picture in the unit of ``xy``.
+
+    Raises
+    ------
+    ValueError
+        If ``xy`` is not an array (n, 2) with n ≥ 1.
 
     Raises
     ------
@@ -37,8 +44,8 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
 
     Notes
     -----
-    Squares of side s are kept in a grid of cells of side s, so that a new one is compared with those of nine cells
-    only: O(n) for each size tried.
+    Squares of side s are stored in a grid of cells of side s, so that a new square is compared with those in nine cells
+    only. The time is O(n) for each trial size.
 
     Examples
     --------
@@ -51,31 +58,31 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
         raise InputError(f"xy of shape {xy.shape}: pass an array (n, 2) with at least one point")
     extent = float(np.ptp(xy, axis=0).max()) or 1.0
     if size is not None:
-        return _place(xy, size * extent, n_images), size * extent
-    wanted = min(n_images, len(np.unique(xy, axis=0)))
-    low, high = 0.0, LARGEST
-    chosen, side = _place(xy, LARGEST * extent, n_images), LARGEST * extent
-    if len(chosen) >= wanted:
+        return _place_squares(xy, size * extent, n_images), size * extent
+    n_wanted = min(n_images, len(np.unique(xy, axis=0)))
+    low, high = 0.0, MAX_PICTURE_FRACTION
+    chosen, side = _place_squares(xy, MAX_PICTURE_FRACTION * extent, n_images), MAX_PICTURE_FRACTION * extent
+    if len(chosen) >= n_wanted:
         return chosen, side
-    for _ in range(HALVINGS):  # bisection on the side
+    for _ in range(N_BISECTIONS):  # bisection of the side
         middle = (low + high) / 2
-        tried = _place(xy, middle * extent, n_images)
-        if len(tried) >= wanted:
-            low, chosen, side = middle, tried, middle * extent
+        trial = _place_squares(xy, middle * extent, n_images)
+        if len(trial) >= n_wanted:
+            low, chosen, side = middle, trial, middle * extent
         else:
             high = middle
     return chosen, side
 
 
-def _place(xy: NDArray[np.float64], side: float, n_images: int) -> NDArray[np.intp]:
+def _place_squares(xy: NDArray[np.float64], side: float, n_images: int) -> NDArray[np.intp]:
     cells: dict[tuple[int, int], list[int]] = {}
     chosen: list[int] = []
-    places = np.floor((xy - xy.min(0)) / side).astype(np.int64).tolist()
+    cell_numbers = np.floor((xy - xy.min(0)) / side).astype(np.int64).tolist()
     points = xy.tolist()
-    for i, (column, row) in enumerate(places):
+    for i, (column, row) in enumerate(cell_numbers):
         x, y = points[i]
-        near = (j for c in (-1, 0, 1) for r in (-1, 0, 1) for j in cells.get((column + c, row + r), ()))
-        if all(abs(x - points[j][0]) >= side or abs(y - points[j][1]) >= side for j in near):
+        nearby = (j for c in (-1, 0, 1) for r in (-1, 0, 1) for j in cells.get((column + c, row + r), ()))
+        if all(abs(x - points[j][0]) >= side or abs(y - points[j][1]) >= side for j in nearby):
             cells.setdefault((column, row), []).append(i)
             chosen.append(i)
             if len(chosen) == n_images:

@@ -1,4 +1,4 @@
-"""Figures of training and of the functions that it uses."""
+"""Figures of training, and of activation and density functions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,14 +17,18 @@ from latentmap.plots.style import (
 
 
 def loss_curve(history: Mapping[str, Sequence[float]], published: Sequence[float] | None = None) -> Figure:
-    """Loss by epoch.
+    """Draw the loss by epoch.
 
     Parameters
     ----------
-    history : mapping
-        ``loss``, and ``val_loss`` when there was a validation split: one value an epoch.
+    history : mapping of str to sequence of float
+        ``loss``, and optionally ``val_loss``: one value for each epoch.
     published : sequence of float, optional
         Losses to compare with, from the first epoch on.
+
+    Returns
+    -------
+    Figure
     """
     figure, axes = new_figure(6.4, 3.6)
     if published is not None:
@@ -42,7 +46,7 @@ def loss_curve(history: Mapping[str, Sequence[float]], published: Sequence[float
         axes.tick_params(axis="y", which="minor", labelsize=7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(history["loss"]) == 1:
-        axes.set_xlim(0, 2)  # matplotlib would show a twentieth of an epoch
+        axes.set_xlim(0, 2)  # matplotlib would show 0.05 epochs on either side
     axes.set(xlabel="epoch", ylabel="mean squared error")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
@@ -51,7 +55,16 @@ def loss_curve(history: Mapping[str, Sequence[float]], published: Sequence[float
 
 
 def activations() -> Figure:
-    """ReLU against ELU, f(x) = x for x > 0 and eˣ − 1 otherwise, from −5 to 5 (Clevert et al. 2015)."""
+    """Draw ReLU and ELU, f(x) = x for x > 0 and eˣ − 1 otherwise, from −5 to 5.
+
+    Returns
+    -------
+    Figure
+
+    References
+    ----------
+    Clevert et al. (2015), Fast and accurate deep network learning by exponential linear units (ELUs).
+    """
     x = np.arange(-5, 5, 0.01)
     figure, axes = new_figure(5.6, 3.8)
     axes.axvline(0, color="#c3c9d2", linewidth=1)
@@ -65,12 +78,16 @@ def activations() -> Figure:
 
 
 def t_against_normal(df: float = 2.74) -> Figure:
-    """Student's t density against the normal: the heavier tail lets moderate distances become large on the map.
+    """Draw the densities of Student's t and the normal distribution, to compare their tails.
 
     Parameters
     ----------
     df : float, default=2.74
         Degrees of freedom.
+
+    Returns
+    -------
+    Figure
     """
     x = np.linspace(-5, 5, 401)
     figure, axes = new_figure(5.6, 3.8)

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from latentmap import plots
-from latentmap.core.atomic_files import whole
+from latentmap.core.atomic_files import atomic_write
 from latentmap.report.report_data import ReportData
 from latentmap.run import Run, layout, tables
 from latentmap.run.run import nearest_rows
@@ -142,5 +142,5 @@ def draw_similar(run: Run, asked: str | int, found: "Table", path: Path) -> None
     first = np.asarray(run.image(asked)) if isinstance(asked, int) else run.pixels(asked)
     pictures = [first, *(np.asarray(run.image(row)) for row in found["id"].to_pylist())]
     names = ["asked for", *(f"{row['id']}\n{row['distance']:.2f}" for row in found.to_pylist())]
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         plots.row(np.stack(pictures), names).savefig(temporary, dpi=120, format="png")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.core.atomic_files import whole, write_text
-from latentmap.core.memory import give_back
+from latentmap.core.atomic_files import atomic_write, write_text
+from latentmap.core.memory import release_memory
 from latentmap.images import Skipped
 from latentmap.images.sources import Decoding
 from latentmap.report.figures import MAX_GROUPS, figures
@@ -98,10 +98,10 @@ def write_report(folder: Path) -> list[str]:
     written = []
     for name, figure in figures(data):
         written.append(f"{FIGURES}/{name}.png")
-        with whole(folder / written[-1]) as temporary:
+        with atomic_write(folder / written[-1]) as temporary:
             figure.savefig(temporary, dpi=120, format="png")
         del figure
-        give_back()
+        release_memory()
     write_text(folder / FILE, render("report.html.j2", folder=folder, **_facts(data)))
     return [*written, FILE]
 

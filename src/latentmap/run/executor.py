@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from latentmap.core.errors import RunMemoryError
-from latentmap.core.memory import give_back, shortage
+from latentmap.core.memory import release_memory, shortage
 from latentmap.run import pending
 from latentmap.run.state import (
     STAGES,
@@ -69,7 +69,7 @@ def _run(work: Work, stage: str, key: str, function: Callable[[Work], list[str]]
     begun = time.perf_counter()
     with peak_memory() as peak, memory_in_words(work.home, stage):
         files = function(work)
-        give_back()
+        release_memory()
     seconds = time.perf_counter() - begun
     records[stage] = {
         "state": "done",

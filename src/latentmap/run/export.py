@@ -64,7 +64,8 @@ def export_run(
     copy : bool, default=False
         In "folders", copy files instead of linking them.
     show : callable, optional
-        From the name of the work to a context with a progress callback: pass :func:`latentmap.core.progress.shown`.
+        From the name of the work to a context with a progress callback: pass
+        :func:`latentmap.core.progress.show_progress`.
     say : callable, optional
         Takes a line about how many links, copies and PNG files "folders" wrote, and why.
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from latentmap.core.atomic_files import TEMPORARY, user_path
 from latentmap.core.environment import describe_environment
 from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceError
-from latentmap.core.memory import give_back
+from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.label_files import read_labels
@@ -73,7 +73,8 @@ def make_run(
     decoding : Decoding, optional
         The shape that images are brought to, and the room that they may take.
     show : callable, optional
-        From the name of a stage to a context with a progress callback: pass :func:`latentmap.core.progress.shown`.
+        From the name of a stage to a context with a progress callback: pass
+        :func:`latentmap.core.progress.show_progress`.
     say : callable, optional
         Takes a line about what is done and what is kept.
 
@@ -196,7 +197,7 @@ def _commit(work: Work) -> None:
             one.pop("new", None)
         write_state(work.folder, work.state)
         work.let_go()
-        give_back()
+        release_memory()
         for line in pending.commit(work.home):
             work.say(line)
         work.folder = work.home

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.core.atomic_files import sha256, whole
+from latentmap.core.atomic_files import atomic_write, sha256
 from latentmap.core.errors import RunError
 from latentmap.images.collection import pixels_fingerprint
 from latentmap.images.png import decode_png
@@ -118,7 +118,7 @@ def _write(one: Pixels, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> N
             next(images)
         return
     one.path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(one.path) as temporary, temporary.open("wb") as file:
+    with atomic_write(one.path) as temporary, temporary.open("wb") as file:
         for _ in range(one.shape[0]):
             file.write(np.ascontiguousarray(next(images)).data)
         file.flush()

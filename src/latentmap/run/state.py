@@ -9,7 +9,7 @@ from typing import Any
 
 from latentmap.core.atomic_files import resolved, sha256, write_text
 from latentmap.core.errors import OptionError, RunError, SchemaError
-from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, check, shown
+from latentmap.core.json_schema import PLAIN, SIDE, TEXT, ListOf, MapOf, Scalar, check, short_repr
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED, added_name
 from latentmap.run.options import RunOptions, check_options, names_in_key
@@ -36,7 +36,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 STATE = {
     "source": SOURCE,
     "options": MapOf(TEXT, PLAIN),
-    "stages": MapOf(Kind("a stage", lambda name: name in STAGES), STAGE),
+    "stages": MapOf(Scalar("a stage", lambda name: name in STAGES), STAGE),
     "added": ListOf(ADDITION),
     "versions": MapOf(TEXT, TEXT),
     "platform": TEXT,
@@ -75,7 +75,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     if found != FORMAT_VERSION or not isinstance(found, int):
         kind = f" ({type(found).__name__})" if isinstance(found, str | float) else ""
         raise RunError(
-            f"{path}: format version {shown(found)}{kind}, this latentmap reads version {FORMAT_VERSION}: "
+            f"{path}: format version {short_repr(found)}{kind}, this latentmap reads version {FORMAT_VERSION}: "
             "open it with the version that made it, or run into another folder"
         )
     for name in ("source", "options", "stages", "added"):
@@ -107,7 +107,7 @@ def _read_json(folder: Path, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error}): run into another folder") from error
     if not isinstance(state, dict):
-        raise RunError(f"{path}: damaged ({shown(state)} instead of an object): run into another folder")
+        raise RunError(f"{path}: damaged ({short_repr(state)} instead of an object): run into another folder")
     return state
 
 

@@ -14,10 +14,10 @@ from latentmap.core.json_schema import (
     POSITIVE,
     SIDE,
     TEXT,
-    Kind,
     ListOf,
     MapOf,
     OrNone,
+    Scalar,
     is_whole,
 )
 
@@ -39,11 +39,11 @@ def _is_stage_file(name: Any) -> bool:
     return is_inside(name) and PurePosixPath(name).parts[0] not in RESERVED
 
 
-PART = Kind(
+PART = Scalar(
     "a number of four digits or more", lambda value: isinstance(value, str) and bool(re.fullmatch(r"[0-9]{4,9}", value))
 )
-STAGE_FILE = Kind("a path of a file of a stage inside the run", _is_stage_file)
-PATHS = Kind(
+STAGE_FILE = Scalar("a path of a file of a stage inside the run", _is_stage_file)
+PATHS = Scalar(
     "a path, a list of paths or null",
     lambda value: (
         value is None
@@ -51,7 +51,7 @@ PATHS = Kind(
         or (isinstance(value, list) and all(one is None or isinstance(one, str) for one in value))
     ),
 )
-STAGE_STATE = Kind("running or done", lambda value: value in ("running", "done") if isinstance(value, str) else False)
+STAGE_STATE = Scalar("running or done", lambda value: value in ("running", "done") if isinstance(value, str) else False)
 LIMITS = OrNone(ListOf(NUMBER, 2, 2))
 SOURCES = ListOf({"name": TEXT, "root": OrNone(TEXT)})
 STAGE = {
@@ -79,7 +79,7 @@ ADDITION = {
 SHAPE = {
     "height": SIDE,
     "width": SIDE,
-    "channels": Kind("1 or 3", lambda value: is_whole(value) and value in (1, 3)),
+    "channels": Scalar("1 or 3", lambda value: is_whole(value) and value in (1, 3)),
     "fit?": TEXT,
     "color?": TEXT,
     "background?": TEXT,

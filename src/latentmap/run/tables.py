@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.core.atomic_files import whole
+from latentmap.core.atomic_files import atomic_write
 from latentmap.images import ImageCollection, Skipped
 from latentmap.images.collection import as_png
 from latentmap.images.listing import as_text
@@ -24,14 +24,14 @@ ROWS = 2**13  # of a row group: what is in memory at once when a table is writte
 def write_table(path: Path, columns: dict[str, Any] | pa.Table) -> None:
     """Write columns, NumPy arrays or Arrow arrays, as one Parquet file; the same columns give the same bytes."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=8 * ROWS)
 
 
 def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:
     """Write tables of one schema one after the other as one Parquet file, each as a row group."""
     first = next(batches)
-    with whole(path) as temporary, pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
+    with atomic_write(path) as temporary, pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
         for batch in chain([first], batches):
             writer.write_table(batch.cast(first.schema))
 

@@ -43,9 +43,9 @@ def compile_kernels() -> None:
     from latentmap.groups import GraphClustering
     from latentmap.kmeans import KMeans
     from latentmap.tsne import TSNE
-    from latentmap.tsne.repulsion import N_EXACT
+    from latentmap.tsne.repulsion import MAX_EXACT_POINTS
 
-    X = np.random.default_rng(0).normal(size=(N_EXACT + 1, 2)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(MAX_EXACT_POINTS + 1, 2)).astype(np.float32)
     KMeans(4, n_init=2, random_state=0).fit(X)
     GraphClustering(random_state=0).fit(X[:300], tangents=np.ones((300, 1, X.shape[1]), np.float32))
     for few in (X[:50], X):  # all pairs, and the grid

@@ -1,4 +1,4 @@
-"""t-SNE with scikit-learn's contract, on kernels of our own."""
+"""t-SNE as a scikit-learn estimator."""
 
 import time
 from dataclasses import dataclass, field
@@ -15,79 +15,102 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
 from latentmap.core.errors import InputError, InputTypeError
-from latentmap.core.frame import Frame
 from latentmap.core.parallel import Workers
 from latentmap.core.progress import Callback, Progress
+from latentmap.core.scaling import PowerOfTwoScaler
 from latentmap.neighbors import NeighborGraph, NeighborSearch
 from latentmap.tsne.affinity import conditional_affinities, joint_affinities
-from latentmap.tsne.optimizer import Descent, Look, Phase
-from latentmap.tsne.transform import place
+from latentmap.tsne.optimizer import ConvergenceCheck, Descent, DescentPhase
+from latentmap.tsne.transform import place_points
 
-START = 1e-4  # standard deviation of a map's first axis at the beginning
+INIT_STD = 1e-4  # standard deviation of the first axis of the initial map
 EARLY_MOMENTUM = 0.5
 MOMENTUM, FINAL_MOMENTUM = 0.8, 0.95
-MANY = 250_000  # points from which on memory counts for more than the tails of the affinities
-SETTLING = 0.3  # share of the later iterations that are done before the final momentum
+MAX_FULL_POINTS = 250_000  # up to which 3 · perplexity neighbours are used; above, half as many save memory
+MID_MOMENTUM_FRACTION = 0.3  # fraction of the iterations after the early exaggeration with the lower momentum
 
 
 @dataclass(frozen=True)
 class MapProgress(Progress):
-    """Progress of a map, with the map as it is: a copy, (n_samples, n_components)."""
+    """Progress of a t-SNE optimization, with a copy of the current map.
+
+    Attributes
+    ----------
+    done, total : int
+        Iterations done, and in total.
+    values : dict
+        ``divergence``: KL(P || Q) at the last convergence check; empty before the first.
+    embedding : array (n_samples, n_components), float32
+        Current map.
+    """
 
     embedding: NDArray[np.float32] = field(kw_only=True, repr=False)
 
 
 class TSNE(manifold.TSNE):  # type: ignore[misc]
-    """t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008; Linderman et al. 2019).
+    """t-distributed stochastic neighbour embedding (t-SNE).
 
-    Parameters, attributes and results are those of :class:`sklearn.manifold.TSNE`, with these differences. All cores
-    are used by default. 750 iterations lead further down than 1,000 of the usual ones, since the later ones have a
-    longer step and a momentum of 0.95 (of 0.8 where a learning rate is given that is larger than "auto"). The tails
-    are Student's with one degree of freedom in any number of dimensions. New points can be placed on a finished map.
+    A drop-in replacement for :class:`sklearn.manifold.TSNE`, with these differences: All CPUs are used by default. 750
+    iterations reach a lower divergence than 1,000 of scikit-learn, since the learning rate is larger after the early
+    exaggeration, and the momentum rises to 0.95 (to 0.8 for a learning rate larger than "auto"). The kernel of the map
+    is Student's t with one degree of freedom in any number of dimensions. :meth:`transform` places new points on a
+    finished map.
 
     Parameters
     ----------
     n_components : int, default=2
-        Dimensions of the map. The fast way is for 1 and 2; with 3 all pairs of points are summed.
+        Dimensions of the map. 1 and 2 are fast; with 3 or more the repulsive forces are summed over all pairs.
     perplexity : float, default=30
-        Neighbours that a point cares for, roughly. Must be less than the number of points.
+        Effective number of neighbours of each point. It must be less than the number of points.
     early_exaggeration : float, default=12
-        Factor on the attraction for the first 250 iterations.
+        Factor on the attractive forces in the first 250 iterations.
     learning_rate : float or "auto", default="auto"
-        "auto" is n_samples / early_exaggeration / 4, and after the early exaggeration n_samples / exaggeration / 4
-        (Belkina et al. 2019; the factor 4 is scikit-learn's convention). A number holds throughout.
+        Step size. "auto" is n_samples / early_exaggeration / 4, and n_samples / exaggeration / 4 after the early
+        exaggeration (Belkina et al. 2019; the factor 4 is scikit-learn's convention). A number is used throughout.
     max_iter : int, default=750
-        At least 250.
+        Number of iterations, at least 250.
     n_iter_without_progress : int, default=300
+        Number of iterations without a lower divergence after which the optimization stops.
     min_grad_norm : float, default=1e-7
+        Norm of the gradient at which the optimization stops.
     metric : str or callable, default="euclidean"
-        See :func:`latentmap.nearest_neighbors`.
+        Metric of the distances; see :func:`latentmap.nearest_neighbors`.
     metric_params : dict, optional
+        Further arguments of the metric.
     init : {"pca", "random"} or array (n_samples, n_components), default="pca"
+        Initial map: the first principal components, Gaussian noise, or given positions.
     verbose : int, default=0
-    random_state : int, RandomState or None
+        Print progress if greater than 0.
+    random_state : int, RandomState or None, default=None
+        Seed or generator for the initial map.
     method : {"barnes_hut", "exact"}, default="barnes_hut"
-        scikit-learn's names. By default the repulsion is interpolated on a grid where that is quicker; "exact" sums
-        it over all pairs of points. Either way affinities are those of the 3 · perplexity + 1 nearest neighbours.
+        Computation of the repulsive forces, by scikit-learn's names. "barnes_hut" interpolates them on a grid where
+        this is faster; "exact" sums them over all pairs. Both use the affinities of 3 · perplexity + 1 neighbours.
     angle : float, default=0.5
-        Taken for compatibility; there is no tree.
+        Accepted for compatibility with scikit-learn; not used.
     n_jobs : int, optional
-        Threads; all cores by default.
+        Number of threads; all CPUs by default.
     exaggeration : float, default=1
-        Factor on the attraction after the early exaggeration; above 1 groups become tighter.
+        Factor on the attractive forces after the early exaggeration. Values above 1 give denser groups.
     callback : callable, optional
-        Called every tenth iteration with a :class:`MapProgress`: ``done``, ``total``, the divergence when last looked
-        at, and ``embedding``, from which an animation can be made.
+        Called every tenth iteration with a :class:`MapProgress`, whose ``embedding`` can serve for an animation.
 
     Attributes
     ----------
     embedding_ : ndarray of shape (n_samples, n_components), float32
+        The map.
     kl_divergence_ : float
-        Of the finished map, without exaggeration.
+        KL(P || Q) of the map in nats, without exaggeration.
     learning_rate_ : float
-        Of the early iterations.
+        Learning rate during the early exaggeration.
     n_iter_ : int
         Index of the last iteration.
+
+    References
+    ----------
+    van der Maaten and Hinton (2008), Visualizing data using t-SNE.
+    Linderman et al. (2019), Fast interpolation-based t-SNE for improved visualization of single-cell RNA-seq data.
+    Belkina et al. (2019), Automated optimized parameters for t-distributed stochastic neighbor embedding.
 
     Examples
     --------
@@ -154,16 +177,17 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         *,
         neighbors: NeighborGraph | None = None,
     ) -> Self:
-        """Make the map, which is then in ``embedding_``.
+        """Compute the map, which is stored in ``embedding_``.
 
         Parameters
         ----------
-        X : array or sparse matrix (n_samples, n_features)
-            With metric "precomputed" distances (n_samples, n_samples), or a sparse graph of them.
+        X : array or sparse matrix (n_samples, n_features), float32 or float64
+            Points. With ``metric="precomputed"``, distances (n_samples, n_samples), or a sparse matrix of distances to
+            the nearest points.
         y : ignored
         neighbors : NeighborGraph, optional
-            Neighbours of X, from :func:`latentmap.nearest_neighbors`, so that maps at several perplexities take one
-            search: 3 times the largest perplexity, and one more.
+            Neighbours of X, from :func:`latentmap.nearest_neighbors`, to map the same points with several perplexities
+            after one search. It needs 3 · perplexity + 1 neighbours, for the largest perplexity.
 
         Returns
         -------
@@ -177,15 +201,18 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         InputTypeError
             For a sparse matrix of distances with method "exact".
         ValueError
-            For NaN or infinity, or a parameter out of range, such as a perplexity that is not less than the number of
-            points: scikit-learn's own checks.
+            If X contains NaN or infinity, a parameter is out of range, the perplexity is not less than the number of
+            points, the initial map has another shape, the neighbour graph does not fit, or the map grows without
+            bound at the given learning rate.
+        TypeError
+            If ``method="exact"`` and X is a sparse matrix of distances.
         """
         self._validate_params()
         data = self._check_data(X)
         n = data.shape[0]
         self._search = NeighborSearch(data, self.metric, self.metric_params)
         graph = self._find_neighbors(n) if neighbors is None else self._check_neighbors(neighbors, n)
-        start = self._start(data)
+        start = self._initial_map(data)
         with Workers(self.n_jobs) as workers:
             affinities, sigmas = conditional_affinities(
                 graph.distances[:, : self.n_neighbors_for(n)], self.perplexity, workers
@@ -198,36 +225,57 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             P = joint_affinities(indices, order, affinities, workers)
             del affinities, indices
             descent = Descent(P, start[order], exact=self._is_exact, workers=workers)
-            self._descend(descent, order)
+            self._optimize(descent, order)
             self.kl_divergence_ = descent.divergence()
         if self.verbose:
             print(f"[t-SNE] KL divergence after {descent.n_iter} iterations: {self.kl_divergence_:f}")
         self.n_iter_ = descent.n_iter - 1
-        self.embedding_ = _scattered(descent.Y, order)
+        self.embedding_ = _restore_order(descent.Y, order)
         return self
 
     def fit_transform(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> NDArray[np.float32]:
-        """Make the map and return it: (n_samples, n_components), float32. Parameters and errors are those of fit.
+        """Compute the map and return it.
 
         Parameters
         ----------
-        X, y, neighbors
-            See :meth:`fit`.
+        X : array or sparse matrix (n_samples, n_features), float32 or float64
+            Points, or distances; see :meth:`fit`.
+        y : ignored
+        neighbors : NeighborGraph, optional
+            Precomputed neighbours of X; see :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components), float32
+
+        Raises
+        ------
+        ValueError, TypeError
+            For the same reasons as :meth:`fit`.
         """
         return self.fit(X, y, neighbors=neighbors).embedding_
 
     @classmethod
     def with_map(cls, X: Any, embedding: NDArray[np.float32], **params: Any) -> Self:
-        """A map that was made before, ready to have new points placed on it.
+        """Create a fitted estimator from an existing map, on which :meth:`transform` can place new points.
 
         Parameters
         ----------
-        X : array (n_samples, n_features)
-            The points that the map was made of.
-        embedding : array (n_samples, n_components)
-            Their places.
+        X : array (n_samples, n_features), float32 or float64
+            Points of the map.
+        embedding : array (n_samples, n_components), float32
+            Their positions on the map.
         **params
-            Those that the map was made with.
+            Parameters of the estimator that computed the map.
+
+        Returns
+        -------
+        TSNE
+
+        Raises
+        ------
+        ValueError
+            If X contains NaN or infinity, or the perplexity is not less than the number of points.
         """
         tsne = cls(n_components=embedding.shape[1], **params)
         data = tsne._check_data(X)
@@ -236,19 +284,26 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         return tsne
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Place new points on the finished map, which stays as it is.
+        """Place new points on the finished map, which does not change.
 
-        Each is placed by itself, where the pull of its neighbours and the push of the map balance; a point that was
-        in the training data gets its place there.
+        Each point is placed independently of the others, where the attraction of its neighbours and the repulsion of
+        the map balance. A point of the training data gets its position on the map.
 
         Parameters
         ----------
-        X : array or sparse matrix (m, n_features)
-            With metric "precomputed" distances to the points of the map, (m, n_samples).
+        X : array or sparse matrix (m, n_features), float32 or float64
+            New points. With ``metric="precomputed"``, their distances (m, n_samples) to the points of the map.
 
         Returns
         -------
         ndarray of shape (m, n_components), float32
+
+        Raises
+        ------
+        NotFittedError
+            If there is no map yet.
+        ValueError
+            If X contains NaN or infinity, or has another number of features.
         """
         check_is_fitted(self, "embedding_")
         accept_sparse = "csr" if self.metric != "precomputed" else False
@@ -258,10 +313,10 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         indices, distances = self._search.query(data, self.n_neighbors_for(len(self.embedding_)), self.n_jobs)
         with Workers(self.n_jobs) as workers:
             affinities, _ = conditional_affinities(distances, self.perplexity, workers)
-            placed = place(indices, affinities, self.embedding_, exact=self._is_exact, workers=workers)
+            positions = place_points(indices, affinities, self.embedding_, exact=self._is_exact, workers=workers)
         known = distances[:, 0] == 0
-        placed[known] = self.embedding_[indices[known, 0]]
-        return placed
+        positions[known] = self.embedding_[indices[known, 0]]
+        return positions
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -273,16 +328,11 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         return bool(self.method == "exact")
 
     def n_neighbors_for(self, n: int) -> int:
-        """Neighbours that carry the perplexity: three times as many, and one more, as far as there are points.
+        """Number of neighbours used for n points: 3 · perplexity + 1, at most n - 1.
 
-        One and a half times as many above 250,000 points, which halves the memory; the map looks the same.
-
-        Parameters
-        ----------
-        n : int
-            Number of points.
+        Above 250,000 points it is 1.5 · perplexity + 1, which halves the memory at no visible change of the map.
         """
-        return min(n - 1, int((3 if n <= MANY else 1.5) * self.perplexity + 1))
+        return min(n - 1, int((3 if n <= MAX_FULL_POINTS else 1.5) * self.perplexity + 1))
 
     def _check_data(self, X: Any) -> Any:
         data = validate_data(self, X, accept_sparse="csr", dtype=[np.float32, np.float64], ensure_min_samples=2)
@@ -306,12 +356,12 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         return data
 
     def _find_neighbors(self, n: int) -> NeighborGraph:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         if self.verbose:
             print(f"[t-SNE] Computing {self.n_neighbors_for(n)} nearest neighbors...")
         graph = self._search.graph(self.n_neighbors_for(n), self.n_jobs)
         if self.verbose:
-            print(f"[t-SNE] Computed neighbors for {n} samples in {time.perf_counter() - begun:.3f}s...")
+            print(f"[t-SNE] Computed neighbors for {n} samples in {time.perf_counter() - started:.3f}s...")
         return graph
 
     def _check_neighbors(self, graph: NeighborGraph, n: int) -> NeighborGraph:
@@ -324,74 +374,84 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             )
         return graph
 
-    def _start(self, X: Any) -> NDArray[np.float32]:
-        """The map to begin with, (n, n_components): small, or as it was given."""
+    def _initial_map(self, X: Any) -> NDArray[np.float32]:
+        """Initial map (n, n_components): scaled to a small standard deviation, or as given."""
         n = X.shape[0]
         if not isinstance(self.init, str):
             given = check_array(self.init, dtype=np.float32, ensure_min_samples=0)
             if given.shape != (n, self.n_components):
-                raise InputError(f"init has shape {given.shape}: give one place for each point, {n, self.n_components}")
+                raise ValueError(
+                    f"init has shape {given.shape}: pass one position for each point, {n, self.n_components}"
+                )
             return np.array(given)
         random = check_random_state(self.random_state)
         if self.init == "random":
-            normal: NDArray[np.float32] = START * random.standard_normal((n, self.n_components)).astype(np.float32)
+            normal: NDArray[np.float32] = INIT_STD * random.standard_normal((n, self.n_components)).astype(np.float32)
             return normal
         start = np.zeros((n, self.n_components), np.float32)
         n_axes = min(self.n_components, *X.shape)
         pca = PCA(n_axes, random_state=random, copy=sparse.issparse(X)).set_output(transform="default")
-        with np.errstate(all="ignore"):  # data without any spread
-            components = pca.fit_transform(X if sparse.issparse(X) else Frame.around(X).into(X))
+        with np.errstate(all="ignore"):  # data without any variance
+            components = pca.fit_transform(X if sparse.issparse(X) else PowerOfTwoScaler.fit(X).transform(X))
         width = components[:, 0].std()
         if width > 0:
-            start[:, : components.shape[1]] = components * (START / width)
+            start[:, : components.shape[1]] = components * (INIT_STD / width)
         return start
 
-    def _descend(self, descent: Descent, order: NDArray[np.intp]) -> None:
-        """Early exaggeration, then two phases of growing momentum."""
+    def _optimize(self, descent: Descent, order: NDArray[np.intp]) -> None:
+        """Run the early exaggeration, then two phases with increasing momentum."""
         n, explored = len(order), self._EXPLORATION_MAX_ITER
-        # steps that are stable under an attraction that many times as strong
+        # learning rates that are stable at this exaggeration
         stable_early, stable = n / self.early_exaggeration / 4, n / self.exaggeration / 4
         early, late = (stable_early, stable) if self.learning_rate == "auto" else (self.learning_rate,) * 2
         final_momentum = FINAL_MOMENTUM if late <= stable else MOMENTUM
         self.learning_rate_ = early
         patience = self.n_iter_without_progress
-        settled = explored + int(SETTLING * (self.max_iter - explored))
+        mid_end = explored + int(MID_MOMENTUM_FRACTION * (self.max_iter - explored))
         values: dict[str, float] = {}
-        self._run(descent, order, Phase(explored, self.early_exaggeration, early, EARLY_MOMENTUM, explored), values)
+        self._run_phase(
+            descent, order, DescentPhase(explored, self.early_exaggeration, early, EARLY_MOMENTUM, explored), values
+        )
         if self.verbose and explored:
-            found = descent.divergence()
-            print(f"[t-SNE] KL divergence after {explored} iterations with early exaggeration: {found:f}")
-        for end, momentum in ((settled, MOMENTUM), (self.max_iter, final_momentum)):
-            if self._run(descent, order, Phase(end, self.exaggeration, late, momentum, patience), values):
+            divergence = descent.divergence()
+            print(f"[t-SNE] KL divergence after {explored} iterations with early exaggeration: {divergence:f}")
+        for end, momentum in ((mid_end, MOMENTUM), (self.max_iter, final_momentum)):
+            if self._run_phase(descent, order, DescentPhase(end, self.exaggeration, late, momentum, patience), values):
                 break
 
-    def _run(self, descent: Descent, order: NDArray[np.intp], phase: Phase, values: dict[str, float]) -> str:
-        """Go through one phase; why it ended early, or an empty string. ``values`` are for the callback."""
+    def _run_phase(
+        self, descent: Descent, order: NDArray[np.intp], phase: DescentPhase, values: dict[str, float]
+    ) -> str:
+        """Run one phase; return the reason for an early stop, or an empty string. ``values`` are for the callback."""
 
-        def report(n_iter: int) -> None:
+        def on_iteration(n_iter: int) -> None:
             if self.callback is not None:
-                embedding = _scattered(descent.Y, order)
+                embedding = _restore_order(descent.Y, order)
                 self.callback(MapProgress(n_iter, self.max_iter, dict(values), embedding=embedding))
 
-        def look(found: Look) -> None:
-            values["divergence"] = found.divergence
+        def on_check(check: ConvergenceCheck) -> None:
+            values["divergence"] = check.divergence
             if self.verbose >= 2:
                 print(
-                    f"[t-SNE] Iteration {found.n_iter}: error = {found.divergence:.7f}, "
-                    f"gradient norm = {found.gradient_norm:.7f} "
-                    f"({self._N_ITER_CHECK} iterations in {found.seconds:.3f}s)"
+                    f"[t-SNE] Iteration {check.n_iter}: error = {check.divergence:.7f}, "
+                    f"gradient norm = {check.gradient_norm:.7f} "
+                    f"({self._N_ITER_CHECK} iterations in {check.seconds:.3f}s)"
                 )
 
-        why = descent.run(
-            phase, min_grad_norm=self.min_grad_norm, check_every=self._N_ITER_CHECK, report=report, look=look
+        stop_reason = descent.run(
+            phase,
+            min_grad_norm=self.min_grad_norm,
+            check_every=self._N_ITER_CHECK,
+            on_iteration=on_iteration,
+            on_check=on_check,
         )
-        if why and self.verbose >= 2:
-            print(f"[t-SNE] Iteration {descent.n_iter}: {why}")
-        return why
+        if stop_reason and self.verbose >= 2:
+            print(f"[t-SNE] Iteration {descent.n_iter}: {stop_reason}")
+        return stop_reason
 
 
-def _scattered(Y: NDArray[np.float32], order: NDArray[np.intp]) -> NDArray[np.float32]:
-    """The map's rows back where their points are in the data."""
+def _restore_order(Y: NDArray[np.float32], order: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Put the rows of the map back into the order of the data."""
     rows = np.empty_like(Y)
     rows[order] = Y
     return rows

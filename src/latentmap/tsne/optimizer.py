@@ -1,4 +1,4 @@
-"""Gradient descent with momentum and gains, as t-SNE has used it from the start."""
+"""Gradient descent with momentum and adaptive gains (van der Maaten and Hinton 2008; Jacobs 1988)."""
 
 import time
 from collections.abc import Callable
@@ -9,17 +9,29 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from latentmap.core.errors import InputError
-from latentmap.core.parallel import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, chunk_bounds, compiled
 from latentmap.tsne.attraction import Attraction
 from latentmap.tsne.repulsion import Repulsion
 
 MIN_GAIN = 0.01
-REPORT_EVERY = 10  # iterations between calls of the callback
+CALLBACK_INTERVAL = 10  # iterations
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A stretch of the descent with settings of its own; ``end`` is the iteration before which it stops."""
+class DescentPhase:
+    """A phase of the descent with its own settings.
+
+    Attributes
+    ----------
+    end : int
+        Number of iterations done in total when the phase ends.
+    exaggeration : float
+        Factor on the attractive forces.
+    learning_rate : float
+    momentum : float
+    patience : int
+        Number of iterations without a lower divergence after which the phase stops.
+    """
 
     end: int
     exaggeration: float
@@ -29,8 +41,20 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Look:
-    """The progress of the descent: iterations done, divergence, gradient norm, seconds since the last report."""
+class ConvergenceCheck:
+    """State of the descent at a convergence check.
+
+    Attributes
+    ----------
+    n_iter : int
+        Number of iterations done.
+    divergence : float
+        KL(P || Q) without exaggeration.
+    gradient_norm : float
+        Norm of the gradient, gains included.
+    seconds : float
+        Time since the last check.
+    """
 
     n_iter: int
     divergence: float
@@ -39,53 +63,77 @@ class Look:
 
 
 class Descent:
-    """A map on its way down the divergence between P and Q.
+    """Gradient descent on the divergence KL(P || Q).
 
     Parameters
     ----------
-    P : sparse array (n, n)
-        Upper triangle of the joint affinities, summing to 1/2.
+    P : sparse array (n, n), float32
+        Upper triangle of the joint affinities, which sums to 1/2.
     Y : array (n, n_components), float32
-        Where the map begins; it is moved in place.
+        Initial map; it is updated in place.
     exact : bool
-        Sum the repulsion over all pairs, whatever the number of points.
+        Whether to sum the repulsive forces over all pairs for any number of points.
     workers : Workers
 
     Attributes
     ----------
     Y : array (n, n_components), float32
+        Current map.
     n_iter : int
-        Iterations done.
+        Number of iterations done.
     """
 
     def __init__(self, P: sparse.csr_array, Y: NDArray[np.float32], *, exact: bool, workers: Workers) -> None:
         n, n_components = Y.shape
-        # one share for few points: threads would not pay, and the result does not depend on their number
-        self._n_shares = min(workers.n_threads, -(-n // 1024))
+        # one chunk up to 1024 points: threads do not pay, and the result does not depend on their number
+        self._n_chunks = min(workers.n_threads, -(-n // 1024))
         self._workers = workers
-        self._attraction = Attraction(P, n_components, self._n_shares)
-        self._repulsion = Repulsion(n, n_components, self._n_shares, exact=exact)
+        self._attraction = Attraction(P, n_components, self._n_chunks)
+        self._repulsion = Repulsion(n, n_components, self._n_chunks, exact=exact)
         self._update = np.zeros_like(Y)
         self._gains = np.ones_like(Y)
-        self._norms = np.zeros(self._n_shares)
-        self._edges = bounds(n, self._n_shares)
+        self._norms = np.zeros(self._n_chunks)
+        self._edges = chunk_bounds(n, self._n_chunks)
         self.Y = Y
         self.n_iter = 0
 
     def run(
         self,
-        phase: Phase,
+        phase: DescentPhase,
         *,
         min_grad_norm: float,
         check_every: int,
-        report: Callable[[int], None],
-        look: Callable[[Look], None],
+        on_iteration: Callable[[int], None],
+        on_check: Callable[[ConvergenceCheck], None],
     ) -> str:
-        """Go to the end of the phase, or until the gradient vanishes or nothing improves; say why it ended early."""
-        least, least_at = np.inf, self.n_iter
-        begun = time.perf_counter()
+        """Iterate to the end of the phase, or until the descent converges.
+
+        Parameters
+        ----------
+        phase : DescentPhase
+        min_grad_norm : float
+            Norm of the gradient at which the phase stops.
+        check_every : int
+            Number of iterations between convergence checks.
+        on_iteration : callable
+            Called with the number of iterations done, every tenth iteration.
+        on_check : callable
+            Called with a :class:`ConvergenceCheck` at each convergence check.
+
+        Returns
+        -------
+        str
+            Reason for an early stop, or an empty string.
+
+        Raises
+        ------
+        ValueError
+            If the map grows without bound.
+        """
+        best_divergence, best_iteration = np.inf, self.n_iter
+        started = time.perf_counter()
         while self.n_iter < phase.end:
-            normalization = self._forces()
+            normalization = self._compute_forces()
             checked = (self.n_iter + 1) % check_every == 0
             divergence = self._attraction.divergence(self.Y, normalization, self._workers) if checked else np.nan
             self._step(phase, normalization)
@@ -93,35 +141,35 @@ class Descent:
             if not np.isfinite(self.Y.sum()) or np.isinf(divergence):
                 raise InputError(
                     f"the map grew without bound by iteration {self.n_iter}, at learning_rate={phase.learning_rate:g}: "
-                    "take a smaller one, or 'auto'"
+                    "use a smaller one, or 'auto'"
                 )
-            why = ""
+            stop_reason = ""
             if checked:
                 now = time.perf_counter()
                 norm = float(np.sqrt(self._norms.sum()))
-                look(Look(self.n_iter, divergence, norm, now - begun))
-                begun = now
-                if divergence < least:
-                    least, least_at = divergence, self.n_iter
-                elif self.n_iter - least_at > phase.patience:
-                    why = f"did not make any progress during the last {phase.patience} episodes. Finished."
+                on_check(ConvergenceCheck(self.n_iter, divergence, norm, now - started))
+                started = now
+                if divergence < best_divergence:
+                    best_divergence, best_iteration = divergence, self.n_iter
+                elif self.n_iter - best_iteration > phase.patience:
+                    stop_reason = f"did not make any progress during the last {phase.patience} episodes. Finished."
                 if norm <= min_grad_norm:
-                    why = f"gradient norm {norm:f}. Finished."
-            if self.n_iter % REPORT_EVERY == 0:
-                report(self.n_iter)
-            if why:
-                return why
+                    stop_reason = f"gradient norm {norm:f}. Finished."
+            if self.n_iter % CALLBACK_INTERVAL == 0:
+                on_iteration(self.n_iter)
+            if stop_reason:
+                return stop_reason
         return ""
 
     def divergence(self) -> float:
-        """KL(P || Q) of the map as it is."""
-        return self._attraction.divergence(self.Y, self._repulsion.push(self.Y, self._workers), self._workers)
+        """Compute KL(P || Q) of the current map."""
+        return self._attraction.divergence(self.Y, self._repulsion.compute(self.Y, self._workers), self._workers)
 
-    def _forces(self) -> float:
-        self._workers.run(lambda share: self._attraction.pull(self.Y, share), self._n_shares)
-        return self._repulsion.push(self.Y, self._workers)
+    def _compute_forces(self) -> float:
+        self._workers.run(lambda chunk: self._attraction.compute(self.Y, chunk), self._n_chunks)
+        return self._repulsion.compute(self.Y, self._workers)
 
-    def _step(self, phase: Phase, normalization: float) -> None:
+    def _step(self, phase: DescentPhase, normalization: float) -> None:
         settings = np.array(
             [
                 4 * phase.exaggeration,
@@ -134,32 +182,33 @@ class Descent:
         forces = (self._attraction.forces, self._repulsion.forces)
         state = (self.Y, self._update, self._gains)
 
-        def share(s: int) -> None:
-            self._norms[s] = _move(state, forces, settings, self._edges[s], self._edges[s + 1])
+        def update_chunk(chunk: int) -> None:
+            rows = self._edges[chunk], self._edges[chunk + 1]
+            self._norms[chunk] = _update_positions(state, forces, settings, *rows)
 
-        self._workers.run(share, self._n_shares)
+        self._workers.run(update_chunk, self._n_chunks)
 
 
 @compiled
-def _move(
+def _update_positions(
     state: tuple[Array, Array, Array], forces: tuple[Array, Array], settings: Array, begin: int, end: int
 ) -> float:
-    """One step of the rows from begin to end; the squared length of their part of the gradient, gains included."""
+    """Update rows ``begin`` to ``end`` of the map; return their part of the squared norm of the gradient."""
     Y, update, gains = state
-    pulls, pushes = forces
-    pull, push, learning_rate, momentum = settings
-    least = np.float32(MIN_GAIN)
-    up, down = np.float32(0.2), np.float32(0.8)
+    attractive_forces, repulsive_forces = forces
+    attraction, repulsion, learning_rate, momentum = settings
+    min_gain = np.float32(MIN_GAIN)
+    increase, decrease = np.float32(0.2), np.float32(0.8)
     total = 0.0
     for i in range(begin, end):
         for c in range(Y.shape[1]):
             force = np.float32(0)
-            for share in range(len(pulls)):
-                force += pulls[share, i, c]
-            gradient = pull * force - push * pushes[i, c]
+            for chunk in range(len(attractive_forces)):
+                force += attractive_forces[chunk, i, c]
+            gradient = attraction * force - repulsion * repulsive_forces[i, c]
             gain = gains[i, c]
-            gain = gain + up if update[i, c] * gradient < 0 else gain * down
-            gain = gain if gain > least else least
+            gain = gain + increase if update[i, c] * gradient < 0 else gain * decrease
+            gain = gain if gain > min_gain else min_gain
             gains[i, c] = gain
             gradient *= gain
             total += gradient * gradient

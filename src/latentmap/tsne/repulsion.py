@@ -1,15 +1,19 @@
-"""The push of every point against every other, and the normalisation of Q that comes with it.
+"""Repulsive forces of t-SNE, and the normalization of Q.
 
-Both follow from one potential, φ(y) = Σ_j 1 / (1 + |y - y_j|²): the push on a point is -½ ∇φ there, and the sum of
-φ over the points, less 1 for each, is the normalisation. On a map of many points φ is worked out on a grid, as in
-Linderman et al. (2019), but with cubic splines, whose slope gives the push, so that one transform there and back does
-for what otherwise takes a transform for each component:
+Both follow from one potential, φ(y) = Σ_j 1 / (1 + |y - y_j|²). The repulsive force on a point is -½ ∇φ, and the sum of
+φ over the points, less 1 for each, is the normalization. For many points φ is computed on a grid, as in FIt-SNE
+(Linderman et al. 2019), but with cubic B-splines, whose derivative gives the force. A single convolution then replaces
+one for each component of the force:
 
-1. each point is spread over 4 × 4 nodes of the grid,
-2. the grid is convolved with the kernel by FFT, padded to twice its size so that nothing wraps around,
-3. φ and its slope are read off at each point.
+1. spread each point to 4 × 4 nodes of the grid,
+2. convolve the grid with the kernel by FFT, zero-padded to twice its size so that the convolution does not wrap around,
+3. interpolate φ and its gradient at each point.
 
-Below ``N_EXACT`` points, and in three dimensions or more, all pairs are summed.
+Up to ``MAX_EXACT_POINTS`` points, and in three dimensions or more, φ is summed over all pairs.
+
+References
+----------
+Linderman et al. (2019), Fast interpolation-based t-SNE for improved visualization of single-cell RNA-seq data.
 """
 
 from functools import lru_cache
@@ -19,56 +23,77 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from latentmap.core.parallel import Array, Workers, bounds, compiled
+from latentmap.core.parallel import Array, Workers, chunk_bounds, compiled
 
-N_EXACT = 2_000  # points up to which all pairs are quicker than the grid
-SPACING = 0.5  # of the grid's nodes, in units of the kernel's width
-MIN_NODES = 16  # along the longer side, where the whole map is small against the kernel
-MAX_NODES = 4_096  # along each side, where a map has grown out of all proportion
-SHARE = 2**27  # pairs of points that a thread sums in one go
-STEP = 16  # nodes by which a grid grows with the map, so that few sizes are needed
+MAX_EXACT_POINTS = 2_000  # up to which summing over all pairs is faster than the grid
+GRID_SPACING = 0.5  # distance of the grid nodes, in units of the kernel width
+MIN_NODES = 16  # along the longer side, for maps that are small against the kernel width
+MAX_NODES = 4_096  # along each side, for maps that have grown very large
+MAX_CHUNK_PAIRS = 2**27  # pairs of points that one call sums, so that an interrupt is handled soon
+GRID_STEP = 16  # the number of nodes grows by this step, so that few sizes occur
 
 
 class Potential(Protocol):
-    """φ of a map, to be read anywhere.
+    """Potential φ of a map, to be evaluated at any position.
 
     Attributes
     ----------
     n : int
-        Points of the map.
+        Number of points of the map.
     offset : float
-        What is to be added for each of them to the values that are read.
+        Constant that ``evaluate`` leaves out of φ, per point of the map.
     """
 
     n: int
     offset: float
 
-    def read(self, Y: NDArray[np.float32], out: tuple[Array, Array], begin: int, end: int) -> None:
-        """Read rows ``begin`` to ``end`` of Y (m, n_components) into ``out``.
+    def evaluate(self, Y: NDArray[np.float32], out: tuple[Array, Array], begin: int, end: int) -> None:
+        """Evaluate forces and potential at rows ``begin`` to ``end`` of Y.
 
-        Pushes Σ_j (y - y_j) / (1 + |y - y_j|²)² (m, n_components), and values of φ (m,), less the offset; float32.
+        Parameters
+        ----------
+        Y : array (m, n_components), float32
+            Positions.
+        out : tuple of arrays (m, n_components) and (m,), float32
+            Repulsive forces Σ_j (y - y_j) / (1 + |y - y_j|²)², and φ(y) less the offsets; written in place.
+        begin, end : int
+            Rows to evaluate.
         """
 
 
 class ExactPotential:
-    """φ summed over all points at each reading."""
+    """Potential that is summed over all points at each evaluation.
+
+    Parameters
+    ----------
+    Y : array (n, n_components), float32
+        The map.
+    workers : Workers
+        Not used.
+    """
 
     offset = 0.0
 
-    def __init__(self, Y: NDArray[np.float32], workers: Workers) -> None:  # noqa: ARG002 - as the other is made
+    def __init__(self, Y: NDArray[np.float32], workers: Workers) -> None:  # noqa: ARG002 - same signature as GridPotential
         self.n = len(Y)
         self._columns = np.ascontiguousarray(Y.T)
 
-    def read(self, Y: NDArray[np.float32], out: tuple[Array, Array], begin: int, end: int) -> None:
+    def evaluate(self, Y: NDArray[np.float32], out: tuple[Array, Array], begin: int, end: int) -> None:
         """See :class:`Potential`."""
-        _sum_up(self._columns, Y, *out, begin, end)
+        _sum_over_pairs(self._columns, Y, *out, begin, end)
 
 
 class GridPotential:
-    """φ of a map in the plane or on a line, from a grid around it.
+    """Potential of a map of one or two dimensions, interpolated on a grid around it.
 
-    A map on a line is one in the plane where distances across it count for nothing. Beyond the grid φ is taken as at
-    its edge.
+    A one-dimensional map is treated as a two-dimensional one whose second coordinate does not count. Positions outside
+    the grid get the value at its edge.
+
+    Parameters
+    ----------
+    Y : array (n, n_components), float32
+        The map, with 1 or 2 components.
+    workers : Workers
     """
 
     def __init__(self, Y: NDArray[np.float32], workers: Workers) -> None:
@@ -78,74 +103,123 @@ class GridPotential:
             low[axis], high[axis] = column.min(), column.max()
         spacing = _spacing(float((high - low).max()))
         nodes = [_n_nodes(float(extent) / spacing) for extent in high - low]
-        # the points lie in the middle of the grid, three nodes or more from its edge
+        # the points lie in the middle of the grid, at least three nodes from its edge
         first = (low + high) / 2 - spacing * (np.array(nodes) - 1) / 2
-        self._frame = np.array([*first, 1 / spacing], np.float32)
-        parts = np.empty((workers.n_threads, *nodes), np.float32)
-        edges = bounds(len(Y), workers.n_threads)
-        workers.run(lambda s: _spread(parts[s], self._frame, Y, edges[s], edges[s + 1]), workers.n_threads)
-        transformed, self.offset = _transformed_kernel(tuple(nodes), spacing, Y.shape[1])
-        self._grid = _convolve(parts.sum(0), transformed, workers.n_threads)
+        self._geometry = np.array([*first, 1 / spacing], np.float32)
+        grids = np.empty((workers.n_threads, *nodes), np.float32)
+        edges = chunk_bounds(len(Y), workers.n_threads)
+        workers.run(lambda s: _spread_to_grid(grids[s], self._geometry, Y, edges[s], edges[s + 1]), workers.n_threads)
+        transformed, self.offset = _kernel_transform(tuple(nodes), spacing, Y.shape[1])
+        self._grid = _convolve(grids.sum(0), transformed, workers.n_threads)
 
-    def read(self, Y: NDArray[np.float32], out: tuple[Array, Array], begin: int, end: int) -> None:
+    def evaluate(self, Y: NDArray[np.float32], out: tuple[Array, Array], begin: int, end: int) -> None:
         """See :class:`Potential`."""
-        _read(self._grid, self._frame, Y, *out, begin, end)
+        _interpolate(self._grid, self._geometry, Y, *out, begin, end)
 
 
 def potential_for(n: int, n_components: int, *, exact: bool) -> type[ExactPotential] | type[GridPotential]:
-    """The way that is quicker for such a map, or the exact one."""
-    return ExactPotential if exact or n <= N_EXACT or n_components > 2 else GridPotential
+    """Choose the class that evaluates the potential fastest.
+
+    Parameters
+    ----------
+    n : int
+        Number of points of the map.
+    n_components : int
+        Dimensions of the map.
+    exact : bool
+        Whether to choose :class:`ExactPotential` for any number of points.
+
+    Returns
+    -------
+    type
+    """
+    return ExactPotential if exact or n <= MAX_EXACT_POINTS or n_components > 2 else GridPotential
 
 
 class Repulsion:
-    """Pushes among the points of a map.
+    """Repulsive forces among the points of a map.
+
+    Parameters
+    ----------
+    n : int
+        Number of points.
+    n_components : int
+        Dimensions of the map.
+    n_chunks : int
+        Number of chunks of rows.
+    exact : bool
+        Whether to sum over all pairs for any number of points.
 
     Attributes
     ----------
-    forces : array (n, n_components), float32; Σ_j (y_i - y_j) / (1 + |y_i - y_j|²)²
+    forces : array (n, n_components), float32
+        Forces Σ_j (y_i - y_j) / (1 + |y_i - y_j|²)².
     """
 
-    def __init__(self, n: int, n_components: int, n_shares: int, *, exact: bool) -> None:
+    def __init__(self, n: int, n_components: int, n_chunks: int, *, exact: bool) -> None:
         self.forces = np.empty((n, n_components), np.float32)
         self._values = np.empty(n, np.float32)
         self._potential = potential_for(n, n_components, exact=exact)
-        # short shares, so that an interrupt is heard soon
-        self._n_shares = n_shares if self._potential is GridPotential else max(n_shares, n * n // SHARE)
-        self._edges = bounds(n, self._n_shares)
+        self._n_chunks = n_chunks if self._potential is GridPotential else max(n_chunks, n * n // MAX_CHUNK_PAIRS)
+        self._edges = chunk_bounds(n, self._n_chunks)
 
-    def push(self, Y: NDArray[np.float32], workers: Workers) -> float:
-        """Work out the forces on the map Y; return the normalisation Σ_{i≠j} 1 / (1 + |y_i - y_j|²)."""
+    def compute(self, Y: NDArray[np.float32], workers: Workers) -> float:
+        """Compute the forces on a map.
+
+        Parameters
+        ----------
+        Y : array (n, n_components), float32
+            The map.
+        workers : Workers
+
+        Returns
+        -------
+        float
+            Normalization Σ_{i≠j} 1 / (1 + |y_i - y_j|²).
+        """
         potential = self._potential(Y, workers)
         out = (self.forces, self._values)
-        workers.run(lambda s: potential.read(Y, out, self._edges[s], self._edges[s + 1]), self._n_shares)
+        workers.run(lambda s: potential.evaluate(Y, out, self._edges[s], self._edges[s + 1]), self._n_chunks)
         return normalization(potential, self._values)
 
 
 def normalization(potential: Potential, values: NDArray[np.float32]) -> float:
-    """Σ_{i≠j} 1 / (1 + |y_i - y_j|²), from the values read at a map's own points."""
+    """Compute the normalization Σ_{i≠j} 1 / (1 + |y_i - y_j|²) of a map.
+
+    Parameters
+    ----------
+    potential : Potential
+        Potential of the map.
+    values : array (n,), float32
+        The potential, evaluated at the points of the map.
+
+    Returns
+    -------
+    float
+    """
     return float(values.sum(dtype=np.float64)) + potential.n * (potential.offset * potential.n - 1)
 
 
 def _spacing(span: float) -> float:
-    """Distance of the nodes: ``SPACING``, or for a small map the power of √2 that gives it ``MIN_NODES``."""
-    if span >= SPACING * MIN_NODES:
-        return max(SPACING, span / MAX_NODES)
+    """Distance of the nodes: ``GRID_SPACING``, or a smaller power of √2 that gives a small map ``MIN_NODES``."""
+    if span >= GRID_SPACING * MIN_NODES:
+        return max(GRID_SPACING, span / MAX_NODES)
     smallest = 1e-30
-    return float(SPACING * 2 ** (np.floor(2 * np.log2(max(span, smallest) / (SPACING * MIN_NODES))) / 2))
+    return float(GRID_SPACING * 2 ** (np.floor(2 * np.log2(max(span, smallest) / (GRID_SPACING * MIN_NODES))) / 2))
 
 
 def _n_nodes(intervals: float) -> int:
-    return STEP * int(np.ceil((intervals + 7) / STEP))
+    return GRID_STEP * int(np.ceil((intervals + 7) / GRID_STEP))
 
 
 @lru_cache(maxsize=8)
-def _transformed_kernel(nodes: tuple[int, int], spacing: float, n_components: int) -> tuple[NDArray[np.float32], float]:
-    """The kernel's transform over that of the splines, twice: once for the spreading and once for the reading.
+def _kernel_transform(nodes: tuple[int, int], spacing: float, n_components: int) -> tuple[NDArray[np.float32], float]:
+    """Fourier transform of the kernel, divided by those of the splines for spreading and for interpolation.
 
-    What the kernel has at the far corner is taken from all of it and returned as the offset: on a map that is small
-    against the kernel's width, what is left then keeps its precision.
+    The value of the kernel at the far corner is subtracted and returned as the offset, so that the remainder keeps its
+    precision on a map that is small against the kernel width.
     """
-    sizes = [_padded(n) for n in nodes]
+    sizes = [_padded_size(n) for n in nodes]
     squares = [(np.minimum(np.arange(size), size - np.arange(size)) * spacing) ** 2 for size in sizes]
     squares[n_components:] = [np.zeros(size) for size in sizes[n_components:]]
     far = sum(((n - 1) * spacing) ** 2 for n in nodes[:n_components])
@@ -158,14 +232,14 @@ def _transformed_kernel(nodes: tuple[int, int], spacing: float, n_components: in
     return transformed.astype(np.float32), 1 / (1 + far)
 
 
-def _padded(n_nodes: int) -> int:
+def _padded_size(n_nodes: int) -> int:
     return int(fft.next_fast_len(2 * n_nodes, real=True))
 
 
 def _convolve(grid: NDArray[np.float32], transformed: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
-    """The grid convolved with the kernel. Rows that are only padding are never transformed."""
+    """Convolve the grid with the kernel. Rows that consist of padding only are not transformed."""
     nx, ny = grid.shape
-    sizes = _padded(nx), _padded(ny)
+    sizes = _padded_size(nx), _padded_size(ny)
     spectrum = fft.rfft(grid, n=sizes[1], axis=1, workers=n_threads)
     spectrum = fft.fft(spectrum, n=sizes[0], axis=0, workers=n_threads)
     spectrum *= transformed
@@ -175,8 +249,8 @@ def _convolve(grid: NDArray[np.float32], transformed: NDArray[np.float32], n_thr
 
 
 @compiled
-def _splines(offset: float, weights: Array, slopes: Array) -> None:
-    """The four cubic B-splines that are not zero at an offset in [0, 1) between two nodes, and their slopes."""
+def _spline_weights(offset: float, weights: Array, slopes: Array) -> None:
+    """Values and derivatives of the four cubic B-splines that are not zero at an offset in [0, 1) between two nodes."""
     f = offset
     g = np.float32(1) - f
     sixth, half, third = np.float32(1 / 6), np.float32(0.5), np.float32(2 / 3)
@@ -191,10 +265,10 @@ def _splines(offset: float, weights: Array, slopes: Array) -> None:
 
 
 @compiled
-def _place(Y: Array, i: int, frame: Array, n_nodes: tuple[int, int]) -> tuple[int, int, float, float]:
-    """The node before a point, along each axis, and the offset from it; points off the grid are read at its edge."""
+def _locate(Y: Array, i: int, geometry: Array, n_nodes: tuple[int, int]) -> tuple[int, int, float, float]:
+    """Node before a point along each axis, and the offset from it; points outside the grid are moved to its edge."""
     second = Y[i, 1] if Y.shape[1] > 1 else np.float32(0)
-    u, v = (Y[i, 0] - frame[0]) * frame[2], (second - frame[1]) * frame[2]
+    u, v = (Y[i, 0] - geometry[0]) * geometry[2], (second - geometry[1]) * geometry[2]
     u = min(max(u, np.float32(1)), np.float32(n_nodes[0] - 3))
     v = min(max(v, np.float32(1)), np.float32(n_nodes[1] - 3))
     a, b = np.int64(u), np.int64(v)
@@ -202,13 +276,13 @@ def _place(Y: Array, i: int, frame: Array, n_nodes: tuple[int, int]) -> tuple[in
 
 
 @compiled
-def _spread(grid: Array, frame: Array, Y: Array, begin: int, end: int) -> None:
+def _spread_to_grid(grid: Array, geometry: Array, Y: Array, begin: int, end: int) -> None:
     grid[:] = 0
     wx, wy, slopes = np.empty(4, np.float32), np.empty(4, np.float32), np.empty(4, np.float32)
     for i in range(begin, end):
-        a, b, f, g = _place(Y, i, frame, grid.shape)
-        _splines(f, wx, slopes)
-        _splines(g, wy, slopes)
+        a, b, f, g = _locate(Y, i, geometry, grid.shape)
+        _spline_weights(f, wx, slopes)
+        _spline_weights(g, wy, slopes)
         for p in range(4):
             row = np.uint64(a - 1 + p)
             for q in range(4):
@@ -216,14 +290,14 @@ def _spread(grid: Array, frame: Array, Y: Array, begin: int, end: int) -> None:
 
 
 @compiled
-def _read(grid: Array, frame: Array, Y: Array, forces: Array, values: Array, begin: int, end: int) -> None:
+def _interpolate(grid: Array, geometry: Array, Y: Array, forces: Array, values: Array, begin: int, end: int) -> None:
     wx, wy = np.empty(4, np.float32), np.empty(4, np.float32)
     dx, dy = np.empty(4, np.float32), np.empty(4, np.float32)
-    minus_half = np.float32(-0.5) * frame[2]
+    minus_half = np.float32(-0.5) * geometry[2]
     for i in range(begin, end):
-        a, b, f, g = _place(Y, i, frame, grid.shape)
-        _splines(f, wx, dx)
-        _splines(g, wy, dy)
+        a, b, f, g = _locate(Y, i, geometry, grid.shape)
+        _spline_weights(f, wx, dx)
+        _spline_weights(g, wy, dy)
         value = slope_x = slope_y = np.float32(0)
         for p in range(4):
             row = np.uint64(a - 1 + p)
@@ -242,7 +316,7 @@ def _read(grid: Array, frame: Array, Y: Array, forces: Array, values: Array, beg
 
 
 @compiled
-def _sum_up(columns: Array, Y: Array, forces: Array, values: Array, begin: int, end: int) -> None:
+def _sum_over_pairs(columns: Array, Y: Array, forces: Array, values: Array, begin: int, end: int) -> None:
     n_components, n = columns.shape
     one = np.float32(1)
     squares = np.empty(n, np.float32)
@@ -258,18 +332,18 @@ def _sum_up(columns: Array, Y: Array, forces: Array, values: Array, begin: int, 
             total += q
         values[i] = total
         for c in range(n_components):
-            forces[i, c] = _sum_of_pushes(columns[c], Y[i, c], squares)
+            forces[i, c] = _weighted_difference_sum(columns[c], Y[i, c], squares)
 
 
 @compiled
-def _add_squares(column: Array, own: float, squares: Array) -> None:
+def _add_squares(column: Array, y: float, squares: Array) -> None:
     for j in range(len(column)):
-        squares[j] += (own - column[j]) * (own - column[j])
+        squares[j] += (y - column[j]) * (y - column[j])
 
 
 @compiled
-def _sum_of_pushes(column: Array, own: float, weights: Array) -> float:
+def _weighted_difference_sum(column: Array, y: float, weights: Array) -> float:
     total = np.float32(0)
     for j in range(len(column)):
-        total += (own - column[j]) * weights[j]
+        total += (y - column[j]) * weights[j]
     return total  # type: ignore[return-value]

@@ -21,7 +21,7 @@ from latentmap.autoencoder.training import elementwise
 from latentmap.autoencoder.training.adam import BETA_2, EPSILON, rate_factors, update_weights
 from latentmap.autoencoder.training.backpropagation import Backpropagation
 from latentmap.autoencoder.training.fused_layers import FusedLayers, activation_kind, as_array, as_parameter
-from latentmap.core.parallel import Workers, bounds
+from latentmap.core.parallel import Workers, chunk_bounds
 
 # Images in a chunk below which a further thread costs more than it gains.
 MIN_CHUNK_SIZE = 32
@@ -132,7 +132,7 @@ class FusedEngine:
         """Return the loss, and leave the gradient of each thread in its row of ``_gradients``."""
         n = len(inputs)
         self._n_chunks = max(1, min(self._workers.n_threads, n // MIN_CHUNK_SIZE))
-        edges = bounds(n, self._n_chunks)
+        edges = chunk_bounds(n, self._n_chunks)
         capacity = min(-(-n // self._n_chunks), self._layers.n_images_in(MAX_PART_BYTES))
         if len(self._passes) < self._n_chunks or self._passes[0].capacity < capacity:
             slopes = self._slopes[: self._n_chunks]
@@ -220,7 +220,7 @@ def _chunk_weights(parameters: list[tuple[int, float]], n_chunks: int) -> list[l
 
     Each chunk is a list of (slice, rate factor), split where the factor changes.
     """
-    edges = bounds(sum(size for size, _ in parameters), n_chunks)
+    edges = chunk_bounds(sum(size for size, _ in parameters), n_chunks)
     chunks: list[list[tuple[slice, float]]] = []
     for begin, end in pairwise(edges):
         chunk, offset = [], 0

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.core.memory import give_back
+from latentmap.core.memory import release_memory
 from latentmap.neighbors import nearest_neighbors
 from latentmap.run import tables
 from latentmap.run.finding import N_NEAREST, duplicates, outliers
@@ -24,7 +24,7 @@ def find(work: Work) -> list[str]:
         # Not the neighbours of the map or the groups: the result must not depend on the perplexity, and a search for
         # more neighbours keeps others among those that are equally far.
         graph = nearest_neighbors(work.latents, min(n - 1, N_NEAREST))
-        give_back()  # what the search held
+        release_memory()  # what the search held
         pairs = duplicates(work.pixels, graph.indices, graph.distances, _contents(folder))
         tables.write_table(folder / DUPLICATES, pairs)
         errors = tables.read_column(folder / LATENTS, "error")

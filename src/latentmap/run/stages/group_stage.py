@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from latentmap.autoencoder import Autoencoder
 from latentmap.autoencoder.tangents import N_DEFORMATIONS
 from latentmap.core.atomic_files import write_text
-from latentmap.core.memory import give_back
+from latentmap.core.memory import release_memory
 from latentmap.core.progress import Callback
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
@@ -63,7 +63,7 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
     tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(latents)), **near})
     del neighbors, graph, near, model.neighbors_
-    give_back()
+    release_memory()
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
     for one in summary:
         one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from latentmap.core.memory import give_back
+from latentmap.core.memory import release_memory
 from latentmap.neighbors import nearest_neighbors
 from latentmap.run import tables
 from latentmap.run.layout import MAP
@@ -18,7 +18,7 @@ def make_map(work: Work) -> list[str]:
         # both arrays are passed on without a name here, so that the fit can free them
         latents = [work.take_latents()]
         neighbors = [nearest_neighbors(latents[0], tsne.n_neighbors_for(n))]
-        give_back()  # what the search held
+        release_memory()  # what the search held
         tsne.fit(latents.pop(), neighbors=neighbors.pop())
         xy = tsne.embedding_
     tables.write_table(work.folder / MAP, {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]})
