@@ -21,13 +21,13 @@ def variational(bars):
 
 
 def row_of(images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Where the bar is: the centre of what is bright."""
+    """Return the row of the bar: the centre of the bright pixels."""
     brightness = np.clip(images.mean(2) - 0.3, 0, None)
     return (brightness * np.arange(12)).sum(1) / np.maximum(brightness.sum(1), 1e-6)
 
 
 def is_bar(images: NDArray[np.float32], bars: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether an image is near some of the true ones: nearer than half of the distance between two of them."""
+    """Return whether an image is close to a true one: closer than half of the distance between two of them."""
     known = (bars / 255).reshape(len(bars), -1)
     distances = ((images.reshape(len(images), 1, -1) - known) ** 2).mean(2).min(1)
     return distances < 0.03
@@ -60,7 +60,7 @@ def test_traversal_passes_through_its_start(model, bars):
         model.traverse(4)
 
 
-# between two bars that no image joins, the variational network has to draw something
+# the variational network also samples between two bars, where there are no images
 @pytest.mark.parametrize(("kind", "fraction"), [("model", 0.7), ("variational", 0.15)])
 def test_samples_are_new_images_of_the_kind(kind, fraction, bars, request):
     model = request.getfixturevalue(kind)
@@ -135,7 +135,18 @@ def test_the_threshold_is_passed_by_as_many_usual_images_as_asked(bars):
         model.outlier_threshold(1.5)
 
 
-def test_what_is_usual_is_saved_with_the_model(model, variational, bars, tmp_path):
+def test_one_pass_gives_the_same_bits_as_two(model, bars):
+    latents, errors = model.transform_and_score(bars)
+    for found, expected in (
+        (latents, model.transform(bars)),
+        (errors, model.score_samples(bars)),
+        (model.reference_latents_, latents),
+        (model.reference_errors_, errors),
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_reference_images_are_saved_with_the_model(model, variational, bars, tmp_path):
     for kind in (model, variational):
         kind.save(tmp_path / "model")
         loaded = Autoencoder.load(tmp_path / "model")
@@ -144,7 +155,7 @@ def test_what_is_usual_is_saved_with_the_model(model, variational, bars, tmp_pat
         assert (loaded.precision_, loaded.recipe_) == (kind.precision_, kind.recipe_)
 
 
-def test_models_of_the_first_format_are_met_with_a_sentence(model, tmp_path):
+def test_models_of_the_first_format_raise_a_clear_error(model, tmp_path):
     model.save(tmp_path)
     config = tmp_path / "config.json"
     config.write_text(config.read_text().replace('"format_version": 2', '"format_version": 1'))
@@ -210,7 +221,7 @@ def test_event_files_hold_the_figures_of_each_epoch(bars, tmp_path):
         ({"max_grad_norm": 0.0}, "'max_grad_norm' parameter"),
     ],
 )
-def test_wrong_parameter_is_met_with_a_sentence(options, words, bars):
+def test_wrong_parameter_raises_a_clear_error(options, words, bars):
     with pytest.raises(ValueError, match=words):
         Autoencoder(**options).fit(bars)
 

@@ -246,7 +246,7 @@ def _set_version(folder: Path) -> None:
         (_set_version, "format version 99, this latentmap reads version 2"),
     ],
 )
-def test_damaged_model_is_met_with_a_sentence(damage, words, bars, tmp_path):
+def test_damaged_model_raises_a_clear_error(damage, words, bars, tmp_path):
     small().fit(bars).save(tmp_path)
     damage(tmp_path)
     with pytest.raises(ModelFileError, match=words):
@@ -265,12 +265,12 @@ def test_damaged_model_is_met_with_a_sentence(damage, words, bars, tmp_path):
         ({"validation_fraction": 0.001}, "of 300 images leaves 0 to validate on"),
     ],
 )
-def test_wrong_parameter_is_met_with_a_sentence(options, words, bars):
+def test_wrong_parameter_raises_a_clear_error(options, words, bars):
     with pytest.raises(ValueError, match=words):
         small(**options).fit(bars)
 
 
-def test_wrong_images_are_met_with_a_sentence(bars):
+def test_wrong_images_raise_a_clear_error(bars):
     corrupted = bars.astype(np.float32) / 255
     corrupted[7, 1, 2] = np.nan
     with pytest.raises(ValueError, match="1 pixels are NaN or infinite, the first in image 7"):

@@ -1,4 +1,4 @@
-"""A saved model that is damaged, or that a stranger wrote, is refused in a sentence."""
+"""A saved model that is damaged, or that a stranger wrote, raises a clear error."""
 
 import copy
 import hashlib
@@ -70,7 +70,7 @@ def test_an_undamaged_model_is_loaded(saved):
         ({"format_version": 1}, "format version 1, this latentmap reads version 2"),
     ],
 )
-def test_a_config_of_wrong_types_or_sizes_is_met_with_a_sentence(model, values, words):
+def test_a_config_of_wrong_types_or_sizes_raises_a_clear_error(model, values, words):
     change(model, **values)
     with pytest.raises(ModelFileError, match=words):
         Autoencoder.load(model)
@@ -86,7 +86,7 @@ def test_a_model_of_a_device_that_is_not_here_says_what_to_do(model):
 
 
 @pytest.mark.parametrize("kind", ["garbage", "cut", "empty", "whole numbers", "a weight less", "deep"])
-def test_damaged_weights_are_met_with_a_sentence(model, kind):
+def test_damaged_weights_raise_a_clear_error(model, kind):
     path = model / "weights.safetensors"
     data = path.read_bytes()
     if kind in ("garbage", "empty", "cut"):
@@ -109,7 +109,7 @@ def test_damaged_weights_are_met_with_a_sentence(model, kind):
         Autoencoder.load(model)
 
 
-def test_a_config_that_is_nested_too_deeply_or_too_large_is_met_with_a_sentence(model):
+def test_a_config_that_is_nested_too_deeply_or_too_large_raises_a_clear_error(model):
     (model / "config.json").write_text("[" * 200_000)
     with pytest.raises(ModelFileError, match="is not JSON"):
         Autoencoder.load(model)

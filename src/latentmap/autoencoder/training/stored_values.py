@@ -55,7 +55,7 @@ def narrow(out: Any, x: Any) -> Any:
     Parameters
     ----------
     out : ndarray, float32 or uint16
-        Array whose type is wanted.
+        Array that determines the type.
     x : float32
         Value to convert.
 
