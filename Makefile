@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow test-browser lint explorer explorer-check bench docs reproduce clean
+.PHONY: demo test test-slow test-browser lint explorer explorer-check bench docs site reproduce clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +14,8 @@ help:
 	@echo "make lint          ruff, mypy --strict and import-linter     make bench      run the benchmarks"
 	@echo "make explorer      build the explorer's page from explorer-ui (needs Node 20 or newer)"
 	@echo "make reproduce     the course chapter, published beside measured, in chapter/index.html"
-	@echo "make docs          rewrite the generated tables in README and docs"
+	@echo "make docs          write the generated tables of README and docs"
+	@echo "make site          build the documentation as a site in build/site"
 
 # The two stamps stand for an environment with the product, and one with the developers' tools as well.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -62,6 +63,11 @@ bench: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.tables
+
+# A broken link, a page without a place in the navigation or a missing docstring is an error.
+site: $(VENV)/.installed
+	$(PIP) --editable '.[site]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) demo chapter build dist explorer-ui/node_modules benchmarks/deckgl/node_modules src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ import latentmap as lm
 from benchmarks.engines import keras_curve
 from benchmarks.record import save
 from benchmarks.workers import Worker
-from latentmap.autoencoder.networks import build
+from latentmap.autoencoder.networks import build_network
 from latentmap.autoencoder.training import Batches, train
 from latentmap.autoencoder.training.defaults import choose_batch_size, choose_recipe
 from latentmap.autoencoder.training.pixels import PixelScale
@@ -43,7 +43,7 @@ def main() -> None:
 
 def _ours(name: str) -> dict[str, list[float]]:
     images, test = (lm.load_mnist(part)[0][..., None] for part in ("train", "test"))
-    network = build(name, images.shape[1:], 64)
+    network = build_network(name, images.shape[1:], 64)
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     sample = images[:1024]

@@ -117,26 +117,26 @@ def torch_epoch(name: str, compiled: bool) -> Epoch:
 
 
 def latentmap_epoch(name: str, precision: str) -> Epoch:
-    """Ours: the steps that ``Autoencoder.fit`` makes, uint8 images in memory."""
+    """The steps of ``Autoencoder.fit``, uint8 images in memory."""
     import torch
 
-    from latentmap.autoencoder.networks import build
+    from latentmap.autoencoder.networks import build_network
     from latentmap.autoencoder.training import Batches, Recipe
-    from latentmap.autoencoder.training.loop import make_steps
+    from latentmap.autoencoder.training.loop import make_engine
     from latentmap.autoencoder.training.pixels import PixelScale
     from latentmap.autoencoder.training.precision import PRECISIONS
 
     images = lm.load_mnist("train")[0][..., None]
     network, activation, _, _ = NETWORKS[name]
-    model = build(network, images.shape[1:], 64, activation)
+    model = build_network(network, images.shape[1:], 64, activation)
     generator = torch.Generator().manual_seed(0)
     model.initialize(generator, torch.from_numpy(images[:1024]).float() / 255)
-    steps = make_steps(model, PRECISIONS[precision], Recipe(1, 1e-3, "constant"))
+    engine = make_engine(model, PRECISIONS[precision], Recipe(1, 1e-3, "constant"))
     batches = Batches(images, np.arange(len(images)), PixelScale(0, 255), BATCH, 0)
     numbers = iter(range(10**6))
 
     def epoch() -> float:
-        losses = [steps.step(batch, batch, 1e-3, 0.0) * len(batch) for batch in batches.epoch(next(numbers))]
+        losses = [engine.step(batch, batch, 1e-3, 0.0) * len(batch) for batch in batches.epoch(next(numbers))]
         return sum(losses) / len(images)
 
     return epoch

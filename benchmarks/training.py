@@ -61,7 +61,7 @@ def _epochs(name: str) -> dict[str, Any]:
 def _streaming() -> dict[str, float]:
     """Images a second in training, from memory and from a file that the system has not cached."""
     images = np.resize(lm.load_mnist("train")[0], (N_STREAMED, 28, 28))
-    batches.WHOLE_BYTES = 0  # so that this file is streamed as one beyond 2 GiB is
+    batches.MAX_SHUFFLED_BYTES = 0  # so that this file is streamed as one beyond 2 GiB is
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.npy"
         np.save(path, images)

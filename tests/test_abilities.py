@@ -1,4 +1,4 @@
-"""What a trained autoencoder can do beyond the scikit-learn contract: draw, tell what is odd, be exported."""
+"""Methods of a trained autoencoder beyond scikit-learn's: generation, outliers, files."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def is_bar(images: NDArray[np.float32], bars: NDArray[np.uint8]) -> NDArray[np.b
 
 
 @pytest.mark.parametrize("shape", [(12, 10), (12, 10, 3), (120,)])
-def test_no_latent_dimension_sleeps(shape, bars):
+def test_no_latent_dimension_is_inactive(shape, bars):
     images = bars if len(shape) == 2 else bars.reshape(300, -1) if len(shape) == 1 else bars[..., None].repeat(3, 3)
     spread = Autoencoder(latent_dim=64, epochs=20, random_state=0).fit(images).transform(images).std(0)
     assert spread.min() > 0.05 * spread.max()
@@ -61,12 +61,12 @@ def test_traversal_passes_through_its_start(model, bars):
 
 
 # between two bars that no image joins, the variational network has to draw something
-@pytest.mark.parametrize(("kind", "share"), [("model", 0.7), ("variational", 0.15)])
-def test_samples_are_new_images_of_the_kind(kind, share, bars, request):
+@pytest.mark.parametrize(("kind", "fraction"), [("model", 0.7), ("variational", 0.15)])
+def test_samples_are_new_images_of_the_kind(kind, fraction, bars, request):
     model = request.getfixturevalue(kind)
     drawn = model.sample(60, random_state=0)
     assert drawn.shape == (60, 12, 10)
-    assert is_bar(drawn, bars).mean() > share
+    assert is_bar(drawn, bars).mean() > fraction
     assert is_bar(np.random.default_rng(0).random((60, 12, 10), np.float32), bars).mean() == 0
     assert np.ptp(row_of(drawn)) > 5  # not one and the same
     np.testing.assert_array_equal(drawn, model.sample(60, random_state=0))
@@ -105,12 +105,12 @@ def test_denoising_takes_noise_away(noise, network, bars):
 
     settings = SETTINGS | {"epochs": 150, "batch_size": 32}
     model = Autoencoder(network, denoising=noise, noise_level=0.3, **settings).fit(bars)
-    spoiled = np.round(255 * corrupt(bars, noise, 0.3, np.random.default_rng(5))).astype(np.uint8)
+    corrupted = np.round(255 * corrupt(bars, noise, 0.3, np.random.default_rng(5))).astype(np.uint8)
     clean = bars / 255
-    error = ((model.denoise(spoiled) - clean) ** 2).mean()
-    assert error < 0.25 * ((spoiled / 255 - clean) ** 2).mean()
+    error = ((model.denoise(corrupted) - clean) ** 2).mean()
+    assert error < 0.25 * ((corrupted / 255 - clean) ** 2).mean()
     plain = Autoencoder(network, **settings).fit(bars)
-    assert error < ((plain.denoise(spoiled) - clean) ** 2).mean()
+    assert error < ((plain.denoise(corrupted) - clean) ** 2).mean()
 
 
 def test_residuals_are_what_was_not_drawn(model, bars):
@@ -127,11 +127,11 @@ def test_the_threshold_is_passed_by_as_many_usual_images_as_asked(bars):
     usual = random.integers(0, 30, (400, 12, 10), dtype=np.uint8)  # of the same kind, none of them seen
     for image, row in zip(usual, random.integers(0, 10, 400), strict=True):
         image[row : row + 2] = 230
-    for share in (0.05, 0.3):
-        assert model.is_outlier(usual, share).mean() == pytest.approx(share, abs=0.08)
+    for fraction in (0.05, 0.3):
+        assert model.is_outlier(usual, fraction).mean() == pytest.approx(fraction, abs=0.08)
     odd = np.random.default_rng(0).integers(0, 255, (20, 12, 10), dtype=np.uint8)
     assert model.is_outlier(odd, 0.01).all()
-    with pytest.raises(ValueError, match="contamination=1.5: pass a share between 0 and 1"):
+    with pytest.raises(ValueError, match="contamination=1.5: pass a fraction between 0 and 1"):
         model.outlier_threshold(1.5)
 
 
@@ -152,7 +152,7 @@ def test_models_of_the_first_format_are_met_with_a_sentence(model, tmp_path):
         Autoencoder.load(tmp_path)
 
 
-def test_warm_start_goes_on_from_the_last_weights(bars):
+def test_warm_start_continues_from_the_last_weights(bars):
     model = Autoencoder(**SETTINGS | {"epochs": 5, "warm_start": True}).fit(bars)
     before = -model.score(bars)
     model.set_params(epochs=1, learning_rate=1e-9).fit(bars)
@@ -181,7 +181,7 @@ def test_onnx_gives_what_torch_gives(network, bars, tmp_path):
 def test_a_wrong_export_is_not_written(model, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="part='both': choose 'encoder' or 'decoder'"):
         model.export_onnx(tmp_path / "x.onnx", "both")
-    monkeypatch.setattr(onnx, "TOLERANCE", -1.0)
+    monkeypatch.setattr(onnx, "MAX_ONNX_DIFFERENCE", -1.0)
     with pytest.raises(ValueError, match="onnxruntime differs from torch by"):
         model.export_onnx(tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())

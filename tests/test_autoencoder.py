@@ -15,8 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.autoencoder.networks import activation_names
-from latentmap.autoencoder.training import TrainingError
-from latentmap.core.errors import ModelFileError
+from latentmap.core.errors import ModelFileError, TrainingError
 from latentmap.core.progress import Progress
 
 Images = NDArray[np.uint8]
@@ -262,7 +261,7 @@ def test_damaged_model_is_met_with_a_sentence(damage, words, bars, tmp_path):
         ({"epochs": 0}, "'epochs' parameter"),
         ({"learning_rate": 0.0}, "'learning_rate' parameter"),
         ({"activation": "elo"}, "activation='elo' is not in torch.nn: did you mean 'elu'"),
-        ({"patience": 3}, "patience=3 watches the validation loss, but validation_fraction=0"),
+        ({"patience": 3}, "patience=3 needs a validation loss, but validation_fraction=0"),
         ({"validation_fraction": 0.001}, "of 300 images leaves 0 to validate on"),
     ],
 )
@@ -272,10 +271,10 @@ def test_wrong_parameter_is_met_with_a_sentence(options, words, bars):
 
 
 def test_wrong_images_are_met_with_a_sentence(bars):
-    spoiled = bars.astype(np.float32) / 255
-    spoiled[7, 1, 2] = np.nan
+    corrupted = bars.astype(np.float32) / 255
+    corrupted[7, 1, 2] = np.nan
     with pytest.raises(ValueError, match="1 pixels are NaN or infinite, the first in image 7"):
-        small("conv").fit(spoiled)
+        small("conv").fit(corrupted)
     with pytest.raises(ValueError, match="no images in an array of shape"):
         small("conv").fit(bars[:0])
     with pytest.raises(ValueError, match="pixels of type"):

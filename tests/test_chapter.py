@@ -1,11 +1,13 @@
-"""The chapter: rows that need no training are judged here, all of them run on a tenth of the data."""
+"""The chapter: rows without training are judged, and all rows run on a tenth of the data."""
 
 import json
 
 import pytest
 
-from latentmap.chapter import rows as chapter
-from latentmap.chapter.rows import ROWS, Check, reproduce
+from latentmap.chapter import reproduce, reproduction
+from latentmap.chapter.comparisons import Check
+from latentmap.chapter.models import Workload
+from latentmap.chapter.rows import CHAPTER_ROWS
 
 
 def test_rows_without_training_are_met(tmp_path):
@@ -20,12 +22,12 @@ def test_rows_without_training_are_met(tmp_path):
         assert all((tmp_path / name).stat().st_size > 3000 for name in row["figures"])
 
 
-def test_a_figure_that_is_missed_is_said_to_be(tmp_path, monkeypatch):
-    def miss(_, found):
-        found.at_most("error", 0.1, 0.2)
-        found.equal("shape", (1,), (1,))
+def test_a_missed_figure_is_reported(tmp_path, monkeypatch):
+    def miss(_, findings):
+        findings.at_most("error", 0.1, 0.2)
+        findings.equal("shape", (1,), (1,))
 
-    monkeypatch.setitem(ROWS, "S3", ("look at it", miss))
+    monkeypatch.setitem(CHAPTER_ROWS, "S3", ("dense reconstructions", miss))
     (result,) = reproduce(tmp_path, ["S3"], quiet=True)
     assert result.verdict == "not met"
     assert result.checks[0] == Check("error", "0.1", "0.2", "at most", False)
@@ -33,7 +35,7 @@ def test_a_figure_that_is_missed_is_said_to_be(tmp_path, monkeypatch):
 
 
 def test_the_whole_chapter_runs_on_less_data_and_judges_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(chapter, "QUICK", chapter.Scale(1200, 300, 1, 1, 320))
+    monkeypatch.setattr(reproduction, "QUICK_WORKLOAD", Workload(1200, 300, 1, 1, 320))
     results = reproduce(tmp_path, quick=True, quiet=True)
     assert [result.id for result in results] == [f"S{i}" for i in range(1, 15)]
     assert {result.verdict for result in results} == {"not judged"}
@@ -45,4 +47,4 @@ def test_the_whole_chapter_runs_on_less_data_and_judges_nothing(tmp_path, monkey
 @pytest.mark.slow
 def test_the_whole_chapter_is_met(tmp_path):
     results = reproduce(tmp_path, quiet=True)
-    assert {result.id: result.verdict for result in results} == dict.fromkeys(ROWS, "met")
+    assert {result.id: result.verdict for result in results} == dict.fromkeys(CHAPTER_ROWS, "met")

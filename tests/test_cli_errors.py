@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from latentmap import map_images
@@ -36,6 +37,7 @@ def folder(tmp_path_factory):
         data[len(data) // 3 : len(data) // 3 + 60] = b"\xff" * 60
         (folder / name / file).write_bytes(bytes(data) if "atlas" in file else bytes(data[:-9]))
     np.save(folder / "good.npy", images)
+    Image.fromarray(images[0]).save(folder / "good.png")
     np.save(folder / "objects.npy", np.array([{}, 1], object), allow_pickle=True)
     np.savez(folder / "arrays.npz", a=np.zeros(3), b=np.zeros((2, 2)))
     pq.write_table(pa.table({"x": [1, 2]}), folder / "numbers.parquet")
@@ -76,14 +78,15 @@ OPTIONS = {
 BAD = [
     *(["run", source, "-o", "new"] for source in SOURCES),
     *(["add", "run", source] for source in SOURCES),
-    *(["similar", "run", source] for source in SOURCES if source != "pictures"),
+    *(["similar", "run", source] for source in SOURCES),
     *(["run", "good.npy", "-o", "new", "--labels", labels] for labels in LABELS),
     *(["label", "run", labels] for labels in LABELS),
     *(["run", "good.npy", "-o", "new", f"--{name}", value] for name, value in OPTIONS.items()),
     *(["run", "good.npy", "-o", "new", f"--{name}", str(10**30)] for name in ("latent-dim", "batch-size", "seed")),
     *(["run", "good.npy", "-o", out] for out in ("good.npy", "loop", "empty.csv/run", "no-state")),
     *(["info", run] for run in ("empty", "nowhere", "loop", "no-state", "no-atlas")),
-    *(["similar", run, "3"] for run in ("empty", "nowhere", "no-state", "no-atlas", "no-model", "cut-weights")),
+    *(["similar", run, "3"] for run in ("empty", "nowhere", "no-state", "no-atlas")),
+    *(["similar", run, "good.png"] for run in ("no-model", "cut-weights")),
     *(["similar", "run", "3", "-o", out] for out in ("empty", "nowhere/found.png", "good.npy/found.png")),
     *(["similar", "run", image] for image in ("99", "-99")),
     *(["export", "run", kind, "good.npy"] for kind in ("csv", "folders", "onnx", "x")),
@@ -165,6 +168,25 @@ def test_errors_of_the_tree_and_of_the_system_are_sentences(folder, error, monke
     monkeypatch.setattr("latentmap.run.Run.open", fail)
     result = CliRunner().invoke(app, ["info", str(folder / "run")])
     assert (result.exit_code, result.stderr) == (2, "latentmap: the sentence\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_names_that_are_not_utf_8_do_no_harm(folder):
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/na\xffme.npy"))
+    shutil.copy(folder / "good.npy", odd)
+    options = ["--epochs", "1", "--latent-dim", "2", "--quiet"]
+    line = [sys.executable, "-m", "latentmap"]
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    made = [*line, "run", odd, "-o", folder / "odd", *options]
+    done = subprocess.run(made, capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    refused = [*line, "run", folder / "good.npy", "-o", odd.with_suffix(""), *options]
+    done = subprocess.run(refused, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("the path is not UTF-8: name another place\n")
+        2,
+        "the path is not UTF-8: name another place"[-47:],
+    )
 
 
 def test_weights_that_training_breaks_are_a_sentence(folder):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latentmap import TSNE, GraphClustering, KMeans, LabelSpreading, map_images, metrics
-from latentmap.autoencoder.generation import draw, fit_density
+from latentmap.autoencoder.generation import draw_latents, fit_density
 from latentmap.neighbors import nearest_neighbors
 from latentmap.run.finding import duplicates, outliers
 
@@ -61,7 +61,7 @@ def test_k_means_labels_and_densities_of_copies_are_finite(X, k):
     assert finite(model.cluster_centers_, model.inertia_, model.transform(X))
     spread = LabelSpreading().fit(X, ["a", *[None] * (len(X) - 2), "b"])
     assert finite(spread.label_distributions_, spread.confidence_, spread.predict_proba(X))
-    assert finite(draw(fit_density(X), 5, np.random.RandomState(0)))
+    assert finite(draw_latents(fit_density(X), 5, np.random.RandomState(0)))
 
 
 @few

@@ -1,22 +1,26 @@
-"""What README and docs show works: their Python runs, their tables are those of the results, docstrings hold."""
+"""README, docs and docstrings: their Python runs, links and tables are right, and commands and names are documented."""
 
 import doctest
 import importlib
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.main import get_command
 
 import latentmap
 from latentmap.cli import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.ko.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = ROOT / "docs" / "reference" / "commands.md"
+N_SCANS = 300
 MODULES = [
     module.name for module in pkgutil.walk_packages(latentmap.__path__, "latentmap.") if "__main__" not in module.name
 ]
@@ -31,26 +35,66 @@ def test_examples_in_docstrings_hold(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_python_on_the_page_runs(page, tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+def blocks_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory) -> Path:
+    """A folder with what the pages refer to: the images ``scans``, one of them broken, and their run ``scans-map``."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "scans").mkdir()
+    for i, image in enumerate(latentmap.load_mnist("test")[0][:N_SCANS]):
+        Image.fromarray(image).save(folder / "scans" / f"{i:03d}.png")
+    (folder / "scans" / "broken.png").write_text("no image")
+    latentmap.map_images(str(folder / "scans"), folder / "scans-map", epochs=1, quiet=True)
+    return folder
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=page_id)
+def test_python_on_the_page_runs(page, scans, tmp_path, monkeypatch):
+    shutil.copytree(scans, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for block in blocks:
+    for block in blocks_of(page):
         exec(compile(block, str(page), "exec"), names)
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of the headings, as the site and GitHub make them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
-        if not target.startswith(("http", "mailto")):
-            assert (page.parent / target).exists(), target
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith(("http", "mailto")):
+            continue
+        name, _, anchor = target.partition("#")
+        found = page.parent / name if name else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors_of(found), target
+
+
+def test_pages_name_no_place_on_the_network_to_load_from():
+    """The site is read offline: pictures lie beside the pages, and fonts are the browser's."""
+    for page in PAGES:
+        assert not re.search(r"!\[[^]]*\]\(https?:|<(img|script|link|iframe)\b", page.read_text(encoding="utf-8")), page
+    assert re.search(r"^  font: false$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_each_public_name_is_in_the_reference():
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference" / "api").glob("*.md"))
+    shown = set(re.findall(r"^::: latentmap\.([\w.]+)$", pages, re.MULTILINE))
+    assert shown >= set(latentmap.__all__) - {"__version__"}
 
 
 def sections_of_commands() -> dict[str, str]:
-    """What the reference says of each command."""
-    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    parts = re.split(r"^### `latentmap (\w+)", text.split("\n## A run on disk")[0], flags=re.MULTILINE)
+    """The text of the reference on each command."""
+    text = COMMANDS.read_text(encoding="utf-8")
+    parts = re.split(r"^### `latentmap (\w+)", text.split("\n## Exit status")[0], flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -79,7 +123,7 @@ def test_defaults_in_the_reference_are_those_of_the_command():
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_tables_are_whole(page):
-    """Each row lies in a table with a head, and has as many cells."""
+    """Each row is in a table with a head, and has as many cells as the head."""
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for block in re.split(r"\n\s*\n", text):
         rows = [line.strip() for line in block.splitlines() if line.strip().startswith("|")]

@@ -54,14 +54,14 @@ def test_an_undamaged_model_is_loaded(saved):
         ({"recipe__network": "resnet"}, "network='resnet'"),
         ({"recipe__augmentation": None}, "does not hold a model"),
         ({"parameters__activation": 3}, "'activation' parameter .* must be an instance of 'str'"),
-        ({"parameters__latent_dim": 10**12}, "do not belong together"),
-        ({"parameters__device": "; rm"}, 'device=\'; rm\' is not on this machine: set "device" to "auto"'),
-        ({"parameters__device": "hpu"}, "device='hpu' is not on this machine"),
+        ({"parameters__latent_dim": 10**12}, "do not match latent_dim="),
+        ({"parameters__device": "; rm"}, 'device=\'; rm\' is not available on this machine: set "device" to "auto"'),
+        ({"parameters__device": "hpu"}, "device='hpu' is not available on this machine"),
         ({"parameters__evil": 1}, "unexpected keyword argument 'evil'"),
         ({"history": [1, 2]}, "history is a list of 2, not an object"),
         ({"history": {"loss": "abc"}}, "history.loss is 'abc', not a list"),
-        ({"history": {}}, "no 'loss'"),
-        ({"scale": [255.0, 0.0]}, "the first is to be the smaller one"),
+        ({"history": {}}, "'loss' is missing"),
+        ({"scale": [255.0, 0.0]}, "the first value must be smaller than the second"),
         ({"scale": ["0", 1]}, r"scale\[0\] is '0', not a number"),
         ({"precision": 7}, "precision is 7, not a text"),
         ({"precision": "int4"}, "precision='int4': choose among"),
@@ -79,7 +79,7 @@ def test_a_config_of_wrong_types_or_sizes_is_met_with_a_sentence(model, values, 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
 def test_a_model_of_a_device_that_is_not_here_says_what_to_do(model):
     change(model, parameters__device="cuda")
-    with pytest.raises(ModelFileError, match="device='cuda' is not on this machine"):
+    with pytest.raises(ModelFileError, match="device='cuda' is not available on this machine"):
         Autoencoder.load(model)
     change(model, parameters__device="auto")
     Autoencoder.load(model)

@@ -1,4 +1,4 @@
-"""Networks: the patch form equals torch's convolutions, and the initialisation does what it says."""
+"""Networks: the patch form equals torch's convolutions, and the initialisation scales activations."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from latentmap.autoencoder.networks import ConvNetwork, DenseNetwork, PyramidNetwork, build
+from latentmap.autoencoder.networks import ConvNetwork, DenseNetwork, PyramidNetwork, build_network
 from latentmap.autoencoder.networks.activations import make_activation
-from latentmap.autoencoder.networks.initialization import STD, straightest_mean
+from latentmap.autoencoder.networks.initialization import PREACTIVATION_STD, most_linear_mean
 
 
 def torch_twin(network: ConvNetwork) -> nn.Sequential:
@@ -63,16 +63,16 @@ def test_patch_form_equals_torchs_convolutions(rows, columns, channels, latent_d
 
 @settings(max_examples=15, deadline=None)
 @given(height=st.integers(1, 13), width=st.integers(1, 13), channels=st.integers(1, 3))
-def test_what_is_padded_is_cropped_again(height, width, channels):
+def test_padding_is_cropped_again(height, width, channels):
     network = ConvNetwork((height, width, channels), 3, "elu")
     images = torch.rand(2, height, width, channels)
-    assert torch.equal(network.restore(network.arrange(images)), images)
+    assert torch.equal(network.unflatten(network.flatten(images)), images)
 
 
 @pytest.mark.parametrize("name", ["dense", "conv"])
 @pytest.mark.parametrize("activation", ["elu", "relu", "tanh"])
-def test_activations_start_in_their_straight_part(name, activation):
-    network = build(name, (16, 12, 3), 8, activation)
+def test_activations_start_in_their_most_linear_part(name, activation):
+    network = build_network(name, (16, 12, 3), 8, activation)
     generator = torch.Generator().manual_seed(0)
     sample = torch.rand(500, 16, 12, 3, generator=generator) ** 3
     received: list[torch.Tensor] = []
@@ -82,15 +82,15 @@ def test_activations_start_in_their_straight_part(name, activation):
     network.initialize(generator, sample)
     received.clear()
     with torch.no_grad():
-        drawn = network(sample)
+        output = network(sample)
     assert len(received) == (2 if name == "dense" else 5)
     for values in received:
-        assert float(values.std()) == pytest.approx(STD, rel=0.01)
+        assert float(values.std()) == pytest.approx(PREACTIVATION_STD, rel=0.01)
         assert float(values.mean()) == pytest.approx(0.0 if activation == "tanh" else 1.0, abs=0.01)
-    assert float(drawn.mean()) == pytest.approx(float(sample.mean()), abs=0.05)
+    assert float(output.mean()) == pytest.approx(float(sample.mean()), abs=0.05)
 
 
-def test_every_latent_dimension_starts_awake():
+def test_every_latent_dimension_starts_active():
     network = DenseNetwork((10, 10, 1), 16, "relu")
     generator = torch.Generator().manual_seed(0)
     sample = torch.rand(300, 10, 10, 1, generator=generator)
@@ -99,8 +99,8 @@ def test_every_latent_dimension_starts_awake():
 
 
 @pytest.mark.parametrize(("activation", "mean"), [("relu", 1), ("elu", 1), ("gelu", 1), ("tanh", 0), ("sigmoid", 0)])
-def test_straight_part_is_known(activation, mean):
-    assert straightest_mean(make_activation(activation)) == mean
+def test_most_linear_part_of_known_activations(activation, mean):
+    assert most_linear_mean(make_activation(activation)) == mean
 
 
 def test_same_generator_gives_the_same_weights():
@@ -119,6 +119,6 @@ def test_same_generator_gives_the_same_weights():
 def test_the_pyramid_pads_little_whatever_the_shape(shape, levels):
     network = PyramidNetwork(shape, 3, "elu")
     assert network.n_levels == levels
-    size = network.arrange(torch.zeros(1, *shape)).numel()
+    size = network.flatten(torch.zeros(1, *shape)).numel()
     assert size <= 1.4 * np.prod(shape)
     assert sum(p.numel() for p in network.parameters()) < 15e6

@@ -351,7 +351,7 @@ HARMLESS = ["-1.5", "+3e5", "a=1", "'s", " =1", "", "x,y", 'quo"te', "two\nlines
 
 
 def restored(text: str) -> str:
-    """What docs/reference.md says of how to get the text back."""
+    """Restore the text as docs/reference/commands.md says."""
     return text[1:] if re.match(r"'+[=+\-@\t\r\n＝＋－＠]", text) else text
 
 

@@ -1,4 +1,4 @@
-"""Batches: every image once an epoch, in another order each time, from memory or from a file larger than it."""
+"""Batches: every image once an epoch, in another order each time, from memory or from a larger file."""
 
 import threading
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latentmap.autoencoder.training import batches as module
-from latentmap.autoencoder.training.batches import Batches, is_mapped, read_ahead
+from latentmap.autoencoder.training.batches import Batches, is_mapped, prefetch
 from latentmap.autoencoder.training.pixels import PixelScale
 
 BYTES = PixelScale(0, 255)
@@ -19,9 +19,9 @@ def numbered(n: int) -> np.ndarray:
 @pytest.fixture
 def mapped(tmp_path, monkeypatch):
     """200 images in a file, of which two fit into a block and fewer than a hundred into a window."""
-    monkeypatch.setattr(module, "WHOLE_BYTES", 100)
-    monkeypatch.setattr(module, "BLOCK_BYTES", 12)
-    monkeypatch.setattr(module, "WINDOW_BYTES", 360)
+    monkeypatch.setattr(module, "MAX_SHUFFLED_BYTES", 100)
+    monkeypatch.setattr(module, "SHUFFLE_BLOCK_BYTES", 12)
+    monkeypatch.setattr(module, "SHUFFLE_WINDOW_BYTES", 360)
     np.save(tmp_path / "images.npy", numbered(200))
     return np.load(tmp_path / "images.npy", mmap_mode="r")
 
@@ -61,24 +61,24 @@ def test_small_mapped_files_are_shuffled_as_arrays_are(tmp_path):
     assert order(whole[0], 0) == order(whole[1], 0)
 
 
-def test_views_of_a_mapped_file_are_known(mapped):
+def test_views_of_a_mapped_file_are_recognised(mapped):
     assert is_mapped(mapped)
     assert is_mapped(np.asarray(mapped)[3:].reshape(-1, 6))
     assert not is_mapped(np.array(mapped))
 
 
-def test_an_error_of_the_disk_is_raised_where_the_batch_is_wanted():
+def test_a_disk_error_is_raised_in_the_calling_thread():
     def fail():
         yield np.zeros(2)
         raise OSError("the disk is gone")
 
-    items = read_ahead(fail())
+    items = prefetch(fail())
     assert len(next(items)) == 2
     with pytest.raises(OSError, match="the disk is gone"):
         next(items)
 
 
-def test_reading_ahead_ends_when_nobody_wants_more():
+def test_prefetching_ends_with_its_consumer():
     made = []
 
     def count():
@@ -87,7 +87,7 @@ def test_reading_ahead_ends_when_nobody_wants_more():
             yield np.array([number])
 
     before = threading.active_count()
-    items = read_ahead(count())
+    items = prefetch(count())
     next(items)
     items.close()
     assert threading.active_count() == before

@@ -1,4 +1,4 @@
-"""Kernels between two products: what NumPy computes in float64, in float32 and to bfloat16's eight bits."""
+"""Kernels between two products: equal to NumPy in float64, within the precision of float32 and bfloat16."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def read(values: NDArray[np.generic], dtype: torch.dtype) -> NDArray[np.float64]
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("kind", "alpha", "module"), KINDS)
-def test_activation_and_its_slope_are_torchs(kind, alpha, module, dtype):
+def test_activation_and_its_gradient_equal_torchs(kind, alpha, module, dtype):
     random = np.random.default_rng(0)
     z, dy = random.normal(size=(2, 7, 37)) * 4
     z[0, :4] = -300, 300, 0, -1e-3
@@ -54,7 +54,7 @@ def test_activation_and_its_slope_are_torchs(kind, alpha, module, dtype):
     tolerance = DTYPES[dtype]
     np.testing.assert_allclose(read(y, dtype), expected.detach().numpy(), rtol=tolerance, atol=tolerance)
     sums = np.ones(37, np.float32)
-    kernels.differentiate(kind, alpha, slope, product, sums)
+    kernels.activation_backward(kind, alpha, slope, product, sums)
     np.testing.assert_allclose(read(slope, dtype), x.grad.numpy(), rtol=4 * tolerance, atol=10 * tolerance)
     np.testing.assert_allclose(sums, 1 + x.grad.numpy().sum(0), rtol=4 * tolerance, atol=50 * tolerance)
 
@@ -62,21 +62,21 @@ def test_activation_and_its_slope_are_torchs(kind, alpha, module, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("pixels", [np.uint8, np.float32])
 @pytest.mark.parametrize("cross_entropy", [False, True])
-def test_loss_and_its_slope_are_torchs(dtype, pixels, cross_entropy):
+def test_loss_and_its_gradient_equal_torchs(dtype, pixels, cross_entropy):
     random = np.random.default_rng(1)
     z, bias = random.normal(size=(6, 21)) * 5, random.normal(size=21).astype(np.float32)
     target = random.integers(0, 256, (6, 21)).astype(pixels)
     if pixels == np.float32:
         target /= np.float32(255)
     unit = target / 255 if pixels == np.uint8 else target
-    share = np.where(np.arange(21) % 5 == 4, 0, 1 / 100).astype(np.float32)
+    weight = np.where(np.arange(21) % 5 == 4, 0, 1 / 100).astype(np.float32)
     product = stored(z, dtype)
     x = torch.tensor(read(product, dtype) + bias, requires_grad=True)
-    expected = (torch.tensor(share) * (torch.sigmoid(x) - torch.tensor(unit)) ** 2).sum()
+    expected = (torch.tensor(weight) * (torch.sigmoid(x) - torch.tensor(unit)) ** 2).sum()
     entropy = binary_cross_entropy_with_logits(x, torch.tensor(unit).expand_as(x).double(), reduction="none")
-    (torch.tensor(share) * entropy / 2).sum().backward() if cross_entropy else expected.backward()
+    (torch.tensor(weight) * entropy / 2).sum().backward() if cross_entropy else expected.backward()
     sums = np.zeros(21, np.float32)
-    loss = kernels.compare(cross_entropy, product, bias, target, share, sums)
+    loss = kernels.loss_backward(cross_entropy, product, bias, target, weight, sums)
     tolerance = DTYPES[dtype]
     assert loss == pytest.approx(float(expected.detach()), rel=tolerance)
     np.testing.assert_allclose(read(product, dtype), x.grad.numpy(), rtol=tolerance, atol=1e-2 * tolerance)
@@ -87,20 +87,20 @@ def test_loss_and_its_slope_are_torchs(dtype, pixels, cross_entropy):
 @given(arrays(np.float32, 40, elements=st.floats(-(2.0**120), 2.0**120, width=32)))
 def test_bfloat16_is_the_nearest(values):
     out = np.empty((1, 40), np.uint16)
-    kernels.load(values[None], out)
+    kernels.convert(values[None], out)
     nearest = torch.from_numpy(values).bfloat16().double().numpy()
     found = read(out[0], torch.bfloat16)
-    halves = np.abs(np.abs(found - values) - np.abs(nearest - values)) <= 1e-12 * np.abs(values)  # either is near
-    assert (np.isclose(found, nearest, rtol=0, atol=0) | halves).all()
+    ties = np.abs(np.abs(found - values) - np.abs(nearest - values)) <= 1e-12 * np.abs(values)  # both are nearest
+    assert (np.isclose(found, nearest, rtol=0, atol=0) | ties).all()
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 6), st.randoms(use_true_random=False))
-def test_arrange_moves_pixels_and_pads(n, size, random):
+def test_gather_reorders_columns_and_pads(n, size, random):
     stored_pixels = np.random.default_rng(n).integers(1, 255, (n, size), dtype=np.uint8)
     order = np.array([random.randint(-1, size - 1) for _ in range(size + 2)])
     out = np.empty((n, size + 2), np.uint8)
-    kernels.arrange(stored_pixels, order, out)
+    kernels.gather_columns(stored_pixels, order, out)
     np.testing.assert_array_equal(out, np.where(order >= 0, stored_pixels[:, order], 0))
 
 

@@ -1,4 +1,4 @@
-"""Fused steps: the gradients of torch's graph and the steps of torch's Adam, in parts and on several threads."""
+"""Fused engine: gradients equal autograd and steps equal torch's Adam, in parts and on several threads."""
 
 import numpy as np
 import pytest
@@ -6,18 +6,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latentmap.autoencoder.networks import build
+from latentmap.autoencoder.networks import build_network
 from latentmap.autoencoder.training import fused
 from latentmap.autoencoder.training.adam import EPSILON
-from latentmap.autoencoder.training.autograd import AutogradSteps
-from latentmap.autoencoder.training.fused import FusedSteps, fusible
+from latentmap.autoencoder.training.autograd import AutogradEngine
+from latentmap.autoencoder.training.fused import FusedEngine, is_fusible
 
 ACTIVATIONS = ["elu", "relu", "leakyrelu", "tanh", "sigmoid", "silu"]
 
 
 def make(name: str, shape: tuple[int, ...], activation: str = "elu", n: int = 40) -> tuple[torch.nn.Module, np.ndarray]:
     pixels = np.random.default_rng(0).integers(0, 256, (n, *shape), dtype=np.uint8)
-    network = build(name, shape, 5, activation)
+    network = build_network(name, shape, 5, activation)
     network.initialize(torch.Generator().manual_seed(1), torch.from_numpy(pixels).float() / 255)
     return network, pixels
 
@@ -29,9 +29,11 @@ def gradients(network: torch.nn.Module, x: np.ndarray, target: np.ndarray) -> tu
     return float(loss), dict(zip(dict(network.named_parameters()), found, strict=True))
 
 
-def moved(steps: FusedSteps | AutogradSteps) -> dict[str, torch.Tensor]:
-    """Adam's first moments after one step: a tenth of the gradient."""
-    return {name.removeprefix("exp_avg."): 10 * x for name, x in steps.state().items() if name.startswith("exp_avg.")}
+def gradient_of_first_step(engine: FusedEngine | AutogradEngine) -> dict[str, torch.Tensor]:
+    """Return ten times Adam's first moments, which is the gradient after one step."""
+    return {
+        name.removeprefix("exp_avg."): 10 * x for name, x in engine.state_dict().items() if name.startswith("exp_avg.")
+    }
 
 
 @settings(max_examples=25, deadline=None)
@@ -44,37 +46,37 @@ def moved(steps: FusedSteps | AutogradSteps) -> dict[str, torch.Tensor]:
     activation=st.sampled_from(ACTIVATIONS),
     floats=st.booleans(),
 )
-def test_gradient_is_that_of_torchs_graph(name, height, width, channels, n, activation, floats):
+def test_gradient_equals_autograd(name, height, width, channels, n, activation, floats):
     network, pixels = make(name, (height, width, channels), activation, n)
     target = pixels / np.float32(255) if floats else pixels
     inputs = target if n % 2 else np.clip(target + np.float32(0.1), 0, 1).astype(np.float32) if floats else 255 - target
     loss, expected = gradients(network, inputs, target)
-    steps = FusedSteps(network, torch.float32)
-    assert steps.step(inputs, target, 1e-3, 1.0) == pytest.approx(loss, rel=1e-4)
-    for key, found in moved(steps).items():
+    engine = FusedEngine(network, torch.float32)
+    assert engine.step(inputs, target, 1e-3, 1.0) == pytest.approx(loss, rel=1e-4)
+    for key, found in gradient_of_first_step(engine).items():
         torch.testing.assert_close(found, expected[key], rtol=1e-3, atol=2e-5 * float(expected[key].abs().max()) + 1e-7)
-    steps.close()
+    engine.close()
 
 
 @pytest.mark.parametrize("name", ["dense", "conv", "pyramid"])
 def test_bfloat16_gives_the_gradient_to_a_few_percent(name):
     network, pixels = make(name, (28, 28, 1))
     _, expected = gradients(network, pixels, pixels)
-    steps = FusedSteps(network, torch.bfloat16)
-    steps.step(pixels, pixels, 1e-3, 1.0)
-    found = torch.cat([x.flatten() for x in moved(steps).values()])
+    engine = FusedEngine(network, torch.bfloat16)
+    engine.step(pixels, pixels, 1e-3, 1.0)
+    found = torch.cat([x.flatten() for x in gradient_of_first_step(engine).values()])
     wanted = torch.cat([x.flatten() for x in expected.values()])
     assert float((found - wanted).norm() / wanted.norm()) < 0.05
 
 
 @pytest.mark.parametrize("name", ["dense", "conv", "pyramid"])
 @pytest.mark.parametrize("max_grad_norm", [None, 1e-3])
-def test_steps_are_those_of_torchs_adam(name, max_grad_norm):
+def test_steps_equal_torchs_adam(name, max_grad_norm):
     networks = [make(name, (12, 12, 1))[0] for _ in range(2)]
     pixels = make(name, (12, 12, 1))[1]
     ours, torchs = (
-        FusedSteps(networks[0], torch.float32, max_grad_norm),
-        AutogradSteps(networks[1], torch.float32, max_grad_norm),
+        FusedEngine(networks[0], torch.float32, max_grad_norm),
+        AutogradEngine(networks[1], torch.float32, max_grad_norm),
     )
     for number in range(6):
         batch = pixels[5 * number : 5 * number + 8]
@@ -86,72 +88,72 @@ def test_steps_are_those_of_torchs_adam(name, max_grad_norm):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_parts_and_threads_change_nothing_but_rounding(monkeypatch, dtype):
+def test_parts_and_threads_change_only_rounding(monkeypatch, dtype):
     found = []
     for part_bytes, threads in ((2**25, 1), (2**25, 3), (1, 2), (40_000, 1)):
-        monkeypatch.setattr(fused, "PART_BYTES", part_bytes)
-        monkeypatch.setattr(fused, "FEWEST_IN_A_SHARE", 4)
+        monkeypatch.setattr(fused, "MAX_PART_BYTES", part_bytes)
+        monkeypatch.setattr(fused, "MIN_CHUNK_SIZE", 4)
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
         network, pixels = make("pyramid", (20, 20, 1), n=50)
-        steps = FusedSteps(network, dtype)
-        losses = [steps.step(pixels[:k], pixels[:k], 1e-3, 1.0) for k in (50, 7, 33)]
-        steps.close()
+        engine = FusedEngine(network, dtype)
+        losses = [engine.step(pixels[:k], pixels[:k], 1e-3, 1.0) for k in (50, 7, 33)]
+        engine.close()
         found.append((losses, torch.cat([p.detach().flatten() for p in network.parameters()])))
     for losses, weights in found[1:]:
         assert losses == pytest.approx(found[0][0], rel=1e-4 if dtype == torch.float32 else 1e-2)
         assert float((weights - found[0][1]).abs().mean()) < (1e-5 if dtype == torch.float32 else 1e-3)
 
 
-def test_padding_takes_no_part_in_the_loss():
+def test_padding_does_not_count_in_the_loss():
     network, pixels = make("conv", (5, 6, 1))
-    steps = FusedSteps(network, torch.float32)
+    engine = FusedEngine(network, torch.float32)
     loss, _ = gradients(network, pixels, pixels)
-    assert steps.step(pixels, pixels, 1e-9, 1.0) == pytest.approx(loss, rel=1e-5)
+    assert engine.step(pixels, pixels, 1e-9, 1.0) == pytest.approx(loss, rel=1e-5)
 
 
-def test_wide_layers_learn_slower():
+def test_wide_layers_have_a_lower_rate():
     network, pixels = make("conv", (128, 128, 1), n=3)
     before = {name: values.detach().clone() for name, values in network.named_parameters()}
-    steps = FusedSteps(network, torch.float32)
-    steps.step(pixels, pixels, 1e-3, 1.0)
-    steps.close()
+    engine = FusedEngine(network, torch.float32)
+    engine.step(pixels, pixels, 1e-3, 1.0)
+    engine.close()
     step = {name: float((values - before[name]).abs().max()) for name, values in network.named_parameters()}
     assert step["conv_1.weight"] == pytest.approx(1e-3, rel=0.02)
     assert step["dense.weight"] == pytest.approx(1e-3 * 4096 / (32 * 32 * 64), rel=0.02)
 
 
-def test_state_goes_from_one_kind_of_steps_to_the_other():
+def test_state_is_exchanged_between_the_engines():
     network, pixels = make("conv", (8, 8, 1))
-    ours = FusedSteps(network, torch.float32)
+    ours = FusedEngine(network, torch.float32)
     for _ in range(3):
         ours.step(pixels, pixels, 1e-3, 1.0)
-    state = {name: values.clone() for name, values in ours.state().items()}
+    state = {name: values.clone() for name, values in ours.state_dict().items()}
     weights = {name: values.clone() for name, values in network.state_dict().items()}
     ours.step(pixels, pixels, 1e-3, 1.0)
     ours.close()
     expected = torch.cat([p.detach().flatten() for p in network.parameters()])
-    for kind in (FusedSteps, AutogradSteps):
-        steps = kind(network, torch.float32)
+    for kind in (FusedEngine, AutogradEngine):
+        engine = kind(network, torch.float32)
         network.load_state_dict(weights)
-        steps.restore(state)
-        steps.step(pixels, pixels, 1e-3, 1.0)
-        steps.close()
+        engine.load_state_dict(state)
+        engine.step(pixels, pixels, 1e-3, 1.0)
+        engine.close()
         found = torch.cat([p.detach().flatten() for p in network.parameters()])
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_network_has_weights_of_its_own_afterwards():
+def test_parameters_have_their_own_memory_after_close():
     network, pixels = make("dense", (6, 6, 1))
-    steps = FusedSteps(network, torch.bfloat16)
-    steps.step(pixels, pixels, 1e-3, 1.0)
-    steps.close()
+    engine = FusedEngine(network, torch.bfloat16)
+    engine.step(pixels, pixels, 1e-3, 1.0)
+    engine.close()
     assert len({p.untyped_storage().data_ptr() for p in network.parameters()}) == len(list(network.parameters()))
 
 
-def test_torchs_number_of_threads_is_left_as_it_was():
+def test_torchs_number_of_threads_is_restored():
     network, pixels = make("dense", (6, 6, 1))
     before = torch.get_num_threads()
-    FusedSteps(network, torch.float32).step(pixels, pixels, 1e-3, 1.0)
+    FusedEngine(network, torch.float32).step(pixels, pixels, 1e-3, 1.0)
     assert torch.get_num_threads() == before
 
 
@@ -159,5 +161,5 @@ def test_torchs_number_of_threads_is_left_as_it_was():
     ("name", "activation", "expected"),
     [("pyramid", "elu", True), ("conv", "silu", True), ("dense", "softplus", False), ("variational", "elu", False)],
 )
-def test_which_networks_can_be_fused(name, activation, expected):
-    assert fusible(build(name, (8, 8, 1), 3, activation)) is expected
+def test_supported_networks(name, activation, expected):
+    assert is_fusible(build_network(name, (8, 8, 1), 3, activation)) is expected

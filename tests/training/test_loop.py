@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.autoencoder.networks import Network, build
+from latentmap.autoencoder.networks import Network, build_network
 from latentmap.autoencoder.training import Recipe, batches, precision
-from latentmap.autoencoder.training.adam import rate_shares
-from latentmap.autoencoder.training.evaluation import at_once
-from latentmap.autoencoder.training.pixels import PixelScale, to_unit
+from latentmap.autoencoder.training.adam import rate_factors
+from latentmap.autoencoder.training.evaluation import max_batch_size
+from latentmap.autoencoder.training.pixels import PixelScale, to_unit_interval
 from latentmap.core.progress import Progress
 
 
@@ -21,7 +21,7 @@ def bright_squares(n: int, side: int) -> np.ndarray:
     return images
 
 
-def test_large_images_do_not_put_the_latent_vector_to_sleep():
+def test_large_images_leave_no_latent_dimension_inactive():
     images = bright_squares(64, 128)
     model = Autoencoder("conv", latent_dim=16, epochs=4, batch_size=16, random_state=0).fit(images)
     assert (model.transform(images).std(0) > 1e-2).all()
@@ -29,7 +29,7 @@ def test_large_images_do_not_put_the_latent_vector_to_sleep():
 
 def test_the_chapters_networks_learn_at_one_rate():
     for name in ("dense", "conv"):
-        assert set(rate_shares(build(name, (28, 28, 1), 64)).values()) == {1.0}
+        assert set(rate_factors(build_network(name, (28, 28, 1), 64)).values()) == {1.0}
 
 
 def test_cosine_rises_and_falls():
@@ -44,7 +44,7 @@ def test_cosine_rises_and_falls():
 
 
 class StopError(Exception):
-    """What ends a training from outside."""
+    """Raised by a callback to stop a training."""
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_resumed_training_equals_an_uninterrupted_one(options, bars, tmp_path):
             Autoencoder(**settings, checkpoint=checkpoint, callback=stop_after(last)).fit(bars)
     seen: list[Progress] = []
     resumed = Autoencoder(**settings, checkpoint=checkpoint, callback=seen.append).fit(bars)
-    assert seen[0].done == 4 * n_batches + 1  # four epochs were not made again
+    assert seen[0].done == 4 * n_batches + 1  # four epochs were not repeated
     assert resumed.history_["loss"] == whole.history_["loss"]
     assert resumed.history_.get("val_loss") == whole.history_.get("val_loss")
     for a, b in zip(whole.network_.parameters(), resumed.network_.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_a_checkpoint_of_another_training_is_not_taken(bars, tmp_path):
+def test_a_checkpoint_of_another_training_is_ignored(bars, tmp_path):
     checkpoint = tmp_path / "training.safetensors"
     settings = {"latent_dim": 4, "epochs": 2, "random_state": 0, "checkpoint": checkpoint}
     Autoencoder(**settings).fit(bars)
@@ -103,7 +103,7 @@ def test_a_checkpoint_of_another_training_is_not_taken(bars, tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-3], lambda b: b"", lambda b: b"{" + b, lambda b: b[:100]])
-def test_a_damaged_checkpoint_is_not_taken(damage, bars, tmp_path):
+def test_a_damaged_checkpoint_is_ignored(damage, bars, tmp_path):
     checkpoint = tmp_path / "training.safetensors"
     settings = {"latent_dim": 4, "epochs": 2, "random_state": 0, "checkpoint": checkpoint}
     expected = Autoencoder(**settings).fit(bars).transform(bars)
@@ -115,7 +115,7 @@ def test_a_damaged_checkpoint_is_not_taken(damage, bars, tmp_path):
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_a_batch_that_memory_does_not_hold_is_taken_in_parts(error, bars, monkeypatch):
+def test_a_batch_that_exceeds_memory_is_processed_in_parts(error, bars, monkeypatch):
     settings = {"network": "dense", "activation": "softplus", "latent_dim": 4, "epochs": 2, "random_state": 0}
     expected = Autoencoder(**settings, batch_size=100).fit(bars)
     loss = Network.loss
@@ -140,7 +140,7 @@ def test_an_error_that_is_not_of_memory_is_raised(bars, monkeypatch):
         Autoencoder("dense", activation="softplus", epochs=1, precision="float32").fit(bars)
 
 
-def test_bfloat16_is_left_when_the_gradient_differs(bars, monkeypatch):
+def test_bfloat16_is_not_chosen_when_the_gradient_differs(bars, monkeypatch):
     monkeypatch.setattr(precision, "has_fast_bfloat16", lambda _: True)
     assert Autoencoder(latent_dim=4, epochs=1, random_state=0).fit(bars).precision_ == "bfloat16"
     monkeypatch.setattr(precision, "gradient_distance", lambda *_: float("inf"))
@@ -151,9 +151,9 @@ def test_bfloat16_is_left_when_the_gradient_differs(bars, monkeypatch):
 
 def test_gradients_of_the_two_precisions_are_compared(bars):
     pixels = bars[..., None]
-    network = build("conv", pixels.shape[1:], 4)
+    network = build_network("conv", pixels.shape[1:], 4)
     network.initialize(torch.Generator().manual_seed(0), torch.from_numpy(pixels).float() / 255)
-    assert 1e-5 < precision.gradient_distance(network, pixels) < precision.TOLERANCE
+    assert 1e-5 < precision.gradient_distance(network, pixels) < precision.MAX_GRADIENT_DISTANCE
     with torch.no_grad():
         network.dense.weight[0, 0] = float("nan")
     assert precision.gradient_distance(network, pixels) == float("inf")
@@ -164,9 +164,9 @@ def test_streamed_images_train_as_well(bars, tmp_path, monkeypatch):
     mapped = np.load(tmp_path / "bars.npy", mmap_mode="r")
     settings = {"latent_dim": 4, "epochs": 12, "random_state": 0}
     in_memory = Autoencoder(**settings).fit(bars)
-    monkeypatch.setattr(batches, "WHOLE_BYTES", 0)
-    monkeypatch.setattr(batches, "BLOCK_BYTES", 1200)
-    monkeypatch.setattr(batches, "WINDOW_BYTES", 12_000)
+    monkeypatch.setattr(batches, "MAX_SHUFFLED_BYTES", 0)
+    monkeypatch.setattr(batches, "SHUFFLE_BLOCK_BYTES", 1200)
+    monkeypatch.setattr(batches, "SHUFFLE_WINDOW_BYTES", 12_000)
     streamed = Autoencoder(**settings).fit(mapped)
     assert streamed.history_["loss"] != in_memory.history_["loss"]
     assert streamed.score(bars) == pytest.approx(in_memory.score(bars), rel=0.5)
@@ -185,14 +185,14 @@ def test_streamed_images_train_as_well(bars, tmp_path, monkeypatch):
     ],
 )
 def test_scale_of_pixels(images, expected):
-    assert PixelScale.of(images) == expected
-    unit = to_unit(expected.prepare(images))
+    assert PixelScale.from_images(images) == expected
+    unit = to_unit_interval(expected.prepare(images))
     assert unit.dtype == np.float32
     assert float(unit.min()) >= 0
     assert float(unit.max()) <= 1
 
 
 def test_fewer_large_images_at_once():
-    assert at_once(512, (28, 28, 1)) == 512
-    assert at_once(512, (256, 256, 3)) == 21
-    assert at_once(512, (2000, 2000, 3)) == 16
+    assert max_batch_size(512, (28, 28, 1)) == 512
+    assert max_batch_size(512, (256, 256, 3)) == 21
+    assert max_batch_size(512, (2000, 2000, 3)) == 16

@@ -1,4 +1,4 @@
-"""Noise and augmentation: what they change, what they leave, and that a seed gives the same again."""
+"""Noise and augmentation: what they change, what they keep, and that a seed gives the same result again."""
 
 import numpy as np
 import pytest
@@ -14,19 +14,19 @@ def pixels(kind: type = np.uint8) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 @pytest.mark.parametrize("name", NOISES)
-def test_noise_spoils_a_copy_as_much_as_asked(name, kind):
+def test_noise_corrupts_a_copy_by_the_given_level(name, kind):
     images = pixels(kind)
     before = images.copy()
-    spoiled = corrupt(images, name, 0.2, np.random.default_rng(1))
+    corrupted = corrupt(images, name, 0.2, np.random.default_rng(1))
     np.testing.assert_array_equal(images, before)
-    assert spoiled.dtype == np.float32
-    assert 0 <= spoiled.min() <= spoiled.max() <= 1
-    change = spoiled - pixels(np.float32)
+    assert corrupted.dtype == np.float32
+    assert 0 <= corrupted.min() <= corrupted.max() <= 1
+    change = corrupted - pixels(np.float32)
     if name == "gaussian":
         assert change.std() == pytest.approx(0.2, rel=0.15)
     else:
         assert (np.abs(change) > 1e-6).mean() == pytest.approx(0.2, abs=0.01)
-    np.testing.assert_array_equal(spoiled, corrupt(images, name, 0.2, np.random.default_rng(1)))
+    np.testing.assert_array_equal(corrupted, corrupt(images, name, 0.2, np.random.default_rng(1)))
     assert np.allclose(corrupt(images, name, 0.0, np.random.default_rng(1)), pixels(np.float32))
 
 

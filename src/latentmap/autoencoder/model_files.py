@@ -1,63 +1,171 @@
-"""A model on disk: what it is as JSON, its weights as safetensors. Reading one runs none of its code."""
+"""Saved models: settings as JSON and weights as safetensors. Loading a model runs no code from its files."""
 
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from latentmap.autoencoder.checks import check_parameters, with_channels
+from latentmap.autoencoder.networks import NETWORKS, Network, build_network
+from latentmap.autoencoder.training.devices import choose_device
+from latentmap.autoencoder.training.pixels import PixelScale
+from latentmap.autoencoder.training.precision import PRECISIONS
 from latentmap.core.atomic_files import write_bytes, write_text
-from latentmap.core.errors import InputTypeError, ModelFileError, SchemaError
-from latentmap.core.json_schema import DIGEST, NUMBER, PLAIN, TEXT, Kind, ListOf, MapOf, check, is_whole, shown
+from latentmap.core.errors import InputError, InputTypeError, ModelFileError, SchemaError
+from latentmap.core.json_schema import (
+    DIGEST,
+    NUMBER,
+    PLAIN,
+    TEXT,
+    Kind,
+    ListOf,
+    MapOf,
+    check,
+    is_whole,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from latentmap.autoencoder.estimator import Autoencoder
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = "latentmap-autoencoder"
 FORMAT_VERSION = 2
 MAX_CONFIG_BYTES = 2**26
-MAX_VALUES = 2**31  # of one image
-LENGTH = Kind("a whole number of at least 1", lambda value: is_whole(value) and 1 <= value < MAX_VALUES)
-CONFIG = {
+MAX_SIDE = 2**31  # length of an axis of one image
+# Prefix of the names of the reference tensors in the file of weights.
+REFERENCE_PREFIX = "reference/"
+AXIS = Kind("a whole number of at least 1", lambda value: is_whole(value) and 1 <= value < MAX_SIDE)
+CONFIG_SCHEMA = {
     "parameters": MapOf(TEXT, PLAIN),
     "recipe": MapOf(TEXT, PLAIN),
     "precision": TEXT,
-    "image_shape": ListOf(LENGTH, 1, 3),
+    "image_shape": ListOf(AXIS, 1, 3),
     "scale": ListOf(NUMBER, 2, 2),
     "history": MapOf(TEXT, ListOf(Kind("a number", lambda one: isinstance(one, int | float)))),
     "weights_sha256": DIGEST,
 }
 
 
-def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
-    """Write ``config.json`` and ``weights.safetensors`` into ``folder``, which is made when it is not there.
+def save_model(model: "Autoencoder", folder: Path) -> None:
+    """Write a fitted autoencoder into a folder; see :meth:`latentmap.Autoencoder.save`.
 
-    Each file is whole or as it was. The configuration goes last and holds the checksum of the weights, so that
-    :func:`read_model` notices a save that was cut short between the two.
+    Parameters
+    ----------
+    model : Autoencoder
+        Fitted estimator.
+    folder : Path
+        Folder to write into; it is created if it does not exist.
+    """
+    parameters = model.get_params(deep=False) | {"callback": None, "checkpoint": None, "tensorboard": None}
+    if model.augmentation != "auto":
+        parameters["augmentation"] = list(model.augmentation)
+    if isinstance(model.random_state, np.random.RandomState):
+        parameters["random_state"] = None  # the state of a generator is not a setting
+    config = {
+        "parameters": parameters,
+        "recipe": model.recipe_,
+        "precision": model.precision_,
+        "image_shape": list(model.image_shape_),
+        "scale": [model.scale_.low, model.scale_.high],
+        "history": model.history_,
+    }
+    reference = {
+        f"{REFERENCE_PREFIX}latents": torch.from_numpy(model.reference_latents_),
+        f"{REFERENCE_PREFIX}errors": torch.from_numpy(model.reference_errors_),
+    }
+    write_model(folder, config, model.network_.state_dict() | reference)
+
+
+Model = TypeVar("Model", bound="Autoencoder")
+
+
+def load_model(cls: type[Model], folder: Path) -> Model:
+    """Read a model that :func:`save_model` wrote; see :meth:`latentmap.Autoencoder.load`.
+
+    Parameters
+    ----------
+    cls : type
+        Class of the estimator to return.
+    folder : Path
+        Folder of the saved model.
+
+    Returns
+    -------
+    Autoencoder
+        Fitted estimator.
+
+    Raises
+    ------
+    ModelFileError
+        If a file is missing, damaged or of another format.
+    """
+    config, weights = read_model(folder)
+    try:
+        return _build_model(cls, config, weights)
+    except MemoryError:
+        raise
+    except Exception as error:  # any error that a network raises for settings that no version wrote
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        raise ModelFileError(f"{folder} does not hold a model that this version can build: {reason}") from error
+
+
+def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Write ``config.json`` and ``weights.safetensors``.
+
+    Each file is replaced atomically. The configuration is written last and holds the checksum of the weights, so that
+    :func:`read_model` notices a save that was interrupted between the two.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to write into; it is created if it does not exist.
+    config : mapping
+        Settings that JSON can express.
+    weights : mapping of str to Tensor
+        Weights by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     data = save_tensors({name: value.detach().cpu().contiguous() for name, value in weights.items()})
-    described = {
+    complete = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         **config,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
     }
     write_bytes(folder / WEIGHTS_FILE, data)
-    write_text(folder / CONFIG_FILE, json.dumps(described, indent=1, default=_plain))
+    write_text(folder / CONFIG_FILE, json.dumps(complete, indent=1, default=_as_json))
 
 
 def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what :func:`write_model` wrote: the configuration and the weights.
+    """Read what :func:`write_model` wrote.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the saved model.
+
+    Returns
+    -------
+    config : dict
+        Settings.
+    weights : dict of str to Tensor
+        Weights by name, on the CPU.
 
     Raises
     ------
     ModelFileError
-        If a file is missing, damaged, or of another format.
+        If a file is missing, damaged or of another format.
     """
     config = _read_config(folder / CONFIG_FILE)
     data = _read(folder / WEIGHTS_FILE)
@@ -68,16 +176,87 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     try:
         return config, load_tensors(data)
-    except Exception as error:  # safetensors raises errors of its own, and others for types that it does not know
+    except Exception as error:  # safetensors raises errors of its own, and others for dtypes that it does not know
         raise ModelFileError(
-            f"{folder / WEIGHTS_FILE} is no whole safetensors file ({error}): save the model again"
+            f"{folder / WEIGHTS_FILE} is not a complete safetensors file ({error}): save the model again"
         ) from error
 
 
-def _read(path: Path, most: int | None = None) -> bytes:
+def _build_model(cls: type[Model], config: dict[str, Any], weights: dict[str, Tensor]) -> Model:
+    """Make the fitted estimator, and raise whatever does not fit."""
+    parameters = config["parameters"]
+    if parameters["augmentation"] != "auto":
+        parameters["augmentation"] = tuple(parameters["augmentation"])  # JSON has lists only
+    model = cls(**parameters)
+    model._validate_params()
+    check_parameters(model.activation, model.patience, model.validation_fraction, model.augmentation)
+    recipe = config["recipe"]
+    model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
+    model.precision_ = config["precision"]
+    if model.precision_ not in PRECISIONS:
+        raise InputError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
+    model.image_shape_ = tuple(config["image_shape"])
+    model.scale_ = PixelScale(*config["scale"])
+    if not model.scale_.low < model.scale_.high:
+        raise InputError(f"scale={config['scale']}: the first value must be smaller than the second")
+    model.history_ = config["history"]
+    model.n_epochs_ = len(model.history_["loss"])
+    model.n_features_in_ = prod(model.image_shape_)
+    model._n_features_out = model.latent_dim
+    model.reference_latents_ = weights.pop(f"{REFERENCE_PREFIX}latents").numpy()
+    model.reference_errors_ = weights.pop(f"{REFERENCE_PREFIX}errors").numpy()
+    n_references = len(model.reference_errors_)
+    if model.reference_errors_.ndim != 1 or model.reference_latents_.shape != (n_references, model.latent_dim):
+        raise InputError(
+            f"{REFERENCE_PREFIX}latents {model.reference_latents_.shape} and {REFERENCE_PREFIX}errors "
+            f"{model.reference_errors_.shape} do not match latent_dim={model.latent_dim}"
+        )
+    model.network_ = _build_network(model, weights)
+    return model
+
+
+def _build_network(model: "Autoencoder", weights: dict[str, Tensor]) -> Network:
+    """Make the network and load its weights onto the device."""
+    name, activation = model.recipe_["network"], model.recipe_["activation"]
+    if name not in NETWORKS or not isinstance(activation, str):
+        raise InputError(f"network={name!r} with activation={activation!r}: choose among {', '.join(NETWORKS)}")
+    shape = with_channels(model.image_shape_)
+    build = partial(build_network, name, shape, model.latent_dim, activation, beta=model.beta)
+    with torch.device("meta"):  # takes no memory, whatever sizes the file claims
+        _check_weights(build(), weights)
+    network = build()
+    network.load_state_dict(weights)
+    return network.to(_available_device(model.device)).eval()
+
+
+def _check_weights(network: Network, weights: dict[str, Tensor]) -> None:
+    """Raise InputError unless there are exactly the weights of a network, each with its shape."""
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    for name in sorted({*expected, *found}):
+        if expected.get(name) != found.get(name):
+            raise InputError(f"weights {name!r} have shape {found.get(name)}, the network has {expected.get(name)}")
+    wrong = [name for name, value in weights.items() if not value.is_floating_point()]
+    if wrong:
+        raise InputError(f"weights {wrong[0]!r} are {weights[wrong[0]].dtype}, not floats")
+
+
+def _available_device(name: str) -> torch.device:
+    """Return the device of a saved model, or raise InputError if this machine does not have it."""
     try:
-        if most is not None and path.stat().st_size > most:
-            raise ModelFileError(f"{path} is larger than {most >> 20} MiB: latentmap did not write it")
+        device = choose_device(name)
+        torch.empty(0, device=device)
+    except Exception as error:  # torch's errors differ by device
+        raise InputError(
+            f'device={name[:40]!r} is not available on this machine: set "device" to "auto" in its config.json'
+        ) from error
+    return device
+
+
+def _read(path: Path, max_bytes: int | None = None) -> bytes:
+    try:
+        if max_bytes is not None and path.stat().st_size > max_bytes:
+            raise ModelFileError(f"{path} is larger than {max_bytes >> 20} MiB: latentmap did not write it")
         return path.read_bytes()
     except OSError as error:
         raise ModelFileError(
@@ -101,14 +280,14 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{FORMAT_VERSION}: load it with the version that wrote it"
         )
     try:
-        check(config, CONFIG)
+        check(config, CONFIG_SCHEMA)
     except SchemaError as error:
         raise ModelFileError(f"{path}: {error}: the file is damaged, save the model again") from error
     return config
 
 
-def _plain(value: object) -> object:
-    """NumPy's numbers as Python's, for JSON."""
+def _as_json(value: object) -> object:
+    """Convert a NumPy number into a Python number, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     raise InputTypeError(f"{value!r} cannot be written as JSON")

@@ -1,8 +1,8 @@
-"""Small deformations of images, and how a latent vector moves with them.
+"""Tangent vectors: how latent vectors change under small affine deformations of the images.
 
-What an image shows stays the same when it is shifted, turned, sheared or stretched a little. The six ways in which an
-affine map can do that span a plane through the latent vector; distances between such planes are blind to them
-(Simard et al. 1993, Efficient pattern recognition using a new transformation distance, there on pixels).
+The content of an image stays the same when it is shifted, rotated, sheared or stretched a little. The six entries of
+an affine map span a plane through the latent vector, and distances between such planes do not depend on these
+deformations (Simard et al. 1993, Efficient pattern recognition using a new transformation distance, there on pixels).
 """
 
 from collections.abc import Callable
@@ -12,36 +12,39 @@ from torch import Tensor
 from torch.nn import functional
 
 N_DEFORMATIONS = 6
-# Change of an entry of the affine map, in which half a side has the length 1. Both signs are tried and the halved
-# difference is taken: one-sided differences carry the curvature of the latent space along.
+# Change of an entry of the affine map, in units of half a side. Central differences are used: one-sided differences
+# would include the curvature of the latent space.
 STRETCH, SHIFT = 0.12, 0.07
 
 
 def tangents(encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """How latent vectors move with the six deformations.
+    """Compute the change of latent vectors under six small deformations of the images.
 
     Parameters
     ----------
-    encode : function, (m, height, width, channels) → (m, d)
-    images : tensor (m, height, width, channels), float
+    encode : callable
+        Encoder: Tensor of shape (m, height, width, channels) → Tensor of shape (m, d).
+    images : Tensor of shape (m, height, width, channels), float
+        Images.
 
     Returns
     -------
-    tensor (m, 6, d)
-        For the entries of the affine map row by row: stretch across, shear across, shift across, shear down, stretch
-        down, shift down. Each is the change that the deformation makes, not a rate.
+    Tensor of shape (m, 6, d)
+        One change for each entry of the affine map, row by row: horizontal stretch, horizontal shear, horizontal
+        shift, vertical shear, vertical stretch, vertical shift. Each is the change that the deformation makes, not a
+        derivative.
     """
-    moved = []
+    changes = []
     for row in range(2):
         for column, size in enumerate((STRETCH, STRETCH, SHIFT)):
             change = torch.zeros(2, 3, device=images.device)
             change[row, column] = size
-            moved.append((encode(_warped(images, change)) - encode(_warped(images, -change))) / 2)
-    return torch.stack(moved, dim=1)
+            changes.append((encode(_warp(images, change)) - encode(_warp(images, -change))) / 2)
+    return torch.stack(changes, dim=1)
 
 
-def _warped(images: Tensor, change: Tensor) -> Tensor:
-    """Images sampled at places that an affine map near the identity gives; the border is repeated."""
+def _warp(images: Tensor, change: Tensor) -> Tensor:
+    """Resample images under the affine map identity + change; the border is repeated."""
     n, height, width, channels = images.shape
     theta = (torch.eye(2, 3, device=images.device) + change).expand(n, 2, 3)
     grid = functional.affine_grid(theta, [n, channels, height, width], align_corners=False)

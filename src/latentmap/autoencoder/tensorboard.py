@@ -10,12 +10,22 @@ from latentmap.core.errors import MissingPackageError
 
 @contextmanager
 def event_files(folder: Path) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    """Give a function that writes the figures of an epoch as TensorBoard's scalars into ``folder``.
+    """Open TensorBoard's event files for one training.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to write into.
+
+    Yields
+    ------
+    callable
+        Function of an epoch's number and its metrics by name, which writes each metric as a scalar.
 
     Raises
     ------
     MissingPackageError
-        Without the package tensorboard.
+        If the package tensorboard is not installed.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -26,8 +36,8 @@ def event_files(folder: Path) -> Iterator[Callable[[int, dict[str, float]], None
     writer: Any = SummaryWriter(folder)
     try:
 
-        def write(epoch: int, figures: dict[str, float]) -> None:
-            for name, value in figures.items():
+        def write(epoch: int, metrics: dict[str, float]) -> None:
+            for name, value in metrics.items():
                 writer.add_scalar(name, value, epoch)
             writer.flush()
 

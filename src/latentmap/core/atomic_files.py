@@ -39,7 +39,11 @@ def whole(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            error.filename, error.filename2 = str(path), None  # the name that the user knows
+            raise
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The networks: torch modules that encode images into latent vectors and decode them back. No training, no files."""
+"""Networks: torch modules that encode images as latent vectors and decode them. No training and no files."""
 
 from latentmap.autoencoder.networks.activations import activation_names
-from latentmap.autoencoder.networks.base import Layer, Network
+from latentmap.autoencoder.networks.base import Layer, Network, format_layers
 from latentmap.autoencoder.networks.conv import ConvNetwork
 from latentmap.autoencoder.networks.dense import DenseNetwork
 from latentmap.autoencoder.networks.pyramid import PyramidNetwork
@@ -17,8 +17,9 @@ __all__ = [
     "PyramidNetwork",
     "VariationalNetwork",
     "activation_names",
-    "build",
-    "resolve",
+    "build_network",
+    "format_layers",
+    "resolve_names",
 ]
 
 NETWORKS: dict[str, type[Network]] = {
@@ -27,36 +28,55 @@ NETWORKS: dict[str, type[Network]] = {
     "dense": DenseNetwork,
     "conv": ConvNetwork,
 }
-# The course chapter's, trained as the chapter does unless told otherwise.
-CHAPTER = ("dense", "conv")
+# Networks of the course chapter, which are trained with its settings by default.
+CHAPTER_NETWORKS = ("dense", "conv")
 
 
-def resolve(name: str, activation: str = "auto") -> tuple[str, str]:
-    """The network and activation for ``"auto"``: the pyramid network, and ELU."""
-    return "pyramid" if name == "auto" else name, "elu" if activation == "auto" else activation
+def resolve_names(network: str, activation: str = "auto") -> tuple[str, str]:
+    """Replace ``"auto"`` by the pyramid network and ELU.
+
+    Parameters
+    ----------
+    network : str
+        Name of a network, or ``"auto"``.
+    activation : str, default="auto"
+        Name of an activation, or ``"auto"``.
+
+    Returns
+    -------
+    network, activation : str
+    """
+    return "pyramid" if network == "auto" else network, "elu" if activation == "auto" else activation
 
 
-def build(
+def build_network(
     name: str, image_shape: tuple[int, ...], latent_dim: int, activation: str = "auto", *, beta: float = 1.0
 ) -> Network:
-    """Build the network called ``name`` for images of ``image_shape``; its weights are not initialised yet.
+    """Build a network; its weights are not initialised yet.
 
     Parameters
     ----------
     name : {"auto", "pyramid", "variational", "dense", "conv"}
-    image_shape : (height, width, channels) or (n_features,)
+        Architecture.
+    image_shape : tuple of int
+        Shape of one image: (height, width, channels) or (n_features,).
     latent_dim : int
-    activation : str
-        ``"auto"``, or see :func:`activation_names`.
-    beta : float
-        Of the variational network.
+        Length of the latent vector.
+    activation : str, default="auto"
+        Activation of the hidden layers: ``"auto"`` or one of :func:`activation_names`.
+    beta : float, default=1.0
+        Weight of the Kullback-Leibler divergence in the variational network.
+
+    Returns
+    -------
+    Network
 
     Raises
     ------
     InputError
-        If the network does not fit the shape.
+        If the network does not apply to the shape, or the activation is unknown.
     """
-    name, activation = resolve(name, activation)
+    name, activation = resolve_names(name, activation)
     if name == "conv" and len(image_shape) == 1:
         raise InputError(
             f"network='conv' needs images of shape (n, height, width[, channels]), got vectors of {image_shape[0]} "

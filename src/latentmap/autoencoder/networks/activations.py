@@ -1,4 +1,4 @@
-"""Activations by the names that torch gives them."""
+"""Activations by the names of their classes in torch."""
 
 import difflib
 import inspect
@@ -8,7 +8,7 @@ from torch.nn.modules import activation as torch_activations
 
 from latentmap.core.errors import InputError
 
-# Not functions of one value: they mix, halve or need arguments.
+# Not functions of a single value, or without defaults for their arguments.
 _NOT_ELEMENTWISE = {
     "GLU",
     "LogSoftmax",
@@ -19,31 +19,46 @@ _NOT_ELEMENTWISE = {
     "Threshold",
 }
 
-# Their backward pass needs only their result, so they may overwrite their input.
+# The backward pass of these needs only their output, so they may overwrite their input.
 _IN_PLACE = {"ELU", "LeakyReLU", "ReLU"}
 
 
 def activation_names() -> list[str]:
-    """Names that ``activation=`` takes: torch's classes in ``torch.nn``, in lower case (``"leakyrelu"``)."""
+    """Return the names of the elementwise activations of ``torch.nn``, in lower case, such as ``"leakyrelu"``.
+
+    Returns
+    -------
+    list of str
+        Names in alphabetical order.
+    """
     return sorted(_classes())
 
 
 def make_activation(name: str) -> nn.Module:
-    """Make the activation called ``name``, in any case and with or without underscores: ``"elu"``, ``"leaky_relu"``.
+    """Make an activation.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`activation_names`, in upper or lower case, with or without underscores.
+
+    Returns
+    -------
+    Module
 
     Raises
     ------
     InputError
-        If torch has no elementwise activation of that name.
+        If torch has no elementwise activation of this name.
     """
     classes = _classes()
     key = name.lower().replace("_", "")
     if key not in classes:
         near = difflib.get_close_matches(key, classes, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"activation={name!r} is not in torch.nn: {hint}there are {', '.join(sorted(classes))}")
-    made = classes[key]
-    module: nn.Module = made(inplace=True) if made.__name__ in _IN_PLACE else made()
+        raise InputError(f"activation={name!r} is not in torch.nn: {hint}choose among {', '.join(sorted(classes))}")
+    activation = classes[key]
+    module: nn.Module = activation(inplace=True) if activation.__name__ in _IN_PLACE else activation()
     return module
 
 

@@ -5,32 +5,41 @@ from torch import Tensor, nn
 
 from latentmap.autoencoder.networks.activations import make_activation
 from latentmap.autoencoder.networks.base import Layer, count_parameters
-from latentmap.autoencoder.networks.chain import ChainNetwork, Link
 from latentmap.autoencoder.networks.initialization import initialize_in_order
-from latentmap.autoencoder.networks.patches import PatchConv, PatchConvTranspose, arrange, n_blocks, restore
+from latentmap.autoencoder.networks.patches import (
+    PatchConv,
+    PatchConvTranspose,
+    flatten_patches,
+    n_blocks,
+    unflatten_patches,
+)
+from latentmap.autoencoder.networks.sequential import AffineLayer, SequentialNetwork
 
 CHANNELS = (32, 64)
-LEVELS = len(CHANNELS)
+N_LEVELS = len(CHANNELS)
 
 
-class ConvNetwork(ChainNetwork):
-    """Two convolutions (32 and 64 channels, kernel 2, stride 2), the latent vector, and the same way back.
+class ConvNetwork(SequentialNetwork):
+    """Two convolutions (32 and 64 channels, kernel 2, stride 2), the latent vector, and the mirrored decoder.
 
-    For 28×28 images and 64 latent dimensions these are 160 + 8,256 + 200,768 + 203,840 + 8,224 + 129 = 421,377
-    parameters. Sides that four does not divide are padded with zeros below and to the right, and the output is cropped.
+    For 28×28 images and 64 latent dimensions, the layers have 160 + 8,256 + 200,768 + 203,840 + 8,224 + 129 = 421,377
+    parameters. Sides that are not multiples of four are padded with zeros at the bottom and right, and the output is
+    cropped.
 
     Parameters
     ----------
-    image_shape : (height, width, channels)
+    image_shape : tuple of int
+        Shape of one image: (height, width, channels).
     latent_dim : int
+        Length of the latent vector.
     activation : str
-        Of every layer but the last, which is a sigmoid.
+        Activation of every layer except the last, which has a sigmoid.
     """
 
     def __init__(self, image_shape: tuple[int, ...], latent_dim: int, activation: str) -> None:
         super().__init__(image_shape, latent_dim)
         height, width, channels = image_shape
-        self.rows, self.columns = n_blocks(height, LEVELS), n_blocks(width, LEVELS)
+        self.rows, self.columns = n_blocks(height, N_LEVELS), n_blocks(width, N_LEVELS)
         flat = self.rows * self.columns * CHANNELS[1]
         self.conv = PatchConv(channels, CHANNELS[0])
         self.conv_1 = PatchConv(CHANNELS[0], CHANNELS[1])
@@ -41,28 +50,51 @@ class ConvNetwork(ChainNetwork):
         self.activations = nn.ModuleList([make_activation(activation) for _ in range(5)])
         self.output_activation = nn.Sigmoid()
 
-    def encoder(self) -> list[Link]:
-        """Two convolutions and the latent vector."""
-        layers = (self.conv, self.conv_1, self.dense)
-        return [Link(layer, self.activations[i]) for i, layer in enumerate(layers)]
+    def encoder(self) -> list[AffineLayer]:
+        """Return the two convolutions and the latent layer.
 
-    def decoder(self) -> list[Link]:
-        """The way back."""
+        Returns
+        -------
+        list of AffineLayer
+        """
+        layers = (self.conv, self.conv_1, self.dense)
+        return [AffineLayer(layer, self.activations[i]) for i, layer in enumerate(layers)]
+
+    def decoder(self) -> list[AffineLayer]:
+        """Return the mirrored layers.
+
+        Returns
+        -------
+        list of AffineLayer
+        """
         return [
-            Link(self.dense_1, self.activations[3]),
-            Link(self.conv_transpose, self.activations[4]),
-            Link(self.conv_transpose_1, self.output_activation),
+            AffineLayer(self.dense_1, self.activations[3]),
+            AffineLayer(self.conv_transpose, self.activations[4]),
+            AffineLayer(self.conv_transpose_1, self.output_activation),
         ]
 
     def initialize(self, generator: torch.Generator, sample: Tensor) -> None:
-        """Draw all weights anew, scaled on ``sample``; see :mod:`latentmap.autoencoder.networks.initialization`."""
+        """Draw new weights, scaled on a sample; see :mod:`latentmap.autoencoder.networks.initialization`.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Source of the random weights, on the CPU.
+        sample : Tensor of shape (n, *image_shape), float
+            Training images in [0, 1].
+        """
         hidden = [self.conv, self.conv_1, self.dense, self.dense_1, self.conv_transpose]
         initialize_in_order(
             self, hidden, self.conv_transpose_1, self.activations[0], generator=generator, sample=sample
         )
 
     def layer_table(self) -> list[Layer]:
-        """The layers as the course chapter lists them."""
+        """Return the layers with the names of the course chapter.
+
+        Returns
+        -------
+        list of Layer
+        """
         rows, columns = self.rows, self.columns
         flat = self.dense.in_features
         height, width, channels = self.image_shape
@@ -87,10 +119,30 @@ class ConvNetwork(ChainNetwork):
             n_parameters += count_parameters(self.activations[activation])
         return Layer(name, kind, (None, *shape), n_parameters)
 
-    def arrange(self, images: Tensor) -> Tensor:
-        """(n, height, width, channels) → (n, size): see :func:`latentmap.autoencoder.networks.patches.arrange`."""
-        return arrange(images, LEVELS)
+    def flatten(self, images: Tensor) -> Tensor:
+        """Flatten images patch by patch; see :func:`latentmap.autoencoder.networks.patches.flatten_patches`.
 
-    def restore(self, pixels: Tensor) -> Tensor:
-        """The way back, cropped."""
-        return restore(pixels, self.image_shape, LEVELS)
+        Parameters
+        ----------
+        images : Tensor of shape (n, height, width, channels), any dtype
+            Images.
+
+        Returns
+        -------
+        Tensor of shape (n, size)
+        """
+        return flatten_patches(images, N_LEVELS)
+
+    def unflatten(self, pixels: Tensor) -> Tensor:
+        """Invert :meth:`flatten`, and crop the padding.
+
+        Parameters
+        ----------
+        pixels : Tensor of shape (n, size), any dtype
+            Pixels patch by patch.
+
+        Returns
+        -------
+        Tensor of shape (n, height, width, channels)
+        """
+        return unflatten_patches(pixels, self.image_shape, N_LEVELS)

@@ -1,13 +1,13 @@
-"""Weights to begin with: orthogonal, and scaled on a batch of data.
+"""Initial weights: orthogonal, and scaled on a batch of data.
 
-Two things make the course chapter's networks end ten epochs at a third more error than they need. A random network
-shrinks or swells what passes through it, and an ELU or ReLU that begins in its flat part stays there: such a unit
-carries nothing, and a latent dimension that carries nothing is lost for good.
+With common random weights, the course chapter's networks have a third more error after ten epochs, for two reasons. The
+variance of activations shrinks or grows from layer to layer, and an ELU or ReLU that starts in its flat part stays
+there: such a unit is inactive, and an inactive latent dimension is never used.
 
-So the weights are drawn orthogonal (Saxe et al. 2014), and then, layer by layer and with a batch of real images flowing
-through, scaled so that what each activation receives has one and the same variance (after layer-sequential unit
-variance, Mishkin and Matas 2016) and shifted into the straight part of the activation. Training so starts from a nearly
-linear map, that is near to PCA, with no unit asleep, and bends it from there. The output starts at the mean image.
+Weights are therefore drawn orthogonal (Saxe et al. 2014). Then they are scaled layer by layer, on a batch of real
+images, so that the input of each activation has the same variance (layer-sequential unit variance, Mishkin and Matas
+2016), and shifted into the most linear part of the activation. Training thus starts from a nearly linear map, close to
+PCA, without inactive units. The initial output is the mean image.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-# Standard deviation of what an activation receives at the start.
-STD = 0.5
+# Initial standard deviation of the input of an activation.
+PREACTIVATION_STD = 0.5
 
 
 def initialize_in_order(
@@ -29,22 +29,24 @@ def initialize_in_order(
     generator: torch.Generator,
     sample: Tensor,
 ) -> None:
-    """Initialise the ``hidden`` layers, each on what the ones before it make of ``sample``, and the ``output`` layer.
+    """Initialise layers in the order of the forward pass, each on the output of those before it.
 
     Parameters
     ----------
     network : Module
-        Called with ``sample``; every layer has a ``weight`` (out, in) and a ``bias``.
+        Network that is called with ``sample``. Every layer has a ``weight`` (out, in) and a ``bias``.
     hidden : sequence of Module
-        In the order in which ``network`` calls them; ``activation`` follows each.
+        Layers before the last one, in the order of the forward pass; ``activation`` follows each.
     output : Module
-        The last layer, before the sigmoid: its bias draws the mean of the sample.
+        Last layer, before the sigmoid. Its bias is set so that the output is the mean of the sample.
     activation : Module
+        Elementwise activation.
     generator : torch.Generator
         Source of the random weights, on the CPU.
-    sample : Tensor (n, *image_shape), float in [0, 1]
+    sample : Tensor of shape (n, *image_shape), float
+        Training images in [0, 1].
     """
-    mean = straightest_mean(activation)
+    mean = most_linear_mean(activation)
     for layer in (*hidden, output):
         _set_orthogonal(layer, generator)
     handles = [layer.register_forward_hook(partial(_standardize, mean=mean)) for layer in hidden]
@@ -57,21 +59,29 @@ def initialize_in_order(
             handle.remove()
 
 
-def straightest_mean(activation: nn.Module) -> float:
-    """Zero or one: where ``activation`` is closest to a straight line for inputs of standard deviation ``STD``.
+def most_linear_mean(activation: nn.Module) -> float:
+    """Return the mean of the inputs, 0 or 1, for which an activation is closest to linear.
 
-    One for ReLU, ELU and their kin, which bend at zero; zero for tanh and others that are straight there.
+    Parameters
+    ----------
+    activation : Module
+        Elementwise activation.
+
+    Returns
+    -------
+    float
+        1 for ReLU, ELU and similar ones, which bend at zero; 0 for tanh and others that are linear there.
     """
-    noise = STD * torch.special.ndtri(torch.linspace(0.005, 0.995, 199))
+    noise = PREACTIVATION_STD * torch.special.ndtri(torch.linspace(0.005, 0.995, 199))
     with torch.no_grad():
-        straightness = [float(torch.corrcoef(torch.stack([noise, activation(noise + mean)]))[0, 1]) for mean in (0, 1)]
-    return float(straightness[1] > straightness[0])
+        linearity = [float(torch.corrcoef(torch.stack([noise, activation(noise + mean)]))[0, 1]) for mean in (0, 1)]
+    return float(linearity[1] > linearity[0])
 
 
 def _set_orthogonal(layer: nn.Module, generator: torch.Generator) -> None:
     weight = _weight(layer)
     with torch.no_grad():
-        # drawn on the CPU, so that the start is the same on every device
+        # drawn on the CPU, so that the weights are the same on every device
         drawn = torch.empty(weight.shape)
         nn.init.orthogonal_(drawn, generator=generator)
         weight.copy_(drawn)
@@ -79,12 +89,12 @@ def _set_orthogonal(layer: nn.Module, generator: torch.Generator) -> None:
 
 
 def _standardize(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, mean: float) -> Tensor:
-    """A forward hook: scale and shift ``layer`` so that its output has the wanted mean and deviation; pass that on."""
+    """Forward hook: scale and shift a layer so that its output has the given mean and PREACTIVATION_STD."""
     bias = _bias(layer)
-    by_channel = output.reshape(-1, len(bias))  # one bias a channel, so a mean over all that share it
+    by_channel = output.reshape(-1, len(bias))  # one bias for each channel, so one mean over all of its values
     means = by_channel.mean(0)
-    spread = float((by_channel - means).std(correction=0))
-    scale = STD / spread if spread > 1e-6 else 1.0  # constant images have no spread to scale to
+    std = float((by_channel - means).std(correction=0))
+    scale = PREACTIVATION_STD / std if std > 1e-6 else 1.0  # constant images have no deviation to scale
     _weight(layer).mul_(scale)
     bias.copy_(mean - means * scale)
     scaled: Tensor = layer.forward(*inputs)
@@ -92,7 +102,7 @@ def _standardize(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, m
 
 
 def _center(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor, images: Tensor) -> None:
-    """A forward hook: shift the last layer so that the sigmoid after it draws the mean of ``images``."""
+    """Forward hook: shift the last layer so that the sigmoid after it returns the mean of ``images``."""
     bias = _bias(layer)
     bias.copy_(torch.logit(images.reshape(-1, len(bias)).mean(0), eps=1e-3) - output.reshape(-1, len(bias)).mean(0))
 

@@ -1,7 +1,7 @@
-"""Convolutions with kernel 2×2 and stride 2, as products of matrices on pixels kept patch by patch.
+"""Convolutions with kernel 2×2 and stride 2, as matrix products on pixels that are stored patch by patch.
 
-Such patches do not overlap. When an image is arranged once into blocks of 2^levels × 2^levels pixels, each made of four
-smaller blocks down to the pixel, every level's patches lie in one row, and no layer has to move pixels again.
+Such patches do not overlap. Images are reordered once into blocks of 2^levels × 2^levels pixels, each of which consists
+of four smaller blocks, down to the pixel. Then the patches of every level are rows, and no layer has to move pixels.
 """
 
 import torch
@@ -12,9 +12,14 @@ STRIDE = 2
 
 
 class PatchConv(nn.Linear):
-    """A convolution whose kernel is 2×2 and whose stride is 2: (m, 4·in) → (m, out).
+    """A convolution with kernel 2×2 and stride 2 on patches: (m, 4·in) → (m, out).
 
-    That is twice as fast on a CPU as a general convolution, with the same weights.
+    On a CPU it is twice as fast as a general convolution, with the same weights.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and of the output.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -22,9 +27,14 @@ class PatchConv(nn.Linear):
 
 
 class PatchConvTranspose(nn.Module):
-    """The transpose of :class:`PatchConv`: each pixel becomes a patch of 2×2. (m, in) → (m, 4·out).
+    """The transpose of :class:`PatchConv`, which turns each pixel into a patch of 2×2: (m, in) → (m, 4·out).
 
-    Its bias belongs to the channel, not to the place in the patch, so it has ``out`` values and not 4·out.
+    The bias has one value for each channel, not for each place in the patch: ``out`` values, not 4·out.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and of the output.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -33,18 +43,52 @@ class PatchConvTranspose(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Apply the transposed convolution.
+
+        Parameters
+        ----------
+        pixels : Tensor of shape (m, in_channels), float
+            Pixels.
+
+        Returns
+        -------
+        Tensor of shape (m, 4 * out_channels)
+            Patches.
+        """
         return functional.linear(pixels, self.weight, self.bias.repeat(STRIDE**2))
 
 
 def n_blocks(side: int, levels: int) -> int:
-    """Blocks along a side, the last one padded where it must be."""
+    """Return the number of blocks along a side; the last one may be padded.
+
+    Parameters
+    ----------
+    side : int
+        Length of the side in pixels.
+    levels : int
+        Blocks have sides of 2^levels pixels.
+
+    Returns
+    -------
+    int
+    """
     return -(-side // (1 << levels))
 
 
-def arrange(images: Tensor, levels: int) -> Tensor:
-    """(n, h, w, c) → (n, size): block by block, in it patch by patch of each smaller level, in the last pixel by pixel.
+def flatten_patches(images: Tensor, levels: int) -> Tensor:
+    """Flatten images block by block, within a block patch by patch of each smaller level, down to the pixel.
 
-    Sides that 2^levels does not divide are padded with zeros below and to the right.
+    Parameters
+    ----------
+    images : Tensor of shape (n, height, width, channels), any dtype
+        Images.
+    levels : int
+        Blocks have sides of 2^levels pixels. Sides of the image that are not multiples of it are padded with zeros at
+        the bottom and right.
+
+    Returns
+    -------
+    Tensor of shape (n, size)
     """
     n, height, width, channels = images.shape
     rows, columns = n_blocks(height, levels), n_blocks(width, levels)
@@ -58,8 +102,22 @@ def arrange(images: Tensor, levels: int) -> Tensor:
     return blocks.permute(0, 1, column, *pairs, 2 * levels + 3).reshape(n, -1)
 
 
-def restore(pixels: Tensor, image_shape: tuple[int, ...], levels: int) -> Tensor:
-    """The way back from :func:`arrange`, cropped: (n, size) → (n, h, w, c)."""
+def unflatten_patches(pixels: Tensor, image_shape: tuple[int, ...], levels: int) -> Tensor:
+    """Invert :func:`flatten_patches`, and crop the padding.
+
+    Parameters
+    ----------
+    pixels : Tensor of shape (n, size), any dtype
+        Pixels patch by patch.
+    image_shape : tuple of int
+        Shape of one image: (height, width, channels).
+    levels : int
+        Blocks have sides of 2^levels pixels.
+
+    Returns
+    -------
+    Tensor of shape (n, height, width, channels)
+    """
     height, width, channels = image_shape
     rows, columns = n_blocks(height, levels), n_blocks(width, levels)
     blocks = pixels.reshape(-1, rows, columns, *[STRIDE] * (2 * levels), channels)

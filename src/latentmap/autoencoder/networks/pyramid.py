@@ -1,4 +1,4 @@
-"""The default autoencoder: patches merged level by level into a few cells, a latent vector, and the same way back."""
+"""The default autoencoder: patches merged level by level into a few cells, a latent vector, and a mirrored decoder."""
 
 from itertools import pairwise
 from math import prod
@@ -8,55 +8,65 @@ from torch import Tensor, nn
 
 from latentmap.autoencoder.networks.activations import make_activation
 from latentmap.autoencoder.networks.base import Layer, count_parameters
-from latentmap.autoencoder.networks.chain import ChainNetwork, Link
 from latentmap.autoencoder.networks.initialization import initialize_in_order
-from latentmap.autoencoder.networks.patches import PatchConv, PatchConvTranspose, arrange, n_blocks, restore
+from latentmap.autoencoder.networks.patches import (
+    PatchConv,
+    PatchConvTranspose,
+    flatten_patches,
+    n_blocks,
+    unflatten_patches,
+)
+from latentmap.autoencoder.networks.sequential import AffineLayer, SequentialNetwork
 
 # Levels halve the image until its shorter side is at most this.
-LAST_SIDE = 4
-# Channels of the last levels, the very last one last, and of any level before them. A cell of the last level stands for
-# the largest patch, so it has most.
+MAX_LAST_SIDE = 4
+# Channels of the last levels, and of any level before them. A cell of the last level stands for the largest patch, so
+# it has the most channels.
 LAST_CHANNELS, FIRST_CHANNELS = (32, 64, 256), 16
-# Units of the layers between the latent vector and a plain vector, or an image too small for a level.
-PLAIN_WIDTHS = (1024, 512)
+# Units of the hidden layers for plain vectors, and for images too small for a level.
+HIDDEN_UNITS = (1024, 512)
 
-# Names of the layers in the layer table.
+# Names of the layers in the table of layers.
 KINDS: dict[type[nn.Module], str] = {nn.Linear: "Dense", PatchConv: "Conv2D", PatchConvTranspose: "Conv2DTranspose"}
 
 
-class PyramidNetwork(ChainNetwork):
-    """Merges patches of 2×2 until the shorter side is at most 4; all cells together give a linear latent vector.
+class PyramidNetwork(SequentialNetwork):
+    """Layers that merge patches of 2×2 until the shorter side is at most 4, and a linear latent layer over all cells.
 
-    Plain vectors, and images too small for a level, pass through layers of 1,024 and 512 units instead.
+    Plain vectors, and images too small for a level, pass through hidden layers of 1,024 and 512 units instead.
 
     Parameters
     ----------
-    image_shape : (height, width, channels) or (n_features,)
+    image_shape : tuple of int
+        Shape of one image: (height, width, channels) or (n_features,).
     latent_dim : int
+        Length of the latent vector.
     activation : str
-        Of every layer but the latent one, which has none, and the last, which is a sigmoid.
-    latent_values : int, optional
-        Values that the encoder ends in; ``latent_dim`` by default.
+        Activation of every layer except the latent one, which has none, and the last, which has a sigmoid.
+    n_encoded : int, optional
+        Number of outputs of the encoder; ``latent_dim`` by default.
 
     Notes
     -----
-    Sides that 2^levels does not divide are padded with zeros below and to the right, and the output is cropped.
+    Sides that are not multiples of 2^levels are padded with zeros at the bottom and right, and the output is cropped.
     """
 
     cross_entropy = True
 
     def __init__(
-        self, image_shape: tuple[int, ...], latent_dim: int, activation: str, latent_values: int | None = None
+        self, image_shape: tuple[int, ...], latent_dim: int, activation: str, n_encoded: int | None = None
     ) -> None:
         super().__init__(image_shape, latent_dim)
-        side = min(image_shape[:2]) if len(image_shape) == 3 else 1  # the longer one would pad the shorter one
-        self.n_levels = ((side - 1) // LAST_SIDE).bit_length()
+        side = (
+            min(image_shape[:2]) if len(image_shape) == 3 else 1
+        )  # by the longer one, the shorter one would be padded
+        self.n_levels = ((side - 1) // MAX_LAST_SIDE).bit_length()
         channels = [image_shape[-1], *_channels(self.n_levels)]
         cells = prod(n_blocks(side, self.n_levels) for side in image_shape[:-1])
-        widths = [cells * channels[-1], *(() if self.n_levels else PLAIN_WIDTHS)]
+        widths = [cells * channels[-1], *(() if self.n_levels else HIDDEN_UNITS)]
         self.merge = nn.ModuleList([PatchConv(into, out) for into, out in pairwise(channels)])
         self.dense = nn.ModuleList([nn.Linear(into, out) for into, out in pairwise(widths)])
-        self.latent = nn.Linear(widths[-1], latent_values or latent_dim)
+        self.latent = nn.Linear(widths[-1], n_encoded or latent_dim)
         self.from_latent = nn.Linear(latent_dim, widths[-1])
         self.to_cells = nn.ModuleList([nn.Linear(into, out) for into, out in pairwise(reversed(widths))])
         self.split = nn.ModuleList([PatchConvTranspose(into, out) for into, out in pairwise(reversed(channels))])
@@ -65,44 +75,88 @@ class PyramidNetwork(ChainNetwork):
         self.latent_activation = nn.Identity()
         self.output_activation = nn.Sigmoid()
 
-    def encoder(self) -> list[Link]:
-        """From the pixels to the latent vector."""
-        hidden = [*self.merge, *self.dense]
-        links = [Link(layer, self.activations[i]) for i, layer in enumerate(hidden)]
-        return [*links, Link(self.latent, self.latent_activation)]
+    def encoder(self) -> list[AffineLayer]:
+        """Return the layers that merge patches, or the hidden layers, and the latent layer.
 
-    def decoder(self) -> list[Link]:
-        """The way back."""
+        Returns
+        -------
+        list of AffineLayer
+        """
+        hidden = [*self.merge, *self.dense]
+        layers = [AffineLayer(layer, self.activations[i]) for i, layer in enumerate(hidden)]
+        return [*layers, AffineLayer(self.latent, self.latent_activation)]
+
+    def decoder(self) -> list[AffineLayer]:
+        """Return the mirrored layers.
+
+        Returns
+        -------
+        list of AffineLayer
+        """
         *hidden, output = self.from_latent, *self.to_cells, *self.split
         begin = len(self.merge) + len(self.dense)
-        links = [Link(layer, self.activations[begin + i]) for i, layer in enumerate(hidden)]
-        return [*links, Link(output, self.output_activation)]
+        layers = [AffineLayer(layer, self.activations[begin + i]) for i, layer in enumerate(hidden)]
+        return [*layers, AffineLayer(output, self.output_activation)]
 
-    def arrange(self, images: Tensor) -> Tensor:
-        """(n, *image_shape) → (n, size): see :func:`latentmap.autoencoder.networks.patches.arrange`."""
-        return arrange(images, self.n_levels) if self.n_levels else super().arrange(images)
+    def flatten(self, images: Tensor) -> Tensor:
+        """Flatten images patch by patch; see :func:`latentmap.autoencoder.networks.patches.flatten_patches`.
 
-    def restore(self, pixels: Tensor) -> Tensor:
-        """The way back, cropped."""
-        return restore(pixels, self.image_shape, self.n_levels) if self.n_levels else super().restore(pixels)
+        Parameters
+        ----------
+        images : Tensor of shape (n, *image_shape), any dtype
+            Images.
+
+        Returns
+        -------
+        Tensor of shape (n, size)
+        """
+        return flatten_patches(images, self.n_levels) if self.n_levels else super().flatten(images)
+
+    def unflatten(self, pixels: Tensor) -> Tensor:
+        """Invert :meth:`flatten`, and crop the padding.
+
+        Parameters
+        ----------
+        pixels : Tensor of shape (n, size), any dtype
+            Pixels patch by patch.
+
+        Returns
+        -------
+        Tensor of shape (n, *image_shape)
+        """
+        if self.n_levels:
+            return unflatten_patches(pixels, self.image_shape, self.n_levels)
+        return super().unflatten(pixels)
 
     def initialize(self, generator: torch.Generator, sample: Tensor) -> None:
-        """Draw all weights anew, scaled on ``sample``; see :mod:`latentmap.autoencoder.networks.initialization`."""
-        *hidden, output = (link.layer for link in (*self.encoder(), *self.decoder()))
+        """Draw new weights, scaled on a sample; see :mod:`latentmap.autoencoder.networks.initialization`.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Source of the random weights, on the CPU.
+        sample : Tensor of shape (n, *image_shape), float
+            Training images in [0, 1].
+        """
+        *hidden, output = (layer.linear for layer in (*self.encoder(), *self.decoder()))
         initialize_in_order(self, hidden, output, self.activations[0], generator=generator, sample=sample)
 
     def layer_table(self) -> list[Layer]:
-        """The layers, with the size of what each gives."""
+        """Return the layers in the order of the forward pass.
+
+        Returns
+        -------
+        list of Layer
+        """
         rows = []
-        for i, link in enumerate((*self.encoder(), *self.decoder())):
-            weight = link.layer.weight
-            assert isinstance(weight, Tensor)
-            kind = KINDS[type(link.layer)]
-            rows.append(Layer(f"{kind.lower()}_{i}", kind, self._shape_after(link.layer), count_parameters(*link)))
+        for i, layer in enumerate((*self.encoder(), *self.decoder())):
+            kind = KINDS[type(layer.linear)]
+            shape = self._output_shape(layer.linear)
+            rows.append(Layer(f"{kind.lower()}_{i}", kind, shape, count_parameters(*layer)))
         return rows
 
-    def _shape_after(self, layer: nn.Module) -> tuple[int | None, ...]:
-        """Shape of what a layer gives: (None, values), or (None, rows, columns, channels) for a patch layer."""
+    def _output_shape(self, layer: nn.Module) -> tuple[int | None, ...]:
+        """Return the output shape of a layer: (None, values), or for patches (None, rows, columns, channels)."""
         if isinstance(layer, nn.Linear) and not isinstance(layer, PatchConv):
             return (None, layer.out_features)
         merging = layer in self.merge
@@ -114,6 +168,6 @@ class PyramidNetwork(ChainNetwork):
 
 
 def _channels(n_levels: int) -> list[int]:
-    """Channels after each level."""
+    """Return the number of channels after each level."""
     n_first = max(0, n_levels - len(LAST_CHANNELS))
     return [FIRST_CHANNELS] * n_first + list(LAST_CHANNELS[len(LAST_CHANNELS) - (n_levels - n_first) :])

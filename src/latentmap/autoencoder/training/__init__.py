@@ -1,7 +1,6 @@
-"""Training: the loop, the steps that it makes, and what surrounds them."""
+"""Training: the loop, the engines that make its steps, and the choice of settings."""
 
 from latentmap.autoencoder.training.batches import Batches
 from latentmap.autoencoder.training.loop import History, Recipe, train
-from latentmap.core.errors import TrainingError
 
-__all__ = ["Batches", "History", "Recipe", "TrainingError", "train"]
+__all__ = ["Batches", "History", "Recipe", "train"]

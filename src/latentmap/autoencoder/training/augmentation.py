@@ -1,8 +1,8 @@
-"""Variants of images, other ones in each epoch, input and target alike.
+"""Augmentation: random variants of the training images, new ones in each epoch, for input and target alike.
 
-``mixup`` suits any collection: it asks the network to be nearly linear between images, so that a few hundred of them
-are not simply learned by heart (Zhang et al. 2018, mixup: beyond empirical risk minimization, here without labels).
-Which of the others fit, the owner of a collection knows: a mirrored letter is no letter.
+``mixup`` suits any collection: it makes the network nearly linear between images, so that it cannot memorise a few
+hundred of them (Zhang et al. 2018, mixup: beyond empirical risk minimization, here without labels). Whether the others
+suit a collection is for its owner to decide: a mirrored letter is not a letter.
 """
 
 from collections.abc import Callable
@@ -11,21 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Largest shift as a share of a side, and largest change of contrast about the mean.
-SHIFT = 0.07
-CONTRAST = 0.2
+MAX_SHIFT = 0.07  # fraction of a side
+MAX_CONTRAST_CHANGE = 0.2  # relative, about the mean
 
 Pixels = NDArray[Any]
-# That takes vectors, too.
-FOR_VECTORS = ("mixup",)
+# Augmentations that also apply to plain vectors.
+VECTOR_AUGMENTATIONS = ("mixup",)
 
 
 def augment(pixels: Pixels, names: tuple[str, ...], random: np.random.Generator) -> Pixels:
-    """Change images (n, height, width, channels), uint8 or float32 in [0, 1]; the result is a copy of that type.
+    """Apply augmentations one after the other.
 
-    ``names`` among ``"mixup"`` (a weighted mean of two, with weights evenly between 0 and 1; takes vectors as well),
-    ``"shift"`` (up to 7 % of a side, the border repeated), ``"flip"`` (mirrored left to right, every second) and
-    ``"contrast"`` (up to 20 % more or less).
+    Parameters
+    ----------
+    pixels : ndarray of shape (n, height, width, channels), uint8 or float32
+        Pixels from 0 to 255, or in [0, 1]. Shape (n, n_features) for ``"mixup"`` alone.
+    names : tuple of {"mixup", "shift", "flip", "contrast"}
+        ``"mixup"``: weighted mean with another image, with weights uniform in [0, 1]. ``"shift"``: shift by up to 7 %
+        of a side, with the border repeated. ``"flip"``: horizontal flip of every second image. ``"contrast"``: up to
+        20 % more or less contrast.
+    random : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of the same shape and dtype
+        A copy, unless ``names`` is empty.
     """
     for name in names:
         pixels = AUGMENTATIONS[name](pixels, random)
@@ -34,18 +45,18 @@ def augment(pixels: Pixels, names: tuple[str, ...], random: np.random.Generator)
 
 def _mixup(pixels: Pixels, random: np.random.Generator) -> Pixels:
     n = len(pixels)
-    share = random.random((n, *[1] * (pixels.ndim - 1)), np.float32)
-    return _as_stored(share * pixels + (1 - share) * pixels[random.permutation(n)], pixels)
+    weight = random.random((n, *[1] * (pixels.ndim - 1)), np.float32)
+    return _as_stored(weight * pixels + (1 - weight) * pixels[random.permutation(n)], pixels)
 
 
 def _shift(pixels: Pixels, random: np.random.Generator) -> Pixels:
     n, height, width, _ = pixels.shape
-    places = []
+    sources = []
     for side in (height, width):
-        most = max(1, round(SHIFT * side))
-        moved = np.arange(side) + random.integers(-most, most + 1, (n, 1))
-        places.append(np.clip(moved, 0, side - 1))  # (n, side)
-    rows, columns = places
+        limit = max(1, round(MAX_SHIFT * side))
+        moved = np.arange(side) + random.integers(-limit, limit + 1, (n, 1))
+        sources.append(np.clip(moved, 0, side - 1))  # (n, side)
+    rows, columns = sources
     shifted: Pixels = pixels[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
     return shifted
 
@@ -58,15 +69,16 @@ def _flip(pixels: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def _contrast(pixels: Pixels, random: np.random.Generator) -> Pixels:
-    factor = random.uniform(1 - CONTRAST, 1 + CONTRAST, (len(pixels), 1, 1, 1)).astype(np.float32)
+    low, high = 1 - MAX_CONTRAST_CHANGE, 1 + MAX_CONTRAST_CHANGE
+    factor = random.uniform(low, high, (len(pixels), 1, 1, 1)).astype(np.float32)
     mean = pixels.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float32)
     return _as_stored(mean + factor * (pixels - mean), pixels)
 
 
 def _as_stored(values: NDArray[np.float32], pixels: Pixels) -> Pixels:
-    """Values in the type and range of ``pixels``."""
-    whole = pixels.dtype == np.uint8
-    stored: Pixels = np.clip(np.rint(values) if whole else values, 0, 255 if whole else 1).astype(pixels.dtype)
+    """Convert values to the dtype and range of ``pixels``."""
+    integer = pixels.dtype == np.uint8
+    stored: Pixels = np.clip(np.rint(values) if integer else values, 0, 255 if integer else 1).astype(pixels.dtype)
     return stored
 
 

@@ -1,4 +1,4 @@
-"""Steps of any network on any device, with gradients by torch."""
+"""Training steps of any network on any device, with gradients by torch's autograd."""
 
 import warnings
 from itertools import groupby
@@ -9,23 +9,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from latentmap.autoencoder.networks import Network
-from latentmap.autoencoder.training.adam import BETA_1, BETA_2, EPSILON, rate_shares
+from latentmap.autoencoder.training.adam import BETA_1, BETA_2, EPSILON, rate_factors
 from latentmap.autoencoder.training.devices import to_device
 
 
-class AutogradSteps:
-    """Steps of Adam on a network's own loss.
+class AutogradEngine:
+    """Training steps with torch's autograd and Adam, on the loss of the network.
 
     Parameters
     ----------
     network : Network
-        Trained in place.
-    dtype : torch.float32 or torch.bfloat16
-        Of the factors of products; weights and moments are float32.
+        Network to train in place.
+    dtype : torch.dtype
+        Type of the factors of matrix products, ``torch.float32`` or ``torch.bfloat16``; weights and moments are
+        float32.
     max_grad_norm : float, optional
-        Longer gradients are scaled down to this length.
-    beta_2 : float
-        Of Adam.
+        Gradients with a larger norm are scaled down to this norm.
+    beta_2 : float, default=0.999
+        Decay rate of Adam's second moment.
     """
 
     def __init__(
@@ -35,10 +36,10 @@ class AutogradSteps:
         self._dtype = dtype
         self._max_grad_norm = max_grad_norm
         self._names = {parameter: name for name, parameter in network.named_parameters()}
-        shares = rate_shares(network)
-        groups = groupby(sorted(self._names, key=lambda p: shares[self._names[p]]), lambda p: shares[self._names[p]])
+        factors = rate_factors(network)
+        groups = groupby(sorted(self._names, key=lambda p: factors[self._names[p]]), lambda p: factors[self._names[p]])
         self._optimizer = torch.optim.Adam(
-            [{"params": list(parameters), "share": share} for share, parameters in groups],
+            [{"params": list(parameters), "rate_factor": factor} for factor, parameters in groups],
             lr=1.0,
             betas=(BETA_1, beta_2),
             eps=EPSILON,
@@ -47,24 +48,31 @@ class AutogradSteps:
         self._n_parts = 1
 
     def step(self, inputs: NDArray[Any], targets: NDArray[Any], learning_rate: float, progress: float) -> float:
-        """Learn from a batch.
+        """Train on a batch.
 
-        When memory does not hold it, it is taken in halves, with the same result, and a warning says so.
+        If memory does not suffice, the batch is processed in parts, with the same result, and a warning is issued.
 
         Parameters
         ----------
-        inputs, targets : (n, *image_shape) uint8, or float32 in [0, 1]
+        inputs, targets : ndarray of shape (n, *image_shape), uint8 or float32
+            Images to encode and images to reconstruct: pixels from 0 to 255, or in [0, 1].
         learning_rate : float
+            Learning rate of this step.
         progress : float
-            Share of the training that is done.
+            Completed fraction of the training, in [0, 1].
 
         Returns
         -------
         float
-            The loss before the step.
+            Loss before the step.
+
+        Raises
+        ------
+        RuntimeError, MemoryError
+            If memory does not suffice for one image, or torch fails for another reason.
         """
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate * group["share"]
+            group["lr"] = learning_rate * group["rate_factor"]
         while True:
             try:
                 loss = self._gradient(inputs, targets, progress)
@@ -77,7 +85,7 @@ class AutogradSteps:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             warnings.warn(
-                f"out of memory: from here on each batch is taken in {self._n_parts} parts of at most "
+                f"out of memory: each batch is now processed in {self._n_parts} parts of at most "
                 f"{-(-len(inputs) // self._n_parts)} images; the result is the same",
                 stacklevel=2,
             )
@@ -97,13 +105,19 @@ class AutogradSteps:
             target = x if inputs is targets else to_device(targets[part], device)
             with torch.autocast(device.type, self._dtype, enabled=self._dtype != torch.float32):
                 loss = self._network.loss(x, target, progress)
-            share = len(x) / n
-            (loss * share).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach()) * share
+            weight = len(x) / n
+            (loss * weight).backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach()) * weight
         return total
 
-    def state(self) -> dict[str, Tensor]:
-        """Adam's moments by parameter, and the number of steps."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return Adam's moments by parameter, and the number of steps.
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``"steps"``, and ``"exp_avg.NAME"`` and ``"exp_avg_sq.NAME"`` for each parameter.
+        """
         state = self._optimizer.state
         steps = max((int(values["step"]) for values in state.values()), default=0)
         return {"steps": torch.tensor(steps)} | {
@@ -113,8 +127,14 @@ class AutogradSteps:
             for kind in ("exp_avg", "exp_avg_sq")
         }
 
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from :meth:`state`, after the network's weights have been loaded."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Resume from :meth:`state_dict`, after the network's weights have been loaded.
+
+        Parameters
+        ----------
+        state : dict of str to Tensor
+            Moments and number of steps.
+        """
         for parameter, name in self._names.items():
             self._optimizer.state[parameter] = {
                 "step": state["steps"].to(torch.float32).to(parameter.device),
@@ -123,7 +143,7 @@ class AutogradSteps:
             }
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: this engine has no threads."""
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

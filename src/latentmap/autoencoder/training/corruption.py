@@ -1,4 +1,4 @@
-"""Noise that an autoencoder learns to take away: a denoising autoencoder sees spoiled images and draws the clean ones.
+"""Noise for denoising autoencoders, which see corrupted images and learn to reconstruct the clean ones.
 
 Vincent et al. (2010), Stacked denoising autoencoders, section 3.3.
 """
@@ -9,26 +9,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.autoencoder.training.pixels import to_unit
+from latentmap.autoencoder.training.pixels import to_unit_interval
 
 Floats = NDArray[np.float32]
 
 
 def corrupt(pixels: NDArray[Any], kind: str, level: float, random: np.random.Generator) -> Floats:
-    """Spoil images.
+    """Add noise to images.
 
     Parameters
     ----------
-    pixels : (n, ...) uint8 or float32 in [0, 1]
+    pixels : ndarray of shape (n, ...), uint8 or float32
+        Pixels from 0 to 255, or in [0, 1].
     kind : {"gaussian", "masking", "salt_and_pepper"}
+        Kind of noise.
     level : float
-        Standard deviation of the noise in units of [0, 1]; share of the values that become 0; share that become 0 or 1.
+        Standard deviation of the Gaussian noise in units of [0, 1], fraction of the values that become 0, or fraction
+        of the values that become 0 or 1.
+    random : Generator
+        Source of randomness.
 
     Returns
     -------
-    (n, ...) float32 in [0, 1], a copy
+    ndarray of shape (n, ...), float32
+        Corrupted copy in [0, 1].
     """
-    return NOISES[kind](to_unit(pixels), level, random)
+    return NOISES[kind](to_unit_interval(pixels), level, random)
 
 
 def _gaussian(unit: Floats, level: float, random: np.random.Generator) -> Floats:
@@ -44,10 +50,10 @@ def _masking(unit: Floats, level: float, random: np.random.Generator) -> Floats:
 
 def _salt_and_pepper(unit: Floats, level: float, random: np.random.Generator) -> Floats:
     drawn = random.random(unit.shape, np.float32)
-    spoiled = unit.copy()
-    spoiled[drawn < level] = 1
-    spoiled[drawn < level / 2] = 0
-    return spoiled
+    corrupted = unit.copy()
+    corrupted[drawn < level] = 1
+    corrupted[drawn < level / 2] = 0
+    return corrupted
 
 
 NOISES: dict[str, Callable[[Floats, float, np.random.Generator], Floats]] = {

@@ -1,111 +1,51 @@
-"""Elementwise work on a matrix between two products, in one pass over it: bias, activation, slope, sums for the bias.
+"""Elementwise kernels between two matrix products, each in one pass: bias, activation, derivative, bias gradient.
 
-Values are float32, or bfloat16 seen as uint16 (NumPy has no such type); all arithmetic is in float32. A pass reads and
+Values are float32, or bfloat16 stored as uint16 (NumPy has no bfloat16); all arithmetic is in float32. A pass reads and
 writes each value once: 4 bytes a value in bfloat16, 8 in float32, and about 0.2 ns on one core. torch takes 1.3 ns for
 an ELU alone.
 """
 
-from typing import Any
-
 import numpy as np
-from numba import types
-from numba.extending import overload, register_jitable
 
+from latentmap.autoencoder.training.stored_values import HALF, ONE, ZERO, exp, narrow, sigmoid, widen
 from latentmap.core.parallel import Array, compiled
 
-# The slope of the first five can be read off their result; that of SiLU only off what went in.
+# Kinds of activations. The derivative of the first five follows from their output, that of SiLU only from its input.
 IDENTITY, ELU, LEAKY_RELU, TANH, SIGMOID, SILU = range(6)
 
-# Values at a time where several rows are added up: they stay in the first-level cache.
-BLOCK = 2048
-
-ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
-# Between these, e^x and its reciprocal are normal numbers.
-LOWEST, HIGHEST = np.float32(-87), np.float32(87)
-LOG2_E = np.float32(1.4426950408889634)
-# Taylor's polynomial of 2^f. For f in [-1/2, 1/2] its relative error is 2e-7 with six terms, 4e-5 with four.
-C1, C2, C3, C4, C5, C6 = (
-    np.float32(np.log(2) ** k / divisor) for k, divisor in zip(range(1, 7), (1, 2, 6, 24, 120, 720), strict=True)
-)
-
-
-def widen(x: Any) -> Any:
-    """Stored value → float32: bfloat16 from uint16, a pixel in [0, 1] from uint8."""
-    raise NotImplementedError
-
-
-# numba compares the signature of each implementation below with that of the function that chooses it.
-@overload(widen, inline="always")
-def _widen(x):  # type: ignore[no-untyped-def]
-    if x == types.uint16:
-        return lambda x: np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
-    if x == types.uint8:
-        return lambda x: np.float32(x) * np.float32(1 / 255)
-    return lambda x: x
-
-
-def narrow(out: Any, x: Any) -> Any:
-    """float32 → what ``out`` stores; bfloat16 by rounding to the nearest, halves away from zero."""
-    raise NotImplementedError
-
-
-@overload(narrow, inline="always")
-def _narrow(out, x):  # type: ignore[no-untyped-def]
-    if out.dtype != types.uint16:
-        return lambda out, x: x
-
-    def round_to_bfloat16(out, x):  # type: ignore[no-untyped-def]
-        return np.uint16(np.uint32(np.float32(x).view(np.uint32) + np.uint32(0x8000)) >> np.uint32(16))
-
-    return round_to_bfloat16
-
-
-def exp(out: Any, x: Any) -> Any:
-    """e^x in float32 for x ≤ 88, as exactly as ``out`` can store it, in steps that vector registers can take."""
-    raise NotImplementedError
-
-
-@overload(exp, inline="always")
-def _exp(out, x):  # type: ignore[no-untyped-def]
-    if out.dtype == types.uint16:
-
-        def to_bfloat16(out, x):  # type: ignore[no-untyped-def]
-            exponent = max(x, LOWEST) * LOG2_E
-            whole = np.rint(exponent)
-            f = exponent - whole
-            power = (((C4 * f + C3) * f + C2) * f + C1) * f + ONE
-            return np.int32(np.float32(power).view(np.int32) + np.int32(np.int32(whole) << np.int32(23))).view(
-                np.float32
-            )
-
-        return to_bfloat16
-
-    def to_float32(out, x):  # type: ignore[no-untyped-def]
-        exponent = max(x, LOWEST) * LOG2_E
-        whole = np.rint(exponent)
-        f = exponent - whole
-        power = (((((C6 * f + C5) * f + C4) * f + C3) * f + C2) * f + C1) * f + ONE
-        return np.int32(np.float32(power).view(np.int32) + np.int32(np.int32(whole) << np.int32(23))).view(np.float32)
-
-    return to_float32
-
-
-@register_jitable(inline="always")
-def sigmoid(out: Any, x: Any) -> Any:
-    return ONE / (ONE + exp(out, min(-x, HIGHEST)))
+# Values of a block in which several rows are summed: they stay in the first-level cache.
+BLOCK_SIZE = 2048
 
 
 @compiled
-def arrange(stored: Array, order: Array, out: Array) -> None:
-    """out[i, j] = stored[i, order[j]], 0 where order[j] is -1: (n, values) → (n, size) of the same type."""
+def gather_columns(stored: Array, order: Array, out: Array) -> None:
+    """Reorder columns: out[i, j] = stored[i, order[j]], or 0 where order[j] is -1.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (n, n_values)
+        Values of any type.
+    order : ndarray of shape (size,), int64
+        Column of each result, or -1.
+    out : ndarray of shape (n, size)
+        Result, of the type of ``stored``.
+    """
     for i in range(stored.shape[0]):
         for j in range(order.size):
             out[i, j] = stored[i, order[j]] if order[j] >= 0 else 0
 
 
 @compiled
-def load(stored: Array, out: Array) -> None:
-    """Copy values, converting: (rows, columns) → the same."""
+def convert(stored: Array, out: Array) -> None:
+    """Copy values into an array of another stored type.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (rows, columns), float32, uint16 or uint8
+        Values to copy.
+    out : ndarray of shape (rows, columns), float32 or uint16
+        Result.
+    """
     for i in range(stored.shape[0]):
         for j in range(stored.shape[1]):
             out[i, j] = narrow(out, widen(stored[i, j]))
@@ -113,9 +53,20 @@ def load(stored: Array, out: Array) -> None:
 
 @compiled
 def activate(kind: int, alpha: float, z: Array, bias: Array) -> None:  # noqa: PLR0912 - a loop for each kind
-    """In place: z ← f(z + bias) for any but SiLU. z (rows, columns), bias (columns,) float32.
+    """Add the bias and apply an activation other than SiLU, in place: z ← f(z + bias).
 
-    One array and not two: the compiler uses vector registers only where it can rule out that two arrays overlap.
+    The input is overwritten because the compiler uses vector registers only where two arrays cannot overlap.
+
+    Parameters
+    ----------
+    kind : int
+        Kind of the activation.
+    alpha : float
+        Parameter of ELU and of the leaky ReLU.
+    z : ndarray of shape (rows, columns), float32 or uint16
+        Products; overwritten with the activations.
+    bias : ndarray of shape (columns,), float32
+        Bias of each column.
     """
     a = np.float32(alpha)
     rows, columns = z.shape
@@ -147,7 +98,17 @@ def activate(kind: int, alpha: float, z: Array, bias: Array) -> None:  # noqa: P
 
 @compiled
 def activate_silu(z: Array, bias: Array, y: Array) -> None:
-    """z ← z + bias and y ← z · sigmoid(z): (rows, columns) each, bias (columns,)."""
+    """Add the bias and apply SiLU: z ← z + bias, y ← z · sigmoid(z).
+
+    Parameters
+    ----------
+    z : ndarray of shape (rows, columns), float32 or uint16
+        Products; the bias is added in place.
+    bias : ndarray of shape (columns,), float32
+        Bias of each column.
+    y : ndarray of shape (rows, columns), float32 or uint16
+        Activations.
+    """
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):
             v = widen(z[i, j]) + bias[j]
@@ -156,10 +117,24 @@ def activate_silu(z: Array, bias: Array, y: Array) -> None:
 
 
 @compiled
-def differentiate(  # noqa: PLR0912
+def activation_backward(  # noqa: PLR0912 - a loop for each kind
     kind: int, alpha: float, dy: Array, y: Array, dbias: Array
 ) -> None:
-    """In place: dy ← dy · f'(z), and dbias ← dbias + its sum over the rows. y is f(z), for SiLU z itself."""
+    """Propagate a gradient back through an activation, in place: dy ← dy · f'(z), and add its sum to dbias.
+
+    Parameters
+    ----------
+    kind : int
+        Kind of the activation.
+    alpha : float
+        Parameter of ELU and of the leaky ReLU.
+    dy : ndarray of shape (rows, columns), float32 or uint16
+        Gradient of the output; overwritten with the gradient of the input.
+    y : ndarray of shape (rows, columns), float32 or uint16
+        Output f(z); for SiLU the input z.
+    dbias : ndarray of shape (columns,), float32
+        Gradient of the bias; the sum over the rows is added.
+    """
     a = np.float32(alpha)
     rows, columns = y.shape
     if kind == IDENTITY:
@@ -204,26 +179,29 @@ def differentiate(  # noqa: PLR0912
 
 
 @compiled
-def compare(cross_entropy: bool, z: Array, bias: Array, target: Array, share: Array, dbias: Array) -> float:
-    """The squared error of y = sigmoid(z + bias), and in the place of z a slope.
+def loss_backward(cross_entropy: bool, z: Array, bias: Array, target: Array, weight: Array, dbias: Array) -> float:
+    """Compute the weighted squared error of y = sigmoid(z + bias), and overwrite z with the gradient.
 
     Parameters
     ----------
     cross_entropy : bool
-        Whose slope: that of half the cross entropy, share · (y − target) / 2, or that of the squared error,
-        2 · share · (y − target) · y · (1 − y).
-    z : (n, columns)
-        Overwritten with the slope.
-    target : (n, columns) uint8 or float32
-    share : (columns,) float32
-        Weight of each pixel's squared error in the loss: 1 / (number of values), 0 for padding.
-    dbias : (columns,) float32
-        Added to: the sum of these slopes over the rows.
+        Whether the gradient is that of half the cross entropy, weight · (y − target) / 2, or that of the squared
+        error, 2 · weight · (y − target) · y · (1 − y).
+    z : ndarray of shape (n, columns), float32 or uint16
+        Products; overwritten with the gradient.
+    bias : ndarray of shape (columns,), float32
+        Bias of each column.
+    target : ndarray of shape (n, columns), uint8 or float32
+        Pixels from 0 to 255, or in [0, 1].
+    weight : ndarray of shape (columns,), float32
+        Weight of each pixel in the loss: 1 / (number of values), 0 for padding.
+    dbias : ndarray of shape (columns,), float32
+        Gradient of the bias; the sum over the rows is added.
 
     Returns
     -------
     float
-        The sum of share · (y − target)².
+        Sum of weight · (y − target)².
     """
     loss = 0.0
     for i in range(z.shape[0]):
@@ -231,7 +209,7 @@ def compare(cross_entropy: bool, z: Array, bias: Array, target: Array, share: Ar
         for j in range(z.shape[1]):
             y = sigmoid(z, widen(z[i, j]) + bias[j])
             d = y - widen(target[i, j])
-            weighted = d * share[j]
+            weighted = d * weight[j]
             part += weighted * d
             g = weighted * HALF if cross_entropy else (weighted + weighted) * y * (ONE - y)
             dbias[j] += g
@@ -242,7 +220,15 @@ def compare(cross_entropy: bool, z: Array, bias: Array, target: Array, share: Ar
 
 @compiled
 def accumulate(part: Array, total: Array) -> None:
-    """total ← total + part: (rows, columns) float32 or bfloat16, and float32."""
+    """Add a matrix to a sum in place.
+
+    Parameters
+    ----------
+    part : ndarray of shape (rows, columns), float32 or uint16
+        Matrix to add.
+    total : ndarray of shape (rows, columns), float32
+        Sum.
+    """
     for i in range(total.shape[0]):
         for j in range(total.shape[1]):
             total[i, j] += widen(part[i, j])
@@ -250,7 +236,17 @@ def accumulate(part: Array, total: Array) -> None:
 
 @compiled
 def add_rows(rows: Array, begin: int, end: int, total: Array) -> None:
-    """total ← the sum of rows[:, begin:end]; (n, size) float32 or bfloat16, (end - begin,) float32."""
+    """Sum rows: total ← rows[:, begin:end].sum(axis=0).
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, size), float32 or uint16
+        Rows to sum.
+    begin, end : int
+        Range of the columns.
+    total : ndarray of shape (end - begin,), float32
+        Result.
+    """
     total[:] = ZERO
     for k in range(rows.shape[0]):
         row = rows[k, begin:end]
@@ -260,11 +256,21 @@ def add_rows(rows: Array, begin: int, end: int, total: Array) -> None:
 
 @compiled
 def squared_norm(rows: Array) -> float:
-    """Squared length of the sum of the rows: (n, size) float32 or bfloat16."""
-    total = np.empty(BLOCK, np.float32)
+    """Compute the squared norm of the sum of the rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, size), float32 or uint16
+        Rows to sum.
+
+    Returns
+    -------
+    float
+    """
+    total = np.empty(BLOCK_SIZE, np.float32)
     squares = 0.0
-    for begin in range(0, rows.shape[1], BLOCK):
-        end = min(begin + BLOCK, rows.shape[1])
+    for begin in range(0, rows.shape[1], BLOCK_SIZE):
+        end = min(begin + BLOCK_SIZE, rows.shape[1])
         add_rows(rows, begin, end, total)
         part = ZERO
         for i in range(end - begin):

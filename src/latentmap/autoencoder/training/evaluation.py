@@ -13,46 +13,121 @@ from latentmap.autoencoder.training.devices import to_device
 from latentmap.autoencoder.training.pixels import PixelScale
 from latentmap.core.mapped_arrays import release
 
-# Images that pass through a network at once. Of large images fewer, so that their values together stay below a limit:
-# activations take many times that.
-INFERENCE_BATCH = 512
+# Images in one forward pass.
+INFERENCE_BATCH_SIZE = 512
 # Images on which the weights are scaled before training.
-INITIALIZATION_SAMPLE = 1024
-MOST_VALUES = 2**22
-# Batches after which a collection that lies in a file is let go of.
-RELEASE_AFTER = 64
+N_INITIALIZATION_IMAGES = 1024
+# Values in one batch of large images: activations take many times the memory of the images.
+MAX_BATCH_VALUES = 2**22
+MIN_BATCH_SIZE_OF_LARGE_IMAGES = 16
+# Batches after which the pages of a memory-mapped collection are released.
+BATCHES_PER_RELEASE = 64
 
 
-def in_batches(
+def map_batches(
     function: Callable[[torch.Tensor], torch.Tensor],
     items: NDArray[Any],
     shape: tuple[int, ...],
     network: Network,
     scale: PixelScale | None = None,
 ) -> NDArray[np.float32]:
-    """Map items through ``function`` on the network's device: (n, ...) → (n, *shape) float32.
+    """Apply a function to items in batches, on the device of a network.
 
-    Items are stored pixels that ``scale`` takes to [0, 1], or without it floats.
+    Parameters
+    ----------
+    function : callable
+        Function of a Tensor (m, ...) float32 that returns a Tensor of m results.
+    items : ndarray of shape (n, ...)
+        Stored pixels, or without ``scale`` floats.
+    shape : tuple of int
+        Shape of one result.
+    network : Network
+        Network that the function uses; it is set to evaluation mode.
+    scale : PixelScale, optional
+        Map from stored pixels to [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n, *shape), float32
     """
     device = next(network.parameters()).device
     network.eval()
     result = np.empty((len(items), *shape), np.float32)
-    batch_size = at_once(INFERENCE_BATCH, network.image_shape)
+    batch_size = max_batch_size(INFERENCE_BATCH_SIZE, network.image_shape)
     with torch.inference_mode():
         for number, begin in enumerate(range(0, len(items), batch_size), start=1):
             batch = items[begin : begin + batch_size]
             x = to_device(batch if scale is None else scale.prepare(batch), device)
             result[begin : begin + len(batch)] = function(x).float().cpu().numpy().reshape(len(batch), *shape)
-            if number % RELEASE_AFTER == 0:
+            if number % BATCHES_PER_RELEASE == 0:
                 release(items)
     return result
 
 
 def reconstruction_errors(network: Network, images: NDArray[Any], scale: PixelScale) -> NDArray[np.float32]:
-    """Mean squared error of each image's reconstruction: (n, *image_shape) → (n,) float32, in units of [0, 1]²."""
-    return in_batches(lambda x: (network(x) - x).square_().flatten(1).mean(1), images, (), network, scale)
+    """Return the mean squared error of the reconstruction of each image.
+
+    Parameters
+    ----------
+    network : Network
+        Trained network.
+    images : ndarray of shape (n, *image_shape)
+        Stored pixels.
+    scale : PixelScale
+        Map from stored pixels to [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n,), float32
+        Errors in units of [0, 1]².
+    """
+    return map_batches(lambda x: (network(x) - x).square_().flatten(1).mean(1), images, (), network, scale)
 
 
-def at_once(n_images: int, image_shape: tuple[int, ...]) -> int:
-    """``n_images``, or as many of ``image_shape`` as keep to the limit; at least 16."""
-    return min(n_images, max(16, MOST_VALUES // prod(image_shape)))
+def encode_with_errors(
+    network: Network, images: NDArray[Any], scale: PixelScale
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the latent vector and the reconstruction error of each image, with one pass over the images.
+
+    Parameters
+    ----------
+    network : Network
+        Trained network.
+    images : ndarray of shape (n, *image_shape)
+        Stored pixels.
+    scale : PixelScale
+        Map from stored pixels to [0, 1].
+
+    Returns
+    -------
+    latents : ndarray of shape (n, latent_dim), float32
+        Latent vectors.
+    errors : ndarray of shape (n,), float32
+        Mean squared errors in units of [0, 1]².
+    """
+
+    def encode(x: torch.Tensor) -> torch.Tensor:
+        latents = network.encode(x)
+        errors = (network.decode(latents).reshape(x.shape) - x).square_().flatten(1).mean(1, keepdim=True)
+        return torch.cat([latents, errors], dim=1)
+
+    columns = map_batches(encode, images, (network.latent_dim + 1,), network, scale)
+    return np.ascontiguousarray(columns[:, :-1]), np.ascontiguousarray(columns[:, -1])
+
+
+def max_batch_size(n_images: int, image_shape: tuple[int, ...]) -> int:
+    """Limit the number of images in a batch, so that large images fit in memory.
+
+    Parameters
+    ----------
+    n_images : int
+        Number of images for a batch of small images.
+    image_shape : tuple of int
+        Shape of one image.
+
+    Returns
+    -------
+    int
+        ``n_images``, or the number of images with 2²² values, but at least 16.
+    """
+    return min(n_images, max(MIN_BATCH_SIZE_OF_LARGE_IMAGES, MAX_BATCH_VALUES // prod(image_shape)))

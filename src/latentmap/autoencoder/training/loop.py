@@ -1,4 +1,4 @@
-"""The training loop, on one page: epochs of steps, the best weights, and a checkpoint after each epoch."""
+"""The training loop: epochs of steps, validation, the best weights, and a checkpoint after each epoch."""
 
 import math
 import time
@@ -13,31 +13,39 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentmap.autoencoder.networks import Network
-from latentmap.autoencoder.networks.chain import ChainNetwork
+from latentmap.autoencoder.networks.sequential import SequentialNetwork
 from latentmap.autoencoder.training.adam import BETA_2
 from latentmap.autoencoder.training.augmentation import augment
-from latentmap.autoencoder.training.autograd import AutogradSteps
+from latentmap.autoencoder.training.autograd import AutogradEngine
 from latentmap.autoencoder.training.batches import Batches
 from latentmap.autoencoder.training.checkpoint import read_checkpoint, write_checkpoint
 from latentmap.autoencoder.training.corruption import corrupt
 from latentmap.autoencoder.training.evaluation import reconstruction_errors
-from latentmap.autoencoder.training.fused import FusedSteps, fusible
+from latentmap.autoencoder.training.fused import FusedEngine, is_fusible
 from latentmap.core.errors import TrainingError
 from latentmap.core.progress import Callback, Progress
 
 EpochCallback = Callable[[int, dict[str, float]], None]
-# Between the seeds of two epochs.
-EPOCH_STRIDE = 1_000_003
-# Share of the steps in which the cosine schedule rises to its full rate, and the share of it that it ends on.
-WARM_UP = 0.05
-LAST_SHARE = 1e-3
+# Difference between the seeds of successive epochs.
+EPOCH_SEED_STRIDE = 1_000_003
+# Fraction of the steps in which the cosine schedule rises, and the fraction of the peak rate at its end.
+WARM_UP_FRACTION = 0.05
+FINAL_RATE_FRACTION = 1e-3
 
 History = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the parameters are those of :class:`latentmap.Autoencoder`, and Adam's ``beta_2``."""
+    """Settings of a training.
+
+    Attributes
+    ----------
+    epochs, learning_rate, schedule, max_grad_norm, patience, denoising, noise_level, augmentation
+        Parameters of :class:`latentmap.Autoencoder`, with ``"auto"`` replaced by values.
+    beta_2 : float
+        Decay rate of Adam's second moment.
+    """
 
     epochs: int
     learning_rate: float
@@ -50,36 +58,87 @@ class Recipe:
     augmentation: tuple[str, ...] = ()
 
     def rate(self, progress: float) -> float:
-        """Learning rate after this share of the training."""
+        """Return the learning rate of the schedule.
+
+        Parameters
+        ----------
+        progress : float
+            Completed fraction of the training, in [0, 1].
+
+        Returns
+        -------
+        float
+        """
         if self.schedule == "constant":
             return self.learning_rate
-        if progress < WARM_UP:
-            return self.learning_rate * progress / WARM_UP
-        falling = 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
-        return self.learning_rate * (LAST_SHARE + (1 - LAST_SHARE) * falling)
+        if progress < WARM_UP_FRACTION:
+            return self.learning_rate * progress / WARM_UP_FRACTION
+        decay = 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP_FRACTION) / (1 - WARM_UP_FRACTION))
+        return self.learning_rate * (FINAL_RATE_FRACTION + (1 - FINAL_RATE_FRACTION) * decay)
 
 
-class Steps(Protocol):
-    """One step of Adam after the other."""
+class TrainingEngine(Protocol):
+    """An implementation of training steps: the gradient of the loss, and Adam."""
 
     def step(self, inputs: NDArray[Any], targets: NDArray[Any], learning_rate: float, progress: float) -> float:
-        """Learn from a batch; the loss before it."""
+        """Train on a batch.
 
-    def state(self) -> dict[str, Tensor]:
-        """The content of a checkpoint."""
+        Parameters
+        ----------
+        inputs, targets : ndarray of shape (n, *image_shape), uint8 or float32
+            Images to encode and images to reconstruct: pixels from 0 to 255, or in [0, 1].
+        learning_rate : float
+            Learning rate of this step.
+        progress : float
+            Completed fraction of the training, in [0, 1].
 
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from there."""
+        Returns
+        -------
+        float
+            Loss before the step.
+        """
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return Adam's moments by parameter, and the number of steps.
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``"steps"``, and ``"exp_avg.NAME"`` and ``"exp_avg_sq.NAME"`` for each parameter.
+        """
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Resume from :meth:`state_dict`, after the network's weights have been loaded.
+
+        Parameters
+        ----------
+        state : dict of str to Tensor
+            Moments and number of steps.
+        """
 
     def close(self) -> None:
-        """Leave the network to itself."""
+        """Release threads and buffers; the network keeps its weights."""
 
 
-def make_steps(network: Network, dtype: torch.dtype, recipe: Recipe) -> Steps:
-    """The fused kernels where they can take the network, torch's gradients anywhere else."""
-    if isinstance(network, ChainNetwork) and fusible(network):
-        return FusedSteps(network, dtype, recipe.max_grad_norm, recipe.beta_2)
-    return AutogradSteps(network, dtype, recipe.max_grad_norm, recipe.beta_2)
+def make_engine(network: Network, dtype: torch.dtype, recipe: Recipe) -> TrainingEngine:
+    """Make the training engine of a network: fused kernels if they support it, otherwise torch's autograd.
+
+    Parameters
+    ----------
+    network : Network
+        Network on the device to train on; it is trained in place.
+    dtype : torch.dtype
+        Type of the factors of matrix products, ``torch.float32`` or ``torch.bfloat16``.
+    recipe : Recipe
+        Settings, of which ``max_grad_norm`` and ``beta_2`` are used.
+
+    Returns
+    -------
+    TrainingEngine
+    """
+    if isinstance(network, SequentialNetwork) and is_fusible(network):
+        return FusedEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2)
+    return AutogradEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2)
 
 
 def train(
@@ -94,69 +153,72 @@ def train(
     callback: Callback | None = None,
     on_epoch: EpochCallback | None = None,
 ) -> History:
-    """Train ``network`` in place, from the weights that it has.
+    """Train a network in place, from its current weights.
 
     Parameters
     ----------
     network : Network
-        On the device on which to train.
+        Network on the device to train on.
     batches : Batches
-        The images, epoch after epoch.
+        Training images.
     recipe : Recipe
-    dtype : torch.float32 or torch.bfloat16
-        Of the factors of products.
-    validation : ndarray (m, *image_shape), optional
-        Stored pixels of images not trained on; their error after each epoch is recorded as ``val_loss``, and the
-        weights of the best epoch are the ones kept.
+        Settings.
+    dtype : torch.dtype, default=torch.float32
+        Type of the factors of matrix products, ``torch.float32`` or ``torch.bfloat16``.
+    validation : ndarray of shape (m, *image_shape), optional
+        Stored pixels of images that are not trained on. Their error after each epoch is recorded as ``val_loss``, and
+        the weights of the epoch with the lowest one are kept.
     checkpoint : path, optional
-        File that is written after each epoch. When it is there already with the same ``key``, training goes on where
-        it ended, to the same weights.
+        File that is written after each epoch. If it exists and has the same ``key``, training resumes from it and
+        gives the same weights.
+    key : str, default=""
+        Hash of everything that the weights depend on.
     callback : callable, optional
-        Called after every batch.
+        Function that is called with a Progress after each batch.
     on_epoch : callable, optional
-        Called with the number of each epoch, from 1, and its figures.
+        Function that is called with the number of each epoch, from 1, and its metrics by name.
 
     Returns
     -------
-    dict of lists, one value an epoch
-        ``loss``: mean over the images, each as it was before its step. ``learning_rate`` of the last step, ``seconds``,
-        and with ``validation`` ``val_loss``.
+    dict of str to list of float
+        One value for each epoch: ``loss`` (mean over the images, each before its step), ``learning_rate`` of the last
+        step, ``seconds`` and, with ``validation``, ``val_loss``.
 
     Raises
     ------
     TrainingError
-        If the loss becomes infinite or NaN.
+        If the loss becomes NaN or infinite.
     """
-    steps = make_steps(network, dtype, recipe)
-    record = _Record()
+    engine = make_engine(network, dtype, recipe)
+    record = _TrainingRecord()
     try:
-        kept = read_checkpoint(checkpoint, key) if checkpoint is not None else None
-        if kept is not None:
-            record = _resume(network, steps, *kept)
-        while record.n_epochs < recipe.epochs and not record.is_idle(recipe.patience):
-            begun = time.perf_counter()
-            figures = _epoch(network, steps, batches, recipe, record.n_epochs, callback)
+        saved = read_checkpoint(checkpoint, key) if checkpoint is not None else None
+        if saved is not None:
+            record = _resume(network, engine, *saved)
+        while record.n_epochs < recipe.epochs and not record.is_out_of_patience(recipe.patience):
+            begin = time.perf_counter()
+            metrics = _train_epoch(network, engine, batches, recipe, record.n_epochs, callback)
             if validation is not None:
-                figures["val_loss"] = float(np.mean(reconstruction_errors(network, validation, batches.scale)))
-            record.add(figures | {"seconds": time.perf_counter() - begun}, network)
+                metrics["val_loss"] = float(np.mean(reconstruction_errors(network, validation, batches.scale)))
+            record.add(metrics | {"seconds": time.perf_counter() - begin}, network)
             if checkpoint is not None:
-                _keep(checkpoint, key, network, steps, record)
+                _save_checkpoint(checkpoint, key, network, engine, record)
             if on_epoch is not None:
-                on_epoch(record.n_epochs, figures)
+                on_epoch(record.n_epochs, metrics)
     finally:
-        steps.close()
+        engine.close()
     if record.best_weights:
         network.load_state_dict(record.best_weights)
     network.eval()
     return record.history
 
 
-def _epoch(
-    network: Network, steps: Steps, batches: Batches, recipe: Recipe, epoch: int, callback: Callback | None
+def _train_epoch(
+    network: Network, engine: TrainingEngine, batches: Batches, recipe: Recipe, epoch: int, callback: Callback | None
 ) -> dict[str, float]:
-    """Learn from every image once. All that is random comes from the seed and the number of the epoch."""
+    """Train on every image once. All randomness comes from the seed and the number of the epoch."""
     network.train()
-    torch.manual_seed(batches.seed + EPOCH_STRIDE * epoch)  # of what networks draw: samples, random slopes
+    torch.manual_seed(batches.seed + EPOCH_SEED_STRIDE * epoch)  # of latent samples and random activations
     random = np.random.default_rng((batches.seed, epoch, 1))
     done, total = epoch * len(batches), recipe.epochs * len(batches)
     loss, n_seen, rate = 0.0, 0, 0.0
@@ -166,7 +228,7 @@ def _epoch(
         inputs = corrupt(targets, recipe.denoising, recipe.noise_level, random) if recipe.denoising else targets
         progress = (done + 0.5) / total
         rate = recipe.rate(progress)
-        loss += steps.step(inputs, targets, rate, progress) * len(targets)
+        loss += engine.step(inputs, targets, rate, progress) * len(targets)
         done, n_seen = done + 1, n_seen + len(targets)
         if callback is not None:
             callback(Progress(done, total, {"loss": loss / n_seen}))
@@ -180,8 +242,8 @@ def _epoch(
 
 
 @dataclass
-class _Record:
-    """How far training has come, and the best weights so far where there are images to validate on."""
+class _TrainingRecord:
+    """Metrics of the epochs so far and, with validation, the weights of the best one."""
 
     history: History = field(default_factory=dict)
     best_epoch: int = -1
@@ -191,12 +253,13 @@ class _Record:
     def n_epochs(self) -> int:
         return len(self.history.get("loss", ()))
 
-    def is_idle(self, patience: int | None) -> bool:
-        """Whether so many epochs have brought nothing better."""
+    def is_out_of_patience(self, patience: int | None) -> bool:
+        """Return whether ``val_loss`` has not decreased for ``patience`` epochs."""
         return patience is not None and self.n_epochs - 1 - self.best_epoch >= patience
 
-    def add(self, figures: dict[str, float], network: Network) -> None:
-        for name, value in figures.items():
+    def add(self, metrics: dict[str, float], network: Network) -> None:
+        """Add the metrics of an epoch, and keep its weights if it is the best one."""
+        for name, value in metrics.items():
             self.history.setdefault(name, []).append(value)
         losses = self.history.get("val_loss", [])
         if losses and losses[-1] < min(losses[:-1], default=math.inf):
@@ -204,16 +267,18 @@ class _Record:
             self.best_weights = {name: values.detach().clone() for name, values in network.state_dict().items()}
 
 
-def _keep(path: Path, key: str, network: Network, steps: Steps, record: _Record) -> None:
-    groups = {"weights": network.state_dict(), "steps": steps.state(), "best": record.best_weights}
-    tensors = {f"{group}/{name}": values for group, found in groups.items() for name, values in found.items()}
+def _save_checkpoint(path: Path, key: str, network: Network, engine: TrainingEngine, record: _TrainingRecord) -> None:
+    groups = {"weights": network.state_dict(), "steps": engine.state_dict(), "best": record.best_weights}
+    tensors = {f"{group}/{name}": values for group, members in groups.items() for name, values in members.items()}
     write_checkpoint(path, key, tensors, {"history": record.history, "best_epoch": record.best_epoch})
 
 
-def _resume(network: Network, steps: Steps, tensors: dict[str, Tensor], facts: dict[str, Any]) -> _Record:
+def _resume(
+    network: Network, engine: TrainingEngine, tensors: dict[str, Tensor], facts: dict[str, Any]
+) -> _TrainingRecord:
     def group(name: str) -> dict[str, Tensor]:
         return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
     network.load_state_dict(group("weights"))
-    steps.restore(group("steps"))
-    return _Record(facts["history"], facts["best_epoch"], group("best"))
+    engine.load_state_dict(group("steps"))
+    return _TrainingRecord(facts["history"], facts["best_epoch"], group("best"))

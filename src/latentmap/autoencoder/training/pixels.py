@@ -1,4 +1,4 @@
-"""Stored pixels, and the [0, 1] in which networks see them."""
+"""The linear map from stored pixels to [0, 1]."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,17 +9,31 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class PixelScale:
-    """The straight line that takes stored pixels to [0, 1]: ``low`` becomes 0 and ``high`` becomes 1."""
+    """Linear map from stored pixels to [0, 1].
+
+    Attributes
+    ----------
+    low, high : float
+        Stored values that become 0 and 1.
+    """
 
     low: float
     high: float
 
     @classmethod
-    def of(cls, images: NDArray[Any]) -> "PixelScale":
-        """Scale of a collection.
+    def from_images(cls, images: NDArray[Any]) -> "PixelScale":
+        """Return the scale of a collection.
 
-        The range of the type for uint8 and bool, none for floats that lie in [0, 1], and the range of the values found
-        for anything else.
+        Parameters
+        ----------
+        images : ndarray of any shape and numeric dtype
+            Stored pixels.
+
+        Returns
+        -------
+        PixelScale
+            From 0 to 255 for uint8; from 0 to 1 for bool and for floats that lie in [0, 1]; from the minimum to the
+            maximum for anything else.
         """
         if images.dtype == np.uint8:
             return cls(0.0, 255.0)
@@ -29,9 +43,18 @@ class PixelScale:
         return cls(low, high if high > low else low + 1.0)
 
     def prepare(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Stored pixels (n, ...) → uint8 that stand for x / 255, or float32 in [0, 1]; in C order and writable.
+        """Convert stored pixels for the network.
 
-        uint8 stays what it is when it can: four times fewer bytes to move than floats.
+        Parameters
+        ----------
+        images : ndarray of any shape and numeric dtype
+            Stored pixels.
+
+        Returns
+        -------
+        ndarray of the same shape, uint8 or float32
+            C-contiguous and writable. uint8 pixels remain uint8 and stand for x / 255, which moves four times fewer
+            bytes than floats; other pixels become float32 in [0, 1].
         """
         if images.dtype == np.uint8 and (self.low, self.high) == (0.0, 255.0):
             return np.require(images, requirements=["C", "W"])
@@ -39,6 +62,17 @@ class PixelScale:
         return unit.astype(np.float32, order="C")
 
 
-def to_unit(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """The result of :meth:`PixelScale.prepare` as float32 in [0, 1]; floats are not copied."""
+def to_unit_interval(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Convert the result of :meth:`PixelScale.prepare` to float32 in [0, 1].
+
+    Parameters
+    ----------
+    pixels : ndarray of any shape, uint8 or float32
+        Pixels from 0 to 255, or in [0, 1].
+
+    Returns
+    -------
+    ndarray of the same shape, float32
+        Pixels in [0, 1]; float32 input is returned without a copy.
+    """
     return pixels.astype(np.float32) / np.float32(255) if pixels.dtype == np.uint8 else pixels
