@@ -1,7 +1,7 @@
 """Draws the maps of the gallery: docs/images/gallery/NAME.png, one for each collection.
 
-Run with ``python -m benchmarks.gallery``. All options have their defaults, and no label is used. Icons, flags and
-glyphs come from Debian packages, fetched by apt-get.
+Run with ``python -m benchmarks.gallery``. All options have their defaults, and no label is used. The flags
+come from a Debian package, fetched by apt-get.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from benchmarks.collections import COLLECTIONS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "images" / "gallery"
 # Name of the picture -> name of the collection
-PICTURES = {"flags": "flags", "digits": "digits 8×8", "icons": "icons 32×32", "glyphs": "glyphs"}
+PICTURES = {"flags": "flags", "digits": "digits 8×8"}
 SIDE_PIXELS = 1000
 N_COLORS = 128
 
