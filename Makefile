@@ -46,8 +46,9 @@ test-browser: $(VENV)/.installed-dev demo
 explorer:
 	cd explorer-ui && npm ci --silent && npm run --silent build
 
-# What is committed must be what the sources give.
+# The page's tests pass, and the committed bundle is the one that the sources give.
 explorer-check: explorer
+	cd explorer-ui && npm run --silent test
 	test -z "$$(git status --porcelain src/latentmap/explorer/static)"
 
 lint: $(VENV)/.installed-dev

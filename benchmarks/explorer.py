@@ -136,7 +136,7 @@ def panning(browser: Any, url: str) -> dict[str, dict[str, float]]:
     for name, zoom in (("whole map", 0), ("zoomed in 8 times", 3)):
         page.evaluate(f"latentmap.camera.set(latentmap.camera.x, latentmap.camera.y, {zoom})")
         time.sleep(1)
-        pan = "(dx, dy) => { latentmap.movedAt = performance.now(); latentmap.camera.pan(dx, dy); }"
+        pan = "(dx, dy) => { latentmap.view.noteMovement(); latentmap.camera.pan(dx, dy); }"
         found[name] = frames(page.evaluate(f"({PAN})({pan}, {N_FRAMES})"))
     page.close()
     return found

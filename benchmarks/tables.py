@@ -1,7 +1,7 @@
-"""Write the tables of README and docs from benchmarks/results/.
+"""Writes the tables of README and docs again, from benchmarks/results/ and from the declared options.
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. Run with ``make docs``, or
-``python -m benchmarks.tables --check`` to fail when a table differs from the results.
+``python -m benchmarks.tables --check`` to fail when a page is not what they give.
 """
 
 import math
@@ -351,7 +351,36 @@ def groups() -> str:
     return _table(head, rows) + _source(record, "torch", "scikit-learn", "umap-learn", "clustpy") + note
 
 
+def run_options() -> str:
+    """The options of ``latentmap run``, with their defaults."""
+    from typer.main import get_command
+
+    from latentmap.cli import app
+    from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS
+
+    choices = {one.name: one.choices for one in (*RUN_OPTIONS, *SOURCE_OPTIONS)}
+
+    def default(value: Any) -> str:
+        if isinstance(value, bool):
+            return "on" if value else "off"
+        return f"{value:g}" if isinstance(value, float) else "" if value is None else str(value)
+
+    rows = []
+    for option in get_command(app).commands["run"].params:  # type: ignore[attr-defined]
+        if option.name == "source":
+            continue
+        flags = sorted([*option.opts, *option.secondary_opts], key=lambda flag: flag.startswith("--"))
+        text = option.help.removesuffix(".")
+        for name in choices.get(option.name, ()):
+            text = re.sub(rf"\b{name}\b", f"`{name}`", text)
+        value = None if option.required or option.name == "quiet" else option.default
+        rows.append([", ".join(f"`{flag}`" for flag in flags), default(value), text])
+    head = ["option", "default", "meaning"]
+    return "".join("| " + " | ".join(line) + " |\n" for line in [head, ["---"] * len(head), *rows])
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "run_options": run_options,
     "reconstruction": reconstruction,
     "reconstruction_korean": reconstruction_korean,
     "scale": scale,
@@ -379,7 +408,7 @@ def main() -> None:
             if "--check" not in sys.argv:
                 page.write_text(fresh, encoding="utf-8")
     if stale and "--check" in sys.argv:
-        sys.exit(f"{', '.join(stale)}: the tables differ from benchmarks/results; run `make docs`")
+        sys.exit(f"{', '.join(stale)}: not what benchmarks/results and the options give; run `make docs`")
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

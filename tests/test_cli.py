@@ -153,7 +153,7 @@ def test_a_full_disk_is_a_sentence_and_costs_no_finished_stage(tmp_path, monkeyp
         full.setattr(os, "fsync", fsync)
         result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
-    assert "No space left on device: the disk is full; make room, and the same command goes on" in result.stderr
+    assert "No space left on device: the disk is full; make room, and the same command resumes" in result.stderr
     states = {name: record["state"] for name, record in Run.open(tmp_path / "run").stages.items()}
     assert states["train"] == "done"
     assert Run.open(tmp_path / "run").latents().shape == (40, 64)

@@ -184,9 +184,6 @@ def test_names_that_are_not_utf_8_do_no_harm(folder):
     done = subprocess.run(refused, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 2
     assert done.stderr.endswith("the path is not UTF-8: name another place\n")
-        2,
-        "the path is not UTF-8: name another place"[-47:],
-    )
 
 
 def test_weights_that_training_breaks_are_a_sentence(folder):

@@ -114,5 +114,5 @@ def test_images_from_memory_are_made_again_from_python():
 
 def test_skipped_files_are_grouped_the_most_frequent_reason_first():
     skipped = [(f"{i}.png", "empty" if i % 3 else "truncated") for i in range(60)]
-    found = report._skipped_by_reason(SimpleNamespace(skipped=lambda: skipped))
+    found = report._skipped_by_reason(skipped)
     assert [(reason, n, len(paths)) for reason, n, paths in found] == [("empty", 40, 10), ("truncated", 20, 10)]

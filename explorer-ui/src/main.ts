@@ -1,58 +1,66 @@
-// Opens the page: from a server, or from what was saved with it.
+// Opens the page with the data of a server, or with the data that was saved in it.
 
-import "./style.css";
+import "./style/base.css";
+import "./style/layout.css";
+import "./style/map.css";
+import "./style/panels.css";
+import "./style/dialogs.css";
+import "./style/narrow.css";
 import { App } from "./app";
-import { ConnectionBanner, entrance, takeToken, watchAddress } from "./connection";
-import { h } from "./dom";
-import { sentence } from "./edits";
-import { setLanguage, t } from "./i18n";
-import { Model } from "./model";
-import { firstLanguage, firstTheme } from "./remembered";
-import { Refusal, Saved, Server, type Source } from "./source";
-import type { EditedColumns, Facts, Points } from "./types";
-import { readView } from "./view";
+import { errorMessage } from "./data/error-message";
+import { SavedPage } from "./data/saved-page";
+import { HttpError, Server } from "./data/server";
+import type { Source } from "./data/source";
+import type { EditedColumns, Facts, Points } from "./data/types";
+import { setLanguage, t } from "./i18n/translate";
+import { NoWebglError } from "./map/webgl/renderer";
+import { Model } from "./model/model";
+import { readView } from "./page/address";
+import { ConnectionBanner, takeToken, tokenPage, watchAddress } from "./page/connection";
+import { h } from "./page/dom";
+import { initialLanguage, initialTheme } from "./page/storage";
 
 async function main(): Promise<void> {
   const view = readView(location.hash);
-  setLanguage(firstLanguage(view.language));
-  document.documentElement.dataset.theme = firstTheme(view.theme);
+  setLanguage(initialLanguage(view.language));
+  document.documentElement.dataset.theme = initialTheme(view.theme);
   const embedded = document.getElementById("embedded");
   const loading = h("p", { class: "loading", role: "status", text: t("loading") });
   document.body.replaceChildren(loading);
-  if (embedded) return open(new Saved(embedded), loading);
+  if (embedded) return open(new SavedPage(embedded), loading);
   watchAddress();
   const token = takeToken();
-  if (!token) return document.body.replaceChildren(entrance(false));
+  if (!token) return document.body.replaceChildren(tokenPage(false));
   return open(new Server(token), loading);
 }
 
 async function open(source: Source, loading: HTMLElement): Promise<void> {
   try {
-    const { facts, points, edited } = await loadTogether(source);
+    const { facts, points, edited } = await loadRun(source);
     document.title = `${facts.name} · latentmap`;
-    const app = new App(new Model(source, facts, points, edited), source, source.live);
+    const app = new App(new Model(source, facts, points, edited));
     Object.assign(window, { latentmap: app });
-    await app.begin();
+    await app.start();
     if (source instanceof Server) new ConnectionBanner(source);
   } catch (error) {
-    if (error instanceof Refusal && error.status === 401) {
-      document.body.replaceChildren(entrance(true));
+    if (error instanceof HttpError && error.status === 401) {
+      document.body.replaceChildren(tokenPage(true));
       return;
     }
-    loading.textContent = error instanceof Error && error.message === "WebGL 2" ? t("noWebgl") : sentence(error);
+    loading.textContent = error instanceof NoWebglError ? t("noWebgl") : errorMessage(error);
     document.body.replaceChildren(loading);
     throw error;
   }
 }
 
-/** What the map is made of, all of one version of the run: it may change while it is read. */
-async function loadTogether(source: Source, tries = 3): Promise<{ facts: Facts; points: Points; edited: EditedColumns }> {
+/** Load a run. It may change while it is read: all parts must be of the same version. */
+async function loadRun(source: Source, tries = 3): Promise<{ facts: Facts; points: Points; edited: EditedColumns }> {
   const facts = await source.facts();
   try {
     const [points, edited] = await Promise.all([source.points(), source.edited()]);
     return { facts, points, edited };
   } catch (error) {
-    if (error instanceof Refusal && error.status === 409 && tries > 1) return loadTogether(source, tries - 1);
+    if (error instanceof HttpError && error.status === 409 && tries > 1) return loadRun(source, tries - 1);
     throw error;
   }
 }

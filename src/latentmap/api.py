@@ -1,48 +1,39 @@
 """The commands as functions for scripts and notebooks: ``run``, ``add`` and ``explore``."""
 
 from functools import partial
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
-
 from latentmap.core.progress import say, shown
-from latentmap.images import ShapeOptions
-from latentmap.images.sources import Decoding
-from latentmap.report import write_report
-from latentmap.run import Run, RunOptions, adding, make
+from latentmap.report import report_stage
+from latentmap.run import Run, RunOptions
+from latentmap.run.adding import Addition, adding_images
+from latentmap.run.executor import run_stage
+from latentmap.run.make import making_run
+from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, SourceOptions
+from latentmap.run.work import say_nothing
 
 if TYPE_CHECKING:
     from latentmap.explorer import Explorer
 
 
-def map_images(
-    source: Any,
-    out: str | Path,
-    *,
-    size: int | None = None,
-    fit: str = "fit",
-    color: str = "auto",
-    background: str = "white",
-    frames: bool = False,
-    cache_limit: float = 64.0,
-    labels: str | Path | ArrayLike | None = None,
-    strict: bool = False,
-    quiet: bool = False,
-    **options: Any,
-) -> Run:
-    """Train, encode, group, map and report: from images to a map. The same call again goes on where it was.
+def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: Any) -> Run:
+    """Train, encode, group, map and report: from images to a map. The same call again resumes.
 
     Parameters
     ----------
-    source, size, fit, color, background, frames, cache_limit, labels, strict
+    source : str, path or ndarray, or a list of them
         See :func:`latentmap.open_images`.
     out : path
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
-    **options
-        See :class:`latentmap.run.RunOptions`: ``epochs``, ``latent_dim``, ``n_clusters``, ``perplexity``, ``seed``, …
+    size, fit, color, background, frames, strict, cache_limit, labels
+        How the images are read: see :class:`latentmap.run.SourceOptions`.
+    network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
+    precision, groups, n_clusters, invariant, min_confidence, perplexity, seed
+        How they are mapped: see :class:`latentmap.run.RunOptions`.
 
     Returns
     -------
@@ -63,20 +54,36 @@ def map_images(
     ...     run.map().shape
     (60, 2)
     """
-    return make.make_run(
+    given = {one.name: options.pop(one.name) for one in SOURCE_OPTIONS if one.name in options}
+    reading = SourceOptions(**given)
+    with making_run(
         source,
         out,
         RunOptions(**options),
-        decoding=Decoding(ShapeOptions(size, fit, color, background), frames, cache_limit),
-        labels=labels,
-        strict=strict,
-        report=write_report,
+        decoding=reading.decoding(),
+        labels=reading.labels,
+        strict=reading.strict,
         show=partial(shown, quiet=quiet),
-        say=(lambda _: None) if quiet else say,
-    )
+        say=say_nothing if quiet else say,
+    ) as work:
+        run_stage(work, "report", report_stage)
+    return Run(work.folder)
 
 
-def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quiet: bool = False) -> adding.Addition:
+def _declared_signature() -> Signature:
+    """The signature of :func:`map_images` with each declared option by name, for help and completion."""
+    own = signature(map_images)
+    declared = [
+        Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
+        for one in (*SOURCE_OPTIONS, *RUN_OPTIONS)
+    ]
+    return own.replace(parameters=[*list(own.parameters.values())[:-1], *declared])
+
+
+map_images.__signature__ = _declared_signature()  # type: ignore[attr-defined]
+
+
+def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quiet: bool = False) -> Addition:
     """Put more images on a finished map, which does not move.
 
     Parameters
@@ -98,10 +105,10 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
     RunError, SourceError
         See :func:`latentmap.run.add_images`.
     """
-    show = partial(shown, quiet=quiet)
-    finish = partial(make.bring_up_to_date, report=write_report, show=show)
     folder = run.path if isinstance(run, Run) else run
-    return adding.add_images(folder, source, frames=frames, finish=finish, show=show)
+    with adding_images(folder, source, frames=frames, show=partial(shown, quiet=quiet)) as (work, addition):
+        run_stage(work, "report", report_stage)
+    return addition
 
 
 def explore(run: Run | str | Path, *, height: int = 720) -> "Explorer":

@@ -6,16 +6,18 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 import latentmap
 from latentmap.core.errors import InputError, LatentmapError
 from latentmap.core.progress import counted
+from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, Option
 
 if TYPE_CHECKING:
     from latentmap.chapter import RowResult
@@ -40,6 +42,7 @@ def _expanded(path: Path | None) -> Path | None:
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", callback=_expanded)]
 FinishedRun = Annotated[Path, typer.Argument(help="Folder of a finished run.", callback=_expanded)]
+_HELP = {one.name: one.help for one in (*RUN_OPTIONS, *SOURCE_OPTIONS)}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -116,8 +119,31 @@ def _latentmap(
     """Turns a pile of unlabelled images into a map you can explore."""
 
 
+def _with_declared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Put the declared options of a run into the signature of a command, in the place of its ``**options``."""
+    own = list(signature(command, eval_str=True).parameters.values())[:-1]
+    declared = [
+        Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=_annotation(one))
+        for one in (*RUN_OPTIONS, *SOURCE_OPTIONS)
+    ]
+    command.__signature__ = Signature([*own[:-1], *declared, own[-1]])  # type: ignore[attr-defined]
+    return command
+
+
+def _annotation(option: Option) -> Any:
+    """The type of a declared option, as typer reads it from the signature of a command."""
+    if option.is_path:
+        return Annotated[Path | None, typer.Option(help=option.help, callback=_expanded)]
+    if option.type is bool and not option.default:  # without a flag that turns it off
+        return Annotated[bool, typer.Option(f"--{option.name.replace('_', '-')}", help=option.help)]
+    kind = list[str] | None if option.kind.startswith("tuple") else option.type
+    return Annotated[kind, typer.Option(help=option.help)]
+
+
 @app.command()
+@_with_declared_options
 def run(
+    *,
     source: Annotated[
         list[str],
         typer.Argument(
@@ -126,81 +152,19 @@ def run(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", callback=_expanded)],
-    network: Annotated[str, typer.Option(help="auto, pyramid, variational, dense or conv.")] = "auto",
-    activation: Annotated[str, typer.Option(help="auto, or any elementwise activation of torch.nn.")] = "auto",
-    latent_dim: Annotated[int, typer.Option(help="Length of the latent vectors.")] = 64,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images in training.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images in a step of training.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate of Adam.")] = None,
-    beta: Annotated[float, typer.Option(help="Weight of the divergence in the variational network.")] = 1.0,
-    denoising: Annotated[str | None, typer.Option(help="gaussian, masking or salt_and_pepper noise to undo.")] = None,
-    noise_level: Annotated[
-        float, typer.Option(help="Standard deviation of that noise, or fraction of values that it corrupts.")
-    ] = 0.25,
-    augmentation: Annotated[
-        list[str] | None, typer.Option(help="mixup, shift, flip, contrast or none; may be repeated.")
-    ] = None,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16 products in training.")] = "auto",
-    groups: Annotated[str, typer.Option(help="graph, or kmeans as in the course.")] = "graph",
-    n_clusters: Annotated[
-        int | None, typer.Option(help="Groups to make; by default counted on the graph, and 10 for kmeans.")
-    ] = None,
-    invariant: Annotated[
-        bool, typer.Option(help="Groups take slightly shifted, turned or stretched images for the same.")
-    ] = True,
-    min_confidence: Annotated[float, typer.Option(help="Images less sure of their group get group -1.")] = 0.0,
-    perplexity: Annotated[float, typer.Option(help="Neighbours that the map cares for, roughly.")] = 30.0,
-    size: Annotated[int | None, typer.Option(help="Side of the square that images become, in pixels.")] = None,
-    fit: Annotated[str, typer.Option(help="fit (whole, on their border's colour), fill (cropped) or stretch.")] = "fit",
-    color: Annotated[str, typer.Option(help="auto, grey or rgb.")] = "auto",
-    background: Annotated[str, typer.Option(help="Colour that transparent images lie on.")] = "white",
-    frames: Annotated[bool, typer.Option("--frames", help="Each frame of an animation is an image.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="A file that cannot be decoded is an error.")] = False,
-    cache_limit: Annotated[float, typer.Option(help="Most that decoded images may take, in GB.")] = 64.0,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Labels: an .npy or IDX file, text with one a line, or a table.", callback=_expanded),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed for all random number generators.")] = 0,
     quiet: Quiet = False,
+    **options: Any,
 ) -> None:
     """Train, encode, group, map and report: from images to a map.
 
-    The same command again goes on where it was; a changed option redoes what depends on it and nothing else.
+    The same command again resumes; a changed option redoes what depends on it and nothing else.
     """
-    with _errors_as_sentences(f"the same command goes on where it was: {out}", out):
+    with _errors_as_sentences(f"the same command resumes: {out}", out):
         from latentmap.api import map_images
 
-        map_images(
-            source,
-            out,
-            size=size,
-            fit=fit,
-            color=color,
-            background=background,
-            frames=frames,
-            cache_limit=cache_limit,
-            labels=labels,
-            strict=strict,
-            quiet=quiet,
-            network=network,
-            activation=activation,
-            latent_dim=latent_dim,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            beta=beta,
-            denoising=denoising,
-            noise_level=noise_level,
-            augmentation=None if not augmentation else tuple(name for name in augmentation if name != "none"),
-            precision=precision,
-            groups=groups,
-            n_clusters=n_clusters,
-            invariant=invariant,
-            min_confidence=min_confidence,
-            perplexity=perplexity,
-            seed=seed,
-        )
+        names = options.pop("augmentation") or None
+        augmentation = None if names is None else tuple(name for name in names if name != "none")
+        map_images(source, out, quiet=quiet, augmentation=augmentation, **options)
     _say(f"report  {out / 'report.html'}")
     _say(f"map     {out / 'figures' / 'map.png'}")
     _say(f"tables  {out / 'atlas.parquet'}")
@@ -238,11 +202,11 @@ def explore(
 def add(
     path: FinishedRun,
     source: Annotated[list[str], typer.Argument(help="More images: see `latentmap run --help`.")],
-    frames: Annotated[bool, typer.Option("--frames", help="Each frame of an animation is an image.")] = False,
+    frames: Annotated[bool, typer.Option("--frames", help=_HELP["frames"])] = False,
     quiet: Quiet = False,
 ) -> None:
     """Put more images on a finished map, which does not move; files that it has already are known by their content."""
-    with _errors_as_sentences(f"the same command goes on where it was: {path}", path):
+    with _errors_as_sentences(f"the same command resumes: {path}", path):
         from latentmap.api import add_images
 
         done = add_images(path, source, frames=frames, quiet=quiet)

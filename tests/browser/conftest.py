@@ -103,7 +103,7 @@ class Page:
 
     def open(self, url: str) -> "Page":
         self.page.goto(url)
-        self.until("window.latentmap && latentmap.state.nPictures > 0")
+        self.until("window.latentmap && latentmap.state.nSprites > 0")
         return self
 
     def ask(self, expression: str) -> Any:

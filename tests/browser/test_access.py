@@ -14,7 +14,7 @@ from browser.conftest import Page, serve
 def wait_for_map(page: Page) -> None:
     def is_shown() -> bool:
         try:
-            return bool(page.ask("window.latentmap && latentmap.state.nPictures > 0"))
+            return bool(page.ask("window.latentmap && latentmap.state.nSprites > 0"))
         except Error:  # the page is being loaded anew
             return False
 
@@ -89,7 +89,7 @@ def test_pictures_come_with_the_token(plain, served):
         browser = {"User-Agent": "Mozilla/5.0"}
         urllib.request.urlopen(urllib.request.Request(f"{served.url.partition('#')[0]}api/images/1", headers=browser))
     plain.open(served.url)
-    image = plain.state("shown")[0]["id"]
+    image = plain.state("sprites")[0]["id"]
     plain.page.mouse.click(*plain.point(image))
     plain.page.wait_for_selector("img[src^='blob:']")
     plain.until("[...document.images].every(image => image.naturalWidth > 0)")

@@ -60,9 +60,9 @@ def test_the_points_are_pictures_that_grow(look, served):
     assert f"{n:,} images" in page.page.inner_text("header")
     page.shoot("map")
     assert colors(page) > 100  # pictures and dots, not an empty canvas
-    few, small = page.state("nPictures"), page.state("pictureSide")
+    few, small = page.state("nSprites"), page.state("spriteSide")
     assert few > 50
-    shown = page.state("shown")
+    shown = page.state("sprites")
     # pictures keep clear of each other, and each lies at the place of its image
     places = np.array([one["at"] for one in shown])
     apart = np.abs(places[:, None] - places[None]).max(axis=2) + 1e9 * np.eye(len(places))
@@ -72,7 +72,7 @@ def test_the_points_are_pictures_that_grow(look, served):
     for _ in range(4):
         page.page.mouse.wheel(0, -240)
         page.page.wait_for_timeout(60)
-    page.until(f"latentmap.state.pictureSide > {1.8 * small}")
+    page.until(f"latentmap.state.spriteSide > {1.8 * small}")
     page.shoot("map-near")
     assert page.state("zoom") == pytest.approx(4, abs=0.01)
     center = page.state("center")
@@ -114,7 +114,7 @@ def test_touch_pinches_and_pans(chromium, served):
     context = chromium.new_context(viewport={"width": 800, "height": 700}, has_touch=True)
     page = context.new_page()
     page.goto(served.url)
-    Page(page).until("window.latentmap && latentmap.state.nPictures > 0")
+    Page(page).until("window.latentmap && latentmap.state.nSprites > 0")
     client = context.new_cdp_session(page)
 
     def touch(kind, *points):
@@ -165,7 +165,7 @@ def test_labels_refine_and_colours_change(look, served):
     assert page.ask("document.documentElement.dataset.theme") == "light"
     page.shoot("light")
     page.page.click(".language")
-    page.until("document.documentElement.lang === 'ko' && window.latentmap && latentmap.state.nPictures > 0")
+    page.until("document.documentElement.lang === 'ko' && window.latentmap && latentmap.state.nSprites > 0")
     assert "그룹" in page.page.inner_text("aside.left")
     page.shoot("korean")
 
@@ -188,7 +188,7 @@ def test_the_minimap_leads_there(look, served):
 
 def test_hover_and_click_show_an_image_its_neighbours_and_columns(look, served):
     page = look(served.url)
-    image = page.state("shown")[-1]["id"]
+    image = page.state("sprites")[-1]["id"]
     page.page.mouse.move(*page.point(image))
     page.until("latentmap.state.neighbors === 8")
     inspector = page.page.locator(".inspector")
@@ -233,7 +233,7 @@ def test_search_and_filters(look, served):
     page.page.keyboard.press("Enter")
     page.until(f"latentmap.state.nVisible === {wanted}")
     page.until(f"document.querySelectorAll('.label').length <= {wanted}")  # none of a group that is not seen
-    page.until(f"latentmap.state.shown.some(one => one.id === {image})")
+    page.until(f"latentmap.state.sprites.some(one => one.id === {image})")
     page.shoot("search")
     page.page.fill(".search", "")
     page.page.keyboard.press("Enter")
@@ -244,7 +244,7 @@ def test_search_and_filters(look, served):
     page.page.fill(".search", "")
     page.page.keyboard.press("Enter")
     page.page.select_option(".filters > select", "confidence")
-    page.page.fill("[aria-label='confidence From']", "0.9")
+    page.page.fill("[aria-label='confidence minimum']", "0.9")
     confidence = atlas["confidence"].to_numpy()
     n_sure = int((confidence >= np.float32(0.9)).sum())
     page.until(f"latentmap.state.nVisible === {n_sure}")
@@ -260,12 +260,12 @@ def test_search_and_filters(look, served):
     box.check()
     n_threes = int(((confidence >= np.float32(0.9)) & (labels == "3")).sum())
     page.until(f"latentmap.state.nVisible === {n_threes}")
-    few = page.state("shown")
+    few = page.state("sprites")
     assert len(few) > 20
     assert {labels[one["id"]] for one in few} == {"3"}
     page.page.locator(".filters fieldset").nth(1).get_by_text("all", exact=True).click()
     page.until(f"latentmap.state.nVisible === {n_sure}")
-    page.page.click("[aria-label='Clear confidence']")
+    page.page.click("[aria-label='Remove filter confidence']")
     page.until("latentmap.state.nVisible === latentmap.state.n")
 
 
@@ -294,8 +294,8 @@ def test_an_image_that_is_dropped_finds_those_like_it(look, served, tmp_path):
           document.dispatchEvent(new DragEvent("drop", {{dataTransfer: data, bubbles: true}}));
         }})()"""
     )
-    page.until("latentmap.state.dropped !== null")
-    ids = page.ask("latentmap.state.dropped.neighbors.map((row) => latentmap.model.points.id[row])")
+    page.until("latentmap.state.query !== null")
+    ids = page.ask("latentmap.state.query.neighbors.map((row) => latentmap.model.points.id[row])")
     assert len(ids) == 12
     assert image in ids
     page.until("latentmap.state.zoom >= 3")
@@ -308,7 +308,7 @@ def test_an_image_that_is_dropped_finds_those_like_it(look, served, tmp_path):
         })()"""
     )
     page.until("document.querySelector('.message').textContent.includes('cannot be decoded')")
-    assert page.state("dropped") is None
+    assert page.state("query") is None
 
 
 def test_box_and_lasso_select(look, served):
@@ -430,7 +430,7 @@ def test_the_decoder_draws_any_place(look, served):
 
 def test_ways_between_images_and_along_a_path(look, served):
     page = look(served.url)
-    a, b = (one["id"] for one in (page.state("shown")[-1], page.state("shown")[-2]))
+    a, b = (one["id"] for one in (page.state("sprites")[-1], page.state("sprites")[-2]))
     page.page.mouse.click(*page.point(a))
     page.page.click("[data-act=way]")
     page.page.mouse.click(*page.point(b))
@@ -495,7 +495,7 @@ def test_groups_are_named_split_merged_and_all_of_it_undone(look, served):
     page.until(f"document.querySelectorAll('.filters fieldset .choices input').length === {n_groups + 1}")
     assert page.state("nVisible") == n_left  # the filter stays with its group
     assert not without.is_checked()
-    page.page.click("[aria-label='Clear group']")
+    page.page.click("[aria-label='Remove filter group']")
     sizes = {
         one.number: int((Journal(served.run).edited().group == one.number).sum())
         for one in Journal(served.run).edited().groups
@@ -622,10 +622,10 @@ def test_a_view_has_an_address(look, served):
     left, top, width, height = page.stage()
     page.page.mouse.move(left + width / 2, top + height / 2)
     page.page.mouse.wheel(0, -480)
-    image = page.state("shown")[-1]["id"]
+    image = page.state("sprites")[-1]["id"]
     page.page.mouse.click(*page.point(image))
     page.page.select_option(".filters > select", "confidence")
-    page.page.fill("[aria-label='confidence to']", "0.97")
+    page.page.fill("[aria-label='confidence maximum']", "0.97")
     page.page.select_option(".filters > select", "label")
     page.page.locator(".filters fieldset [data-key='4'] input").uncheck()
     page.until("latentmap.state.nVisible < latentmap.state.n && latentmap.model.filters.size === 2")
@@ -633,7 +633,7 @@ def test_a_view_has_an_address(look, served):
     address = page.page.url
     other = look(f"{address}&{served.url.partition('#')[2]}")
     other.until(f"latentmap.state.nVisible === {page.state('nVisible')}")
-    assert other.page.locator("[aria-label='confidence to']").input_value() == "0.97"
+    assert other.page.locator("[aria-label='confidence maximum']").input_value() == "0.97"
     assert not other.page.locator(".filters fieldset [data-key='4'] input").is_checked()
     other.until(f"latentmap.state.colorBy === 'confidence' && latentmap.state.row === {page.state('row')}")
     assert other.state("zoom") == pytest.approx(page.state("zoom"), abs=1e-3)
@@ -656,7 +656,7 @@ def test_pictures_of_the_view(look, served, tmp_path):
             assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
         else:
             text = path.read_text(encoding="utf-8")
-            assert text.count("<image ") == page.state("nPictures")
+            assert text.count("<image ") == page.state("nSprites")
             assert text.count("<circle ") >= page.state("n") * 0.9
             opened = page.page.context.new_page()
             opened.goto(path.as_uri())
@@ -681,7 +681,7 @@ def test_one_file_opens_from_disk_without_a_server(look, served, tmp_path, chrom
     alone.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     alone.goto(path.as_uri())
     end = time.monotonic() + 30
-    while not alone.evaluate("window.latentmap && latentmap.state.nPictures > 50"):
+    while not alone.evaluate("window.latentmap && latentmap.state.nSprites > 50"):
         assert time.monotonic() < end, errors
         time.sleep(0.1)
     assert alone.locator(".groups li").count() == n_groups
@@ -694,7 +694,7 @@ def test_one_file_opens_from_disk_without_a_server(look, served, tmp_path, chrom
     alone.keyboard.press("Enter")
     alone.keyboard.press("Escape")
     alone.keyboard.press("Escape")  # the one that was found is let go
-    image = alone.evaluate("latentmap.state.shown.at(-1).id")
+    image = alone.evaluate("latentmap.state.sprites.at(-1).id")
     box = alone.locator(".map").bounding_box()
     x, y = alone.evaluate(f"latentmap.placeOf({image})")
     alone.mouse.move(box["x"] + x, box["y"] + y)
@@ -735,7 +735,7 @@ def test_a_notebook_frames_it_and_reads_the_selection(chromium, made, tmp_path):
         page.wait_for_timeout(300)
         frame = page.frames[1]
         end = time.monotonic() + 30
-        while not frame.evaluate("window.latentmap && latentmap.state.nPictures > 0"):
+        while not frame.evaluate("window.latentmap && latentmap.state.nSprites > 0"):
             assert time.monotonic() < end
             time.sleep(0.1)
         frame.evaluate("latentmap.model.select([0, 1, 2])")
@@ -769,13 +769,13 @@ def test_large_images_in_colour_are_shown_whole_when_near(look, tmp_path):
     asked: list[str] = []
     page.page.on("request", lambda request: asked.append(request.url))
     middle = np.array(page.stage()[2:]) / 2
-    image = min(page.state("shown"), key=lambda one: np.hypot(*np.subtract(one["at"], middle)))["id"]
+    image = min(page.state("sprites"), key=lambda one: np.hypot(*np.subtract(one["at"], middle)))["id"]
     x, y = page.point(image)
     page.page.mouse.move(x, y)
     for _ in range(8):  # over a label too
         page.page.mouse.wheel(0, -240)
         page.page.wait_for_timeout(60)
-    page.until("latentmap.state.pictureSide > 100")
+    page.until("latentmap.state.spriteSide > 100")
     page.until_true(lambda: any(re.search(rf"/api/images/{image}\?", url) for url in asked))
     page.page.wait_for_timeout(400)
     assert drawn(page) > 5000
@@ -802,7 +802,7 @@ def test_axe_finds_nothing_that_would_shut_people_out(look, served, theme):
     page.box(0.5)
     page.until("latentmap.state.nSelected > 10")
     page.page.click("[data-tool=pan]")
-    page.page.mouse.click(*page.point(page.state("shown")[-1]["id"]))
+    page.page.mouse.click(*page.point(page.state("sprites")[-1]["id"]))
     page.until("latentmap.state.neighbors > 0")
     assert wrong() == []
     page.page.click("[data-tool=path]")

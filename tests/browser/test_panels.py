@@ -124,12 +124,12 @@ def test_a_missing_number_passes_no_comparison(look, shop):
     page.page.select_option(".filters > select", "weight")
     page.page.wait_for_selector(".filters .histogram")
     assert page.state("nVisible") == N  # no range was given yet
-    page.page.fill("[aria-label='weight to']", "0")
+    page.page.fill("[aria-label='weight maximum']", "0")
     page.until(f"latentmap.state.nVisible === {n_low}")
     assert ids_shown(page) == {i for i, one in enumerate(weights) if one is not None and one <= 0}
-    page.page.fill("[aria-label='weight to']", "1000000")
+    page.page.fill("[aria-label='weight maximum']", "1000000")
     page.until(f"latentmap.state.nVisible === {N - n_missing}")
-    page.page.fill("[aria-label='weight to']", "0")
+    page.page.fill("[aria-label='weight maximum']", "0")
     box = page.page.locator(".filters .with-missing")
     assert not box.is_checked()
     assert f"missing ({n_missing:,})" in page.page.inner_text(".filters fieldset")
@@ -201,12 +201,12 @@ def test_numbers_are_filtered_by_dragging_on_their_histogram(look, shop):
     y = box["y"] + box["height"] / 2
     page.drag([(box["x"] + 0.25 * box["width"], y), (box["x"] + 0.5 * box["width"], y)])
     counts = [one for one in column(shop, "count") if one is not None]
-    low, high = (float(page.page.input_value(f"[aria-label='count {end}']")) for end in ("From", "to"))
+    low, high = (float(page.page.input_value(f"[aria-label='count {end}']")) for end in ("minimum", "maximum"))
     assert (low, high) == pytest.approx((25, 49.5), abs=2)
     page.until(f"latentmap.state.nVisible === {sum(low <= one <= high for one in counts)}")
     page.drag([(box["x"] + 0.5 * box["width"], y), (box["x"] + 0.75 * box["width"], y)])  # its end
-    assert float(page.page.input_value("[aria-label='count From']")) == pytest.approx(low, abs=0.1)
-    assert float(page.page.input_value("[aria-label='count to']")) == pytest.approx(74, abs=2)
+    assert float(page.page.input_value("[aria-label='count minimum']")) == pytest.approx(low, abs=0.1)
+    assert float(page.page.input_value("[aria-label='count maximum']")) == pytest.approx(74, abs=2)
     page.page.locator(".filters .histogram").dblclick()
     page.until("latentmap.state.nVisible === latentmap.state.n")
 
@@ -267,9 +267,9 @@ def test_labels_stand_on_their_own_group(edited, look):
         page.page.click(f".groups li[data-group='{largest}'] [data-act=split]")
         page.until(f"latentmap.state.revision === {revision + 1}")
     numbers = "latentmap.model.edits.groups.map(group => group.number)"
-    page.until(f"latentmap.labels.shown.every(one => {numbers}.includes(one.node.group))")  # drawn anew
-    page.until("latentmap.labels.shown.length > 3")
-    places = page.ask("latentmap.labels.shown.map(one => [one.node.group, one.x, one.y])")
+    page.until(f"latentmap.view.labels.shown.every(one => {numbers}.includes(one.node.group))")  # drawn anew
+    page.until("latentmap.view.labels.shown.length > 3")
+    places = page.ask("latentmap.view.labels.shown.map(one => [one.node.group, one.x, one.y])")
     x, y, group = (np.array(page.ask(f"Array.from(latentmap.model.{name})")) for name in ("x", "y", "group"))
     assert len(places) > 3
     for number, px, py in places:
@@ -301,7 +301,7 @@ def test_search_lists_what_it_finds_as_it_is_typed(look, shop):
     page.page.fill(".search", "[100")
     page.page.locator(".hits li", has_text="[1003]").click()
     page.until(f"latentmap.state.row === latentmap.model.rowOf[{paths.index(next(p for p in paths if '[1003]' in p))}]")
-    page.page.click("[aria-label='Clear the search']")
+    page.page.click("[aria-label='Clear search']")
     page.until("latentmap.state.nVisible === latentmap.state.n")
     assert page.page.input_value(".search") == ""
 
@@ -309,7 +309,7 @@ def test_search_lists_what_it_finds_as_it_is_typed(look, shop):
 def test_when_nothing_matches_the_page_says_so_and_clears_all(look, shop):
     page = look(shop.url)
     page.page.select_option(".filters > select", "weight")
-    page.page.fill("[aria-label='weight From']", "1e6")
+    page.page.fill("[aria-label='weight minimum']", "1e6")
     page.page.locator(".search").press_sequentially("things")
     page.until("latentmap.state.nVisible === 0")
     page.page.wait_for_selector(".nothing:not([hidden])")

@@ -63,7 +63,7 @@ def at(url: str, view: str) -> str:
 
 
 def ids(page: Page) -> list[int]:
-    return [one["id"] for one in page.state("shown")]
+    return [one["id"] for one in page.state("sprites")]
 
 
 def selected(page: Page) -> list[int]:
@@ -75,7 +75,7 @@ def apart(page: Page, n: int) -> list[int]:
     _, _, width, height = page.stage()
     good = [
         one["id"]
-        for one in page.state("shown")
+        for one in page.state("sprites")
         if 0.3 * width < one["at"][0] < 0.7 * width and 0.2 * height < one["at"][1] < 0.6 * height
     ]
     assert len(good) >= n
@@ -191,16 +191,16 @@ def test_a_path_moves_with_the_map(look, served):
 def test_pictures_double_with_the_map_until_the_images_are_apart(look, served):
     page = look(served.url)
     page.page.focus(".map")
-    sides = [page.state("pictureSide")]
+    sides = [page.state("spriteSide")]
     for _ in range(2):
         page.page.keyboard.press("+")
         page.page.keyboard.press("+")
-        sides.append(page.state("pictureSide"))
+        sides.append(page.state("spriteSide"))
     for smaller, larger in pairwise(sides):
         assert 1.7 < larger / smaller < 2.1
     for _ in range(40):
         page.page.keyboard.press("+")
-        side = page.state("pictureSide")
+        side = page.state("spriteSide")
         assert side >= sides[-1]
         sides.append(side)
     assert page.state("zoom") == pytest.approx(page.state("maxZoom"))
@@ -210,10 +210,10 @@ def test_pictures_double_with_the_map_until_the_images_are_apart(look, served):
     distances = np.sqrt(((xy[::7, None] - xy[None]) ** 2).sum(axis=2))
     distances[distances == 0] = np.inf
     assert np.median(distances.min(axis=1)) * page.ask("latentmap.camera.scale") == pytest.approx(256, rel=0.15)
-    page.until("latentmap.state.shown.length > 0")
+    page.until("latentmap.state.sprites.length > 0")
     page.shoot("nearest")
     assert page.page.locator(".zoom-factor").inner_text().startswith("×")
-    assert page.page.locator(".zoombar [aria-label=Nearer]").get_attribute("aria-disabled") == "true"
+    assert page.page.locator(".zoombar [aria-label='Zoom in']").get_attribute("aria-disabled") == "true"
     page.page.click(".zoombar .all")
     page.until("Math.abs(latentmap.state.zoom) < 1e-6")
 
@@ -230,7 +230,7 @@ def test_zooming_never_ends_in_emptiness(look, served):
         page.until("Math.abs(latentmap.state.zoom - latentmap.state.maxZoom) < 1e-6")
         x0, y0, x1, y1 = page.ask("latentmap.camera.bounds()")
         assert ((xy >= (x0, y0)) & (xy <= (x1, y1))).all(axis=1).any(), corner
-        page.until("latentmap.state.shown.length > 0")
+        page.until("latentmap.state.sprites.length > 0")
 
 
 def test_the_minimap_marks_what_is_seen_however_small(look, served):
@@ -252,24 +252,24 @@ def test_the_minimap_marks_what_is_seen_however_small(look, served):
 
 def test_few_images_have_large_pictures_and_a_size_can_be_chosen(look, drawn_served):
     page = look(drawn_served.url)
-    page.ask("latentmap.model.setSearched([0, 1, 2, 3, 4])")
-    page.until("latentmap.state.pictureSide > 50")  # there is room
-    page.ask("latentmap.model.setSearched(null)")
+    page.ask("latentmap.model.setSearchResult([0, 1, 2, 3, 4])")
+    page.until("latentmap.state.spriteSide > 50")  # there is room
+    page.ask("latentmap.model.setSearchResult(null)")
     for size, side in (("small", 24), ("medium", 48), ("large", 96)):
         page.page.select_option("select.pictures", size)
-        page.until(f"latentmap.state.pictureSize === '{size}'")
-        assert page.state("pictureSide") == pytest.approx(side, abs=1) or size == "small"
+        page.until(f"latentmap.state.thumbnailSize === '{size}'")
+        assert page.state("spriteSide") == pytest.approx(side, abs=1) or size == "small"
     page.page.select_option("select.pictures", "none")
-    page.until("latentmap.state.nPictures === 0 && latentmap.state.shown.length === 0")
+    page.until("latentmap.state.nSprites === 0 && latentmap.state.sprites.length === 0")
     page.page.select_option(".color", "confidence")
     page.until("latentmap.state.colorBy === 'confidence'")
     page.shoot("dots-only")
     page.page.wait_for_timeout(600)
     page.page.reload()
-    page.until("window.latentmap && latentmap.state.pictureSize === 'none'")
+    page.until("window.latentmap && latentmap.state.thumbnailSize === 'none'")
     page.until("latentmap.state.colorBy === 'confidence'")
     page.page.select_option("select.pictures", "auto")
-    page.until("latentmap.state.nPictures > 0")
+    page.until("latentmap.state.nSprites > 0")
 
 
 def test_dots_show_their_colours_and_heaps(look, served):
@@ -320,22 +320,22 @@ def test_the_frame_holds_the_image_itself_and_n_leads_on(look, served):
         page.until(f"latentmap.state.row !== {rows[-1]}")
         rows.append(page.state("row"))
         page.page.wait_for_timeout(50)
-        assert page.state("shown")[-1]["id"] == page.ask(f"latentmap.model.points.id[{rows[-1]}]")  # on top of all
+        assert page.state("sprites")[-1]["id"] == page.ask(f"latentmap.model.points.id[{rows[-1]}]")  # on top of all
     assert len(set(rows)) == len(rows)
     page.shoot("walk")
     for wanted in rows[-2::-1]:
         page.page.keyboard.press("Shift+N")
         page.until(f"latentmap.state.row === {wanted}")
     page.page.keyboard.press("Shift+N")
-    page.until("document.querySelector('.message').textContent.includes('where the walk began')")
+    page.until("document.querySelector('.message').textContent.includes('the start of the walk')")
     assert page.state("row") == row
 
 
 def test_n_passes_over_what_is_filtered_out(look, served):
     page = look(served.url)
     page.ask("latentmap.model.setFilter('label', {without: ['', ...'0123456789'].filter((one) => one !== '7')})")
-    page.until("latentmap.state.nVisible < latentmap.state.n && latentmap.state.shown.length > 3")
-    page.ask("latentmap.inspector.pin(latentmap.model.rowOf[latentmap.state.shown.at(-1).id])")
+    page.until("latentmap.state.nVisible < latentmap.state.n && latentmap.state.sprites.length > 3")
+    page.ask("latentmap.inspector.pin(latentmap.model.rowOf[latentmap.state.sprites.at(-1).id])")
     for _ in range(5):
         before = page.state("row")
         page.page.keyboard.press("n")
@@ -439,22 +439,22 @@ def test_a_picture_from_outside_has_a_place_and_a_panel(look, drawn_served, tmp_
     page = look(drawn_served.url)
     run = Run.open(drawn_served.run)
     hint = page.page.locator(".drop-hint")
-    assert "Drop or paste a picture" in hint.inner_text()
+    assert "Drop or paste an image" in hint.inner_text()
     data = png(run.image(11))
     drop(page, "mine.png", data, "dragover")
     assert page.page.locator(".drop-zone").is_visible()
     drop(page, "mine.png", data)
     assert page.page.locator(".drop-zone").is_hidden()
-    page.until("latentmap.state.dropped !== null")
+    page.until("latentmap.state.query !== null")
     panel = page.page.locator(".dropped")
     assert "mine.png" in panel.inner_text()
     assert panel.locator("img.dropped-picture").is_visible()
     likes = panel.locator(".strip .thumb").evaluate_all("es => es.map(e => Number(e.dataset.id))")
     assert len(likes) == 12
     assert 11 in likes[:3]
-    place = page.state("dropped")
+    place = page.state("query")
     # seen where the server says that it lies, with its picture there
-    page.until("latentmap.camera.sees(latentmap.state.dropped.x, latentmap.state.dropped.y)")
+    page.until("latentmap.camera.sees(latentmap.state.query.x, latentmap.state.query.y)")
     page.until("latentmap.state.zoom >= Math.min(3, latentmap.state.maxZoom) - 1e-6")
     assert overlay(page) > 60 * 40
     assert "mine.png" in page.page.inner_text(".message")
@@ -462,10 +462,10 @@ def test_a_picture_from_outside_has_a_place_and_a_panel(look, drawn_served, tmp_
     assert page.state("nSelected") == 0  # what was selected is not lost to it
     panel.locator("[data-act=select-like]").click()
     assert selected(page) == sorted(likes)
-    assert place["x"] == page.state("dropped.x")
+    assert place["x"] == page.state("query.x")
     page.page.keyboard.press("Escape")
     assert panel.is_hidden()
-    assert page.state("dropped") is None
+    assert page.state("query") is None
     assert page.state("nSelected") == 12  # Escape closed the panel first
 
 
@@ -487,10 +487,10 @@ def test_whatever_comes_from_outside_is_answered(look, drawn_served, tmp_path):
         page.until("/cannot be decoded/.test(document.querySelector('.dropped').textContent)")
         assert f"{way}.txt.png" in page.page.inner_text(".message")
         give(way, f"{way}.png", png(Image.new("RGB", (30, 20), (200, 30, 30))))
-        page.until("latentmap.state.dropped !== null")
+        page.until("latentmap.state.query !== null")
         if way != "choose":
             drop(page, "", b"", way)  # a piece of text, say
-            page.until("document.querySelector('.message').textContent.includes('There is no file in this')")
+            page.until("document.querySelector('.message').textContent.includes('No file found')")
 
 
 # ---------------------------------------------------------------- panels, keys, small screens
@@ -524,7 +524,7 @@ def test_panels_have_their_place_at_every_width(chromium, served, size, language
     assert page.ask("document.documentElement.scrollWidth <= innerWidth")
     _, _, width, height = page.stage()
     image = min(
-        page.state("shown"), key=lambda one: abs(one["at"][0] - 0.6 * width) + abs(one["at"][1] - 0.3 * height)
+        page.state("sprites"), key=lambda one: abs(one["at"][0] - 0.6 * width) + abs(one["at"][1] - 0.3 * height)
     )["id"]
     if size[0] <= 900:
         page.page.touchscreen.tap(*page.point(image))
@@ -606,7 +606,7 @@ def test_the_map_is_few_tab_stops_away(look, served):
     page.page.keyboard.press("Enter")
     assert page.ask("document.activeElement.classList.contains('map')")
     page.page.reload()
-    page.until("window.latentmap && latentmap.state.nPictures > 0")
+    page.until("window.latentmap && latentmap.state.nSprites > 0")
     stops: list[str] = []
     while len(stops) < 20:
         page.page.keyboard.press("Tab")
@@ -669,7 +669,7 @@ def test_theme_language_colours_and_selection_survive(chromium, served):
             page.page.reload()
         else:
             page.page.click(".language")
-        page.until("window.latentmap && latentmap.state.nPictures > 0 && latentmap.state.nSelected > 0")
+        page.until("window.latentmap && latentmap.state.nSprites > 0 && latentmap.state.nSelected > 0")
         assert page.ask(theme) == "dark"
         assert page.state("colorBy") == "confidence"
         assert selected(page) == kept
@@ -686,12 +686,12 @@ def test_theme_language_colours_and_selection_survive(chromium, served):
     page.page.keyboard.press("Escape")
     page.until_true(lambda: told[-1] == [])
     page.page.reload()
-    page.until("window.latentmap && latentmap.state.nPictures > 0")
+    page.until("window.latentmap && latentmap.state.nSprites > 0")
     assert page.state("nSelected") == 0
     # ids of another version of the run may mean other images
     page.ask("sessionStorage.setItem('latentmap.selection', JSON.stringify({version: 'other', ranges: '0-5'}))")
     page.page.reload()
-    page.until("window.latentmap && latentmap.state.nPictures > 0")
+    page.until("window.latentmap && latentmap.state.nSprites > 0")
     assert page.state("nSelected") == 0
     context.close()
 
@@ -735,7 +735,7 @@ def test_the_page_in_one_file_is_made_once_and_says_so(look, served):
     page.page.click(".menu summary")
     with page.page.expect_download():
         page.page.click("[data-share=html]")
-        page.until("document.querySelector('.message').textContent.includes('Making the page')")
+        page.until("document.querySelector('.message').textContent.includes('Saving the page')")
         page.page.click(".menu summary")
         assert page.page.locator("[data-share=html]").is_disabled()
         page.page.wait_for_timeout(200)

@@ -21,9 +21,9 @@ from latentmap.explorer import server as server_module
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.handlers import page_files
 from latentmap.explorer.one_file import nearest_others, one_file_parts
-from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.run_facts import facts_with_edits
 from latentmap.explorer.server import STATIC
-from latentmap.run import RunError, add_images, bring_up_to_date
+from latentmap.run import RunError, add_images
 
 QUESTIONS = ["/api/points", "/api/columns/path", "/api/columns/group", "/api/pages/0", "/api/images/3/facts"]
 MORE = [*QUESTIONS, "/api/run", "/api/edits", "/api/edits/columns", "/api/images/3", "/api/images/3/neighbors"]
@@ -48,7 +48,7 @@ def test_while_a_run_is_added_to_the_old_tables_are_served_and_then_the_page_is_
     folder.mkdir()
     for i, image in enumerate(pictures(10, 5)):
         Image.fromarray(image).save(folder / f"{i}.png")
-    adding = threading.Thread(target=lambda: add_images(copied, folder, finish=bring_up_to_date))
+    adding = threading.Thread(target=lambda: add_images(copied, folder))
     adding.start()
     seen = set()
     while adding.is_alive():
@@ -244,7 +244,7 @@ def test_a_page_that_fails_lets_the_next_one_begin(client, server, monkeypatch):
 
 def test_the_page_comes_in_parts(server):
     opened = server.opened
-    facts = with_edits(opened.data, opened.facts)
+    facts = facts_with_edits(opened.data, opened.facts)
     parts = one_file_parts(opened.data, facts, STATIC)
     assert next(parts).startswith(b"<!doctype html>")  # before anything is computed
 

@@ -68,7 +68,7 @@ def test_pages_of_a_file_are_shown_each(place, pool):
 
 
 def test_a_large_original_is_made_smaller_in_its_proportions(place, pool, monkeypatch):
-    monkeypatch.setattr(full_size, "MAX_SIDE", 45)
+    monkeypatch.setattr(full_size, "MAX_ORIGINAL_SIDE", 45)
     assert shown(place, pool, "07.png").shape == (30, 45, 3)
 
 

@@ -13,7 +13,6 @@ from PIL import Image
 from explorer.conftest import pictures
 from latentmap.run import Run, RunError, add_images
 from latentmap.run.edits import EDITS_FILE, ConflictError, EditError, Journal, schema
-from latentmap.run.make import bring_up_to_date
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -280,7 +279,7 @@ def test_images_that_were_added_are_edited_like_others(copied, tmp_path):
     folder.mkdir()
     for i, image in enumerate(pictures(4, 9)):
         Image.fromarray(image).save(folder / f"{i}.png")
-    add_images(copied, folder, finish=bring_up_to_date)
+    add_images(copied, folder)
     journal = Journal(copied)
     journal.add({"kind": "label", "ids": [1, 242], "label": "both"}, 0)
     journal.add({"kind": "gather", "ids": [240, 241, 242, 243], "name": "new"}, 1)

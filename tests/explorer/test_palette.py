@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-SOURCE = Path(__file__).parents[2] / "explorer-ui" / "src" / "colors.ts"
+SOURCE = Path(__file__).parents[2] / "explorer-ui" / "src" / "model" / "colors.ts"
 GROUNDS = {"dark": (14, 17, 22), "light": (250, 250, 252)}
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 VISIONS = {

@@ -17,7 +17,7 @@ from explorer.conftest import HOST, HOSTILE
 from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
 from latentmap.explorer.one_file import one_file_parts
-from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.run_facts import facts_with_edits
 from latentmap.explorer.server import STATIC
 from latentmap.explorer.serving import hosts
 from latentmap.run.edits import EDITS_FILE
@@ -311,7 +311,7 @@ def test_html_in_names_is_text_in_the_saved_page(server):
     data = opened.data
     label = "</script><script>alert(1)</script>"
     data.journal.add({"kind": "label", "ids": [1], "label": label}, 0)
-    page = b"".join(one_file_parts(data, with_edits(data, opened.facts), STATIC)).decode()
+    page = b"".join(one_file_parts(data, facts_with_edits(data, opened.facts), STATIC)).decode()
     assert HOSTILE not in page
     inside = re.search(r'id="embedded">(.*?)</script>', page, re.S)[1]  # as a browser would end it
     assert json.loads(inside)["run"]["edits"]["labels"] == [label]

@@ -18,7 +18,7 @@ from latentmap.explorer.answers import ARROW
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.sprite_sheets import SheetLayout, SpriteSheets
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
-from latentmap.run import Run, RunError, add_images, bring_up_to_date, tables
+from latentmap.run import Run, RunError, add_images, tables
 
 
 def table(response) -> pa.Table:
@@ -295,7 +295,7 @@ def test_images_that_were_added_are_on_the_page(copied, tmp_path):
     folder.mkdir()
     for i, image in enumerate(pictures(10, 5)):
         Image.fromarray(image).save(folder / f"{i}.png")
-    add_images(copied, folder, finish=bring_up_to_date)
+    add_images(copied, folder)
     data = AtlasView(copied)
     assert data.n == 250
     assert (data.pixels(243) == np.asarray(Image.open(folder / "3.png"))).all()

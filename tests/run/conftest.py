@@ -2,18 +2,18 @@
 
 import os
 from contextlib import nullcontext
-from functools import partial
 
 import pytest
-from quick_runs import OPTIONS, images, place, quick_stages, report
+from quick_runs import OPTIONS, images, place, quick_stages
 
-from latentmap.run import add_images, adding, bring_up_to_date, executor, make, make_run
+from latentmap.run import add_images, executor, make, make_run, placing
 
 
 def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the stages by quick ones."""
-    monkeypatch.setattr(make, "FUNCTIONS", quick_stages())
-    monkeypatch.setattr(adding, "_place", place)
+    for stage, function in quick_stages().items():
+        monkeypatch.setitem(make.FUNCTIONS, stage, function)
+    monkeypatch.setattr(placing, "place_images", place)
     # what takes time and has no part in this
     for module in (make, executor):
         monkeypatch.setattr(module, "give_back", lambda: None)
@@ -33,6 +33,6 @@ def quick_base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quick") / "run"
     with pytest.MonkeyPatch.context() as patch:
         make_quick(patch)
-        make_run(images(8, 0), folder, OPTIONS, report=report)
-        add_images(folder, images(3, 1)[:2], finish=partial(bring_up_to_date, report=report))
+        make_run(images(8, 0), folder, OPTIONS)
+        add_images(folder, images(3, 1)[:2])
     return folder

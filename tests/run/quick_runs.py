@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.run import Run, RunOptions, make, tables
+from latentmap.run.adding import Addition, adding_images
+from latentmap.run.executor import run_stage
+from latentmap.run.stages import write_results
+from latentmap.run.work import Work
 
 OPTIONS = RunOptions(epochs=1, latent_dim=3, n_clusters=3)
 
@@ -18,6 +22,20 @@ def report(folder: Path) -> list[str]:
     (folder / "figures").mkdir(exist_ok=True)
     tables.write_table(folder / "figures" / "map.png", {"n": [len(Run(folder).images())]})
     return ["figures/map.png"]
+
+
+def make_with_report(source, path, options, draw: Callable[[Path], list[str]], **settings) -> Run:
+    """Make a run as map_images does, with a report that ``draw`` writes into the folder."""
+    with make.making_run(source, path, options, **settings) as work:
+        run_stage(work, "report", lambda work: [*write_results(work), *draw(work.folder)])
+    return Run(path)
+
+
+def add_with_report(path, source, draw: Callable[[Path], list[str]]) -> Addition:
+    """Add images to a run as latentmap.add_images does, with a report that ``draw`` writes into the folder."""
+    with adding_images(path, source) as (work, addition):
+        run_stage(work, "report", lambda work: [*write_results(work), *draw(work.folder)])
+    return addition
 
 
 def quick_stages() -> dict[str, Callable]:
@@ -64,7 +82,7 @@ def quick_stages() -> dict[str, Callable]:
     def join(work):
         from latentmap.run.atlas import write_atlas
 
-        write_atlas(work.folder, work.images)
+        write_atlas(work.folder, work.images, work.latents)
         return ["atlas.parquet", *report(work.folder)]
 
     decode = make.FUNCTIONS["decode"]
@@ -74,12 +92,12 @@ def quick_stages() -> dict[str, Callable]:
     }
 
 
-def place(folder: Path, state: dict, part: Path, number: int) -> float:
-    n = state["added"][number - 1]["n"]
+def place(work: Work, part: Path, number: int) -> float:
+    n = work.state["added"][number - 1]["n"]
     ones = np.ones(n, np.float32)
     columns = {"id": np.arange(n), "latent": tables.vectors(np.ones((n, 3), np.float32)), "error": ones}
     columns |= {"group": np.zeros(n, np.int32), "confidence": ones, "tree": np.full(n, "")}
-    columns |= {"x": ones * state["options"]["perplexity"], "y": ones, "isolation": ones, "outlier": ones}
+    columns |= {"x": ones * work.options.perplexity, "y": ones, "isolation": ones, "outlier": ones}
     columns |= {"duplicate_of": np.zeros(n, np.int64), "strange": ones > 1, "added": np.full(n, number, np.int16)}
     tables.write_table(part / "placed.parquet", columns)
     return 0.0

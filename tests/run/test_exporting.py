@@ -23,7 +23,6 @@ from latentmap.run import RunError, RunOptions, add_images, export_run, make_run
 from latentmap.run.edits import Journal
 from latentmap.run.export_names import MAX_NAME_BYTES, DistinctNames, file_name, plain_name
 from latentmap.run.flat import as_csv
-from latentmap.run.make import bring_up_to_date
 from latentmap.run.new_files import new_file, new_folder
 
 OPTIONS = RunOptions(epochs=1, latent_dim=3, n_clusters=2)
@@ -80,7 +79,7 @@ def test_links_lead_to_the_files_of_each_source_wherever_the_command_runs(tmp_pa
     make_run(["a/scans", "b/scans", "c/table.csv"], "run", OPTIONS)
     write(tmp_path / "later" / "scans", range(18, 22))
     monkeypatch.chdir(tmp_path / "later")
-    add_images(tmp_path / "run", ["scans"], finish=bring_up_to_date)
+    add_images(tmp_path / "run", ["scans"])
     monkeypatch.chdir("/")
     files, said = exported(tmp_path / "run", tmp_path / "out")
     assert said == ["22 links to original files"]

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from quick_runs import add_with_report, make_with_report
 
 from latentmap.images import ShapeOptions, SourceError
 from latentmap.images.sources import Decoding
@@ -26,15 +26,12 @@ from latentmap.run import (
     RunError,
     RunOptions,
     add_images,
-    bring_up_to_date,
     export_run,
     make_run,
 )
 from latentmap.run.finding import duplicates, exact_copies, outliers
 
 OPTIONS = RunOptions(epochs=3, latent_dim=6, n_clusters=4, perplexity=10.0, batch_size=32)
-FINISH = partial(bring_up_to_date, report=write_report)
-NO_REPORT = bring_up_to_date
 
 
 def bars(n: int, seed: int) -> np.ndarray:
@@ -63,7 +60,7 @@ def made(tmp_path_factory) -> Path:
     images[30] = np.random.default_rng(9).integers(0, 255, (12, 12))
     write(path / "files", images)
     (path / "files" / "broken.png").write_text("broken")
-    make_run(path / "files", path / "run", OPTIONS, report=write_report)
+    make_with_report(path / "files", path / "run", OPTIONS, write_report)
     return path
 
 
@@ -113,7 +110,7 @@ def test_added_images_find_their_places_and_nothing_moves(run, tmp_path):
     shutil.copy(folder / "0003.png", folder / "twice.png")
     (folder / "broken.png").touch()
     known = hash_of(run, 4)
-    done = add_images(run, folder, finish=FINISH)
+    done = add_with_report(run, folder, write_report)
     assert (done.n_added, done.n_skipped) == (80 + (known not in files_of(folder)), 1)
     assert done.n_known == 1 + (known in files_of(folder))
     assert done.drift < 0.3
@@ -132,11 +129,11 @@ def test_added_images_find_their_places_and_nothing_moves(run, tmp_path):
         assert (groups[later] == common).mean() >= (groups[old] == common).mean() - 0.2
         spread = places[old].std()
         assert np.abs(np.median(places[later], axis=0) - np.median(places[old], axis=0)).max() < 2 * spread
-    again = add_images(run, folder, finish=FINISH)
+    again = add_with_report(run, folder, write_report)
     assert again.n_added == 0  # and no report is drawn for it
     assert "added" in (run / "report.html").read_text(encoding="utf-8")
     assert (run / "figures" / "map-added.png").exists()
-    second = add_images(run, write(tmp_path / "more", bars(5, 6)), finish=NO_REPORT)
+    second = add_images(run, write(tmp_path / "more", bars(5, 6)))
     assert second.n_added == 5
     assert Run.open(run).atlas()["added"].to_pylist()[-6:] == [1, 2, 2, 2, 2, 2]
     assert np.asarray(Run.open(run).image(n + done.n_added)).tolist() == bars(5, 6)[0].tolist()
@@ -154,13 +151,13 @@ def files_of(folder: Path) -> set[bytes]:
 
 def test_strange_images_call_for_a_fresh_run(run, tmp_path):
     noise = np.random.default_rng(3).integers(0, 255, (40, 12, 12), dtype=np.uint8)
-    done = add_images(run, write(tmp_path / "noise", noise), finish=NO_REPORT)
+    done = add_images(run, write(tmp_path / "noise", noise))
     assert done.drift > 0.9
     assert done.is_due
 
 
 def test_the_same_command_keeps_what_was_added_and_places_it_anew_when_the_map_changes(run, made, tmp_path):
-    add_images(run, write(tmp_path / "new", bars(20, 7)), finish=NO_REPORT)
+    add_images(run, write(tmp_path / "new", bars(20, 7)))
     said: list[str] = []
     make_run(made / "files", run, OPTIONS, say=said.append)
     assert said == [f"{stage}: kept" for stage in STAGES]
@@ -180,10 +177,10 @@ def test_adding_that_stops_before_its_report_is_done_by_the_same_call(run, tmp_p
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        add_images(run, folder, finish=partial(bring_up_to_date, report=stop))
+        add_with_report(run, folder, stop)
     assert (run / "report.html").exists()  # the one that was there
     assert len(Run.open(run).atlas()) == 300
-    again = add_images(run, folder, finish=FINISH)
+    again = add_with_report(run, folder, write_report)
     assert (again.n_added, again.n_known) == (20, 0)
     assert 0 <= again.drift <= 1
     assert len(Run.open(run).atlas()) == 320
@@ -191,7 +188,7 @@ def test_adding_that_stops_before_its_report_is_done_by_the_same_call(run, tmp_p
 
 
 def test_another_size_is_refused_where_images_were_added(run, made, tmp_path):
-    add_images(run, write(tmp_path / "new", bars(6, 7)), finish=NO_REPORT)
+    add_images(run, write(tmp_path / "new", bars(6, 7)))
     smaller = Decoding(ShapeOptions(size=8))
     with pytest.raises(RunError, match=r"images of shape \(12, 12\) were added to it, and it would now have \(8, 8\)"):
         make_run(made / "files", run, OPTIONS, decoding=smaller)
@@ -218,12 +215,12 @@ def test_adding_that_is_killed_is_done_by_the_same_command(run, tmp_path, delay)
 
 def test_wrong_additions_are_met_with_a_sentence(run, tmp_path):
     with pytest.raises(SourceError, match=r"images of shape \(9, 9\), but the run has \(12, 12\)"):
-        add_images(run, np.zeros((5, 9, 9), np.uint8), finish=NO_REPORT)
+        add_images(run, np.zeros((5, 9, 9), np.uint8))
     state = json.loads((run / "run.json").read_text())
     state["stages"]["map"]["state"] = "running"
     (run / "run.json").write_text(json.dumps(state))
     with pytest.raises(RunError, match="map not done yet: finish the run, then add to it"):
-        add_images(run, tmp_path, finish=NO_REPORT)
+        add_images(run, tmp_path)
     assert not list((run / "added").glob("*"))
 
 

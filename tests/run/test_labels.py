@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from latentmap.run import Run, RunError, RunOptions, add_images, make_run
+from latentmap.run.executor import run_stage
 from latentmap.run.label_table import read_label_table
 from latentmap.run.labels import FILE, STALE, spread_labels, spread_locked
 from latentmap.run.lock import locked
-from latentmap.run.make import bring_up_to_date
+from latentmap.run.make import FUNCTIONS, updating_run
 
 PATHS = ["p/00.png", "p/01.png", "q/00.png", "q/02.png", "scan.tif[0]", "scan.tif[1]", "cafe\u0301.png", "a/b/0007"]
 
@@ -167,14 +168,15 @@ def test_labels_of_a_run_that_was_redone_are_set_aside(made, file, tmp_path):
     path = spread_labels(made / "run", file)
     state = Run.open(made / "run").state
     said: list[str] = []
-    bring_up_to_date(made / "run", state, say=said.append)
+    with updating_run(made / "run", state, say=said.append) as work:
+        run_stage(work, "report", FUNCTIONS["report"])
     assert path.exists()
     (tmp_path / "more").mkdir()
     for i in range(3):
         image = np.full((6, 6), 10, np.uint8)
         image[:, i] = 250 - i
         Image.fromarray(image).save(tmp_path / "more" / f"{i}.png")
-    add_images(made / "run", [str(tmp_path / "more")], finish=lambda *a: bring_up_to_date(*a, say=said.append))
+    add_images(made / "run", [str(tmp_path / "more")], say=said.append)
     assert said[-1] == f"{FILE}: of the run as it was before, now called {STALE}: give `latentmap label` again"
     assert not path.exists()
     assert pq.read_table(made / "run" / STALE)["given"].to_pylist()[9] == "dog"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quick_runs import OPTIONS, images, report
+from quick_runs import OPTIONS, images
 
 from latentmap.core import atomic_files
 from latentmap.images import SourceError
-from latentmap.run import STAGES, Run, RunError, RunOptions, add_images, bring_up_to_date, make_run
+from latentmap.run import STAGES, Run, RunError, RunOptions, add_images, make_run
 from latentmap.run.edits import Journal
 
 FILE_CALLS = [
@@ -69,15 +69,15 @@ def check_usable(folder: Path, states: list[int]) -> None:
 
 CHANGES = {
     "run with another number of groups": (
-        lambda folder: make_run(images(8, 0), folder, RunOptions(epochs=1, n_clusters=2), report=report),
+        lambda folder: make_run(images(8, 0), folder, RunOptions(epochs=1, n_clusters=2)),
         [10],
     ),
     "run with more images, two of them added before": (
-        lambda folder: make_run(np.concatenate([images(8, 0), images(3, 1)]), folder, OPTIONS, report=report),
+        lambda folder: make_run(np.concatenate([images(8, 0), images(3, 1)]), folder, OPTIONS),
         [10, 11],
     ),
     "add": (
-        lambda folder: add_images(folder, images(4, 2), finish=partial(bring_up_to_date, report=report)),
+        lambda folder: add_images(folder, images(4, 2)),
         [10, 14],
     ),
 }
@@ -116,7 +116,7 @@ def test_a_finished_run_stays_whole_wherever_a_command_is_killed_and_the_same_co
 
 
 def test_a_first_run_that_is_killed_in_its_first_writes_is_resumed(quick, tmp_path, monkeypatch):
-    command = partial(make_run, images(8, 0), tmp_path / "run", OPTIONS, report=report)
+    command = partial(make_run, images(8, 0), tmp_path / "run", OPTIONS)
     for call in range(12):
         assert killed_at(call, command, monkeypatch)
         command()
@@ -142,14 +142,14 @@ def test_the_cache_may_be_deleted(gone, finished):
     run = Run.open(finished)
     assert [len(run.images()), *map(len, run.added_images())] == [8, 2]
     np.testing.assert_array_equal(run.added_images()[0], images(3, 1)[:2])
-    done = add_images(finished, images(4, 2), finish=partial(bring_up_to_date, report=report))
+    done = add_images(finished, images(4, 2))
     assert done.n_added == 4
     after = Run.open(finished).atlas()
     assert after.slice(0, 10).equals(before)
     for name in ["cache", "added/0001/cache"] if gone == "both" else [gone]:
         shutil.rmtree(finished / name)
     said: list[str] = []
-    make_run(images(8, 0), finished, OPTIONS, report=report, say=said.append)
+    make_run(images(8, 0), finished, OPTIONS, say=said.append)
     assert said == [f"{stage}: kept" for stage in STAGES]
     assert (finished / "cache" / "pixels.u8").stat().st_size == 8 * 36
 
@@ -159,7 +159,7 @@ def test_a_damaged_cache_does_not_get_into_the_atlas(name, finished):
     before = Run.open(finished).atlas()
     data = (finished / name).read_bytes()
     (finished / name).write_bytes(bytes([data[0] ^ 1]) + data[1:])
-    add_images(finished, images(4, 2), finish=partial(bring_up_to_date, report=report))
+    add_images(finished, images(4, 2))
     assert Run.open(finished).atlas().slice(0, 10).equals(before)
     assert (finished / name).read_bytes() == data
 
@@ -169,7 +169,7 @@ def test_images_that_are_nowhere_any_more_are_met_with_a_sentence_and_nothing_is
     shutil.rmtree(finished / "cache")
     before = contents(finished)
     with pytest.raises(RunError, match="neither cache nor atlas"):
-        add_images(finished, images(4, 2), finish=bring_up_to_date)
+        add_images(finished, images(4, 2))
     assert contents(finished) == before
 
 
@@ -182,20 +182,20 @@ def test_options_taken_back_after_a_kill_need_nothing_to_be_done_again(finished,
     with monkeypatch.context() as patch:
         patch.setitem(make.FUNCTIONS, "report", fail)
         with pytest.raises(KeyboardInterrupt):
-            make_run(images(8, 0), finished, RunOptions(epochs=1, n_clusters=2, seed=5), report=report)
+            make_run(images(8, 0), finished, RunOptions(epochs=1, n_clusters=2, seed=5))
     said: list[str] = []
-    make_run(images(8, 0), finished, OPTIONS, report=report, say=said.append)
+    make_run(images(8, 0), finished, OPTIONS, say=said.append)
     assert [line for line in said if "placed" not in line] == [f"{stage}: kept" for stage in STAGES]
 
 
 def test_what_cannot_be_run_leaves_the_finished_run_and_nothing_pending(finished):
     before = contents(finished)
     with pytest.raises(SourceError, match="a map needs at least 5"):
-        make_run(images(3, 0), finished, OPTIONS, report=report)
+        make_run(images(3, 0), finished, OPTIONS)
     with pytest.raises(RunError, match=r"images of shape \(6, 6\) were added to it"):
-        make_run(images(8, 0)[:, :5], finished, OPTIONS, report=report)
+        make_run(images(8, 0)[:, :5], finished, OPTIONS)
     assert contents(finished) == before
-    make_run(images(8, 0), finished, OPTIONS, report=report)
+    make_run(images(8, 0), finished, OPTIONS)
     assert contents(finished) == before
 
 
@@ -208,7 +208,7 @@ def test_labels_and_marks_are_carried_over_to_the_same_images(finished):
     said: list[str] = []
     # one image fewer before the others; image 8, the first that was added, is now among those of the run
     new = np.concatenate([images(8, 0)[1:], images(3, 1)[:1], images(2, 7)])
-    make_run(new, finished, OPTIONS, report=report, say=said.append)
+    make_run(new, finished, OPTIONS, say=said.append)
     table = Run.open(finished).edits()
     assert table.filter(table["given_label"].is_valid())["id"].to_pylist() == [0, 1, 10]
     assert table.filter(table["marked_hidden"])["id"].to_pylist() == [7]

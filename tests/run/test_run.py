@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from quick_runs import make_with_report
 
 from latentmap.images import SourceError, open_images
 from latentmap.report import write_report
@@ -108,7 +109,7 @@ def run_again(source: Path, path: Path, **changes: object) -> list[str]:
     said: list[str] = []
     labels = changes.pop("labels", None)
     report = changes.pop("report", short_report)
-    make_run(source, path, RunOptions(**OPTIONS | changes), labels=labels, report=report, say=said.append)
+    make_with_report(source, path, RunOptions(**OPTIONS | changes), report, labels=labels, say=said.append)
     said = [line for line in said if not line.startswith(" ")]
     assert [line.split(":")[0] for line in said] == list(STAGES)
     return [line.split(":")[0] for line in said if not line.endswith("kept")]
@@ -117,7 +118,7 @@ def run_again(source: Path, path: Path, **changes: object) -> list[str]:
 @pytest.fixture(scope="module")
 def short(source, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("short") / "run"
-    make_run(source, path, RunOptions(**OPTIONS), report=short_report)
+    make_with_report(source, path, RunOptions(**OPTIONS), short_report)
     return path
 
 
@@ -173,7 +174,7 @@ def test_a_finished_run_stays_as_it_is_until_all_that_is_made_anew_is_whole(sour
 
     before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
     with pytest.raises(OSError, match="the disk is full"):
-        make_run(source, copy, RunOptions(**OPTIONS | {"n_clusters": 2}), report=fail)
+        make_with_report(source, copy, RunOptions(**OPTIONS | {"n_clusters": 2}), fail)
     assert {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
     assert len(np.unique(Run.open(copy).groups())) == 4
     assert run_again(source, copy, n_clusters=2) == ["report"]
@@ -280,7 +281,7 @@ def test_unsure_images_are_in_no_group(source, copy):
 @pytest.mark.parametrize("n", [5, 11])
 def test_the_smallest_collections_run(n, tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3), dtype=np.uint8)
-    run = make_run(images, tmp_path / "run", RunOptions(epochs=1, n_clusters=2), report=write_report)
+    run = make_with_report(images, tmp_path / "run", RunOptions(epochs=1, n_clusters=2), write_report)
     assert np.isfinite(run.map()).all()
 
 
@@ -292,7 +293,7 @@ def test_skipped_files_are_listed(tmp_path):
     for i in range(6):
         Image.fromarray(np.full((8, 8), 20 * i, np.uint8)).save(folder / f"{i}.png")
     (folder / "<script>alert(1)<.png").write_text("no image")
-    run = make_run(folder, tmp_path / "run", RunOptions(epochs=1, n_clusters=2), report=write_report)
+    run = make_with_report(folder, tmp_path / "run", RunOptions(epochs=1, n_clusters=2), write_report)
     assert [path for path, _ in run.skipped()] == ["<script>alert(1)<.png"]
     html = (run.path / "report.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(1)" in html
@@ -304,7 +305,7 @@ def test_the_report_says_when_nothing_divides_the_images(tmp_path, n_kinds):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 60, (240, 8, 8), dtype=np.uint8)
     images[::n_kinds, :, :4] += 150
-    run = make_run(images, tmp_path / "run", RunOptions(epochs=2, invariant=False), report=write_report)
+    run = make_with_report(images, tmp_path / "run", RunOptions(epochs=2, invariant=False), write_report)
     share = np.bincount(run.groups()).max() / 240
     assert (share > 0.8) == (n_kinds == 1)
     html = (run.path / "report.html").read_text(encoding="utf-8")
@@ -375,7 +376,7 @@ def test_unfinished_runs_say_what_is_missing(source, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_run(source, tmp_path / "run", RunOptions(**OPTIONS), report=fail)
+        make_with_report(source, tmp_path / "run", RunOptions(**OPTIONS), fail)
     run = Run.open(tmp_path / "run")
     (run.path / "atlas.parquet").unlink()
     with pytest.raises(RunError, match=r"atlas\.parquet: not there yet: finish the run"):

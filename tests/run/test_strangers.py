@@ -16,14 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from quick_runs import OPTIONS, images, report
+from quick_runs import OPTIONS, images
 
+from latentmap.core.errors import DecodingError
 from latentmap.images.png import decode_png
-from latentmap.run import Run, RunError, add_images, bring_up_to_date, export_run, make_run
+from latentmap.run import Run, RunError, add_images, export_run, make_run
 from latentmap.run.lock import locked
 from latentmap.run.state import read_state
-
-FINISH = partial(bring_up_to_date, report=report)
 
 
 @pytest.fixture
@@ -53,11 +52,11 @@ def test_files_outside_that_run_json_names_are_refused_and_left_alone(name, run,
     precious.write_text("precious")
     name = str(precious) if name == "absolute" else name
     change(run, "stages", "report", "files", value={name: {"bytes": 1, "sha256": "0"}})
-    for use in (Run.open, partial(add_images, source=images(3, 5), finish=FINISH), partial(export_run, kind="csv")):
+    for use in (Run.open, partial(add_images, source=images(3, 5)), partial(export_run, kind="csv")):
         with pytest.raises(RunError, match=r"run\.json: a name in stages\.report\.files is .* not a path of a file"):
             use(run, **({"out": tmp_path / "out"} if use.__class__ is partial and use.func is export_run else {}))
     with pytest.raises(RunError):
-        make_run(images(9, 0), run, OPTIONS, report=report)
+        make_run(images(9, 0), run, OPTIONS)
     assert precious.read_text() == "precious"
 
 
@@ -76,9 +75,9 @@ def test_links_that_lead_out_of_a_run_are_refused(name, run, tmp_path):
     with pytest.raises(RunError, match="a link that leads out of the run"):
         Run.open(run)
     with pytest.raises(RunError, match="a link that leads out of the run"):
-        add_images(run, images(3, 5), finish=FINISH)
+        add_images(run, images(3, 5))
     with pytest.raises(RunError, match=r"link|written"):
-        make_run(images(9, 0), run, OPTIONS, report=report)
+        make_run(images(9, 0), run, OPTIONS)
     assert outside.exists()
 
 
@@ -203,7 +202,7 @@ def test_damaged_and_hostile_tables_are_met_with_a_sentence_that_names_the_file(
         put(path, column, pa.array(values, kinds.get(kind, pa.int32())))
     uses = [Run.open, partial(export_run, kind="csv", out=tmp_path / "out")]
     if name != "atlas":  # which adding makes anew
-        uses.append(partial(add_images, source=images(3, 5), finish=FINISH))
+        uses.append(partial(add_images, source=images(3, 5)))
     for use in uses:
         with pytest.raises(RunError, match=rf"{name}\.parquet: damaged, or not what latentmap wrote"):
             use(run)
@@ -239,7 +238,7 @@ def test_pictures_of_a_table_are_read_as_png_of_the_right_shape_only(kind, run, 
     (programs / "gs").write_text(f"#!/bin/sh\necho ran >> {tmp_path}/gs.log\n")
     (programs / "gs").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    with pytest.raises(ValueError, match=r"PNG|picture"):
+    with pytest.raises(DecodingError, match=r"PNG|picture"):
         decode_png(PICTURES[kind], (6, 6))
     table = pq.read_table(run / "atlas.parquet")
     pictures = pa.array([{"bytes": PICTURES[kind], "path": "x"}] * len(table), table.schema.field("image").type)
@@ -248,7 +247,7 @@ def test_pictures_of_a_table_are_read_as_png_of_the_right_shape_only(kind, run, 
     with pytest.raises(RunError, match=r"atlas\.parquet: cannot be read as the atlas of this run"):
         Run.open(run).images()
     with pytest.raises(RunError, match=r"atlas\.parquet"):
-        add_images(run, images(3, 5), finish=FINISH)
+        add_images(run, images(3, 5))
     assert not (tmp_path / "gs.log").exists()
 
 
@@ -258,7 +257,7 @@ def test_pictures_of_another_run_do_not_pass_for_those_of_this_one(run):
     put(run / "atlas.parquet", "image", pictures)
     shutil.rmtree(run / "cache")
     with pytest.raises(RunError, match=r"the pictures in atlas\.parquet are not those of this run"):
-        add_images(run, images(3, 5), finish=FINISH)
+        add_images(run, images(3, 5))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="fcntl")

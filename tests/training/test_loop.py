@@ -169,7 +169,7 @@ def test_streamed_images_train_as_well(bars, tmp_path, monkeypatch):
     monkeypatch.setattr(batches, "SHUFFLE_WINDOW_BYTES", 12_000)
     streamed = Autoencoder(**settings).fit(mapped)
     assert streamed.history_["loss"] != in_memory.history_["loss"]
-    assert streamed.score(bars) == pytest.approx(in_memory.score(bars), rel=0.5)
+    assert -streamed.score(bars) < 1.1 * -in_memory.score(bars)  # over seeds, 0.89 to 1.02
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ async def read_body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-async def read_json(request: Request) -> dict[str, Any]:
+async def read_json_body(request: Request) -> dict[str, Any]:
     """The body as a JSON object.
 
     Raises

@@ -15,7 +15,17 @@ from scipy.spatial import cKDTree
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, RunError
-from latentmap.explorer.columns import ERRORS, TREE, Values, as_json, as_text, as_texts, folder_columns, plain, prepare
+from latentmap.explorer.columns import (
+    ERRORS,
+    TREE_COLUMN,
+    Values,
+    as_json,
+    folder_columns,
+    plain,
+    prepare,
+    to_text,
+    to_texts,
+)
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.explorer.picture_files import as_bytes
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
@@ -174,18 +184,18 @@ class AtlasView:
 
     def facts(self, image: int) -> dict[str, Any]:
         """The columns of one image, as JSON can hold them."""
-        names = [name for name in self.table.column_names if name not in ("x", "y", TREE)]
+        names = [name for name in self.table.column_names if name not in ("x", "y", TREE_COLUMN)]
         return {name: as_json(self.table[name][image]) for name in names}
 
     def path_of(self, image: int) -> str:
         """The path of one image."""
-        return str(as_text(self.table["path"][image]) or "")
+        return str(to_text(self.table["path"][image]) or "")
 
     @locked_cached_property
     def _searched(self) -> list[Any]:
         """The texts that a search looks into."""
         return [
-            _folded(as_texts(plain(self.table[name]))) for name in ("path", "label") if name in self.table.column_names
+            _folded(to_texts(plain(self.table[name]))) for name in ("path", "label") if name in self.table.column_names
         ]
 
     def search(self, text: str) -> list[int]:

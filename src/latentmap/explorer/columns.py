@@ -16,14 +16,14 @@ MAX_WHOLE_CATEGORIES = 20  # distinct whole numbers up to which a column is cate
 MIN_CATEGORY_SIZE = 2.0  # mean number of images in a category; a column of more varied texts is text
 MIN_DAYS = 30  # that dates must span to be years with a fraction, since float32 resolves hours of a year
 MAX_FOLDER_LEVELS = 3  # columns of folder levels
-MAX_DEPTH = 16  # folder levels that are examined
+MAX_FOLDER_DEPTH = 16  # folder levels that are examined
 MAX_TEXT_LENGTH = 1000  # of a value that is neither text nor a number
 MAX_SAFE_INTEGER = 2**53  # beyond it JavaScript loses digits
-TREE = "tree"  # paths from the root of the tree: the names on the map need all of its categories
-CATEGORIES = frozenset({"label", "group", "added", "source", TREE})
+TREE_COLUMN = "tree"  # paths from the root of the tree: the names on the map need all of its categories
+CATEGORIES = frozenset({"label", "group", "added", "source", TREE_COLUMN})
 TEXTS = frozenset({"path", "file"})
-NUMBER = r"^[+-]?(0|[1-9][0-9]*|[0-9]*\.[0-9]+|[1-9][0-9]*\.)([eE][+-]?[0-9]+)?$"
-NO_NUMBER = r"^(?i:nan)?$"
+NUMBER_PATTERN = r"^[+-]?(0|[1-9][0-9]*|[0-9]*\.[0-9]+|[1-9][0-9]*\.)([eE][+-]?[0-9]+)?$"
+NAN_PATTERN = r"^(?i:nan)?$"
 ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError)
 
 
@@ -86,7 +86,7 @@ def prepare(name: str, values: pa.Array) -> Values:
         If its values cannot be read.
     """
     try:
-        return _prepare(name, plain(values))
+        return _classify(name, plain(values))
     except ERRORS as error:
         raise RunError(f"column {name!r} cannot be shown ({error})") from error
 
@@ -103,24 +103,24 @@ def plain(values: pa.Array | pa.ChunkedArray) -> pa.Array:
         try:
             values.validate(full=True)
         except pa.ArrowInvalid:
-            values = pa.array([_decoded(one) for one in values.cast(pa.binary()).to_pylist()], pa.string())
+            values = pa.array([_decode_lossy(one) for one in values.cast(pa.binary()).to_pylist()], pa.string())
     return values
 
 
-def _decoded(data: bytes | None) -> str | None:
+def _decode_lossy(data: bytes | None) -> str | None:
     return None if data is None else data.decode("utf-8", "backslashreplace")
 
 
-def _prepare(name: str, values: pa.Array) -> Values:
+def _classify(name: str, values: pa.Array) -> Values:
     numbers = None if name in CATEGORIES | TEXTS else _as_numbers(values)
     if numbers is not None:
-        return _numbers(name, numbers)
-    texts = as_texts(values)
+        return _number_column(name, numbers)
+    texts = to_texts(values)
     n_distinct = pc.count_distinct(texts).as_py()
     is_varied = n_distinct > MAX_CATEGORIES and len(texts) - texts.null_count < MIN_CATEGORY_SIZE * n_distinct
     if name in TEXTS or (is_varied and name not in CATEGORIES):
         return Values(Column(name, "text"), texts.fill_null(""))
-    return _categories(name, texts)
+    return _category_column(name, texts)
 
 
 def _as_numbers(values: pa.Array) -> pa.Array | None:
@@ -142,16 +142,16 @@ def _as_numbers(values: pa.Array) -> pa.Array | None:
 def _written_numbers(texts: pa.Array) -> pa.Array | None:
     """Numbers that are stored as text, such as 1.50; None if a value is a word or a code such as 007."""
     texts = pc.utf8_trim_whitespace(texts.cast(pa.string()))
-    is_none = pc.match_substring_regex(texts, NO_NUMBER)
+    is_none = pc.match_substring_regex(texts, NAN_PATTERN)
     texts = pc.if_else(is_none, pa.scalar(None, pa.string()), texts)
-    if texts.null_count == len(texts) or not pc.all(pc.match_substring_regex(texts, NUMBER)).as_py():
+    if texts.null_count == len(texts) or not pc.all(pc.match_substring_regex(texts, NUMBER_PATTERN)).as_py():
         return None
     numbers = pc.replace_substring(texts, "+", "").cast(pa.float64())
     is_whole = pc.all(pc.match_substring_regex(texts, "^[+-]?[0-9]+$")).as_py()
     return None if is_whole and pc.count_distinct(texts).as_py() <= MAX_WHOLE_CATEGORIES else numbers
 
 
-def _numbers(name: str, values: pa.Array) -> Values:
+def _number_column(name: str, values: pa.Array) -> Values:
     with np.errstate(over="ignore"):  # too large for float32: infinite
         numbers = values.to_numpy(zero_copy_only=False).astype(np.float32)
     finite = numbers[np.isfinite(numbers)]
@@ -159,11 +159,11 @@ def _numbers(name: str, values: pa.Array) -> Values:
     return Values(Column(name, "number", *ends, missing=int(np.isnan(numbers).sum())), numbers)
 
 
-def _categories(name: str, texts: pa.Array) -> Values:
+def _category_column(name: str, texts: pa.Array) -> Values:
     texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
     counted = [(one["values"], one["counts"]) for one in texts.value_counts().to_pylist() if one["values"] is not None]
-    counted.sort(key=lambda one: (-one[1], _order(one[0])))
-    kept = counted if name == TREE else counted[:MAX_CATEGORIES]
+    counted.sort(key=lambda one: (-one[1], _category_sort_key(one[0])))
+    kept = counted if name == TREE_COLUMN else counted[:MAX_CATEGORIES]
     codes = pc.index_in(texts, pa.array([category for category, _ in kept], pa.string()))
     found = codes.fill_null(len(kept)).to_numpy(zero_copy_only=False)
     missing = texts.is_null().to_numpy(zero_copy_only=False)
@@ -196,17 +196,17 @@ def _years(values: pa.Array) -> pa.Array | None:
     return pa.array(1970 + found / (365.2425 * 86400), from_pandas=True)
 
 
-def as_texts(values: pa.Array) -> pa.Array:
+def to_texts(values: pa.Array) -> pa.Array:
     """Each value as text, or null."""
     if pa.types.is_string(values.type) or pa.types.is_null(values.type):
         return values.cast(pa.string())
     try:
         return values.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return pa.array([as_text(one) for one in values], pa.string())
+        return pa.array([to_text(one) for one in values], pa.string())
 
 
-def as_text(value: pa.Scalar) -> str | None:
+def to_text(value: pa.Scalar) -> str | None:
     """One value as text, or None."""
     if not value.is_valid:
         return None
@@ -229,7 +229,7 @@ def as_json(value: pa.Scalar) -> Any:
     if pa.types.is_floating(kind):
         real = float(value.as_py())
         return real if np.isfinite(real) else None if np.isnan(real) else str(real)
-    return as_text(value)
+    return to_text(value)
 
 
 def folder_columns(paths: pa.Array, taken: set[str], label: pa.Array | None) -> Iterator[tuple[str, pa.Array]]:
@@ -238,9 +238,9 @@ def folder_columns(paths: pa.Array, taken: set[str], label: pa.Array | None) -> 
     A level is not informative if all images share it, or if it divides them as the label or an upper level does.
     """
     parts = [(path or "").split("/")[:-1] for path in paths.to_pylist()]
-    known = [] if label is None else [_partition(as_texts(plain(label)).to_pylist())]
+    known = [] if label is None else [_partition(to_texts(plain(label)).to_pylist())]
     n_found = 0
-    for level in range(1, min(MAX_DEPTH, max(map(len, parts), default=0)) + 1):
+    for level in range(1, min(MAX_FOLDER_DEPTH, max(map(len, parts), default=0)) + 1):
         names = ["/".join(one[:level]) or None for one in parts]
         partition = _partition(names)
         if n_found < MAX_FOLDER_LEVELS and any(partition) and partition not in known:
@@ -256,7 +256,7 @@ def _partition(names: list[str | None]) -> list[int]:
     return [numbers.setdefault(name, len(numbers)) for name in names]
 
 
-def _order(name: str) -> tuple[int, float, str]:
+def _category_sort_key(name: str) -> tuple[int, float, str]:
     """Sort key of a category: numbers by size, before words."""
     try:
         number = float(name)

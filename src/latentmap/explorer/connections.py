@@ -24,7 +24,7 @@ NO_HANDLES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 log = logging.getLogger("latentmap.explorer")
 
 
-class Phase(IntEnum):
+class ConnectionPhase(IntEnum):
     """Phases of a connection, in the order in which connections are closed if there are too many."""
 
     HEADERS = 0
@@ -61,20 +61,20 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *arguments: Any, limit: ConnectionLimit, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._limit = limit
-        self._phase: Phase | None = None
+        self._phase: ConnectionPhase | None = None
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> ConnectionPhase:
         """The phase that the connection is in."""
         if self._stall is not None:
-            return Phase.STALLED
+            return ConnectionPhase.STALLED
         if self.conn.their_state is h11.IDLE:
             begun = self.cycle is None or bool(self.conn.trailing_data[0])
-            return Phase.HEADERS if begun else Phase.IDLE
-        return Phase.BODY if self.conn.their_state is h11.SEND_BODY else Phase.ANSWER
+            return ConnectionPhase.HEADERS if begun else ConnectionPhase.IDLE
+        return ConnectionPhase.BODY if self.conn.their_state is h11.SEND_BODY else ConnectionPhase.ANSWER
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, and close another one if there are too many."""
@@ -88,12 +88,12 @@ class BoundedProtocol(H11Protocol):
 
     def _give_way(self) -> None:
         others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
-        waiting = [one for one in others if one.phase is not Phase.ANSWER]
+        waiting = [one for one in others if one.phase is not ConnectionPhase.ANSWER]
         min(waiting, key=BoundedProtocol._rank, default=self).drop()
 
-    def _rank(self) -> tuple[Phase, float]:
-        is_fresh = self.phase is Phase.HEADERS and self.loop.time() - self._since < FRESH_SECONDS
-        return Phase.FRESH if is_fresh else self.phase, self._since
+    def _rank(self) -> tuple[ConnectionPhase, float]:
+        is_fresh = self.phase is ConnectionPhase.HEADERS and self.loop.time() - self._since < FRESH_SECONDS
+        return ConnectionPhase.FRESH if is_fresh else self.phase, self._since
 
     def drop(self) -> None:
         """Close the connection immediately."""
@@ -110,7 +110,7 @@ class BoundedProtocol(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        seconds = {Phase.HEADERS: HEADER_SECONDS, Phase.BODY: BODY_SECONDS}.get(phase)
+        seconds = {ConnectionPhase.HEADERS: HEADER_SECONDS, ConnectionPhase.BODY: BODY_SECONDS}.get(phase)
         if seconds is not None:
             self._timer = self.loop.call_later(seconds, self.drop)
 

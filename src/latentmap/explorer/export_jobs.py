@@ -79,7 +79,7 @@ class ExportJobs:
                 return None
             job = self.last = ExportJob(data.n if ids is None else len(ids))
             # not a daemon: unfinished files are removed before the process ends
-            self._thread = threading.Thread(target=_run, args=(job, data, ids), name="export")
+            self._thread = threading.Thread(target=_export, args=(job, data, ids), name="export")
             self._thread.start()
             return job
 
@@ -91,7 +91,7 @@ class ExportJobs:
             self._thread.join()
 
 
-def _run(job: ExportJob, data: AtlasView, ids: list[int] | None) -> None:
+def _export(job: ExportJob, data: AtlasView, ids: list[int] | None) -> None:
     def report(progress: Progress) -> None:
         if job.is_cancelled.is_set():
             raise CancelledError

@@ -12,7 +12,7 @@ from latentmap.images.decoding import Failure, Item
 from latentmap.images.pool import DecodingPool
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
 
-MAX_SIDE = 4096  # pixels; larger pictures are made smaller
+MAX_ORIGINAL_SIDE = 4096  # pixels; larger pictures are made smaller
 SENTENCES = {
     NO_FILE: "this image has no file of its own: it came in an archive, an array or a table",
     GONE: "the file that this image was made from is not there any more",
@@ -41,7 +41,7 @@ class FullSize:
         self._loading = data._loading
 
     def png(self, image: int) -> bytes:
-        """The original picture of an image as a PNG file, at most MAX_SIDE pixels a side.
+        """The original picture of an image as a PNG file, at most MAX_ORIGINAL_SIDE pixels a side.
 
         Raises
         ------
@@ -51,7 +51,7 @@ class FullSize:
         path, frame, digest = self._file(image)
         item = Item(str(path), frame)
         look = self._ask("look", item, None)
-        scale = min(1.0, MAX_SIDE / max(look.width, look.height, 1))
+        scale = min(1.0, MAX_ORIGINAL_SIDE / max(look.width, look.height, 1))
         height, width = (max(1, round(side * scale)) for side in (look.height, look.width))
         channels, color = (1, "grey") if look.is_grey else (3, "rgb")
         shape = replace(

@@ -14,7 +14,7 @@ from latentmap.run.labels import only_label, spread_locked
 from latentmap.run.lock import locked
 
 
-def spread_labels(data: AtlasView) -> dict[str, Any]:
+def spread_given_labels(data: AtlasView) -> dict[str, Any]:
     """Write labels.parquet of the run, and return the labels in the order of the points.
 
     Returns

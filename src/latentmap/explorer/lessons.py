@@ -25,10 +25,10 @@ from latentmap.run import tables
 from latentmap.run.state import key_of
 from latentmap.tsne import TSNE
 
-PERPLEXITIES = (5, 10, 15, 25, 50, 100)
+SWEEP_PERPLEXITIES = (5, 10, 15, 25, 50, 100)
 MAX_MAPPED = 100_000  # points of a sweep; the first in zoom order
 MAX_CLUSTERED = 20_000  # points of K-means step by step; the first in zoom order
-MAX_STEPS = 60  # of K-means
+MAX_KMEANS_STEPS = 60
 MAX_TRAINED, EPOCHS, N_SHOWN = 5_000, 5, 12  # images and epochs of the two networks; images that are shown
 N_NEAREST_TO_CENTER = 5  # images whose mean place is that of a centre on the map
 
@@ -38,7 +38,7 @@ N_NEAREST_TO_CENTER = 5  # images whose mean place is that of a centre on the ma
 
 def sweep_folder(data: AtlasView) -> Path:
     """The folder of the maps of several perplexities; its name has a hash of their latent vectors."""
-    key = key_of([data.run.stages["map"]["key"], data.n, PERPLEXITIES, MAX_MAPPED])
+    key = key_of([data.run.stages["map"]["key"], data.n, SWEEP_PERPLEXITIES, MAX_MAPPED])
     return data.path / FOLDER / f"sweep-{key[:12]}"
 
 
@@ -49,10 +49,10 @@ def ready_perplexities(data: AtlasView) -> list[int]:
 
 def possible_perplexities(data: AtlasView) -> list[int]:
     """The perplexities that the number of points allows."""
-    return [p for p in PERPLEXITIES if p < min(data.n, MAX_MAPPED) / 3]
+    return [p for p in SWEEP_PERPLEXITIES if p < min(data.n, MAX_MAPPED) / 3]
 
 
-def sweep_map(data: AtlasView, perplexity: int) -> bytes:
+def read_sweep_map(data: AtlasView, perplexity: int) -> bytes:
     """One of the maps: x, y of the first points in zoom order as an Arrow stream.
 
     Raises
@@ -117,7 +117,7 @@ class KMeansSteps:
         return {"n": len(self.xy), "centers": self.centers, "inertias": self.inertias}
 
 
-def kmeans_steps(data: AtlasView, where: str, n_clusters: int, seed: int) -> KMeansSteps:
+def run_kmeans(data: AtlasView, where: str, n_clusters: int, seed: int) -> KMeansSteps:
     """K-means step by step, on the latent vectors of the run ("map") or on blobs ("blobs")."""
     return _kmeans_on_map(data, n_clusters, seed) if where == "map" else _kmeans_on_blobs(n_clusters, seed)
 
@@ -129,7 +129,7 @@ def _kmeans_on_map(data: AtlasView, k: int, seed: int) -> KMeansSteps:
     """
     rows = data.order[: min(data.n, MAX_CLUSTERED)]
     latents, xy = data.latents[rows], data.xy[: len(rows)]
-    steps = _steps(latents, min(k, len(rows)), seed)
+    steps = _kmeans_history(latents, min(k, len(rows)), seed)
     squares = (latents**2).sum(axis=1)
     centers = []
     for step in steps:
@@ -141,14 +141,14 @@ def _kmeans_on_map(data: AtlasView, k: int, seed: int) -> KMeansSteps:
 def _kmeans_on_blobs(k: int, seed: int) -> KMeansSteps:
     """Steps on the blobs of the course chapter."""
     xy, _ = make_blobs(random_state=6)
-    steps = _steps(xy, k, seed)
+    steps = _kmeans_history(xy, k, seed)
     centers = [step.centers.astype(float).tolist() for step in steps]
     labels = np.stack([step.labels for step in steps]).astype(np.int16)
     return KMeansSteps(xy.astype(np.float32), labels, centers, _inertias(steps))
 
 
-def _steps(X: NDArray[np.floating[Any]], k: int, seed: int) -> list[Any]:
-    model = KMeans(k, init="random", n_init=1, max_iter=MAX_STEPS, random_state=seed, record_history=True)
+def _kmeans_history(X: NDArray[np.floating[Any]], k: int, seed: int) -> list[Any]:
+    model = KMeans(k, init="random", n_init=1, max_iter=MAX_KMEANS_STEPS, random_state=seed, record_history=True)
     history: list[Any] = model.fit(X).history_
     return history
 

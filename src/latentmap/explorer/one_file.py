@@ -27,7 +27,7 @@ MAX_COLUMN_BYTES = 2**24  # larger text columns are left out, except the paths
 N_NEIGHBORS = 8  # nearest images that are saved for each image
 
 
-def check_size(data: AtlasView) -> None:
+def check_image_count(data: AtlasView) -> None:
     """Refuse a run that is too large.
 
     Raises
@@ -49,7 +49,7 @@ def one_file_parts(data: AtlasView, facts: dict[str, Any], static: Path) -> Iter
     RunError
         If the run has more images than a page of a sensible size can hold.
     """
-    check_size(data)
+    check_image_count(data)
     sheets = SpriteSheets(data, DETAILED_SIDE if data.n <= MAX_IMAGES_IN_DETAIL else MAX_THUMBNAIL_SIDE)
     before, after = _page(static)
     yield before
@@ -59,7 +59,7 @@ def one_file_parts(data: AtlasView, facts: dict[str, Any], static: Path) -> Iter
     yield _json_start({"run": facts | {"columns": described, "pages": sheets.layout.as_dict()}})
     yield _json_next("columns", {name: as_base64(stream) for name, stream in kept.items()})
     streams = {"points": data.points(), "edits": data.edited_columns(data.journal.edited())}
-    streams["neighbors"] = _neighbors(data)
+    streams["neighbors"] = _neighbors_stream(data)
     yield _json_next("streams", {name: as_base64(stream) for name, stream in streams.items()})
     yield b',"pages":['
     for sheet in range(sheets.layout.n_sheets):
@@ -82,7 +82,7 @@ def _json(value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _neighbors(data: AtlasView) -> bytes:
+def _neighbors_stream(data: AtlasView) -> bytes:
     """Nearest images of each in latent space and their distances, in the order of the ids: n × N_NEIGHBORS rows."""
     k = min(N_NEIGHBORS, data.n - 1)
     ids, distances = nearest_others(data.latents, k) if k else (np.empty(0, int), np.empty(0))

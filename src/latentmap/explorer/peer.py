@@ -41,7 +41,7 @@ class Owner:
 
 def may_read(scope: Scope, headers: Headers) -> bool:
     """Whether a request without a token comes from a program of this user on this machine."""
-    if not sys.platform.startswith("linux") or not _is_plain(headers):
+    if not sys.platform.startswith("linux") or not _has_plain_headers(headers):
         return False
     client, server = _loopback(scope.get("client")), _loopback(scope.get("server"))
     if client is None or server is None:
@@ -50,7 +50,7 @@ def may_read(scope: Scope, headers: Headers) -> bool:
     return owner is not None and owner.uid == os.geteuid() and _holder(owner.inode) not in (None, *FORWARDERS)
 
 
-def _is_plain(headers: Headers) -> bool:
+def _has_plain_headers(headers: Headers) -> bool:
     return set(headers.keys()) <= PLAIN_HEADERS and not headers.get("user-agent", "").lower().startswith(BROWSER)
 
 

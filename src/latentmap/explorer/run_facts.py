@@ -58,7 +58,7 @@ def _typical(data: AtlasView) -> dict[str, list[int]]:
     }
 
 
-def with_edits(data: AtlasView, facts: dict[str, Any]) -> dict[str, Any]:
+def facts_with_edits(data: AtlasView, facts: dict[str, Any]) -> dict[str, Any]:
     """The facts about a run together with its edits."""
     return facts | {"edits": edits_as_json(data.journal.edited())}
 

@@ -21,17 +21,17 @@ from latentmap.run.folder_export import Written, write_folders
 from latentmap.run.new_files import new_file, new_folder
 
 MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-KINDS = (*MEDIA_TYPES, "folder")
+EXPORT_KINDS = (*MEDIA_TYPES, "folder")
 _in_use: set[Path] = set()  # paths of exports that are being written
 _choosing = threading.Lock()
 
 
 def export_table(data: AtlasView, ids: list[int] | None, kind: str) -> Path:
     """Write images of the run (all if ``ids`` is None) into a new file below its ``exports``."""
-    parts = flat_tables(data.run, data.journal.edited(), ids=_array(ids), latents=False)
+    parts = flat_tables(data.run, data.journal.edited(), ids=_id_array(ids), latents=False)
     tables = map(as_csv, parts) if kind == "csv" else parts
     first = next(tables)
-    with _name(data, f".{kind}") as path, new_file(path) as making:
+    with _free_path(data, f".{kind}") as path, new_file(path) as making:
         writer = pyarrow.csv.CSVWriter if kind == "csv" else pq.ParquetWriter
         with writer(making, first.schema) as file:
             for table in chain([first], tables):
@@ -42,17 +42,17 @@ def export_table(data: AtlasView, ids: list[int] | None, kind: str) -> Path:
 def export_folder(data: AtlasView, ids: list[int] | None, callback: Callback) -> tuple[Path, Written]:
     """Write images of the run (all if ``ids`` is None) into a new folder below its ``exports``."""
     edited = data.journal.edited()
-    with _name(data, "") as path, new_folder(path) as making:
-        written = write_folders(data.run, making, edited=edited, ids=_array(ids), callback=callback)
+    with _free_path(data, "") as path, new_folder(path) as making:
+        written = write_folders(data.run, making, edited=edited, ids=_id_array(ids), callback=callback)
     return path, written
 
 
-def _array(ids: list[int] | None) -> Any:
+def _id_array(ids: list[int] | None) -> Any:
     return None if ids is None else np.array(ids, np.int64)
 
 
 @contextmanager
-def _name(data: AtlasView, ending: str) -> Iterator[Path]:
+def _free_path(data: AtlasView, ending: str) -> Iterator[Path]:
     """A path below ``exports`` that does not exist, and that no other export of this process gets meanwhile."""
     folder = data.path.resolve() / EXPORTS_FOLDER
     folder.mkdir(exist_ok=True)

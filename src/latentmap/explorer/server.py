@@ -15,7 +15,7 @@ from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.export_jobs import ExportJobs
 from latentmap.explorer.full_size import FullSize
 from latentmap.explorer.jobs import LessonJobs
-from latentmap.explorer.lessons import KMeansSteps, kmeans_steps
+from latentmap.explorer.lessons import KMeansSteps, run_kmeans
 from latentmap.explorer.run_facts import facts_of
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.explorer.tokens import new_token
@@ -79,7 +79,7 @@ class Server:
         sheets = SpriteSheets(data)
         facts = facts_of(data, sheets)
         originals = FullSize(data, self._decoders_of_originals)
-        return OpenedRun(data, sheets, facts, originals, lru_cache(N_KEPT_KMEANS)(partial(kmeans_steps, data)))
+        return OpenedRun(data, sheets, facts, originals, lru_cache(N_KEPT_KMEANS)(partial(run_kmeans, data)))
 
     @property
     def opened(self) -> OpenedRun:

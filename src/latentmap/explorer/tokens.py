@@ -38,7 +38,7 @@ def run_token(run: Path) -> str:
     name = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:32]
     try:
         path = private_folder() / f"{name}.token"
-        return _read(path) or _write_new(path)
+        return _read_token(path) or _write_new(path)
     except OSError:
         return new_token()
 
@@ -76,7 +76,7 @@ def _base() -> Path:
     return state if state.is_absolute() else Path.home() / ".local" / "state"
 
 
-def _read(path: Path) -> str | None:
+def _read_token(path: Path) -> str | None:
     """The token in a file that only this user can read; None if there is no such file."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -100,7 +100,7 @@ def _write_new(path: Path) -> str:
             path.unlink()  # damaged, or readable by others
         os.link(temporary, path)
     except FileExistsError:
-        return _read(path) or token
+        return _read_token(path) or token
     finally:
         temporary.unlink()
     return token

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 N_LEVELS = 12  # the finest grid has 2^11 cells a side
 MORTON_BITS = 16  # of each coordinate
-SEED = 0  # of the choice of one image in a cell
+ORDER_SEED = 0  # of the choice of one image in a cell
 
 
 def bounding_square(xy: NDArray[np.floating[Any]]) -> tuple[float, float, float]:
@@ -40,7 +40,7 @@ def order_for_zoom(xy: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], lis
     """
     left, bottom, side = bounding_square(xy)
     unit = np.clip((xy - [left, bottom]) / side, 0, np.nextafter(1, 0))
-    left_over = np.random.default_rng(SEED).permutation(len(xy))
+    left_over = np.random.default_rng(ORDER_SEED).permutation(len(xy))
     fine = (unit * 2**MORTON_BITS).astype(np.uint32)
     morton = _interleave_zeros(fine[:, 0]) | (_interleave_zeros(fine[:, 1]) << np.uint64(1))
     taken: list[NDArray[np.intp]] = []

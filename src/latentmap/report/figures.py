@@ -11,7 +11,7 @@ from scipy.sparse import csgraph
 
 from latentmap import plots
 from latentmap.core.atomic_files import whole
-from latentmap.core.missing import missing_mask
+from latentmap.report.report_data import ReportData
 from latentmap.run import Run, layout, tables
 from latentmap.run.run import nearest_rows
 
@@ -33,42 +33,32 @@ MAX_GROUPS = 40
 MAX_LABEL_COLORS = 20
 
 
-def figures(run: Run) -> "Iterator[tuple[str, Figure]]":
-    """One after the other, since those of a large map take much memory."""
-    collection, groups, xy = run.images(), run.groups(), run.map()
-    images, labels = collection.images, collection.labels
+def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
+    """The name and the figure of each, one after the other, since those of a large map take much memory."""
+    run, groups, xy = data.run, data.groups, data.run.map()
+    images, labels = data.collection.images, data.collection.labels
     yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
-    yield from _network_figures(run, images)
+    yield from _network_figures(data)
     if (groups >= 0).any():
         yield "groups", plots.cluster_sheet(images, groups, scores=-run.confidence())
     named: NDArray[Any] = groups
     if (groups < 0).any():  # images in no group have no colour
         named = groups.astype(object)
         named[groups < 0] = None
-    n_labels = len(label_counts(run))
+    n_labels = len(data.label_counts)
     colored_by = labels if 0 < n_labels <= MAX_LABEL_COLORS else named
     yield "map", plots.image_map(xy, images, colored_by, n_images=400)
     yield "map-groups", plots.scatter(xy, named, title="coloured by group", missing="no group")
     if n_labels:
         yield "map-labels", plots.scatter(xy, labels, title="coloured by label")
-    yield from _group_figures(run, images)
-    yield from _standing_out(run, images)
+    yield from _group_figures(data)
+    yield from _standing_out(data)
     yield from _added(run, xy)
 
 
-def label_counts(run: Run) -> "dict[Any, int]":
-    """Labels with the number of images that have them, the most frequent first; missing ones are none."""
-    labels = run.images().labels
-    if labels is None:
-        return {}
-    names, counts = np.unique(labels[~missing_mask(labels)], return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return dict(zip(names[order].tolist(), counts[order].tolist(), strict=True))
-
-
-def _network_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
+def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     """Figures of the network: its loss, reconstructions and generated images."""
-    model = run.model()
+    run, model, images = data.run, data.model, data.collection.images
     errors = run.errors()
     unusual = np.argsort(-errors, kind="stable")[:N_UNUSUAL]
     random = np.random.default_rng(run.options.seed)
@@ -87,29 +77,29 @@ def _network_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, F
     yield "samples", plots.strips(drawn.reshape(N_STRIPS, N_STEPS, *images.shape[1:]))
 
 
-def _group_figures(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
-    """Of groups on the graph: the tree, and the images on the border of each group."""
-    if run.options.groups == "kmeans":
+def _group_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
+    """Figures of groups on the graph: their tree, and the images on the border of each group."""
+    summary, images = data.summary, data.collection.images
+    if not summary:
         return
-    summary = run.group_summary()[:MAX_GROUPS]
-    borders = [one["boundary"] for one in summary]
+    borders = [one["boundary"] for one in summary[:MAX_GROUPS]]
     rows = np.concatenate([np.array(rows, int) for rows in borders])
     of_row = np.repeat(np.arange(len(borders)), [len(rows) for rows in borders])
     yield "borders", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="lowest confidence")
-    n_groups = len(run.group_summary())
-    if n_groups > 1:
-        first = [one["typical"][0] for one in run.group_summary()]
-        blocks = tables.read_column(run.path / "groups.parquet", "block")
-        yield "tree", plots.group_tree(run.tree(), min(n_groups, MAX_GROUPS), images[first], blocks[first])
+    if len(summary) > 1:
+        first = [one["typical"][0] for one in summary]
+        blocks = tables.read_column(data.run.path / layout.GROUPS, "block")
+        yield "tree", plots.group_tree(data.run.tree(), min(len(summary), MAX_GROUPS), images[first], blocks[first])
 
 
-def _standing_out(run: Run, images: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
-    """Duplicates, images that are like no other, and a few images beside those nearest to them."""
-    pairs = _duplicate_rows(run)
+def _standing_out(data: ReportData) -> "Iterator[tuple[str, Figure]]":
+    """Figures of duplicates, of isolated images, and of a few images beside those nearest to them."""
+    run, images = data.run, data.collection.images
+    pairs = _duplicate_rows(data.duplicates, len(images))
     if len(pairs):
         rows, of_row = np.concatenate(pairs), np.repeat(np.arange(len(pairs)), [len(rows) for rows in pairs])
         yield "duplicates", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="")
-    alone = np.argsort(-run.outliers()["isolation"].to_numpy(), kind="stable")[:N_STRIPS]
+    alone = np.argsort(-data.outliers["isolation"].to_numpy(), kind="stable")[:N_STRIPS]
     latents = run.latents()
     yield "isolated", plots.strips(_with_nearest(images, latents, alone))
     random = np.random.default_rng(run.options.seed)
@@ -126,10 +116,8 @@ def _with_nearest(images: "NDArray[Any]", latents: "NDArray[Any]", rows: "NDArra
     return images[np.array(strips)]
 
 
-def _duplicate_rows(run: Run) -> "list[NDArray[Any]]":
-    """Images that are the same or nearly, each set as an array of ids, the largest sets first."""
-    table = run.duplicates()
-    n = run.state["source"]["n"]
+def _duplicate_rows(table: "Table", n: int) -> "list[NDArray[Any]]":
+    """Sets of images that are the same or nearly, each as an array of ids, the largest sets first."""
     edges = (np.ones(len(table)), (table["id"].to_numpy(), table["duplicate_of"].to_numpy()))
     _, pieces = csgraph.connected_components(sparse.coo_matrix(edges, shape=(n, n)), directed=False)
     members = np.flatnonzero(np.bincount(pieces)[pieces] > 1)
@@ -139,7 +127,7 @@ def _duplicate_rows(run: Run) -> "list[NDArray[Any]]":
 
 
 def _added(run: Run, xy: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
-    """Where images that were added later lie on the map."""
+    """Places on the map of images that were added later."""
     if not run.state["added"]:
         return
     names = ["x", "y", "added"]

@@ -2,19 +2,20 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from latentmap.core.atomic_files import whole, write_text
 from latentmap.core.memory import give_back
+from latentmap.images import Skipped
 from latentmap.images.sources import Decoding
-from latentmap.report.figures import MAX_GROUPS, figures, label_counts
+from latentmap.report.figures import MAX_GROUPS, figures
 from latentmap.report.html import render
+from latentmap.report.report_data import ReportData
 from latentmap.run import Run, RunOptions
-
-if TYPE_CHECKING:
-    pass
+from latentmap.run.stages import write_results
+from latentmap.run.work import Work
 
 FILE = "report.html"
 FIGURES = "figures"
@@ -29,8 +30,11 @@ METRICS = {
         "Stability of the groups",
         "Agreement with the groups found on random parts of the images; 1 means that they are the same.",
     ),
-    "silhouette": ("Silhouette", "Of the groups in latent space, on a sample; 1 means tight and far apart."),
-    "density_validity": ("Density validity", "Of the groups, on a sample; 1 means denser inside than between them."),
+    "silhouette": ("Silhouette", "Silhouette of the groups in latent space, on a sample; 1 means tight and far apart."),
+    "density_validity": (
+        "Density validity",
+        "Density validity of the groups, on a sample; 1 means denser inside than between them.",
+    ),
     "trustworthiness": (
         "Trustworthiness of the map",
         "1 when all neighbours on the map are neighbours in latent space.",
@@ -43,20 +47,37 @@ METRICS = {
         "Clustering accuracy",
         "Fraction of images in the right group, with groups and labels matched at best.",
     ),
-    "nmi": ("Normalised mutual information", "Of groups and labels; 1 when they are the same."),
+    "nmi": ("Normalised mutual information", "Mutual information of groups and labels; 1 when they are the same."),
     "ari": (
         "Adjusted Rand index",
         "Agreement on pairs of images beyond chance; 1 when groups and labels are the same.",
     ),
     "purity": ("Purity", "Fraction of images with the most frequent label of their group."),
-    "kmeans_silhouette": ("K-means: silhouette", "Of as many groups by K-means on the same latent vectors."),
-    "kmeans_accuracy": ("K-means: accuracy", "The same, of these groups."),
-    "kmeans_nmi": ("K-means: mutual information", "The same, of these groups."),
-    "kmeans_ari": ("K-means: adjusted Rand index", "The same, of these groups."),
-    "kmeans_purity": ("K-means: purity", "The same, of these groups."),
+    "kmeans_silhouette": ("K-means: silhouette", "Silhouette of as many groups by K-means on the same latent vectors."),
+    "kmeans_accuracy": ("K-means: accuracy", "The same metric of the groups by K-means."),
+    "kmeans_nmi": ("K-means: mutual information", "The same metric of the groups by K-means."),
+    "kmeans_ari": ("K-means: adjusted Rand index", "The same metric of the groups by K-means."),
+    "kmeans_purity": ("K-means: purity", "The same metric of the groups by K-means."),
 }
 # Figures that compare groups with labels or with K-means, which mean nothing when there is one group.
 COMPARISONS = {"accuracy", "nmi", "ari", "purity", *(name for name in METRICS if name.startswith("kmeans_"))}
+
+
+def report_stage(work: Work) -> list[str]:
+    """Run the last stage of a run: join its tables, measure, and write the report.
+
+    Parameters
+    ----------
+    work : Work
+        Work on a run whose other stages are done; see :func:`latentmap.run.executor.run_stage`.
+
+    Returns
+    -------
+    list of str
+        The files written, below the folder of the work.
+    """
+    with work.show("report"):
+        return [*write_results(work), *write_report(work.folder)]
 
 
 def write_report(folder: Path) -> list[str]:
@@ -72,27 +93,26 @@ def write_report(folder: Path) -> list[str]:
     list of str
         The files written, below ``folder``.
     """
-    run = Run.open(folder)
+    data = ReportData(Run.open(folder))
     (folder / FIGURES).mkdir(exist_ok=True)
     written = []
-    for name, figure in figures(run):
+    for name, figure in figures(data):
         written.append(f"{FIGURES}/{name}.png")
         with whole(folder / written[-1]) as temporary:
             figure.savefig(temporary, dpi=120, format="png")
         del figure
         give_back()
-    write_text(folder / FILE, render("report.html.j2", folder=folder, **_facts(run)))
+    write_text(folder / FILE, render("report.html.j2", folder=folder, **_facts(data)))
     return [*written, FILE]
 
 
-def _facts(run: Run) -> dict[str, Any]:
-    groups = run.groups()
+def _facts(data: ReportData) -> dict[str, Any]:
+    """The values that the template shows."""
+    run, groups, model, labels = data.run, data.groups, data.model, data.label_counts
     sizes = np.bincount(groups[groups >= 0], minlength=1)
-    model = run.model()
     layers = model.layer_table()
     n_groups = int((sizes > 0).sum())
-    labels = label_counts(run)
-    exact = run.duplicates()["exact"].to_numpy(zero_copy_only=False)
+    exact = data.duplicates["exact"].to_numpy(zero_copy_only=False)
     return {
         "source": run.state["source"],
         "options": run.state["options"],
@@ -105,7 +125,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "recipe": model.recipe_,
         "precision": model.precision_,
         "threshold": model.outlier_threshold(),
-        "summary": [] if run.options.groups == "kmeans" else run.group_summary()[:MAX_GROUPS],
+        "summary": data.summary[:MAX_GROUPS],
         "n_groups": n_groups,
         "n_grouped": int(sizes.sum()),
         "n_unsure": int((groups < 0).sum()),
@@ -116,13 +136,13 @@ def _facts(run: Run) -> dict[str, Any]:
         "n_labels": len(labels),
         "n_labelled": sum(labels.values()),
         "stages": [(name, record) for name, record in run.stages.items() if record["state"] == "done"],
-        "skipped": _skipped_by_reason(run),
+        "skipped": _skipped_by_reason(data.collection.skipped),
         "shape": None if run.state["source"]["shape"] is None else str(run.shape()),
         "n_exact": int(exact.sum()),
         "n_near": int((~exact).sum()),
-        "n_outliers": int(np.sum(run.outliers()["is_outlier"].to_numpy(zero_copy_only=False))),
+        "n_outliers": int(np.sum(data.outliers["is_outlier"].to_numpy(zero_copy_only=False))),
         "added": run.state["added"],
-        "n_skipped": len(run.skipped()),
+        "n_skipped": len(data.collection.skipped),
         "versions": run.state["versions"],
         "threads": run.state["threads"],
         "platform": run.state["platform"],
@@ -136,10 +156,10 @@ def _metrics(run: Run, n_groups: int) -> list[tuple[str, str, float | None]]:
     return [(*METRICS[name], found[name]) for name in shown]
 
 
-def _skipped_by_reason(run: Run) -> list[tuple[str, int, list[str]]]:
+def _skipped_by_reason(skipped: list[Skipped]) -> list[tuple[str, int, list[str]]]:
     """Reasons, the most frequent first: how many files were skipped for it, and the names of the first of them."""
     by_reason: dict[str, list[str]] = {}
-    for path, reason in run.skipped():
+    for path, reason in skipped:
         by_reason.setdefault(str(reason), []).append(str(path))
     found = sorted(by_reason.items(), key=lambda one: -len(one[1]))
     return [(reason, len(paths), paths[:N_SKIPPED]) for reason, paths in found[:N_REASONS]]

@@ -1,12 +1,24 @@
-"""A run on disk: its stages, what it keeps, how it goes on after an interruption, and how it grows."""
+"""A run on disk: its stages, what it keeps, how it resumes after an interruption, and how it grows.
 
-from latentmap.core.errors import OptionError, RunError
-from latentmap.run.adding import add_images
-from latentmap.run.export import EXPORTS, export_run
-from latentmap.run.make import bring_up_to_date, describe_images, make_run
-from latentmap.run.options import RunOptions
-from latentmap.run.run import Run
-from latentmap.run.state import STAGES
+The names are loaded when they are first used, so that the command line reads the options without loading torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_MODULES = {
+    "EXPORTS": "latentmap.run.export",
+    "STAGES": "latentmap.run.state",
+    "OptionError": "latentmap.core.errors",
+    "Run": "latentmap.run.run",
+    "RunError": "latentmap.core.errors",
+    "RunOptions": "latentmap.run.options",
+    "SourceOptions": "latentmap.run.options",
+    "add_images": "latentmap.run.adding",
+    "describe_images": "latentmap.run.make",
+    "export_run": "latentmap.run.export",
+    "make_run": "latentmap.run.make",
+}
 
 __all__ = [
     "EXPORTS",
@@ -15,9 +27,28 @@ __all__ = [
     "Run",
     "RunError",
     "RunOptions",
+    "SourceOptions",
     "add_images",
-    "bring_up_to_date",
     "describe_images",
     "export_run",
     "make_run",
 ]
+
+if TYPE_CHECKING:
+    from latentmap.core.errors import OptionError, RunError
+    from latentmap.run.adding import add_images
+    from latentmap.run.export import EXPORTS, export_run
+    from latentmap.run.make import describe_images, make_run
+    from latentmap.run.options import RunOptions, SourceOptions
+    from latentmap.run.run import Run
+    from latentmap.run.state import STAGES
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'latentmap.run' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

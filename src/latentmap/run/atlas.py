@@ -23,16 +23,24 @@ from latentmap.run.state import added_folders, read_state
 INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", "width", "height"}
 
 
-def write_atlas(folder: Path, images: ImageCollection) -> None:
-    """Join the tables of a run, and those of images that were added, some rows at a time."""
-    tables.write_batches(folder / ATLAS, _batches(folder, images))
+def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> None:
+    """Join the tables of a run, and those of images that were added, some rows at a time: atlas.parquet.
+
+    Parameters
+    ----------
+    folder : Path
+        A run whose stages before the report are done.
+    images : ImageCollection
+    latents : array (n, latent_dim), float32
+    """
+    tables.write_batches(folder / ATLAS, _batches(folder, images, latents))
 
 
-def _batches(folder: Path, images: ImageCollection) -> Iterator[pa.Table]:
+def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> Iterator[pa.Table]:
     n = len(images)
     copies = tables.read_column(folder / DUPLICATES, "id"), tables.read_column(folder / DUPLICATES, "duplicate_of")
     columns: dict[str, Any] = {
-        **{name: tables.read_column(folder / LATENTS, name) for name in ("latent", "error")},
+        **{"latent": latents, "error": tables.read_column(folder / LATENTS, "error")},
         **{name: pq.read_table(folder / GROUPS, columns=[name])[name] for name in ("group", "confidence", "tree")},
         **{name: tables.read_column(folder / MAP, name) for name in "xy"},
         "outlier": tables.read_column(folder / OUTLIERS, "outlier"),

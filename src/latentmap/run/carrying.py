@@ -1,4 +1,4 @@
-"""Labels and marks that people gave to images, carried over to the same images of a run that is made anew."""
+"""Labels and marks that people gave to images, carried over to the same images of a run that is made again."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Doing one stage of a run, and recording it."""
+"""Running one stage of a run, and recording it."""
 
 import threading
 import time
@@ -11,34 +11,104 @@ import psutil
 
 from latentmap.core.errors import RunMemoryError
 from latentmap.core.memory import give_back, shortage
-from latentmap.run.stages import Work
-from latentmap.run.state import dependents, describe_files, write_state
+from latentmap.run import pending
+from latentmap.run.state import (
+    STAGES,
+    dependents,
+    describe_files,
+    is_done,
+    read_state,
+    write_state,
+)
+from latentmap.run.work import Work
 
-SECONDS_BETWEEN_LOOKS = 0.05
+SECONDS_BETWEEN_SAMPLES = 0.05
 
 
-def do(stage: str, key: str, function: Callable[[Work], list[str]], work: Work, state: dict[str, Any]) -> float:
-    """Run one stage, and record it. What was made from an older version of it is removed first."""
+def run_stage(work: Work, stage: str, function: Callable[[Work], list[str]]) -> bool:
+    """Run one stage and record it in run.json, unless it is done already.
+
+    Parameters
+    ----------
+    work : Work
+        Work on a run that is locked; ``keys`` has the key of the stage.
+    stage : str
+        One of ``STAGES``.
+    function : callable
+        Takes the work, writes the files of the stage, and returns their names below the folder of the work.
+
+    Returns
+    -------
+    bool
+        Whether the stage was run. It is kept if it was done with the same key, and its files are unchanged.
+
+    Raises
+    ------
+    RunMemoryError
+        If the stage needs more memory than there is.
+    """
+    key = work.keys[stage]
+    if _is_kept(work, stage, key):
+        work.say(f"{stage}: kept")
+        return False
+    work.set_aside(stage)
+    seconds = _run(work, stage, key, function)
+    work.say(f"{stage}: done in {seconds:.1f} s")
+    return True
+
+
+def _run(work: Work, stage: str, key: str, function: Callable[[Work], list[str]]) -> float:
+    """Run a stage and return the seconds it took. The files of an older version of it are removed first."""
+    records = work.state["stages"]
     for stale in (stage, *dependents(stage)):
-        record = state["stages"].pop(stale, None)
+        record = records.pop(stale, None)
         for name in record["files"] if record else ():
             (work.folder / name).unlink(missing_ok=True)
-    state["stages"][stage] = {"state": "running", "key": key, "files": {}}
-    write_state(work.folder, state)
+    records[stage] = {"state": "running", "key": key, "files": {}}
+    write_state(work.folder, work.state)
     begun = time.perf_counter()
     with peak_memory() as peak, memory_in_words(work.home, stage):
         files = function(work)
         give_back()
     seconds = time.perf_counter() - begun
-    state["stages"][stage] = {
+    records[stage] = {
         "state": "done",
         "key": key,
         "seconds": round(seconds, 3),
         "peak_memory_mb": round(peak[0] / 2**20),
         "files": describe_files(work.folder, files),
     }
-    write_state(work.folder, state)
+    write_state(work.folder, work.state)
     return seconds
+
+
+def _is_kept(work: Work, stage: str, key: str) -> bool:
+    """Whether a stage is done already: in this folder, or in the finished run beside which it is made again."""
+    state = work.state
+    if is_done(work.folder, state["stages"].get(stage), key):
+        return True
+    if work.folder == work.home:
+        return False
+    finished = read_state(work.home)
+    record = finished["stages"].get(stage)
+    if record is None or not is_done(work.home, record, key) or not _has_same_needs(stage, state, finished):
+        return False
+    for name in state["stages"].get(stage, {"files": {}})["files"]:
+        (work.folder / name).unlink(missing_ok=True)
+    pending.take_over(work.home, work.folder, record["files"])
+    state["stages"][stage] = record
+    if stage == "decode":
+        state["source"] = finished["source"]
+    write_state(work.folder, state)
+    return True
+
+
+def _has_same_needs(stage: str, state: dict[str, Any], finished: dict[str, Any]) -> bool:
+    """Whether the stages that a stage needs, if they were done again, gave the files that it was made from."""
+    needs = [one for one in STAGES if one != stage] if stage == "report" else STAGES[stage]  # it shows all of them
+    return all(
+        state["stages"].get(need, {}).get("files") == finished["stages"].get(need, {}).get("files") for need in needs
+    )
 
 
 @contextmanager
@@ -66,7 +136,7 @@ def peak_memory() -> Iterator[list[int]]:
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+        while not ended.wait(SECONDS_BETWEEN_SAMPLES):
             peak[0] = max(peak[0], _resident(process))
 
     thread = threading.Thread(target=watch, daemon=True)

@@ -30,7 +30,7 @@ from latentmap.run.state import check_encodable
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
-MOST_THUMBNAIL = 64
+MAX_THUMBNAIL_SIDE = 64
 EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
 MARK_TEXT = "An export of latentmap: `latentmap run` leaves it out of the images of the folders above it.\n"
 
@@ -66,7 +66,7 @@ def export_run(
     show : callable, optional
         From the name of the work to a context with a progress callback: pass :func:`latentmap.core.progress.shown`.
     say : callable, optional
-        Told in a line how many links, copies and PNG files "folders" wrote, and why.
+        Takes a line about how many links, copies and PNG files "folders" wrote, and why.
 
     Returns
     -------
@@ -241,7 +241,7 @@ def _sprite(run: Run, path: Path, n: int) -> int:
     across = ceil(sqrt(n))
     if across > SPRITE_SIDE:  # not one pixel each
         return 0
-    side: int = max(1, min(MOST_THUMBNAIL, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
+    side: int = max(1, min(MAX_THUMBNAIL_SIDE, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
     sheet = Image.new("RGB", (across * side, across * side))
     for number, png in pictures(run):
         picture = Image.fromarray(_decoded(png, run, number)).convert("RGB")

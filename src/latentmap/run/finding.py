@@ -11,17 +11,17 @@ from latentmap.core.mapped_arrays import blocks, release
 
 # Neighbours of each image among which near duplicates are looked for, and whose distance says how alone it is.
 N_NEAREST = 5
-# Near duplicates: latent vectors nearer than this share of the usual distance to the nearest, and pixels whose squared
-# difference is at most this share of their variance (a correlation of 0.99).
+# Near duplicates: latent vectors nearer than this fraction of the usual distance to the nearest, and pixels whose
+# squared difference is at most this fraction of their variance (a correlation of 0.99).
 NEAR_DISTANCE, NEAR_DIFFERENCE = 0.7, 0.02
-# Outliers stand so many robust standard deviations above the median, on a logarithmic scale.
+# Outliers lie more than so many robust standard deviations above the median, on a logarithmic scale.
 FAR_OUT = 4.0
 MAD_TO_DEVIATION = 1.4826
 VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
 def exact_copies(images: NDArray[np.uint8], contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
-    """For each image the first that is the same: (n,), itself where it is the first.
+    """The first image that is the same, for each image: (n,), itself where it is the first.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[A
 
 
 def outliers(errors: NDArray[np.floating[Any]], distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
-    """How far each image stands out, for being drawn badly or for having no neighbours near.
+    """Scores of how unusual each image is, by its reconstruction error and by the distance to its neighbours.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lamb
         A table with the columns ``label`` and ``path``, as in the atlas, or ``id``; an image a row. See
         :func:`latentmap.run.label_table.read_label_table`.
     say : callable, optional
-        Told in a line when there is only one label to spread.
+        Takes a line when there is only one label to spread.
 
     Returns
     -------

@@ -18,3 +18,8 @@ METRICS = "metrics.json"
 # Below it a folder for each time that images were added, with this table of what became of them.
 ADDED = "added"
 PLACED = "placed.parquet"
+
+
+def added_name(number: int) -> str:
+    """The name of the folder of an addition, below ``ADDED``."""
+    return f"{number:04d}"

@@ -1,8 +1,7 @@
-"""Making a run, and going on with one."""
+"""Making a run, and resuming one."""
 
-import hashlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +14,40 @@ from latentmap.core.memory import give_back
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.label_files import read_labels
-from latentmap.images.listing import Listing
 from latentmap.images.sources import Decoding, check_strictly, find_source
 from latentmap.run import pending, stages
-from latentmap.run.adding import check_apart, drop_known, place_again, to_place
-from latentmap.run.executor import do, memory_in_words
+from latentmap.run.executor import memory_in_words, run_stage
+from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
 from latentmap.run.lock import LOCK_FILE, locked
 from latentmap.run.options import RunOptions
+from latentmap.run.placing import place_additions
 from latentmap.run.restoring import restore_pixels
-from latentmap.run.run import Run, open_images
+from latentmap.run.run import Run
+from latentmap.run.stages.decode_stage import decoding_key
 from latentmap.run.state import (
     FILE,
     FORMAT_VERSION,
     STAGES,
     as_paths,
     check_encodable,
-    is_done,
-    key_of,
     read_state,
     stage_keys,
     write_state,
 )
+from latentmap.run.work import Work, say_nothing
 
-FUNCTIONS: dict[str, Callable[[stages.Work], list[str]]] = {
+FUNCTIONS: dict[str, Callable[[Work], list[str]]] = {
     "decode": stages.decode,
     "train": stages.train,
     "encode": stages.encode,
     "group": stages.group,
-    "map": stages.map_,
+    "map": stages.make_map,
     "find": stages.find,
     "report": stages.report,
 }
-# With fewer, neither neighbours nor a map mean anything.
-FEWEST_IMAGES = 5
+MIN_IMAGES = 5  # with fewer, neither neighbours nor a map mean anything
 
 
 def make_run(
@@ -60,11 +58,10 @@ def make_run(
     decoding: Decoding | None = None,
     labels: str | Path | ArrayLike | None = None,
     strict: bool = False,
-    report: stages.Reporter | None = None,
     show: Show = silent,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = say_nothing,
 ) -> Run:
-    """Make a run, or go on with one: do those stages that are missing or whose options or images have changed.
+    """Make a run without a report, or resume one: do what is missing or whose options or images have changed.
 
     Parameters
     ----------
@@ -74,13 +71,11 @@ def make_run(
         The folder of the run. Made when it is not there; an existing one must be empty or a run.
     options : RunOptions, optional
     decoding : Decoding, optional
-        What images are brought to, and the room that they may take.
-    report : callable, optional
-        Draws the report from the folder of the run: pass :func:`latentmap.report.page.write_report`.
+        The shape that images are brought to, and the room that they may take.
     show : callable, optional
         From the name of a stage to a context with a progress callback: pass :func:`latentmap.core.progress.shown`.
     say : callable, optional
-        Told in a line what is done and what is kept.
+        Takes a line about what is done and what is kept.
 
     Returns
     -------
@@ -95,6 +90,33 @@ def make_run(
     OptionError
         If an option does not fit the collection.
     """
+    with making_run(source, path, options, decoding=decoding, labels=labels, strict=strict, show=show, say=say) as work:
+        run_stage(work, "report", FUNCTIONS["report"])
+    return Run(work.folder)
+
+
+@contextmanager
+def making_run(
+    source: Any,
+    path: str | Path,
+    options: RunOptions | None = None,
+    *,
+    decoding: Decoding | None = None,
+    labels: str | Path | ArrayLike | None = None,
+    strict: bool = False,
+    show: Show = silent,
+    say: Callable[[str], None] = say_nothing,
+) -> Iterator[Work]:
+    """Make or resume a run up to its report, which the body of the ``with`` statement runs as a stage.
+
+    The folder stays locked, and a finished run stays as it is, until the body ends. If the body raises an error, the
+    same call resumes. Parameters and errors are those of :func:`make_run`.
+
+    Yields
+    ------
+    Work
+        Work on the run, for :func:`latentmap.run.executor.run_stage`.
+    """
     options, decoding = options or RunOptions(), decoding or Decoding()
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
@@ -103,28 +125,19 @@ def make_run(
         finished = read_state(folder) if begun_in != folder else old
         check_apart(folder, source)
         given = None if labels is None else read_labels(labels)
-        state = {
-            "format_version": FORMAT_VERSION,
-            "source": old.get("source", {}),
-            "options": options.as_dict(),
-            **describe_environment(),
-            "working_folder": _working_folder(),
-            "stages": old.get("stages", {}),
-            "added": old.get("added", []),
-        }
-        work = stages.Work(begun_in, options, show, report, find_source(source, decoding.scaling()), decoding, given)
+        work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
+        work.found, work.decoding, work.labels = find_source(source, decoding.scaling()), decoding, given
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
         try:
-            _decode(work, state, say)
-            work.found = None  # as large as the collection
-            state["source"] |= {
+            _decode(work)
+            work.state["source"] |= {
                 "path": as_paths(source),
                 "labels": None if isinstance(labels, list) else as_paths(labels),
             }
-            _check_added(folder, state)
+            _check_added(folder, work.state)
             _check_fit(work.images, options)
             if strict:
                 check_strictly(work.images)
@@ -133,95 +146,85 @@ def make_run(
                 work.let_go()
                 pending.discard(folder)
             raise
-        drop_known(work, state, say)
-        finish(work, state, say)
-    return Run(folder)
+        drop_known(work)
+        with _completing(work):
+            yield work
 
 
-def finish(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Do what is missing of all stages after "decode", and make what was pending of a finished run the run."""
-    keys = stage_keys(work.options, state["source"], state["added"])
+@contextmanager
+def updating_run(
+    folder: Path, state: dict[str, Any], *, show: Show = silent, say: Callable[[str], None] = say_nothing
+) -> Iterator[Work]:
+    """Update a run whose images are decoded up to its report, which the body of the ``with`` statement runs as a stage.
+
+    Parameters
+    ----------
+    folder : Path
+        A run that is locked, or what is pending of one.
+    state : dict
+        The content of its run.json.
+    show, say : callable, optional
+        See :func:`make_run`.
+
+    Yields
+    ------
+    Work
+        Work on the run, for :func:`latentmap.run.executor.run_stage`.
+    """
+    work = Work(folder, state, Run(folder).options, show, say)
+    with _completing(work):
+        yield work
+
+
+@contextmanager
+def _completing(work: Work) -> Iterator[None]:
+    """Run the stages between "decode" and "report", yield, and make what was pending of a finished run the run."""
+    work.keys = stage_keys(work.options, work.state["source"], work.state["added"])
     work.keep_pixels_only()
-    for stage in list(STAGES)[1:]:
-        if stage == "report" and to_place(work, state, keys):
-            work.set_aside(state, stage)
-            place_again(work, state, keys, say)
-        if _is_kept(work, state, stage, keys[stage]):
-            say(f"{stage}: kept")
-        else:
-            work.set_aside(state, stage)
-            seconds = do(stage, keys[stage], FUNCTIONS[stage], work, state)
-            say(f"{stage}: done in {seconds:.1f} s")
+    for stage in STAGES:
+        if stage not in ("decode", "report"):
+            run_stage(work, stage, FUNCTIONS[stage])
+    place_additions(work)
+    yield
+    _commit(work)
+
+
+def _commit(work: Work) -> None:
+    """Replace a finished run by what was made of it."""
     if work.folder != work.home:
-        for one in state["added"]:
+        for one in work.state["added"]:
             one.pop("new", None)
-        write_state(work.folder, state)
+        write_state(work.folder, work.state)
         work.let_go()
         give_back()
         for line in pending.commit(work.home):
-            say(line)
+            work.say(line)
         work.folder = work.home
-    set_stale_aside(work.folder, state, say)
+    set_stale_aside(work.folder, work.state, work.say)
 
 
-def _is_kept(work: stages.Work, state: dict[str, Any], stage: str, key: str) -> bool:
-    """Whether a stage is done already: in this folder, or in the finished run beside which it is made anew."""
-    if is_done(work.folder, state["stages"].get(stage), key):
-        return True
-    if work.folder == work.home:
-        return False
-    finished = read_state(work.home)
-    record = finished["stages"].get(stage)
-    if record is None or not is_done(work.home, record, key) or not _has_same_needs(stage, state, finished):
-        return False
-    for name in state["stages"].get(stage, {"files": {}})["files"]:
-        (work.folder / name).unlink(missing_ok=True)
-    pending.take_over(work.home, work.folder, record["files"])
-    state["stages"][stage] = record
-    if stage == "decode":
-        state["source"] = finished["source"]
-    write_state(work.folder, state)
-    return True
-
-
-def _has_same_needs(stage: str, state: dict[str, Any], finished: dict[str, Any]) -> bool:
-    """Whether the stages that a stage needs, if they were done again, gave the files that it was made from."""
-    needs = [one for one in STAGES if one != stage] if stage == "report" else STAGES[stage]  # it shows all of them
-    return all(
-        state["stages"].get(need, {}).get("files") == finished["stages"].get(need, {}).get("files") for need in needs
-    )
-
-
-def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]) -> None:
-    assert work.found is not None
-    key = _decoding_key(work.found, work)
-    if _is_kept(work, state, "decode", key):
-        work.images = open_images(work.folder, state)
-        say("decode: kept")
-        return
-    work.set_aside(state, "decode")
-    state["source"] = state["source"] or {"name": work.found.name, "n": 0, "image_shape": [], "skipped": 0}
-    seconds = do("decode", key, FUNCTIONS["decode"], work, state)
-    images = work.images
-    state["source"] = {
-        "name": images.name,
-        "n": len(images),
-        "image_shape": list(images.image_shape),
-        "shape": None if images.shape is None else images.shape.as_dict(),
-        "value_range": images.value_range,
-        "decoding": work.decoding.as_dict(),
-        "labelled": images.labels is not None,
-        "skipped": len(images.skipped),
-        "ignored": images.n_ignored,
-        "sources": [source._asdict() for source in images.sources],
-        "cache_bytes": int(images.images.nbytes),
-        "fingerprint": images.fingerprint,
-        "annotations": images.annotations_fingerprint,
+def _initial_state(old: dict[str, Any], options: RunOptions) -> dict[str, Any]:
+    """The content of run.json at the start, with what an earlier call did."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "source": old.get("source", {}),
+        "options": options.as_dict(),
+        **describe_environment(),
+        "working_folder": _working_folder(),
+        "stages": old.get("stages", {}),
+        "added": old.get("added", []),
     }
-    write_state(work.folder, state)
-    say(f"decode: done in {seconds:.1f} s")
-    for line in describe_images(state["source"]):
-        say(line)
+
+
+def _decode(work: Work) -> None:
+    """Decode the images, unless that is done, and say how many there are."""
+    assert work.found is not None
+    work.state["source"] = work.state["source"] or {"name": work.found.name, "n": 0, "image_shape": [], "skipped": 0}
+    work.keys["decode"] = decoding_key(work.found, work)
+    if run_stage(work, "decode", FUNCTIONS["decode"]):
+        for line in describe_images(work.state["source"]):
+            work.say(line)
+    work.found = None  # as large as the collection
 
 
 def describe_images(source: dict[str, Any]) -> list[str]:
@@ -236,13 +239,6 @@ def describe_images(source: dict[str, Any]) -> list[str]:
         other = "file that is no image was" if source["ignored"] == 1 else "files that are no images were"
         lines.append(f"  {source['ignored']:,} {other} passed over")
     return lines
-
-
-def _decoding_key(found: Listing | ImageCollection, work: stages.Work) -> str:
-    """A hash over all that decoding depends on, as far as it can be told without decoding."""
-    stamp = found.stamp if isinstance(found, Listing) else [found.fingerprint, found.annotations_fingerprint]
-    labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
-    return key_of([FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
 
 
 def _prepare(folder: Path) -> Path:
@@ -263,8 +259,8 @@ def _prepare(folder: Path) -> Path:
 
 def _check_fit(images: ImageCollection, options: RunOptions) -> None:
     n = len(images)
-    if n < FEWEST_IMAGES:
-        raise SourceError(f"{images.name}: {n} images: a map needs at least {FEWEST_IMAGES}")
+    if n < MIN_IMAGES:
+        raise SourceError(f"{images.name}: {n} images: a map needs at least {MIN_IMAGES}")
     if options.n_clusters is not None and options.n_clusters > n:
         raise OptionError(f"n_clusters={options.n_clusters} exceeds the {n} images: ask for at most {n}")
 
@@ -285,19 +281,3 @@ def _working_folder() -> str | None:
         return str(Path.cwd())
     except OSError:  # it is gone
         return None
-
-
-def bring_up_to_date(
-    folder: Path,
-    state: dict[str, Any],
-    *,
-    report: stages.Reporter | None = None,
-    show: Show = silent,
-    say: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Do what is missing of a run whose images are decoded, from what its run.json says; the folder must be locked."""
-    run = Run(folder)
-    images = run.images()
-    work = stages.Work(folder, run.options, show, report, None, Decoding())
-    work.images = images
-    finish(work, state, say)

@@ -1,113 +1,322 @@
-"""The options of a run."""
+"""The options of a run, each declared once.
+
+A declaration is a field of :class:`RunOptions` or :class:`SourceOptions`: its name, type, default, range, choices, help
+and the stages that it bears on. The command ``latentmap run``, :func:`latentmap.map_images`, run.json, the keys of the
+stages and the table in the reference are derived from these fields. Nothing that computes is imported here, so that the
+command line starts quickly.
+"""
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from inspect import cleandoc
 from numbers import Integral, Real
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from latentmap.core.errors import InputError, OptionError
 
+if TYPE_CHECKING:
+    from latentmap.images.sources import Decoding
+
+MAX_SEED = 2**32 - 1
+Declared = TypeVar("Declared", bound=type)
 MAX_COUNT = 2**31 - 1  # of latent dimensions, epochs, images in a batch, groups
 
 
 @dataclass(frozen=True)
+class Option:
+    """The declaration of an option.
+
+    Attributes
+    ----------
+    name : str
+    type : type
+        The annotation of the field.
+    default : object
+    help : str
+        One sentence about the option, for the command, the docstrings and the reference.
+    stages : tuple of str
+        The stages whose result the option changes.
+    choices : tuple of str
+        The values that are allowed; empty if there are others.
+    low, high : float
+        The range that is allowed, both ends included.
+    is_positive : bool
+        Whether 0 is excluded from the range.
+    none_means : str, optional
+        The value of the estimator's parameter that None stands for.
+    key_rank : int
+        The keys of stages hold options by rank, then in the order of declaration. Options of rank 1 came after the
+        others, and a run that was made before keeps its keys.
+    is_path : bool
+        Whether the command takes a path.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    stages: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    is_positive: bool = False
+    none_means: str | None = None
+    key_rank: int = 0
+    is_path: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The name of the type, without None."""
+        return (self.type.__name__ if isinstance(self.type, type) else str(self.type)).partition(" | ")[0]
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether None is a value."""
+        return not isinstance(self.type, type) and str(self.type).endswith(" | None")
+
+    def plain(self, value: Any) -> Any:
+        """Return the value as a plain one of the option's type.
+
+        Raises
+        ------
+        OptionError
+            If it has another type.
+        """
+        if self.is_optional and value is None:
+            return None
+        if self.kind.startswith("tuple"):
+            if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+                return tuple(value)  # JSON has lists only
+            raise OptionError(f"{self.name}={value!r}: pass a list of names")
+        if (self.kind == "bool" and isinstance(value, bool)) or (self.kind == "str" and isinstance(value, str)):
+            return value
+        is_number = isinstance(value, Integral if self.kind == "int" else Real) and not isinstance(value, bool)
+        if self.kind == "int" and is_number:
+            return int(value)
+        if self.kind == "float" and is_number and not math.isinf(value):
+            return float(value)
+        words = {"bool": "true or false", "str": "a name", "int": "a whole number", "float": "a finite number"}
+        raise OptionError(f"{self.name}={value!r}: pass {words[self.kind]}{', or None' if self.is_optional else ''}")
+
+    def check_range(self, value: Any) -> None:
+        """Raise OptionError for a number out of the range or a name that is no choice."""
+        for name in value if isinstance(value, tuple) else [value]:
+            if self.choices and name is not None and name not in self.choices:
+                raise OptionError(f"{self.name}={name!r}: choose among {', '.join(self.choices)}")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return
+        if not (self.low <= value <= self.high and (value > 0 or not self.is_positive)):
+            least = "more than 0" if self.is_positive else f"at least {self.low:g}"
+            wanted = least if math.isinf(self.high) else f"one from {self.low:g} to {self.high:.10g}"
+            raise OptionError(f"{self.name}={f'{value:g}' if self.kind == 'float' else value}: ask for {wanted}")
+
+
+def option(default: Any, help: str, *stages: str, **facts: Any) -> Any:
+    """Return a dataclass field that declares an option; see :class:`Option`."""
+    return field(default=default, metadata={"help": help, "stages": stages, **facts})
+
+
+def declared_options(declared: type) -> tuple[Option, ...]:
+    """The options that are declared in :class:`RunOptions` or :class:`SourceOptions`, in their order."""
+    return tuple(Option(one.name, one.type, one.default, **one.metadata) for one in fields(declared))
+
+
+def _documented(declared: Declared) -> Declared:
+    """Put the section of parameters behind the summary of a class of options."""
+    lines = ["Parameters", "----------"]
+    for one in declared_options(declared):
+        names = ", ".join(f'"{name}"' for name in one.choices)
+        kind = "object" if one.type is Any else f"{{{names}}}" if names and one.kind == "str" else one.kind
+        lines.append(f"{one.name} : {kind}, " + ("optional" if one.default is None else f"default={one.default!r}"))
+        lines += wrap(one.help, 116, initial_indent=4 * " ", subsequent_indent=4 * " ")
+    summary, _, rest = cleandoc(declared.__doc__ or "").partition("\n\n")
+    declared.__doc__ = "\n\n".join([summary, "\n".join(lines), rest])
+    return declared
+
+
+@_documented
+@dataclass(frozen=True)
 class RunOptions:
     """Options of a run. Each is checked when it is set, before any work.
-
-    Parameters
-    ----------
-    network, activation, latent_dim, beta, denoising, noise_level, precision
-        See :class:`latentmap.Autoencoder`.
-    epochs, batch_size, learning_rate, augmentation
-        The same; None for what the autoencoder finds fit.
-    groups : {"graph", "kmeans"}
-        How the latent vectors are grouped: :class:`latentmap.GraphClustering` or :class:`latentmap.KMeans`.
-    n_clusters : int, optional
-        Groups to make. By default they are counted on the graph; K-means makes ten.
-    invariant : bool
-        Take an image that is shifted, turned, sheared or stretched a little for the same one when neighbours in the
-        graph are looked for. Takes as long as encoding twelve times.
-    min_confidence : float
-        Images that are less sure of their group in the graph get group -1.
-    perplexity : float
-        Of t-SNE; a collection too small for it is mapped with a third of its size instead.
-    seed : int
-        Of everything that is random.
 
     Raises
     ------
     OptionError
-        For a value out of its range.
+        For a value of another type, out of its range, or that is no choice.
     """
 
-    network: str = "auto"
-    activation: str = "auto"
-    latent_dim: int = 64
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    beta: float = 1.0
-    denoising: str | None = None
-    noise_level: float = 0.25
-    augmentation: tuple[str, ...] | None = None
-    precision: str = "auto"
-    groups: str = "graph"
-    n_clusters: int | None = None
-    invariant: bool = True
-    min_confidence: float = 0.0
-    perplexity: float = 30.0
-    seed: int = 0
+    network: str = option(
+        "auto",
+        "Network: pyramid (which auto takes), variational, or the chapter's dense or conv.",
+        "train",
+        choices=("auto", "pyramid", "variational", "dense", "conv"),
+    )
+    activation: str = option("auto", "Any elementwise activation of torch.nn; auto takes ELU.", "train")
+    latent_dim: int = option(64, "Length of the latent vectors.", "train", low=1)
+    epochs: int | None = option(
+        None,
+        "Passes over the images in training; by default as many as make 7,000 steps, from 3 to 300, and 10 for the "
+        "chapter's networks.",
+        "train",
+        low=1,
+        none_means="auto",
+    )
+    batch_size: int | None = option(
+        None,
+        "Images in a step of training; by default 64, fewer below 1,024 images, and 256 for the chapter's networks.",
+        "train",
+        low=1,
+        none_means="auto",
+    )
+    learning_rate: float | None = option(
+        None,
+        "Peak learning rate of Adam; by default 0.003, then along half a cosine, and 0.001 throughout for the "
+        "chapter's networks.",
+        "train",
+        is_positive=True,
+        none_means="auto",
+    )
+    beta: float = option(1.0, "Weight of the divergence in the variational network.", "train", low=0, key_rank=1)
+    denoising: str | None = option(
+        None,
+        "Noise that the network learns to remove: gaussian, masking or salt_and_pepper.",
+        "train",
+        choices=("gaussian", "masking", "salt_and_pepper"),
+        key_rank=1,
+    )
+    noise_level: float = option(
+        0.25,
+        "Standard deviation of that noise, or fraction of values that it corrupts.",
+        "train",
+        low=0,
+        high=1,
+        key_rank=1,
+    )
+    augmentation: tuple[str, ...] | None = option(
+        None,
+        "Augmentation: mixup, shift, flip, contrast or none; may be repeated; by default mixup below 10,000 images.",
+        "train",
+        choices=("mixup", "shift", "flip", "contrast"),
+        none_means="auto",
+        key_rank=1,
+    )
+    precision: str = option(
+        "auto",
+        "Products in training: float32, bfloat16, or auto for what the processor and a test allow.",
+        "train",
+        choices=("auto", "float32", "bfloat16"),
+        key_rank=1,
+    )
+    groups: str = option(
+        "graph", "Clustering method: graph, or the chapter's kmeans.", "group", choices=("graph", "kmeans")
+    )
+    n_clusters: int | None = option(
+        None, "Number of groups; by default counted on the graph, and 10 for kmeans.", "group", low=1
+    )
+    invariant: bool = option(
+        True, "Groups take a slightly shifted, turned, sheared or stretched image for the same one.", "group"
+    )
+    min_confidence: float = option(0.0, "Images less sure of their group get group -1.", "group", low=0, high=1)
+    perplexity: float = option(
+        30.0,
+        "Perplexity of t-SNE, roughly the number of neighbours that the map preserves; with fewer than 91 images a "
+        "third of their number.",
+        "map",
+        is_positive=True,
+    )
+    seed: int = option(0, "Seed for all random number generators.", "train", "group", "map", low=0, high=MAX_SEED)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, _of_type(field.name, getattr(self, field.name), field.type))
-        self._check_ranges()
-        # torch is loaded last: the checks above answer at once
-        from latentmap.autoencoder.networks import NETWORKS
-        from latentmap.autoencoder.networks.activations import make_activation
-        from latentmap.autoencoder.training.augmentation import AUGMENTATIONS
-        from latentmap.autoencoder.training.corruption import NOISES
-        from latentmap.autoencoder.training.precision import PRECISIONS
-
-        choices: list[tuple[str, object, list[str]]] = [
-            ("network", self.network, ["auto", *NETWORKS]),
-            ("denoising", self.denoising or "gaussian", list(NOISES)),
-            ("groups", self.groups, ["graph", "kmeans"]),
-            ("precision", self.precision, ["auto", *PRECISIONS]),
-            *(("augmentation", name, list(AUGMENTATIONS)) for name in self.augmentation or ()),
-        ]
-        for name, value, known in choices:
-            if value not in known:
-                raise OptionError(f"{name}={value!r}: choose among {', '.join(known)}")
+        for one in declared_options(type(self)):
+            object.__setattr__(self, one.name, one.plain(getattr(self, one.name)))
+        for one in declared_options(type(self)):
+            one.check_range(getattr(self, one.name))
         if self.activation != "auto":
+            # torch is loaded last: the checks above answer at once
+            from latentmap.autoencoder.networks.activations import make_activation
+
             try:
                 make_activation(self.activation)
             except InputError as error:
                 raise OptionError(str(error)) from error
 
-    def _check_ranges(self) -> None:
-        for name, least in (("latent_dim", 1), ("epochs", 1), ("batch_size", 1), ("n_clusters", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise OptionError(f"{name}={value}: ask for at least {least}")
-            if value is not None and value > MAX_COUNT:
-                raise OptionError(f"{name}={value}: ask for at most {MAX_COUNT}")
-        for name in ("learning_rate", "perplexity"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise OptionError(f"{name}={value:g}: ask for more than 0")
-        if not self.beta >= 0:
-            raise OptionError(f"beta={self.beta:g}: ask for at least 0")
-        for name in ("noise_level", "min_confidence"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name}={getattr(self, name):g}: ask for one from 0 to 1")
-        if not 0 <= self.seed < 2**32:
-            raise OptionError(f"seed={self.seed}: ask for one from 0 to {2**32 - 1}")
-
     def as_dict(self) -> dict[str, Any]:
         """The options by name, as JSON can hold them."""
         return asdict(self) | {"augmentation": None if self.augmentation is None else list(self.augmentation)}
+
+    def autoencoder_parameters(self) -> dict[str, Any]:
+        """The parameters of :class:`latentmap.Autoencoder` by name."""
+        found: dict[str, Any] = {"random_state": self.seed}
+        for one in declared_options(type(self)):
+            if "train" in one.stages and one.name != "seed":
+                value = getattr(self, one.name)
+                found[one.name] = one.none_means if value is None else value
+        return found
+
+    def perplexity_for(self, n_images: int) -> float:
+        """The perplexity of a map of so many images, of which t-SNE needs three times as many neighbours."""
+        return min(self.perplexity, max(1.0, (n_images - 1) / 3))
+
+
+@_documented
+@dataclass(frozen=True)
+class SourceOptions:
+    """Options of how the images of a run are read. Their values are checked where they are used."""
+
+    size: int | None = option(
+        None, "Side of the square that images become, in pixels; by default chosen from the collection.", "decode"
+    )
+    fit: str = option(
+        "fit",
+        "Resizing: fit shows an image whole on the colour of its border, fill crops it, stretch distorts it.",
+        "decode",
+        choices=("fit", "fill", "stretch"),
+    )
+    color: str = option(
+        "auto",
+        "Colour mode: grey, rgb, or auto, which is grey when every image is.",
+        "decode",
+        choices=("auto", "grey", "rgb"),
+    )
+    background: str = option("white", "Colour that transparent images lie on.", "decode")
+    frames: bool = option(
+        False,
+        "Each frame of an animated GIF, WebP, PNG or AVIF is an image; pages of a TIFF always are.",
+        "decode",
+    )
+    strict: bool = option(False, "A file that cannot be decoded is an error.")
+    cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB.")
+    labels: Any = option(  # noqa: RUF009 - a field, as the others
+        None,
+        "Labels: an .npy or IDX file, text with one a line, or a table with the columns label and perhaps path.",
+        "decode",
+        is_path=True,
+    )
+
+    def decoding(self) -> "Decoding":
+        """The options of decoding, for :func:`latentmap.run.make_run`.
+
+        Raises
+        ------
+        ValueError
+            For a value out of its range.
+        """
+        from latentmap.images import ShapeOptions
+        from latentmap.images.sources import Decoding
+
+        shape = ShapeOptions(self.size, self.fit, self.color, self.background)
+        return Decoding(shape, self.frames, self.cache_limit)
+
+
+RUN_OPTIONS = declared_options(RunOptions)
+SOURCE_OPTIONS = declared_options(SourceOptions)
+
+
+def names_in_key(stage: str) -> list[str]:
+    """The names of the options that bear on a stage, in the order in which its key holds them."""
+    return [one.name for one in sorted(RUN_OPTIONS, key=lambda one: one.key_rank) if stage in one.stages]
 
 
 def check_options(values: Mapping[str, Any]) -> None:
@@ -116,28 +325,6 @@ def check_options(values: Mapping[str, Any]) -> None:
 
 
 def known_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those options that this version has; an older one may have had others."""
-    names = {field.name for field in fields(RunOptions)}
+    """The options by name that this version has; an older one may have had others."""
+    names = {one.name for one in RUN_OPTIONS}
     return {name: value for name, value in values.items() if name in names}
-
-
-def _of_type(name: str, value: Any, wanted: Any) -> Any:
-    """The value as a plain one of the type that is wanted."""
-    kind, _, none = (wanted.__name__ if isinstance(wanted, type) else str(wanted)).partition(" | ")
-    if none and value is None:
-        return None
-    if kind.startswith("tuple"):
-        if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
-            return tuple(value)  # JSON has lists only
-        raise OptionError(f"{name}={value!r}: pass a list of names")
-    if kind == "bool" and isinstance(value, bool):
-        return value
-    if kind == "str" and isinstance(value, str):
-        return value
-    is_number = isinstance(value, Integral if kind == "int" else Real) and not isinstance(value, bool)
-    if kind == "int" and is_number:
-        return int(value)
-    if kind == "float" and is_number and not math.isinf(value):
-        return float(value)
-    words = {"bool": "true or false", "str": "a name", "int": "a whole number", "float": "a finite number"}
-    raise OptionError(f"{name}={value!r}: pass {words[kind]}{', or None' if none else ''}")

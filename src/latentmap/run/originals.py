@@ -38,7 +38,7 @@ UNREADABLE = "unreadable"
 
 @dataclass(frozen=True)
 class Originals:
-    """Where the images of a run came from, in the order of their ids.
+    """The origin of each image of a run, in the order of their ids.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Originals:
         return number
 
     def sha256(self, image: int) -> bytes | None:
-        """Of the file, or of the pixels of a frame."""
+        """SHA-256 of the file, or of the pixels of a frame."""
         digest: bytes | None = self.table["sha256"][image].as_py()
         return digest
 

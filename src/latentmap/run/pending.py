@@ -3,8 +3,8 @@
 A finished run is never written to piece by piece. What a command makes of it goes into ``.pending``, a run of its own
 whose unchanged files are links to those of the finished one. When all of it is whole, the folder is renamed to
 ``.swap``, its files are moved over the old ones, run.json as the last, and old files that the new run does not have are
-removed. A command that is killed before the renaming leaves the old run and goes on where it was; one that is killed
-after it is completed by whichever command locks the run next.
+removed. A command that is killed before the renaming leaves the old run, and the same command resumes; one that is
+killed after it is completed by the next command that locks the run.
 """
 
 import os
@@ -37,7 +37,7 @@ def home_of(folder: Path) -> Path:
 
 
 def settle(folder: Path) -> Path:
-    """Complete what a killed process left in a run that is locked, and return the folder to go on in."""
+    """Complete what a killed process left in a run that is locked, and return the folder to continue in."""
     for inner in _own_folders(folder):
         remove_leftovers(inner)
     if (folder / SWAP).is_dir():
@@ -75,13 +75,13 @@ def take_over(folder: Path, pending: Path, names: Iterable[str]) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Give up what is pending; the finished run stays as it is."""
+    """Remove what is pending; the finished run stays as it is."""
     if (folder / PENDING).exists():
         shutil.rmtree(folder / PENDING)
 
 
 def commit(folder: Path) -> list[str]:
-    """Make what is pending the run, and return lines about it. From the renaming on there is no way back, only on."""
+    """Make what is pending the run, and return lines about it. After the renaming it is completed, never taken back."""
     pending = folder / PENDING
     _remove_unused(pending, read_state(pending))
     if not (folder / EDITS_FILE).exists():

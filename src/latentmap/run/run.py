@@ -126,13 +126,7 @@ class Run:
         return tables.read_column(self._file(layout.GROUPS), "group")
 
     def confidence(self) -> NDArray[np.float32]:
-        """How sure each image is of its group (n,), in [0, 1].
-
-        Raises
-        ------
-        RunError
-            If the run is not finished, or the file is damaged.
-        """
+        """Confidence of each image in its group (n,), in [0, 1]."""
         return tables.read_column(self._file(layout.GROUPS), "confidence")
 
     def tree(self) -> Dendrogram:
@@ -281,12 +275,19 @@ class Run:
         RunError
             If there is no such id.
         """
+        self._check_id(number)
         left = number
         for images in (self.images().images, *self.added_images()):
-            if 0 <= left < len(images):
-                return Image.fromarray(images[left])
+            if left < len(images):
+                break
             left -= len(images)
-        raise RunError(f"{self.path}: no image {number}: ids are 0 to {number - left - 1}")
+        return Image.fromarray(images[left])
+
+    def _check_id(self, number: int) -> None:
+        """Raise RunError if no image of the atlas has an id."""
+        n = self.state["source"]["n"] + sum(one["n"] for one in self.state["added"])
+        if not 0 <= number < n:
+            raise RunError(f"{self.path}: no image {number}: ids are 0 to {n - 1}")
 
     def added_images(self) -> list[NDArray[np.uint8]]:
         """The images of each addition, (n, *image_shape) uint8, mapped from their files."""
@@ -332,13 +333,7 @@ class Run:
         return tables.read(self._file(layout.DUPLICATES))
 
     def outliers(self) -> pa.Table:
-        """How far each image stands out: id, isolation, outlier, is_outlier.
-
-        Raises
-        ------
-        RunError
-            If the run is not finished, or the file is damaged.
-        """
+        """Isolation and outlier score of each image: id, isolation, outlier, is_outlier."""
         return tables.read(self._file(layout.OUTLIERS))
 
     def shape(self) -> Shape:
@@ -386,8 +381,7 @@ class Run:
         itself = -1
         if isinstance(image, int | np.integer):
             itself = int(image)
-            if not 0 <= image < len(latents):
-                raise RunError(f"{self.path}: no image {image}: ids are 0 to {len(latents) - 1}")
+            self._check_id(itself)
             query = latents[itself][None]
         else:
             pixels = self.pixels(image) if isinstance(image, str | Path) else np.asarray(image)
@@ -460,7 +454,7 @@ class Run:
 
     @property
     def home(self) -> Path:
-        """The folder that the user knows, also while the run is made anew in a folder of its own."""
+        """The folder that the user knows, also while the run is made again in a folder of its own."""
         return home_of(self.path)
 
     def _file(self, name: str) -> Path:
@@ -475,7 +469,7 @@ def nearest_rows(
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """The ``n`` rows nearest to one latent vector, and their distances, nearest first."""
     rough = np.einsum("ij,ij->i", latents, latents) - 2 * (latents @ query)
-    n_candidates = min(len(latents), 4 * n + 16)  # products lose the last digits, so that the order is made anew
+    n_candidates = min(len(latents), 4 * n + 16)  # products lose the last digits, so that candidates are sorted again
     candidates = np.sort(np.argpartition(rough, n_candidates - 1)[:n_candidates])
     distances = np.sqrt(((latents[candidates] - query) ** 2).sum(axis=1))
     order = np.argsort(distances, kind="stable")[:n]

@@ -11,8 +11,8 @@ from latentmap.core.atomic_files import resolved, sha256, write_text
 from latentmap.core.errors import OptionError, RunError, SchemaError
 from latentmap.core.json_schema import PLAIN, SIDE, TEXT, Kind, ListOf, MapOf, check, shown
 from latentmap.images import Shape
-from latentmap.run.layout import ADDED
-from latentmap.run.options import RunOptions, check_options
+from latentmap.run.layout import ADDED, added_name
+from latentmap.run.options import RunOptions, check_options, names_in_key
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
 FORMAT_VERSION = 2
@@ -33,19 +33,6 @@ STAGES: dict[str, tuple[str, ...]] = {
     "find": ("encode",),
     "report": ("group", "map", "find"),
 }
-# Stage -> the options that change what it makes.
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "train": (
-        *("network", "activation", "latent_dim", "epochs", "batch_size", "learning_rate", "seed"),
-        *("beta", "denoising", "noise_level", "augmentation", "precision"),
-    ),
-    "encode": (),
-    "group": ("groups", "n_clusters", "invariant", "min_confidence", "seed"),
-    "map": ("perplexity", "seed"),
-    "find": (),
-    "report": (),
-}
-
 STATE = {
     "source": SOURCE,
     "options": MapOf(TEXT, PLAIN),
@@ -194,7 +181,7 @@ def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str
         parts: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "images": source["annotations" if stage == "report" else "fingerprint"],
-            "options": {name: getattr(options, name) for name in OPTIONS[stage]},
+            "options": {name: getattr(options, name) for name in names_in_key(stage)},
             "needs": [keys[need] for need in needs],
         }
         if stage == "report" and added:
@@ -230,7 +217,12 @@ def as_paths(source: Any) -> Any:
 
 def added_folders(folder: Path, state: dict[str, Any]) -> list[Path]:
     """The folders of images that were added, in the order in which they were."""
-    return [folder / ADDED / str(one.get("folder", f"{i:04d}")) for i, one in enumerate(state["added"], start=1)]
+    return [folder / ADDED / one.get("folder", added_name(i)) for i, one in enumerate(state["added"], start=1)]
+
+
+def next_added_folder(folder: Path, state: dict[str, Any]) -> Path:
+    """The folder for the next images that are added."""
+    return folder / ADDED / added_name(1 + max((int(path.name) for path in added_folders(folder, state)), default=0))
 
 
 def dependents(stage: str) -> list[str]:

@@ -11,10 +11,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.core.atomic_files import whole
-from latentmap.images import Skipped
+from latentmap.images import ImageCollection, Skipped
 from latentmap.images.collection import as_png
 from latentmap.images.listing import as_text
+from latentmap.images.store import PIXELS
 from latentmap.run.checking import reading
+from latentmap.run.layout import CACHE, IMAGES, SKIPPED
 
 ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
 
@@ -154,3 +156,16 @@ def skipped_columns(skipped: list[Skipped]) -> dict[str, Any]:
         "path": pa.array([as_text(path) for path, _ in skipped], pa.string()),
         "reason": pa.array([as_text(reason) for _, reason in skipped], pa.string()),
     }
+
+
+def write_images(folder: Path, images: ImageCollection) -> list[str]:
+    """Write images.parquet of a collection, and skipped.parquet where files were skipped; return all files."""
+    n = len(images)
+    write_table(folder / IMAGES, images.table.add_column(0, "id", pa.array(np.arange(n))))
+    files = [f"{CACHE}/{PIXELS}", IMAGES]
+    if images.skipped:
+        write_table(folder / SKIPPED, skipped_columns(images.skipped))
+        files.append(SKIPPED)
+    else:
+        (folder / SKIPPED).unlink(missing_ok=True)
+    return files

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from latentmap.core.errors import ConflictError
-from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version, image_ids, read_json
-from latentmap.explorer.label_spread import spread_labels
+from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version, image_ids, read_json_body
+from latentmap.explorer.label_spread import spread_given_labels
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import edits_as_json
 from latentmap.explorer.server import Server
@@ -28,7 +28,7 @@ def edits(server: Server, _: Request) -> dict[str, Any]:
 @routes.post("/api/edits")
 async def edit(server: Server, request: Request) -> Response:
     """Change something; 409 if it was changed elsewhere since the revision that is named."""
-    asked = await read_json(request)
+    asked = await read_json_body(request)
     change, revision = asked.get("edit"), asked.get("revision")
     if not isinstance(change, dict) or not isinstance(revision, int) or isinstance(revision, bool):
         raise BadRequest("send {edit, revision}")
@@ -53,11 +53,11 @@ def edited_columns(server: Server, request: Request) -> Response:
 @routes.post("/api/spread")
 def spread(server: Server, _: Request) -> dict[str, Any]:
     """Spread the given labels over the graph to all images; writes labels.parquet of the run."""
-    return spread_labels(server.data)
+    return spread_given_labels(server.data)
 
 
 @routes.post("/api/selection")
 async def select(server: Server, request: Request) -> dict[str, Any]:
     """Tell Python which images are selected in the page."""
-    server.selection = image_ids((await read_json(request)).get("ids"), server.data.n, may_be_empty=True)
+    server.selection = image_ids((await read_json_body(request)).get("ids"), server.data.n, may_be_empty=True)
     return {"n": len(server.selection)}

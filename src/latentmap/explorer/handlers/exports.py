@@ -8,10 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from latentmap.explorer.answers import BadRequest, image_ids, read_json
+from latentmap.explorer.answers import BadRequest, image_ids, read_json_body
 from latentmap.explorer.export_jobs import ExportJob
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.selection_export import KINDS, MEDIA_TYPES
+from latentmap.explorer.selection_export import EXPORT_KINDS, MEDIA_TYPES
 from latentmap.explorer.server import Server
 
 FILE_HEADER = "X-Latentmap-File"  # path of the file that is kept in the run, percent-encoded UTF-8
@@ -20,12 +20,12 @@ routes = Routes()
 
 
 @routes.post("/api/export")
-async def export(server: Server, request: Request) -> Response:
+async def start_export(server: Server, request: Request) -> Response:
     """A CSV or Parquet file as the answer, or 202 and the id of a job that exports a folder; both kept in the run."""
-    asked, data = await read_json(request), server.data
+    asked, data = await read_json_body(request), server.data
     kind = asked.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise BadRequest(f"kind: choose among {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in EXPORT_KINDS:
+        raise BadRequest(f"kind: choose among {', '.join(EXPORT_KINDS)}")
     ids = image_ids(asked["ids"], data.n) if asked.get("ids") is not None else None
     if kind == "folder":
         job = server.exports.start(data, ids)

@@ -9,20 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from latentmap.autoencoder.generation import interpolate
-from latentmap.explorer.answers import PNG, BadRequest, is_real, read_json, real_number, whole_number
+from latentmap.explorer.answers import PNG, BadRequest, is_real, read_json_body, real_number, whole_number
 from latentmap.explorer.picture_files import animation, strip
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.server import Server
 from latentmap.images.collection import as_png
 
 MAX_PLACES = 200  # that one request decodes
-MAX_STEPS = 64  # of an interpolation
+MAX_INTERPOLATION_STEPS = 64
 
 routes = Routes()
 
 
 @routes.get("/api/decode")
-def decode(server: Server, request: Request) -> Response:
+def decode_place(server: Server, request: Request) -> Response:
     """The image that the decoder draws at a place of the map."""
     place = np.array([[real_number(request, "x"), real_number(request, "y")]])
     return Response(as_png(server.data.decode(place)[0]), media_type=PNG)
@@ -33,15 +33,16 @@ def interpolation(server: Server, request: Request) -> Response:
     """The straight line in latent space from one image to another, drawn in steps."""
     data = server.data
     a, b = (whole_number(request, name, 0, data.n - 1) for name in "ab")
-    steps, form = whole_number(request, "steps", 2, MAX_STEPS, 8), request.query_params.get("format", "png")
+    steps = whole_number(request, "steps", 2, MAX_INTERPOLATION_STEPS, 8)
+    form = request.query_params.get("format", "png")
     return _sequence(data.draw(interpolate(data.latents[a], data.latents[b], steps)), form)
 
 
 @routes.post("/api/strip")
 async def strip_along_path(server: Server, request: Request) -> Response:
     """Places along a path, drawn as a strip or an animation."""
-    asked = await read_json(request)
-    places, form = _places(asked.get("places")), asked.get("format", "png")
+    asked = await read_json_body(request)
+    places, form = _parse_places(asked.get("places")), asked.get("format", "png")
     return await run_in_threadpool(lambda: _sequence(server.data.decode(places), form))
 
 
@@ -54,7 +55,7 @@ def _sequence(images: NDArray[np.uint8], form: Any) -> Response:
     return Response(strip(images), media_type=PNG)
 
 
-def _places(places: Any) -> NDArray[np.float64]:
+def _parse_places(places: Any) -> NDArray[np.float64]:
     is_list = isinstance(places, list) and 1 <= len(places) <= MAX_PLACES
     if not is_list or not all(isinstance(one, list) and len(one) == 2 and all(map(is_real, one)) for one in places):
         raise BadRequest(f"places: pass 1 to {MAX_PLACES} pairs of numbers")

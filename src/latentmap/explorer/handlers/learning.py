@@ -34,19 +34,19 @@ def training(server: Server, _: Request) -> dict[str, Any]:
 @routes.get("/api/learn/kmeans")
 def kmeans(server: Server, request: Request) -> dict[str, Any]:
     """Centres and inertia of each step of K-means."""
-    return _kmeans_steps(server, request).as_dict()
+    return _requested_kmeans(server, request).as_dict()
 
 
 @routes.get("/api/learn/kmeans/{part}")
 def kmeans_part(server: Server, request: Request) -> Response:
     """Labels of the points at each step of K-means, or the points."""
-    steps, part = _kmeans_steps(server, request), request.path_params["part"]
+    steps, part = _requested_kmeans(server, request), request.path_params["part"]
     if part not in ("labels", "points"):
         raise HTTPException(404, "choose labels or points")
     return Response(steps.labels_stream() if part == "labels" else steps.points_stream(), media_type=ARROW)
 
 
-def _kmeans_steps(server: Server, request: Request) -> lessons.KMeansSteps:
+def _requested_kmeans(server: Server, request: Request) -> lessons.KMeansSteps:
     k, seed = whole_number(request, "k", 1, MAX_CLUSTERS, 10), whole_number(request, "seed", 0, 2**31 - 1, 0)
     where = request.query_params.get("on", "map")
     if where not in ("map", "blobs"):
@@ -68,13 +68,14 @@ def sweep_map(server: Server, request: Request) -> Response:
     perplexity, data = whole_number(request, "perplexity", 1, MAX_PERPLEXITY), server.data
     check_version(request, data.version)
     try:
-        return answer(request, partial(lessons.sweep_map, data, perplexity), ARROW, data.version, f"sweep{perplexity}")
+        read = partial(lessons.read_sweep_map, data, perplexity)
+        return answer(request, read, ARROW, data.version, f"sweep{perplexity}")
     except KeyError as error:
         raise HTTPException(404, "this map is not made yet") from error
 
 
 @routes.get("/api/learn/activations")
-def activations(server: Server, _: Request) -> dict[str, Any]:
+def activation_losses(server: Server, _: Request) -> dict[str, Any]:
     """The losses with ReLU and with ELU, None until they are compared."""
     path = lessons.activations_folder(server.data) / "losses.json"
     losses = json.loads(path.read_bytes()) if path.exists() else None

@@ -11,9 +11,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from latentmap.explorer.answers import FOREVER
-from latentmap.explorer.one_file import check_size, one_file_parts
+from latentmap.explorer.one_file import check_image_count, one_file_parts
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.run_facts import facts_with_edits
 from latentmap.explorer.server import STATIC, Server
 
 routes = Routes()
@@ -45,13 +45,13 @@ async def index(_: Server, request: Request) -> Response:
 def one_file(server: Server, _: Request) -> Response:
     """The whole map as one HTML file that needs no server, sent while it is made; one at a time."""
     opened = server.opened
-    check_size(opened.data)
+    check_image_count(opened.data)
     if not server.saving.acquire(blocking=False):
         return JSONResponse(
             {"error": "this page is already being made: wait until it is ready"}, 503, {"Retry-After": "10"}
         )
     try:
-        parts = one_file_parts(opened.data, with_edits(opened.data, opened.facts), STATIC)
+        parts = one_file_parts(opened.data, facts_with_edits(opened.data, opened.facts), STATIC)
         first = next(parts)
     except BaseException:
         server.saving.release()

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from latentmap.explorer.answers import ARROW, answer, check_version
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.run_facts import with_edits
+from latentmap.explorer.run_facts import facts_with_edits
 from latentmap.explorer.server import Server
 
 routes = Routes()
@@ -20,7 +20,7 @@ routes = Routes()
 def describe(server: Server, _: Request) -> dict[str, Any]:
     """The facts that the page needs before it asks for more."""
     opened = server.refresh()
-    return with_edits(opened.data, opened.facts)
+    return facts_with_edits(opened.data, opened.facts)
 
 
 @routes.get("/api/points")

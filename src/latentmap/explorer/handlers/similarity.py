@@ -42,7 +42,7 @@ def search(server: Server, request: Request) -> dict[str, Any]:
 
 
 @routes.post("/api/similar")
-async def similar(server: Server, request: Request) -> dict[str, Any]:
+async def similar_images(server: Server, request: Request) -> dict[str, Any]:
     """Images similar to one that is sent, and its place on the map."""
     return await run_in_threadpool(_similar, server, await read_body(request))
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @dataclass
-class Group:
+class EditedGroup:
     """A group after the edits.
 
     Attributes
@@ -34,7 +34,7 @@ class EditedRun:
     ----------
     revision : int
         Number of entries of the journal.
-    groups : list of Group
+    groups : list of EditedGroup
         Groups in the order in which they are shown.
     group : array (n,), int32
         Group number of each image, added ones included; -1 where it is unsure.
@@ -52,7 +52,7 @@ class EditedRun:
     """
 
     revision: int
-    groups: list[Group]
+    groups: list[EditedGroup]
     group: NDArray[np.int32]
     labels: list[str]
     label: NDArray[np.int32]

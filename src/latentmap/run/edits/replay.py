@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.errors import EditError
-from latentmap.run.edits.edited_run import EditedRun, Group
+from latentmap.run.edits.edited_run import EditedGroup, EditedRun
 from latentmap.run.edits.schema import MARKS, MAX_NAME_LENGTH
 from latentmap.run.edits.unedited_run import UneditedRun, common_prefix
 
@@ -33,7 +33,7 @@ class Replay:
     base: UneditedRun
     n_applied: int = 0
     n_failed: int = 0
-    groups: list[Group] = field(init=False)
+    groups: list[EditedGroup] = field(init=False)
     group: NDArray[np.int32] = field(init=False)
     label: NDArray[np.int32] = field(init=False)
     marks: dict[str, NDArray[np.bool_]] = field(init=False)
@@ -42,7 +42,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         n = len(self.base.group)
-        self.groups = [Group(one.number, one.tree) for one in self.base.groups]
+        self.groups = [EditedGroup(one.number, one.tree) for one in self.base.groups]
         self.group = self.base.group.copy()
         self.label = np.full(n, -1, np.int32)
         self.marks = {name: np.zeros(n, bool) for name in MARKS}
@@ -50,7 +50,7 @@ class Replay:
 
     def edited(self, revision: int) -> EditedRun:
         """A copy of the run as it is now, which later entries do not change."""
-        groups = [Group(one.number, one.tree, one.name) for one in self.groups]
+        groups = [EditedGroup(one.number, one.tree, one.name) for one in self.groups]
         marks = {name: values.copy() for name, values in self.marks.items()}
         return EditedRun(revision, groups, self.group.copy(), list(self._labels), self.label.copy(), marks)
 
@@ -79,14 +79,14 @@ class Replay:
 
     # ---------------------------------------------------------------- groups
 
-    def _find(self, number: int) -> Group:
+    def _find(self, number: int) -> EditedGroup:
         for one in self.groups:
             if one.number == number:
                 return one
         raise EditError(f"there is no group {number} (any more): load the run again")
 
-    def _new(self, tree: str, name: str = "") -> Group:
-        made = Group(self._next, tree, name)
+    def _new(self, tree: str, name: str = "") -> EditedGroup:
+        made = EditedGroup(self._next, tree, name)
         self._next += 1
         return made
 
@@ -136,7 +136,7 @@ class Replay:
         names = {one.name for one in parts if one.name}
         self._join(parts, names.pop() if len(names) == 1 else "")
 
-    def _join(self, parts: list[Group], name: str) -> None:
+    def _join(self, parts: list[EditedGroup], name: str) -> None:
         at = min(self.groups.index(one) for one in parts)
         merged = self._new(common_prefix([one.tree for one in parts]), name)
         self.group[np.isin(self.group, [one.number for one in parts])] = merged.number

@@ -131,7 +131,7 @@ def _groups(name: str, value: Any, _: int | None = None) -> list[int]:
     return numbers
 
 
-def _count(name: str, value: Any, _: int | None = None) -> int:
+def _group_count(name: str, value: Any, _: int | None = None) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**31:
         raise EditError(f"{name}: pass the number of groups to cut the tree into, at least 1")
     return value
@@ -173,13 +173,13 @@ def _flag(name: str, value: Any, _: int | None = None) -> bool:
     return value
 
 
-Check = Callable[[str, Any, int | None], Any]
-FIELDS: dict[str, dict[str, Check]] = {
+FieldCheck = Callable[[str, Any, int | None], Any]
+FIELDS: dict[str, dict[str, FieldCheck]] = {
     "name": {"group": _group, "name": _text},
     "split": {"group": _group},
     "merge": {"groups": _groups, "name": _text},
     "gather": {"ids": _ids, "name": _text},
-    "cut": {"n": _count},
+    "cut": {"n": _group_count},
     "label": {"ids": _ids, "label": _text},
     "mark": {"ids": _ids, "mark": _mark, "on": _flag},
     "undo": {},

@@ -12,7 +12,7 @@ from latentmap.core.errors import EditError, RunError
 from latentmap.groups.tree import Dendrogram
 from latentmap.run import layout, tables
 from latentmap.run.checking import check_table, damaged, reading
-from latentmap.run.edits.edited_run import Group
+from latentmap.run.edits.edited_run import EditedGroup
 from latentmap.run.state import read_state
 
 
@@ -30,7 +30,7 @@ class UneditedRun:
         Paths from the root of the tree to its blocks (0: left, 1: right).
     block : array (n,), int32
         Index of each image's block in ``trees``; -1 for images that were added to no group.
-    groups : list of Group
+    groups : list of EditedGroup
         The groups.
     keys : dict
         Hashes of the groups and of the images, by which an entry of the journal says what it is about.
@@ -40,7 +40,7 @@ class UneditedRun:
     group: NDArray[np.int32]
     trees: list[str]
     block: NDArray[np.int32]
-    groups: list[Group]
+    groups: list[EditedGroup]
     keys: dict[str, str]
 
     def check_tree(self, kind: str) -> None:
@@ -123,7 +123,7 @@ def read_unedited(folder: Path) -> UneditedRun:
     return UneditedRun(folder, group, trees, block, _first_groups(group, block, trees), keys)
 
 
-def _first_groups(group: NDArray[np.int32], block: NDArray[np.int32], trees: list[str]) -> list[Group]:
+def _first_groups(group: NDArray[np.int32], block: NDArray[np.int32], trees: list[str]) -> list[EditedGroup]:
     """The groups that the run made. Images that were added later join the largest block of their group."""
     found = []
     order = np.argsort(group, kind="stable")
@@ -135,7 +135,7 @@ def _first_groups(group: NDArray[np.int32], block: NDArray[np.int32], trees: lis
         paths = [trees[one] for one in known]
         if len(known):
             block[rows[block[rows] < 0]] = known[counts.argmax()]
-        found.append(Group(number, common_prefix(paths) if paths else ""))
+        found.append(EditedGroup(number, common_prefix(paths) if paths else ""))
     return found
 
 

@@ -1,0 +1,128 @@
+// Requests to the explorer's server.
+
+import { Signal } from "../model/signal";
+import { arrowColumns, decodeImage, parseEdited, parsePoints, type ArrowColumns, type Source } from "./source";
+import type { EditedColumns, Facts, Neighbor, Points, Values } from "./types";
+
+/** A response with an error status; the message is that of the server. */
+export class HttpError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+export type ServerStatus = "connected" | "disconnected" | "unauthorized";
+
+export class Server implements Source {
+  status: ServerStatus = "connected";
+  readonly statusChanged = new Signal<ServerStatus>();
+  private version = "";
+
+  constructor(private readonly token: string) {}
+
+  async facts(): Promise<Facts> {
+    const facts = (await this.json("/api/run")) as Facts;
+    this.version = facts.version;
+    return facts;
+  }
+
+  async points(): Promise<Points> {
+    return parsePoints(await this.bytes(this.versioned("/api/points")));
+  }
+
+  async column(name: string): Promise<Values> {
+    return arrowColumns(await this.bytes(this.versioned(`/api/columns/${encodeURIComponent(name)}`)))("values");
+  }
+
+  async edited(): Promise<EditedColumns> {
+    // edits change while the version of the run does not: revalidate the cache
+    return parseEdited(await this.bytes(this.versioned("/api/edits/columns"), { cache: "no-cache" }));
+  }
+
+  async spriteSheet(number: number): Promise<ImageBitmap> {
+    return decodeImage(await (await this.request(this.versioned(`/api/pages/${number}`))).blob());
+  }
+
+  async neighbors(id: number, n: number): Promise<Neighbor[]> {
+    return ((await this.json(`/api/images/${id}/neighbors?n=${n}`)) as { neighbors: Neighbor[] }).neighbors;
+  }
+
+  /** Fetch an Arrow stream. */
+  async table(path: string): Promise<ArrowColumns> {
+    return arrowColumns(await this.bytes(path));
+  }
+
+  imageAddress(id: number): string {
+    return this.versioned(`/api/images/${id}`);
+  }
+
+  reconstructionAddress(id: number): string {
+    return this.versioned(`/api/images/${id}/reconstruction`);
+  }
+
+  /** The file that an image was decoded from; 404 if it is missing or has changed. */
+  originalAddress(id: number): string {
+    return this.versioned(`/api/images/${id}/original`);
+  }
+
+  versioned(path: string): string {
+    return `${path}?v=${this.version}`;
+  }
+
+  async json(path: string): Promise<any> {
+    return (await this.request(path)).json();
+  }
+
+  async blob(path: string): Promise<Blob> {
+    return (await this.request(path)).blob();
+  }
+
+  async post(path: string, body: unknown): Promise<Response> {
+    const raw = body instanceof Blob;
+    const headers: Record<string, string> = raw ? {} : { "Content-Type": "application/json" };
+    return this.request(path, { method: "POST", headers, body: raw ? body : JSON.stringify(body) });
+  }
+
+  /** Check the connection. */
+  async ping(): Promise<void> {
+    await this.request("/api/edits").catch(() => undefined);
+  }
+
+  /** Send a request with the token, relative to the page, which may be served under a prefix. */
+  private async request(path: string, options: RequestInit = {}): Promise<Response> {
+    const headers = { ...(options.headers as Record<string, string>), "X-Latentmap-Token": this.token };
+    let response: Response;
+    try {
+      response = await fetch(path.replace(/^\//, ""), { ...options, headers });
+    } catch (error) {
+      this.setStatus("disconnected");
+      throw error;
+    }
+    this.setStatus(response.status === 401 ? "unauthorized" : "connected");
+    return this.checked(response);
+  }
+
+  private setStatus(status: ServerStatus): void {
+    if (this.status === status) return;
+    this.status = status;
+    this.statusChanged.emit(status);
+  }
+
+  private async bytes(path: string, options: RequestInit = {}): Promise<ArrayBuffer> {
+    return (await this.request(path, options)).arrayBuffer();
+  }
+
+  private async checked(response: Response): Promise<Response> {
+    if (response.ok) return response;
+    let message = response.statusText;
+    try {
+      message = ((await response.json()) as { error: string }).error;
+    } catch {
+      // the response has no message of its own
+    }
+    throw new HttpError(message, response.status);
+  }
+}

@@ -1,0 +1,103 @@
+// Data of a run as the server sends it.
+
+export interface Column {
+  name: string;
+  kind: "number" | "category" | "text";
+  low?: number;
+  high?: number;
+  /** Names of the categories, the largest first. */
+  categories?: string[];
+  /** Images in each category, in the other categories, and without a value; counted by the page once the values are loaded. */
+  counts?: number[];
+  other?: number;
+  missing?: number;
+  /** Key of each category in filters, for categories whose names may change. */
+  keys?: string[];
+}
+
+export interface Group {
+  number: number;
+  name: string;
+  tree: string;
+  size: number;
+}
+
+export interface Edits {
+  revision: number;
+  groups: Group[];
+  labels: string[];
+  /** Number of images with each mark. */
+  marked: { [mark: string]: number };
+  canUndo: boolean;
+  canRedo: boolean;
+  /** Number of saved edits without effect. */
+  nSetAside: number;
+}
+
+export interface Facts {
+  name: string;
+  source: string;
+  version: string;
+  n: number;
+  imageShape: number[];
+  /** Left, bottom and side of the square that contains all points. */
+  square: [number, number, number];
+  /** End of each level of the zoom order. */
+  levelEnds: number[];
+  /** Layout of the sprite sheets: size of a thumbnail, columns of a sheet, thumbnails per sheet, number of sheets. */
+  pages: { width: number; height: number; columns: number; perPage: number; n: number };
+  columns: Column[];
+  /** Ids of typical images of each group. */
+  typical: { [group: string]: number[] };
+  /** Maximum number of groups that the tree can be cut into. */
+  nBlocks?: number;
+  /** Whether groups are found on the graph of neighbours; only then is there a tree to split and cut. */
+  onGraph: boolean;
+  perplexity: number;
+  edits: Edits;
+}
+
+export interface Points {
+  id: Int32Array;
+  x: Float32Array;
+  y: Float32Array;
+}
+
+/** Values by row: numbers (NaN: missing), codes of categories (-1: missing), or texts ("": missing). */
+export type Values = Float32Array | Int16Array | Int32Array | string[];
+
+/** Progress of the export of a folder. */
+export interface ExportJob {
+  state: "running" | "done" | "failed" | "cancelled";
+  done: number;
+  total: number;
+  folder?: string | null;
+  error?: string | null;
+  /** Numbers of links, copies and PNG files, and reasons. */
+  notes?: string[];
+}
+
+export interface EditedColumns {
+  group: Int32Array;
+  label: Int32Array;
+  marks: Uint8Array;
+}
+
+export interface Neighbor {
+  id: number;
+  distance: number;
+}
+
+export const MARKS = ["outlier", "duplicate", "hidden"] as const;
+export type Mark = (typeof MARKS)[number];
+
+export type Edit =
+  | { kind: "name"; group: number; name: string }
+  | { kind: "split"; group: number }
+  | { kind: "merge"; groups: number[]; name?: string }
+  | { kind: "gather"; ids: number[]; name: string }
+  | { kind: "cut"; n: number }
+  | { kind: "label"; ids: number[]; label: string }
+  | { kind: "mark"; ids: number[]; mark: Mark; on: boolean }
+  | { kind: "undo" }
+  | { kind: "redo" };

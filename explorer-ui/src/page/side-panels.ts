@@ -1,0 +1,57 @@
+// The panels on both sides of the map. On a narrow page the left one is a drawer and the right one a bottom sheet.
+
+import { t } from "../i18n/translate";
+import type { Model } from "../model/model";
+import { NARROW } from "../panels/header";
+import type { Inspector } from "../panels/inspector";
+import { button, h } from "./dom";
+
+export class SidePanels {
+  readonly left: HTMLElement;
+  readonly right: HTMLElement;
+  /** State of the sheet when the user closed it: it stays closed until its content changes. */
+  private closedFor = "";
+
+  constructor(
+    private readonly model: Model,
+    private readonly inspector: Inspector,
+    left: HTMLElement[],
+    right: HTMLElement[],
+  ) {
+    const close = button("×", () => this.closeSheet(), { class: "small close-sheet", "aria-label": t("closeSheet"), title: t("closeSheet") });
+    this.left = h("aside", { class: "left", "aria-label": t("panelLeft") }, ...left);
+    this.right = h("aside", { class: "right", "aria-label": t("panelRight") }, close, ...right);
+    model.selectionChanged.on(() => this.updateSheet());
+    inspector.changed.on(() => this.updateSheet());
+  }
+
+  /** Open or close the drawer, or show and hide both panels on a wide page. */
+  toggle(): void {
+    const { classList } = document.body;
+    if (matchMedia(NARROW).matches) classList.toggle("drawer-open");
+    else classList.toggle("panels-hidden");
+  }
+
+  get isDrawerOpen(): boolean {
+    return matchMedia(NARROW).matches && document.body.classList.contains("drawer-open");
+  }
+
+  private updateSheet(): void {
+    const { model, inspector } = this;
+    const { classList } = document.body;
+    const hasContent = inspector.pinned || model.nSelected > 0;
+    classList.toggle("has-sheet", hasContent && this.sheetState !== this.closedFor);
+    classList.toggle("has-selection", model.nSelected > 0);
+    classList.toggle("has-image", inspector.pinned);
+  }
+
+  /** Identifies the content of the sheet. */
+  private get sheetState(): string {
+    return [this.inspector.row, this.inspector.pinned, this.model.nSelected].join();
+  }
+
+  private closeSheet(): void {
+    this.closedFor = this.sheetState;
+    document.body.classList.remove("has-sheet");
+  }
+}

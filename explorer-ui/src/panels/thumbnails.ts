@@ -1,0 +1,80 @@
+// Thumbnails as elements: from the server, or cut from a sprite sheet if there is none.
+
+import { Server } from "../data/server";
+import type { Model } from "../model/model";
+import { h } from "../page/dom";
+
+const MAX_CACHED_SHEETS = 32;
+const MAX_CACHED_IMAGES = 400;
+
+const bitmaps = new Map<number, Promise<ImageBitmap>>();
+const urls = new Map<string, Promise<string>>();
+
+export function thumbnail(model: Model, id: number, side: number, description: string): HTMLElement {
+  if (model.source instanceof Server) return imageAt(model, model.source.imageAddress(id), side, description);
+  const canvas = h("canvas", { role: "img", "aria-label": description, ...frame(model, side) });
+  void paint(model, id, canvas);
+  return canvas;
+}
+
+/** An image of the server with the shape of the run's images and the given longer side. */
+export function imageAt(model: Model, address: string, side: number, description: string): HTMLElement {
+  const image = h("img", { alt: description, ...frame(model, side) });
+  image.draggable = false;
+  if (model.source instanceof Server) {
+    objectUrl(model.source, address).then((found) => (image.src = found), () => image.classList.add("missing"));
+  }
+  return image;
+}
+
+/** An object URL for an image of the server; an `img` element cannot send the token. */
+export function objectUrl(server: Server, address: string): Promise<string> {
+  let found = urls.get(address);
+  if (found) urls.delete(address); // most recently used last
+  else {
+    found = server.blob(address).then((data) => URL.createObjectURL(data));
+    found.catch(() => urls.delete(address)); // requested again when it is next shown
+  }
+  urls.set(address, found);
+  if (urls.size > MAX_CACHED_IMAGES) {
+    const [oldest, url] = urls.entries().next().value!;
+    urls.delete(oldest);
+    url.then((one) => URL.revokeObjectURL(one), () => undefined);
+  }
+  return found;
+}
+
+function frame(model: Model, side: number): { class: string; width: number; height: number } {
+  const [height, width] = model.facts.imageShape;
+  const scale = side / Math.max(width, height);
+  const kind = scale < 1 ? "picture smooth" : "picture";
+  return { class: kind, width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+async function paint(model: Model, id: number, canvas: HTMLCanvasElement): Promise<void> {
+  const bitmap = await sheetOf(model, id);
+  const [x, y, width, height] = cellOf(model, id);
+  const context = canvas.getContext("2d")!;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(bitmap, x, y, width, height, 0, 0, canvas.width, canvas.height);
+}
+
+/** The sprite sheet that contains an image. */
+export function sheetOf(model: Model, id: number): Promise<ImageBitmap> {
+  const sheet = Math.floor(model.rowOf[id] / model.facts.pages.perPage);
+  let bitmap = bitmaps.get(sheet);
+  if (!bitmap) {
+    bitmap = model.source.spriteSheet(sheet);
+    bitmap.catch(() => bitmaps.delete(sheet));
+    bitmaps.set(sheet, bitmap);
+    if (bitmaps.size > MAX_CACHED_SHEETS) bitmaps.delete(bitmaps.keys().next().value!);
+  }
+  return bitmap;
+}
+
+/** Left, top, width and height of an image in its sprite sheet. */
+export function cellOf(model: Model, id: number): [number, number, number, number] {
+  const { perPage, columns, width, height } = model.facts.pages;
+  const cell = model.rowOf[id] % perPage;
+  return [(cell % columns) * width, Math.floor(cell / columns) * height, width, height];
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { interpolate } from "../src/lessons/perplexity";
+import { resamplePath } from "../src/map/decoder-tool";
+import { NeighborWalk } from "../src/map/neighbor-walk";
+import { distancesToCenter, sortKeys, sortRows } from "../src/panels/sheet-order";
+import { makeModel } from "./make-model";
+
+describe("the walk through neighbours", () => {
+  const given = { x: [0, 1, 2, 10], y: [0, 0, 0, 0], neighbors: { 0: [1, 2], 1: [0, 2], 2: [1, 0] } };
+
+  it("visits each image once, by neighbours in latent space and then on the map", async () => {
+    const walk = new NeighborWalk(makeModel(given).model);
+    expect(await walk.next(0)).toBe(1);
+    expect(await walk.next(1)).toBe(2);
+    expect(await walk.next(2)).toBe(3); // all neighbours were visited
+    expect(await walk.next(3)).toBe(-1);
+  });
+
+  it("goes back to its start, and starts again from another image", async () => {
+    const walk = new NeighborWalk(makeModel(given).model);
+    await walk.next(0);
+    await walk.next(1);
+    expect([walk.back(2), walk.back(1), walk.back(0)]).toEqual([1, 0, -1]);
+    expect(await walk.next(3)).toBe(2);
+    expect(await walk.next(2)).toBe(1); // a new walk: 1 counts as not visited
+  });
+
+  it("leaves hidden images out", async () => {
+    const { model } = makeModel(given);
+    model.setSearchResult([0, 2, 3]);
+    expect(await new NeighborWalk(model).next(0)).toBe(2);
+  });
+});
+
+describe("a path", () => {
+  it("is resampled at equal distances, with both ends", () => {
+    const points = resamplePath([[0, 0], [3, 0], [3, 0], [3, 9]], 5);
+    expect(points).toEqual([[0, 0], [3, 0], [3, 3], [3, 6], [3, 9]]);
+  });
+
+  it("of one point is that point", () => {
+    expect(resamplePath([[2, 2], [2, 2]], 3)).toEqual([[2, 2], [2, 2], [2, 2]]);
+  });
+});
+
+describe("the contact sheet", () => {
+  const id = [3, 2, 1, 0];
+
+  it("is in the order of files by default", () => {
+    expect(sortRows([0, 1, 2, 3], id, null, null, false)).toEqual([3, 2, 1, 0]);
+    expect(sortRows([0, 1, 2, 3], id, null, null, true)).toEqual([0, 1, 2, 3]);
+  });
+
+  it("sorts by keys with missing ones last, and equal ones by ties, then by id", () => {
+    const keys = [5, NaN, 1, 5];
+    expect(sortRows([0, 1, 2, 3], id, keys, null, false)).toEqual([2, 3, 0, 1]);
+    expect(sortRows([0, 1, 2, 3], id, keys, null, true)).toEqual([3, 0, 2, 1]);
+    expect(sortRows([0, 1, 2, 3], id, keys, [1, 0, 0, 2], false)).toEqual([2, 0, 3, 1]);
+  });
+
+  it("sorts names as people do, and other categories after the named ones", () => {
+    const files = sortKeys({ name: "path", kind: "text" }, ["f10", "f9", "", "f10"]);
+    expect([...(files as Float64Array)]).toEqual([2, 1, NaN, 2]);
+    const words = sortKeys({ name: "word", kind: "category", categories: ["dog", "cat"] }, Int32Array.of(0, 1, 2, -1));
+    expect([...(words as Float64Array)]).toEqual([1, 0, 2, NaN]);
+  });
+
+  it("knows the distance of each image to the centre of its group", () => {
+    const { model } = makeModel({ x: [0, 4, 7], y: [0, 0, 7], group: [1, 1, 2] });
+    expect([...distancesToCenter(model)]).toEqual([2, 2, 0]);
+  });
+});
+
+describe("the slider of perplexities", () => {
+  it("interpolates between two maps", () => {
+    const out = new Float32Array(2);
+    interpolate(out, Float32Array.of(0, 10), Float32Array.of(1, 30), 0.25);
+    expect([...out]).toEqual([0.25, 15]);
+  });
+});

@@ -1,0 +1,114 @@
+"""Images that were added, placed on the map of a run: encoded, grouped and laid beside their neighbours."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from latentmap.autoencoder import Autoencoder
+from latentmap.groups.graph import default_neighbors, mean_over_neighbors
+from latentmap.images.store import PIXELS
+from latentmap.neighbors import NeighborSearch
+from latentmap.run import layout, tables
+from latentmap.run.checking import reading
+from latentmap.run.finding import N_NEAREST
+from latentmap.run.run import mapped_pixels
+from latentmap.run.state import added_folders, key_of, write_state
+from latentmap.run.work import Work
+from latentmap.tsne import TSNE
+
+# A new image is strange when its error or its isolation is above this quantile of the run's own images.
+USUAL = 0.99
+
+
+def place_additions(work: Work) -> None:
+    """Place what was added, and place it again where the network, the groups or the map have changed since."""
+    state = work.state
+    parts = added_folders(work.folder, state)
+    if all(_is_placed(part, one, work.keys) for part, one in zip(parts, state["added"], strict=True)):
+        return
+    work.set_aside("report")
+    parts = added_folders(work.folder, state)
+    for number, (part, one) in enumerate(zip(parts, state["added"], strict=True), start=1):
+        if _is_placed(part, one, work.keys):
+            continue
+        one["drift"] = round(place_images(work, part, number), 4)
+        one["key"] = _key(one, work.keys)
+        write_state(work.folder, state)
+        work.say(f"added/{part.name}: placed again")
+
+
+def _is_placed(part: Path, one: dict[str, Any], keys: dict[str, str]) -> bool:
+    return one.get("key") == _key(one, keys) and (part / layout.PLACED).exists()
+
+
+def _key(one: dict[str, Any], keys: dict[str, str]) -> str:
+    return key_of([one["fingerprint"], *(keys[stage] for stage in ("encode", "group", "map", "find"))])
+
+
+def place_images(work: Work, part: Path, number: int) -> float:
+    """Encode, group and place the images of one addition: placed.parquet. Return the fraction of strange ones.
+
+    Parameters
+    ----------
+    work : Work
+        Work on a run whose stages before the report are done.
+    part : Path
+        The folder of the addition.
+    number : int
+        The position of the addition among all, from 1.
+    """
+    folder, options = work.folder, work.options
+    with reading(part / layout.IMAGES):
+        n_new = pq.read_metadata(part / layout.IMAGES).num_rows
+    pixels = mapped_pixels(part / layout.CACHE / PIXELS, (n_new, *work.state["source"]["image_shape"]))
+    model = Autoencoder.load(folder / layout.MODEL)
+    latents, errors = model.transform_and_score(pixels)
+    known = work.latents
+    xy = np.column_stack([tables.read_column(folder / layout.MAP, name) for name in "xy"])
+    perplexity = options.perplexity_for(len(known))
+    tsne = TSNE.with_map(known, xy, perplexity=perplexity, random_state=options.seed)
+    search = NeighborSearch(known, "euclidean", None)
+    k = max(N_NEAREST, default_neighbors(len(known)))
+    indices, distances = search.query(latents, min(k, len(known)), None)
+    placed = tsne.transform(latents)
+    groups, confidence = _groups_of_neighbors(folder, indices, distances, options.min_confidence)
+    isolation = distances[:, :N_NEAREST].mean(axis=1)
+    usual = tables.read_column(folder / layout.OUTLIERS, "isolation")
+    usual_errors = tables.read_column(folder / layout.LATENTS, "error")
+    strange = (errors > np.quantile(usual_errors, USUAL)) | (isolation > np.quantile(usual, USUAL))
+    same = distances[:, 0] == 0
+    columns = {
+        "id": np.arange(n_new),
+        "latent": tables.vectors(latents),
+        "error": errors,
+        "group": groups,
+        "confidence": confidence,
+        "tree": pa.array([None] * n_new, pa.string()),
+        "x": placed[:, 0],
+        "y": placed[:, 1],
+        "isolation": isolation.astype(np.float32),
+        "outlier": pa.array([None] * n_new, pa.float32()),
+        "duplicate_of": pa.array(indices[:, 0].astype(np.int64), mask=~same),
+        "strange": strange,
+        "added": np.full(n_new, number, np.int16),
+    }
+    tables.write_table(part / layout.PLACED, columns)
+    return float(strange.mean())
+
+
+def _groups_of_neighbors(
+    folder: Path, indices: NDArray[np.int32], distances: NDArray[np.floating[Any]], min_confidence: float
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Group and confidence of each new image, from its neighbours in the run weighted by nearness."""
+    of_known = tables.read_column(folder / layout.GROUPS, "group")
+    members = np.zeros((len(of_known), max(1, int(of_known.max()) + 1)), np.float32)
+    sure = np.flatnonzero(of_known >= 0)
+    members[sure, of_known[sure]] = 1
+    memberships = mean_over_neighbors(members, indices, distances)
+    groups = memberships.argmax(axis=1).astype(np.int32)
+    confidence = memberships.max(axis=1)
+    return np.where(confidence < max(min_confidence, np.finfo(np.float32).tiny), np.int32(-1), groups), confidence

@@ -1,0 +1,57 @@
+"""The stage "decode": images of one size from files, archives, tables or arrays."""
+
+import hashlib
+from typing import Any
+
+from latentmap.images import ImageCollection
+from latentmap.images.listing import Listing
+from latentmap.images.sources import decode as decode_listing
+from latentmap.images.store import clear_marks, kept_in_cache
+from latentmap.run import tables
+from latentmap.run.layout import CACHE
+from latentmap.run.state import FORMAT_VERSION, key_of
+from latentmap.run.work import Work
+
+
+def decode(work: Work) -> list[str]:
+    """Bring all images to one size: cache/pixels.u8, images.parquet and skipped.parquet. Describe them in the state."""
+    folder, found = work.folder, work.found
+    assert found is not None
+    with work.show("decode") as callback:
+        if isinstance(found, Listing):
+            images = decode_listing(found, work.decoding, cache=folder / CACHE, callback=callback)
+        else:
+            images = kept_in_cache(found, folder / CACHE)
+        if work.labels is not None:
+            images = images.with_labels(work.labels)
+    files = tables.write_images(folder, images)
+    clear_marks(folder / CACHE)
+    work.images = images
+    work.state["source"] = _source_record(images, work)
+    return files
+
+
+def decoding_key(found: Listing | ImageCollection, work: Work) -> str:
+    """A hash over all that decoding depends on, as far as it is known without decoding."""
+    stamp = found.stamp if isinstance(found, Listing) else [found.fingerprint, found.annotations_fingerprint]
+    labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
+    return key_of([FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
+
+
+def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
+    """The record of the source in run.json."""
+    return {
+        "name": images.name,
+        "n": len(images),
+        "image_shape": list(images.image_shape),
+        "shape": None if images.shape is None else images.shape.as_dict(),
+        "value_range": images.value_range,
+        "decoding": work.decoding.as_dict(),
+        "labelled": images.labels is not None,
+        "skipped": len(images.skipped),
+        "ignored": images.n_ignored,
+        "sources": [source._asdict() for source in images.sources],
+        "cache_bytes": int(images.images.nbytes),
+        "fingerprint": images.fingerprint,
+        "annotations": images.annotations_fingerprint,
+    }

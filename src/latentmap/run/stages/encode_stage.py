@@ -1,0 +1,18 @@
+"""The stage "encode": latent vectors and reconstruction errors."""
+
+import numpy as np
+
+from latentmap.autoencoder import Autoencoder
+from latentmap.run import tables
+from latentmap.run.layout import LATENTS, MODEL
+from latentmap.run.work import Work
+
+
+def encode(work: Work) -> list[str]:
+    """Compute the latent vectors and reconstruction errors: latents.parquet."""
+    model = Autoencoder.load(work.folder / MODEL)
+    latents, errors = model.transform_and_score(work.pixels)
+    columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents), "error": errors}
+    tables.write_table(work.folder / LATENTS, columns)
+    work.latents = latents
+    return [LATENTS]

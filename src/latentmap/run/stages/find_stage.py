@@ -1,0 +1,42 @@
+"""The stage "find": duplicates and outliers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from latentmap.core.memory import give_back
+from latentmap.neighbors import nearest_neighbors
+from latentmap.run import tables
+from latentmap.run.finding import N_NEAREST, duplicates, outliers
+from latentmap.run.layout import DUPLICATES, IMAGES, LATENTS, OUTLIERS
+from latentmap.run.work import Work
+
+
+def find(work: Work) -> list[str]:
+    """Look for duplicates and outliers: duplicates.parquet and outliers.parquet."""
+    folder = work.folder
+    n = len(work.pixels)
+    with work.show("find"):
+        # Not the neighbours of the map or the groups: the result must not depend on the perplexity, and a search for
+        # more neighbours keeps others among those that are equally far.
+        graph = nearest_neighbors(work.latents, min(n - 1, N_NEAREST))
+        give_back()  # what the search held
+        pairs = duplicates(work.pixels, graph.indices, graph.distances, _contents(folder))
+        tables.write_table(folder / DUPLICATES, pairs)
+        errors = tables.read_column(folder / LATENTS, "error")
+        tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, graph.distances))
+    return [DUPLICATES, OUTLIERS]
+
+
+def _contents(folder: Path) -> NDArray[np.void] | None:
+    """Digests (n,) of what the images were made from: all pixels in their own size where known, else the file."""
+    names = pq.read_schema(folder / IMAGES).names
+    if "sha256" not in names:
+        return None
+    table = pq.read_table(folder / IMAGES, columns=[name for name in ("pixels_sha256", "sha256") if name in names])
+    digests: Any = pc.coalesce(*table.columns).combine_chunks()
+    return np.frombuffer(digests.buffers()[1], "V32")[digests.offset : digests.offset + len(digests)]

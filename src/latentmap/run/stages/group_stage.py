@@ -1,0 +1,101 @@
+"""The stage "group": groups of latent vectors, on the graph of neighbours or by K-means."""
+
+import json
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder.tangents import N_DEFORMATIONS
+from latentmap.core.atomic_files import write_text
+from latentmap.core.memory import give_back
+from latentmap.core.progress import Callback
+from latentmap.groups import GraphClustering
+from latentmap.groups.graph import default_neighbors
+from latentmap.kmeans import KMeans
+from latentmap.neighbors import nearest_neighbors
+from latentmap.run import tables
+from latentmap.run.layout import GROUPS, MODEL, NEIGHBORS, SUMMARY, TREE
+from latentmap.run.work import Work
+
+N_KMEANS_CLUSTERS = 10  # the chapter's
+# Beyond 512 MiB of tangents (300,000 images with 64 dimensions) neighbours are plain Euclidean ones.
+MAX_TANGENT_VALUES = 2**27
+
+
+def group(work: Work) -> list[str]:
+    """Group the latent vectors: groups.parquet, and on the graph groups.json, tree.parquet and neighbors.parquet."""
+    with work.show("group") as callback:
+        by_kmeans = work.options.groups == "kmeans"
+        return (_group_by_kmeans if by_kmeans else _group_on_graph)(work, work.latents, callback)
+
+
+def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:
+    options, folder = work.options, work.folder
+    model = GraphClustering(
+        options.n_clusters, min_confidence=options.min_confidence, random_state=options.seed, callback=callback
+    )
+    tangents = neighbors = None
+    pixels = work.pixels
+    if options.invariant and pixels.ndim > 2 and latents.size * N_DEFORMATIONS <= MAX_TANGENT_VALUES:
+        tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
+    else:
+        neighbors = nearest_neighbors(latents, default_neighbors(len(latents)))
+    model.fit(latents, tangents=tangents, neighbors=neighbors)
+    tree = model.tree_
+    sizes = tree.totals(np.bincount(model.blocks_, minlength=tree.n_blocks).astype(float)).astype(np.int64)
+    merges = {
+        "node": tree.n_blocks + np.arange(len(tree.merges)),
+        "left": tree.merges[:, 0],
+        "right": tree.merges[:, 1],
+        "association": tree.associations,
+        "size": sizes[tree.n_blocks :],
+    }
+    tables.write_table(folder / TREE, merges)
+    paths = np.array(tree.paths())[model.blocks_]
+    _write_groups(folder, model.labels_, model.confidence_, model.blocks_, paths)
+    graph = model.neighbors_
+    near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
+    tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(latents)), **near})
+    del neighbors, graph, near, model.neighbors_
+    give_back()
+    summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
+    for one in summary:
+        one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN
+    write_text(folder / SUMMARY, json.dumps({"stability": model.stability(), "groups": summary}, default=_as_json))
+    return [GROUPS, SUMMARY, TREE, NEIGHBORS]
+
+
+def _group_by_kmeans(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:
+    k = min(len(latents), work.options.n_clusters or N_KMEANS_CLUSTERS)
+    kmeans = fit_kmeans(latents, k, 10, work.options.seed, callback)
+    nearest = np.sort(kmeans.transform(latents), axis=1)[:, :2].astype(np.float64)
+    sums = nearest.sum(axis=1)
+    confidence = np.divide(nearest[:, -1], sums, out=np.ones(len(sums)), where=(sums > 0) & (k > 1))
+    labels = kmeans.labels_
+    _write_groups(work.folder, labels, confidence.astype(np.float32), labels, np.full(len(labels), ""))
+    return [GROUPS]
+
+
+def fit_kmeans(
+    latents: NDArray[np.float32], k: int, n_init: int, seed: int, callback: Callback | None = None
+) -> KMeans:
+    """K-means of latent vectors; among many copies it makes as many groups as there are distinct images."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return KMeans(k, n_init=n_init, random_state=seed, callback=callback).fit(latents)
+
+
+def _write_groups(folder: Path, labels: Any, confidence: Any, blocks: Any, paths: Any) -> None:
+    columns = {"id": np.arange(len(labels)), "group": labels.astype(np.int32), "confidence": confidence}
+    tables.write_table(folder / GROUPS, columns | {"block": blocks.astype(np.int32), "tree": paths})
+
+
+def _as_json(value: Any) -> Any:
+    """A NumPy value as JSON can hold it."""
+    return value.tolist()

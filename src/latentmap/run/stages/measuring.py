@@ -1,0 +1,59 @@
+"""metrics.json: how well a run reconstructs, groups and maps its images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentmap.core.missing import missing_mask
+from latentmap.images import ImageCollection
+from latentmap.metrics import (
+    clustering_report,
+    density_validity,
+    neighborhood_preservation,
+    silhouette,
+    trustworthiness,
+)
+from latentmap.run import tables
+from latentmap.run.layout import GROUPS, LATENTS, MAP, SUMMARY
+from latentmap.run.stages.group_stage import fit_kmeans
+
+
+def measure(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> dict[str, float | None]:
+    """The metrics of a run by name; None where one is undefined.
+
+    Parameters
+    ----------
+    folder : Path
+        A run whose images are grouped and mapped.
+    images : ImageCollection
+    latents : array (n, latent_dim), float32
+    """
+    groups = tables.read_column(folder / GROUPS, "group")
+    xy = np.column_stack([tables.read_column(folder / MAP, name) for name in "xy"])
+    near = min(15, (len(xy) - 1) // 2)
+    errors = tables.read_column(folder / LATENTS, "error")
+    sure = groups >= 0 if (groups >= 0).any() else np.ones(len(groups), bool)
+    found: dict[str, float] = {
+        "reconstruction_error": float(errors.mean(dtype=np.float64)),
+        "n_groups": len(np.unique(groups[groups >= 0])),
+        "unsure": float((groups < 0).mean()),
+        "silhouette": silhouette(latents[sure], groups[sure]),
+        "density_validity": density_validity(latents, groups),
+        "trustworthiness": trustworthiness(latents, xy, n_neighbors=near),
+        "neighborhood_preservation": neighborhood_preservation(latents, xy, n_neighbors=near),
+    }
+    summary = folder / SUMMARY
+    if summary.exists():
+        found["stability"] = json.loads(summary.read_bytes())["stability"]
+    labels = images.labels
+    labelled = np.zeros(len(groups), bool) if labels is None else ~missing_mask(labels)
+    if summary.exists() and found["n_groups"] > 1:  # as one group, K-means says nothing
+        plain = fit_kmeans(latents, int(found["n_groups"]), 3, 0).labels_
+        found["kmeans_silhouette"] = silhouette(latents, plain)
+        if labels is not None and labelled.any():
+            found |= {f"kmeans_{name}": value for name, value in clustering_report(labels, plain).items()}
+    if labels is not None and (labelled & sure).any():
+        found |= clustering_report(labels[sure], groups[sure])
+    return {name: value if np.isfinite(value) else None for name, value in found.items()}

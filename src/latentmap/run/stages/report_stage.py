@@ -1,0 +1,23 @@
+"""The stage "report": all tables joined, and the metrics. The layers above add the page and its figures."""
+
+import json
+
+from latentmap.core.atomic_files import write_text
+from latentmap.run.atlas import write_atlas
+from latentmap.run.layout import ATLAS, METRICS
+from latentmap.run.stages.measuring import measure
+from latentmap.run.work import Work
+
+
+def report(work: Work) -> list[str]:
+    """Write what a report is made from, and no report: atlas.parquet and metrics.json."""
+    with work.show("report"):
+        return write_results(work)
+
+
+def write_results(work: Work) -> list[str]:
+    """Join all tables into atlas.parquet, and measure: metrics.json."""
+    write_atlas(work.folder, work.images, work.latents)
+    metrics = measure(work.folder, work.images, work.take_latents())
+    write_text(work.folder / METRICS, json.dumps(metrics, indent=1))
+    return [ATLAS, METRICS]

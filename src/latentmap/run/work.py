@@ -1,0 +1,119 @@
+"""The work on a run: its folder, state and options, and what one stage keeps in memory for the next."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentmap.core.progress import Show, silent
+from latentmap.images import ImageCollection
+from latentmap.images.listing import Listing
+from latentmap.images.named_labels import NamedLabels
+from latentmap.images.sources import Decoding
+from latentmap.run import tables
+from latentmap.run.layout import LATENTS
+from latentmap.run.options import RunOptions
+from latentmap.run.pending import begin, home_of
+from latentmap.run.run import open_images
+from latentmap.run.state import dependents
+
+
+def say_nothing(_: str) -> None:
+    """Ignore a line about the work."""
+
+
+@dataclass
+class Work:
+    """The input of a stage.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder of the run, or the one in which a finished run is made again.
+    state : dict
+        The content of run.json.
+    options : RunOptions
+    show : callable
+        From the name of a stage to a context with a progress callback.
+    say : callable
+        Takes a line about what was done.
+    is_finished : bool
+        Whether the run was finished before, so that what is made again is made beside it.
+    found : Listing or ImageCollection, optional
+        The source, until it is decoded.
+    decoding : Decoding
+    labels : array (n,) or NamedLabels, optional
+        Labels instead of those of the source.
+    keys : dict
+        The key of each stage, as far as it is known.
+    """
+
+    folder: Path
+    state: dict[str, Any]
+    options: RunOptions
+    show: Show = silent
+    say: Callable[[str], None] = say_nothing
+    is_finished: bool = False
+    found: Listing | ImageCollection | None = None
+    decoding: Decoding = field(default_factory=Decoding)
+    labels: NDArray[Any] | NamedLabels | None = None
+    keys: dict[str, str] = field(default_factory=dict)
+    _images: ImageCollection | None = field(default=None, init=False, repr=False)
+    _pixels: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
+    _latents: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def images(self) -> ImageCollection:
+        """The images, once they are decoded."""
+        if self._images is None:
+            self._images = open_images(self.folder, self.state)
+        return self._images
+
+    @images.setter
+    def images(self, images: ImageCollection) -> None:
+        self._images = images
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """Pixels of the images (n, *image_shape)."""
+        if self._pixels is None:
+            self._pixels = self.images.images
+        return self._pixels
+
+    @property
+    def latents(self) -> NDArray[np.float32]:
+        """Latent vectors (n, latent_dim), once the images are encoded. They are read once and kept."""
+        if self._latents is None:
+            self._latents = tables.read_column(self.folder / LATENTS, "latent")
+        return self._latents
+
+    @latents.setter
+    def latents(self, latents: NDArray[np.float32]) -> None:
+        self._latents = latents
+
+    def take_latents(self) -> NDArray[np.float32]:
+        """The latent vectors, which are no longer kept: for a stage that frees them before it ends."""
+        latents, self._latents = self.latents, None
+        return latents
+
+    @property
+    def home(self) -> Path:
+        """The folder of the run that the user knows."""
+        return home_of(self.folder)
+
+    def set_aside(self, stage: str) -> None:
+        """Continue beside a finished run, so that it stays whole while a stage is done again."""
+        if self.is_finished and self.folder == self.home:
+            self.folder = begin(self.folder, self.state, {stage, *dependents(stage)})
+
+    def let_go(self) -> None:
+        """Close the files of pixels, which some systems cannot rename while they are mapped."""
+        self._pixels = self._images = self._latents = None
+
+    def keep_pixels_only(self) -> None:
+        """Free the tables of the images, which are read again when they are needed."""
+        self._pixels = self.pixels
+        self._images = None

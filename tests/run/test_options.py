@@ -1,0 +1,126 @@
+"""Each option is declared once: what is derived from the declaration, and what has to agree with it."""
+
+import inspect
+
+import pytest
+from typer.main import get_command
+
+from latentmap import Autoencoder, map_images, open_images
+from latentmap.autoencoder.networks import NETWORKS
+from latentmap.autoencoder.training.augmentation import AUGMENTATIONS
+from latentmap.autoencoder.training.corruption import NOISES
+from latentmap.autoencoder.training.precision import PRECISIONS
+from latentmap.cli import app
+from latentmap.images.shape import COLORS, FITS
+from latentmap.images.sources import Decoding
+from latentmap.run import RunOptions, SourceOptions
+from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS
+from latentmap.run.state import stage_keys
+
+SOURCE = {"fingerprint": "f" * 64, "annotations": "a" * 64}
+OTHER_OPTIONS = {
+    **{"network": "dense", "activation": "relu", "latent_dim": 8, "epochs": 3, "batch_size": 32, "learning_rate": 0.01},
+    **{"beta": 0.5, "denoising": "masking", "noise_level": 0.1, "augmentation": ("shift", "flip")},
+    **{"precision": "float32", "groups": "kmeans", "n_clusters": 7, "invariant": False, "min_confidence": 0.3},
+    **{"perplexity": 12, "seed": 5},
+}
+# As of the version in which options were declared in three places.
+KEYS = {
+    "train": (
+        "f2905b3ceb7d22f3496e00fdbb2f5ecc9387f3fc52c75b1e77630c82f02eb22e",
+        "98f58e7886aedbecfeec9b9bea0eee09482c80c8fff20005be20ffb0635ca0bd",
+    ),
+    "encode": (
+        "62680446e596d3204578a1755b62488189d2b6600ec6b861b09c6b77b10ff13c",
+        "21fb9c6d312503f90b343dd269dd3b717ff988651d81aec566a1a59a79cbc5e7",
+    ),
+    "group": (
+        "354768be71acc0e3cbb9ed2945a7d1c750ff09d6a78dfbd0b855a9315f6b7d66",
+        "723a4c3404da6c9943f80c98802241d150acf840c09b4698f9b8c762973a6368",
+    ),
+    "map": (
+        "59fbf389176607ccb3fb31128484bb894bc693c1a418ea8fd35e294c9b331a36",
+        "7e8c311357ff19234992ae1ca8a085732a54689c0712564c967d31431027c194",
+    ),
+    "find": (
+        "498fec27d7ee3493a51b31c8c7e4c198a8c7a3a9dbefb15fec671a06573a3c95",
+        "0d165b1a476d9095d07b1af5a2b132f8b1f3d6b798da4b1be3e98f3d236c4147",
+    ),
+    "report": (
+        "c794a4342880068153e2b9bebef637a24b7cc02ccd14527f8193b783de50898e",
+        "7d572cfcf27a2db5c4db7ecf71811957a513f49634e9125df84dc1b31605a449",
+    ),
+}
+
+
+def test_the_keys_of_stages_are_those_of_runs_that_were_made_before():
+    assert set(OTHER_OPTIONS) == {one.name for one in RUN_OPTIONS}
+    usual = stage_keys(RunOptions(), SOURCE, [])
+    other = stage_keys(RunOptions(**OTHER_OPTIONS), SOURCE, [])
+    assert {stage: (usual[stage], other[stage]) for stage in usual} == KEYS
+    grown = stage_keys(RunOptions(), SOURCE, [{"fingerprint": "b" * 64}])
+    assert grown["report"] == "44691af966ab1e0224c4dddc44a0c2572e6f2158b1c521c5adaf61a1dd972a62"
+    assert [stage for stage in usual if usual[stage] != grown[stage]] == ["report"]
+
+
+@pytest.mark.parametrize("one", RUN_OPTIONS, ids=lambda one: one.name)
+def test_an_option_changes_the_keys_of_its_stages_and_of_what_needs_them(one):
+    usual, other = (stage_keys(RunOptions(**{one.name: value}), SOURCE, []) for value in (one.default, _other(one)))
+    changed = {stage for stage in usual if usual[stage] != other[stage]}
+    assert one.stages
+    assert changed >= {*one.stages, "report"}
+    if "train" in one.stages:
+        assert changed == set(usual)
+    else:
+        assert changed == {*one.stages, "report"}
+
+
+def _other(one):
+    return OTHER_OPTIONS[one.name]
+
+
+def test_defaults_and_choices_are_those_of_the_autoencoder():
+    parameters = inspect.signature(Autoencoder).parameters
+    given = RunOptions().autoencoder_parameters()
+    assert given.pop("random_state") == 0
+    assert given == {name: parameters[name].default for name in given}
+    choices = {one.name: one.choices for one in RUN_OPTIONS if one.choices}
+    assert choices == {
+        "network": ("auto", *NETWORKS),
+        "denoising": tuple(NOISES),
+        "augmentation": tuple(AUGMENTATIONS),
+        "precision": ("auto", *PRECISIONS),
+        "groups": ("graph", "kmeans"),
+    }
+
+
+def test_defaults_and_choices_are_those_of_open_images():
+    parameters = inspect.signature(open_images).parameters
+    for one in SOURCE_OPTIONS:
+        assert parameters[one.name].default == one.default, one.name
+    assert SourceOptions().decoding() == Decoding()
+    assert {one.name: one.choices for one in SOURCE_OPTIONS if one.choices} == {"fit": FITS, "color": COLORS}
+
+
+def test_command_and_function_have_each_option():
+    declared = {one.name: one.default for one in (*RUN_OPTIONS, *SOURCE_OPTIONS)}
+    command = {one.name: one for one in get_command(app).commands["run"].params}
+    assert set(command) == {"source", "out", "quiet", *declared}
+    parameters = inspect.signature(map_images).parameters
+    assert set(parameters) == set(command)
+    for name, default in declared.items():
+        assert command[name].default == default, name
+        assert parameters[name].default == default, name
+        assert f"{name}" in map_images.__doc__, name
+
+
+@pytest.mark.parametrize("options", [{"epoch": 3}, {"source_option": 1}])
+def test_an_option_that_there_is_not_is_refused(options, tmp_path):
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        map_images([], tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize("declared", [RunOptions, SourceOptions])
+def test_docstrings_describe_each_option(declared):
+    for name in inspect.signature(declared).parameters:
+        assert f"\n{name} : " in declared.__doc__
