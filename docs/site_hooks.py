@@ -27,6 +27,8 @@ ROOT_PAGES = {
 ROLE = re.compile(r":(?:class|func|meth|mod):`~?\.?([\w.]+)`")
 # "name, name : type" and the indented lines below it
 GROUPED = re.compile(r"^(\**\w+(?:, \**\w+)+)( ?:.*)?\n((?: {4}.*(?:\n|$))+)", re.MULTILINE)
+# Markdown nests a list by four spaces, reStructuredText by two.
+NESTED = re.compile(r"^ +(?=[*\w])", re.MULTILINE)
 RENDERED = re.compile(r"^::: ([\w.]+)$", re.MULTILINE)
 
 # MkDocs counts the warnings of loggers below its own.
@@ -78,13 +80,16 @@ def _undocumented(found: Any) -> Iterator[str]:
 class SphinxDocstrings(griffe.Extension):
     """Turns ``:func:`name``` into a link if the reference has the name, and gives each of ``name, name`` its own entry.
 
-    Griffe would give all parameters of a group the type and default of the first.
+    Griffe would give all parameters of a group the type and default of the first. Nested lists of a module, such as the
+    tree of errors, keep their levels.
     """
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of an object that Griffe has read."""
         if obj.docstring is not None:
             text = GROUPED.sub(_separate, obj.docstring.value)
+            if obj.is_module:
+                text = NESTED.sub(lambda item: 2 * item[0], text)
             obj.docstring.value = ROLE.sub(lambda role: _link(role[1], obj), text)
 
 

@@ -88,7 +88,8 @@ def test_pages_name_no_place_on_the_network_to_load_from():
 def test_each_public_name_is_in_the_reference():
     pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference" / "api").glob("*.md"))
     shown = set(re.findall(r"^::: latentmap\.([\w.]+)$", pages, re.MULTILINE))
-    assert shown >= set(latentmap.__all__) - {"__version__"}
+    errors = {name for name in latentmap.__all__ if name.endswith("Error")}  # they are on one page, with their tree
+    assert shown >= set(latentmap.__all__) - {"__version__"} - errors | {"core.errors"}
 
 
 def sections_of_commands() -> dict[str, str]:
