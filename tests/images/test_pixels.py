@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from latentmap.images import SourceError, open_images
-from latentmap.images.decoding import Decoded, Failure, Item, count_frames, decode, look
+from latentmap.images.decoding import Decoded, Failure, Item, count_frames, decode, probe_images
 from latentmap.images.pictures import pictures_of
 from latentmap.images.shape import Shape
 from latentmap.run.finding import duplicates
@@ -162,7 +162,7 @@ def test_ranges_of_integers_and_floats_are_kept_apart(tmp_path):
 def test_deep_pictures_that_no_look_found_have_their_range(tmp_path, monkeypatch):
     from latentmap.images import sources
 
-    monkeypatch.setattr(sources, "N_LOOKS", 2)
+    monkeypatch.setattr(sources, "N_PROBES", 2)
     for name in "adz":
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / f"{name}.png")
     for name, largest in (("b", 1.0), ("c", 3.0)):
@@ -247,7 +247,7 @@ def test_sparse_files_are_refused_before_they_are_hashed(tmp_path):
     assert decode([Item(str(tmp_path / "huge.png"))], Shape(4, 4, 1)) == [
         Failure("larger than 2 GiB, which no single picture needs")
     ]
-    assert isinstance(look([Item(str(tmp_path / "huge.png"))])[0], Failure)
+    assert isinstance(probe_images([Item(str(tmp_path / "huge.png"))])[0], Failure)
 
 
 def test_damaged_and_hostile_npz_files_are_named(tmp_path):

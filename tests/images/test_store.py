@@ -48,7 +48,7 @@ def test_cached_images_are_mapped_and_equal_those_in_memory(folder, tmp_path):
 def test_decoding_that_fails_in_the_middle_goes_on_there(folder, tmp_path, monkeypatch):
     from latentmap.images import store
 
-    monkeypatch.setattr(store, "SECONDS_BETWEEN_MARKS", 0.0)
+    monkeypatch.setattr(store, "SECONDS_BETWEEN_SAVES", 0.0)
     seen = []
 
     def stop(progress):
@@ -84,7 +84,7 @@ def _seen(items, begun):
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_decoding_that_is_killed_goes_on(folder, tmp_path):
     code = (
-        "import sys, latentmap.images.store as store; store.SECONDS_BETWEEN_MARKS = 0.0\n"
+        "import sys, latentmap.images.store as store; store.SECONDS_BETWEEN_SAVES = 0.0\n"
         f"from latentmap.images import open_images; open_images({str(folder)!r}, cache={str(tmp_path)!r})"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
@@ -122,7 +122,7 @@ def test_too_little_room_is_met_with_a_sentence(folder, tmp_path, monkeypatch):
 def test_a_picture_in_colour_that_no_look_found_makes_the_collection_colour(tmp_path, monkeypatch):
     from latentmap.images import sources
 
-    monkeypatch.setattr(sources, "N_LOOKS", 5)
+    monkeypatch.setattr(sources, "N_PROBES", 5)
     for i in range(100):
         Image.new("L", (9, 9), i).save(tmp_path / f"{i:03d}.png")
     Image.new("RGB", (9, 9), "red").save(tmp_path / "055.png")
@@ -148,10 +148,10 @@ def test_fits(fit):
         assert len(np.unique(shaped[:4].reshape(-1, 3), axis=0)) == 1
 
 
-def looks(*sizes, **more):
-    from latentmap.images.decoding import Look
+def probes(*sizes, **more):
+    from latentmap.images.probe import ImageProbe
 
-    return [Look(width, height, more.get("is_grey", True)) for width, height in sizes]
+    return [ImageProbe(width, height, more.get("is_grey", True)) for width, height in sizes]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def looks(*sizes, **more):
     ],
 )
 def test_the_size_is_chosen_from_the_collection(sizes, shape, keep_pixels):
-    chosen = choose_shape(looks(*sizes), ShapeOptions(), len(sizes))
+    chosen = choose_shape(probes(*sizes), ShapeOptions(), len(sizes))
     assert (chosen.height, chosen.width) == shape
     assert chosen.keep_pixels == keep_pixels
     assert chosen.why

@@ -52,7 +52,7 @@ class FullSize:
         """
         path, frame, digest = self._file(image)
         item = Item(str(path), frame)
-        look = self._ask("look", item, None)
+        look = self._ask("probe", item, None)
         scale = min(1.0, MAX_SIDE / max(look.width, look.height, 1))
         height, width = (max(1, round(side * scale)) for side in (look.height, look.width))
         channels, color = (1, "grey") if look.is_grey else (3, "rgb")

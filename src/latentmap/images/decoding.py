@@ -5,7 +5,6 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from typing import IO, Any, NamedTuple
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.images.pictures import Picture, Pictures, pictures_of
+from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape
 
 # A file that is one picture is not read when it is larger: the largest picture has no more bytes.
@@ -32,19 +32,6 @@ class Item(NamedTuple):
 
     source: "str | bytes | Failure"
     frame: int | None = None  # None for a file that is one picture
-
-
-@dataclass(frozen=True)
-class Look:
-    """The facts about a picture that the choice of a shape depends on."""
-
-    width: int
-    height: int
-    is_grey: bool
-    lowest: float | None = None  # of values deeper than 8 bits
-    highest: float | None = None
-    is_float: bool = False
-    n_pages: int = 1
 
 
 class Decoded(NamedTuple):
@@ -77,9 +64,9 @@ class Decoded(NamedTuple):
     n_pages: int = 1
 
 
-def look(items: list[Item]) -> "list[Look | Failure]":
-    """Decode for a look."""
-    return _each(items, _look)
+def probe_images(items: list[Item]) -> "list[ImageProbe | Failure]":
+    """Decode images for the facts that the choice of a shape depends on."""
+    return _each(items, _probe)
 
 
 def count_frames(item: Item, animations: bool) -> "int | Failure":
@@ -110,12 +97,12 @@ class _Opened(NamedTuple):
     n_pages: int
 
 
-def _look(opened: _Opened) -> Look:
+def _probe(opened: _Opened) -> ImageProbe:
     picture, deep = opened.picture, opened.picture.deep
     if deep is None:
-        return Look(picture.width, picture.height, picture.is_grey, n_pages=opened.n_pages)
+        return ImageProbe(picture.width, picture.height, picture.is_grey, n_pages=opened.n_pages)
     low, high = deep.range()
-    return Look(picture.width, picture.height, deep.is_grey, low, high, deep.is_float, opened.n_pages)
+    return ImageProbe(picture.width, picture.height, deep.is_grey, low, high, deep.is_float, opened.n_pages)
 
 
 def _decode(opened: _Opened, shape: Shape) -> Decoded:

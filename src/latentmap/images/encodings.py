@@ -17,7 +17,7 @@ HANGUL = frozenset(
     "집쪽차찬참창책처천철첫청체초총추축출충치친침카커코콩크키타탄태터토통투트특티파판패팔페편평포표푸품풍프피필하학한할함합항해행향허험"
     "현형호혼화확환활황회효후흐흑흙희히힘강꽃끼말닭돼뱀곰쥐벌벚귤감삵흰검붉푸"
 )
-MIN_COMMON_SYLLABLES = 0.25  # as a fraction of what looks like Hangul
+MIN_COMMON_SYLLABLES = 0.25  # as a fraction of what probes like Hangul
 MIN_OF_ONE_SCRIPT = 0.9  # as a fraction of the characters beyond ASCII
 # Bytes that cp1252 does not have; three of its accented letters in a row; punctuation or signs of it within a word, or
 # two signs in a row. No western text has them, but text in other encodings is full of them.

@@ -26,7 +26,7 @@ NOT_READ = {"EPS"}
 ANIMATED = {"GIF", "WEBP", "PNG", "AVIF", "FLI"}
 # Pictures much larger than the working size are brought to so many times that size before anything else.
 SPARE = 2
-LOOK_SIZE = 128  # of a picture in which colours are looked for
+PROBE_SIZE = 128  # of a picture in which colours are looked for
 # Bytes that a frame takes at least, whatever a header says of their number.
 MIN_FRAME_BYTES = {"FLI": 16}
 PNG_START = 8  # bytes of its signature
@@ -70,8 +70,8 @@ class Picture:
         """Whether it has no colours, as far as that can be seen at a small size."""
         if self.deep is not None:
             return self.deep.is_grey
-        image = self._drafted(LOOK_SIZE * SPARE, LOOK_SIZE * SPARE)
-        return _is_grey(_on_ground(_reduced(_plain(image), LOOK_SIZE, LOOK_SIZE), "white"))
+        image = self._drafted(PROBE_SIZE * SPARE, PROBE_SIZE * SPARE)
+        return _is_grey(_on_ground(_reduced(_plain(image), PROBE_SIZE, PROBE_SIZE), "white"))
 
     def shaped(self, shape: Shape) -> tuple[NDArray[np.uint8], bytes | None]:
         """Pixels in the shape of the collection, in colour where the shape is grey by chance and the picture is not.

@@ -3,16 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
+from latentmap.images.probe import ImageProbe
 from latentmap.images.value_range import Range, joined, whole_bits
-
-if TYPE_CHECKING:
-    from latentmap.images.decoding import Look
 
 # A working size that nobody chose lies between these, in pixels.
 SMALLEST, LARGEST = 8, 128
@@ -174,18 +172,20 @@ def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.NEAREST if is_multiple else Image.Resampling.LANCZOS)
 
 
-def choose_shape(looks: Sequence["Look"], options: ShapeOptions, n: int) -> Shape:
+def choose_shape(probes: Sequence[ImageProbe], options: ShapeOptions, n: int) -> Shape:
     """The shape for a collection of ``n`` pictures, after a look at some or all of them."""
-    height, width, keep_pixels, why = _size(looks, options, f"{len(looks):,} of {n:,}" if len(looks) < n else f"{n:,}")
-    grey = all(one.is_grey for one in looks) if options.color == "auto" else options.color == "grey"
+    height, width, keep_pixels, why = _size(
+        probes, options, f"{len(probes):,} of {n:,}" if len(probes) < n else f"{n:,}"
+    )
+    grey = all(one.is_grey for one in probes) if options.color == "auto" else options.color == "grey"
     shape = Shape(
         height, width, 1 if grey else 3, options.fit, options.color, options.background, keep_pixels, None, why
     )
-    return with_ranges(shape, looks)
+    return with_ranges(shape, probes)
 
 
-def _size(looks: Sequence["Look"], options: ShapeOptions, seen: str) -> tuple[int, int, bool, str]:
-    sizes = np.array([(one.height, one.width) for one in looks])
+def _size(probes: Sequence[ImageProbe], options: ShapeOptions, seen: str) -> tuple[int, int, bool, str]:
+    sizes = np.array([(one.height, one.width) for one in probes])
     if options.size is not None:
         why = f"the size that was asked for; others are brought to it ({options.fit})"
         return options.size, options.size, False, why
@@ -221,14 +221,14 @@ def _long_canvas(side: int, proportion: float) -> tuple[int, int]:
     return longer, max(SMALLEST, min(shorter, round(longer / proportion)))
 
 
-def with_ranges(shape: Shape, looks: Sequence["Look"]) -> Shape:
+def with_ranges(shape: Shape, probes: Sequence[ImageProbe]) -> Shape:
     """The same with the ranges of values, of integers and of floats, and the colours that the pictures have."""
-    deep = [one for one in looks if one.lowest is not None and one.highest is not None]
+    deep = [one for one in probes if one.lowest is not None and one.highest is not None]
     ranges = {
         name: joined([(one.lowest or 0, one.highest or 0) for one in deep if one.is_float == is_float])
         for name, is_float in (("value_range", False), ("float_range", True))
     }
-    in_color = shape.color == "auto" and not all(one.is_grey for one in looks)
+    in_color = shape.color == "auto" and not all(one.is_grey for one in probes)
     return replace(
         shape,
         channels=3 if in_color else shape.channels,

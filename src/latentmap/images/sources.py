@@ -19,7 +19,7 @@ from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.arrays import DEFAULT, Scaling, from_array, from_idx, from_npz, load_numpy
 from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
-from latentmap.images.decoding import Decoded, Failure, Look
+from latentmap.images.decoding import Decoded, Failure
 from latentmap.images.folder import list_files, list_folder, list_pattern
 from latentmap.images.idx import IdxError
 from latentmap.images.label_files import read_labels
@@ -28,6 +28,7 @@ from latentmap.images.mnist import load_mnist
 from latentmap.images.named_labels import Origin
 from latentmap.images.no_images import no_images
 from latentmap.images.pool import DecodingPool
+from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape, ShapeOptions, choose_shape, color_shape, has_seen_ranges, with_ranges
 from latentmap.images.store import Store
 from latentmap.images.table import SUFFIXES, list_table, refuse_workbook
@@ -36,8 +37,8 @@ KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
     "archive, an image file of many pages, an .npy or .npz file, or an IDX file"
 )
-# Pictures that the choice of a shape looks at.
-N_LOOKS = 1000
+# Pictures that the choice of a shape probes at.
+N_PROBES = 1000
 # Names of files that are asked for their pages before any is decoded; in others pages are found when they are decoded.
 PAGED = (".tif", ".tiff")
 # Of what an interrupted decoding leaves: changes when that is laid out, or when pictures are decoded, in another way.
@@ -219,7 +220,7 @@ def _find_idx_or_image(path: Path, scaling: Scaling) -> Listing | ImageCollectio
 
 def _opens(listing: Listing) -> bool:
     with DecodingPool(1) as pool:
-        return not isinstance(next(pool.map("look", listing.read(np.arange(1)))), Failure)
+        return not isinstance(next(pool.map("probe", listing.read(np.arange(1)))), Failure)
 
 
 def _not_empty(listing: Listing, path: Path) -> Listing:
@@ -310,25 +311,25 @@ class _Decoding:
 
     def _choose(self, listing: Listing, by_content: bool) -> Shape:
         """A shape for all, from a look at some that lie evenly spread."""
-        rows = np.unique(np.linspace(0, len(listing) - 1, min(len(listing), N_LOOKS)).astype(np.intp))
-        looks = _looked(self._looks(listing, rows))
-        if not looks:  # perhaps some of the others
-            results = self._looks(listing, np.arange(len(listing)))
-            looks = _looked(results)
-            if not looks:
+        rows = np.unique(np.linspace(0, len(listing) - 1, min(len(listing), N_PROBES)).astype(np.intp))
+        probes = _succeeded(self._probe(listing, rows))
+        if not probes:  # perhaps some of the others
+            results = self._probe(listing, np.arange(len(listing)))
+            probes = _succeeded(results)
+            if not probes:
                 reasons = {i: one.reason for i, one in enumerate(results) if isinstance(one, Failure)}
                 raise no_images(listing, _skipped(listing, reasons))
-        if not by_content and any(one.n_pages > 1 for one in looks):
+        if not by_content and any(one.n_pages > 1 for one in probes):
             raise _SeveralPages
-        shape = choose_shape(looks, self.decoding.shape, len(listing))
+        shape = choose_shape(probes, self.decoding.shape, len(listing))
         return self._widened(listing, shape) if len(rows) < len(listing) and has_seen_ranges(shape) else shape
 
-    def _looks(self, listing: Listing, rows: NDArray[np.intp]) -> "list[Look | Failure]":
-        return list(self.pool.map("look", listing.read(rows)))
+    def _probe(self, listing: Listing, rows: NDArray[np.intp]) -> "list[ImageProbe | Failure]":
+        return list(self.pool.map("probe", listing.read(rows)))
 
     def _widened(self, listing: Listing, shape: Shape) -> Shape:
         """The same shape with the ranges of all pictures, which do not depend on those that were looked at first."""
-        found = with_ranges(shape, _looked(self._looks(listing, np.arange(len(listing)))))
+        found = with_ranges(shape, _succeeded(self._probe(listing, np.arange(len(listing)))))
         if self.shape is None:
             return found
         # images that join others are scaled as these, where these have values of the kind
@@ -343,7 +344,7 @@ class _Decoding:
         """Decode into the store; another shape when a picture turns up that this one has no colours or range for."""
         n = len(listing)
         store.begin(shape, n, int(self.decoding.cache_limit * 1e9))
-        rows = np.arange(store.mark.n_seen, n)
+        rows = np.arange(store.progress.n_seen, n)
         for result in self.pool.map("decode", listing.read(rows), shape):
             if isinstance(result, Decoded):
                 if result.n_pages > 1 and not by_content:
@@ -355,13 +356,13 @@ class _Decoding:
                     if wider != shape:
                         return wider
             store.add(result)
-            if store.mark.n_seen % 64 == 0 or store.mark.n_seen == n:
-                self.callback(Progress(store.mark.n_seen, n, {"skipped": store.mark.n_reasons}))
+            if store.progress.n_seen % 64 == 0 or store.progress.n_seen == n:
+                self.callback(Progress(store.progress.n_seen, n, {"skipped": store.progress.n_reasons}))
         return None
 
 
-def _looked(results: "list[Look | Failure]") -> list[Look]:
-    return [one for one in results if isinstance(one, Look)]
+def _succeeded(results: "list[ImageProbe | Failure]") -> list[ImageProbe]:
+    return [one for one in results if isinstance(one, ImageProbe)]
 
 
 def _is_covered(picture: Decoded, shape: Shape, is_fixed: bool) -> bool:

@@ -26,13 +26,25 @@ from latentmap.images.shape import Shape
 PIXELS, ROWS, REASONS, STATE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
 # One for each picture listed, decoded or not.
 ROW = np.dtype([("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("width", "<u4"), ("height", "<u4")])
-SECONDS_BETWEEN_MARKS = 3.0
+SECONDS_BETWEEN_SAVES = 3.0
 SPARE_BYTES = 2**28  # of the disk, left free
 
 
 @dataclass
-class Mark:
-    """How far decoding has come: what each file must be cut to when it is gone on with."""
+class DecodeProgress:
+    """How far decoding has come; its files are truncated to this point when it is resumed.
+
+    Parameters
+    ----------
+    n_seen : int
+        Images of the listing that were tried.
+    n_kept : int
+        Images that were decoded.
+    n_reasons : int
+        Images that failed.
+    reason_bytes : int
+        Size in bytes of the file of the reasons.
+    """
 
     n_seen: int = 0
     n_kept: int = 0
@@ -53,9 +65,9 @@ class Store:
 
     def __init__(self, folder: Path | None, key: str) -> None:
         self._folder, self._key = folder, key
-        self.mark = Mark()
+        self.progress = DecodeProgress()
         self.shape: Shape | None = None
-        self._marked = time.monotonic()
+        self._saved_at = time.monotonic()
         self._files: dict[str, IO[bytes]] = {}
         if folder is not None:
             self._resume(folder)
@@ -69,16 +81,16 @@ class Store:
             If they would take more than ``limit`` bytes, or more than the disk has.
         """
         if shape != self.shape:
-            self.shape, self.mark = shape, Mark()
+            self.shape, self.progress = shape, DecodeProgress()
         self.close()
         self._check_room(n_listed, limit)
-        sizes = {PIXELS: self.mark.n_kept * prod(shape.image_shape), ROWS: self.mark.n_seen * ROW.itemsize}
-        sizes[REASONS] = self.mark.reason_bytes
+        sizes = {PIXELS: self.progress.n_kept * prod(shape.image_shape), ROWS: self.progress.n_seen * ROW.itemsize}
+        sizes[REASONS] = self.progress.reason_bytes
         for name, size in sizes.items():
             file = self._files[name] = io.BytesIO() if self._folder is None else _open(self._folder / name)
             file.truncate(size)
             file.seek(size)
-        self._keep_mark()
+        self._save_progress()
 
     def add(self, result: "Decoded | Failure") -> None:
         """Take what became of the next picture."""
@@ -89,22 +101,22 @@ class Store:
                 row["content"] = np.void(result.content)
             row["width"], row["height"] = result.width, result.height
             self._files[PIXELS].write(result.pixels.data)
-            self.mark.n_kept += 1
+            self.progress.n_kept += 1
         else:
-            line = json.dumps([self.mark.n_seen, result.reason]).encode() + b"\n"
+            line = json.dumps([self.progress.n_seen, result.reason]).encode() + b"\n"
             self._files[REASONS].write(line)
-            self.mark.n_reasons += 1
-            self.mark.reason_bytes += len(line)
+            self.progress.n_reasons += 1
+            self.progress.reason_bytes += len(line)
         self._files[ROWS].write(row.tobytes())
-        self.mark.n_seen += 1
-        if time.monotonic() - self._marked > SECONDS_BETWEEN_MARKS:
-            self._keep_mark()
+        self.progress.n_seen += 1
+        if time.monotonic() - self._saved_at > SECONDS_BETWEEN_SAVES:
+            self._save_progress()
 
     def finish(self) -> "tuple[NDArray[np.uint8], NDArray[Any], dict[int, str]]":
         """Images (n, *image_shape), the rows of facts, and the reason of each picture that failed by its number."""
         assert self.shape is not None
-        self._keep_mark()
-        shape = (self.mark.n_kept, *self.shape.image_shape)
+        self._save_progress()
+        shape = (self.progress.n_kept, *self.shape.image_shape)
         rows = np.frombuffer(self._content(ROWS), ROW)
         reasons = dict(json.loads(line) for line in self._content(REASONS).splitlines())
         if self._folder is None:
@@ -132,22 +144,22 @@ class Store:
         try:
             state = json.loads((folder / STATE).read_bytes())
             if state["key"] == self._key:
-                self.shape, self.mark = Shape.from_dict(state["shape"]), Mark(**state["mark"])
+                self.shape, self.progress = Shape.from_dict(state["shape"]), DecodeProgress(**state["mark"])
                 sizes = [(folder / name).stat().st_size for name in (PIXELS, ROWS, REASONS)]
-                wanted = [self.mark.n_kept * prod(self.shape.image_shape), self.mark.n_seen * ROW.itemsize]
-                if any(size < least for size, least in zip(sizes, [*wanted, self.mark.reason_bytes], strict=True)):
-                    self.mark = Mark()
+                wanted = [self.progress.n_kept * prod(self.shape.image_shape), self.progress.n_seen * ROW.itemsize]
+                if any(size < least for size, least in zip(sizes, [*wanted, self.progress.reason_bytes], strict=True)):
+                    self.progress = DecodeProgress()
         except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: begin anew
-            self.shape, self.mark = None, Mark()
+            self.shape, self.progress = None, DecodeProgress()
 
-    def _keep_mark(self) -> None:
-        self._marked = time.monotonic()
+    def _save_progress(self) -> None:
+        self._saved_at = time.monotonic()
         if self._folder is None or self.shape is None:
             return
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-        state = {"key": self._key, "shape": self.shape.as_dict(), "mark": vars(self.mark)}
+        state = {"key": self._key, "shape": self.shape.as_dict(), "mark": vars(self.progress)}
         write_text(self._folder / STATE, json.dumps(state, indent=1))
 
     def _check_room(self, n_listed: int, limit: int) -> None:
@@ -157,7 +169,7 @@ class Store:
         if needed > limit:
             raise SourceError(f"{sizes}, the limit is {limit / 1e9:g} GB: raise it, or ask for a smaller size")
         if self._folder is not None:
-            held = self.mark.n_kept * prod(self.shape.image_shape)
+            held = self.progress.n_kept * prod(self.shape.image_shape)
             free = shutil.disk_usage(self._folder).free
             if needed - held > free - SPARE_BYTES:
                 raise SourceError(

@@ -43,11 +43,11 @@ def read_message(file: IO[bytes]) -> Any:
 
 
 def perform(task: str, items: list[decoding.Item], argument: Any) -> list[Any]:
-    """Results of a task, one an item: "decode" with a shape, "look", or "count" with whether animations count."""
+    """Results of a task, one an item: "decode" with a shape, "probe", or "count" with whether animations count."""
     if task == "decode":
         return decoding.decode(items, argument)
-    if task == "look":
-        return decoding.look(items)
+    if task == "probe":
+        return decoding.probe_images(items)
     return [decoding.count_frames(item, argument) for item in items]
 
 
