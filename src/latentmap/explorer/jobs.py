@@ -1,14 +1,12 @@
 """Long work that a page asks for, in a process of its own: the sweep of maps, the networks to compare."""
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-import latentmap
+from latentmap.core.subprocesses import python_command, python_environment
 
 
 class Jobs:
@@ -25,12 +23,9 @@ class Jobs:
         with self._lock:
             if self._is_running(name):
                 return
-            command = [sys.executable, "-P", "-m", "latentmap.explorer.lessons", str(self._folder.resolve()), name]
-            package = str(Path(latentmap.__file__).parents[1])
-            path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
             self._running[name] = subprocess.Popen(
-                command,
-                env=os.environ | {"PYTHONPATH": path},
+                python_command("-m", "latentmap.explorer.lessons", str(self._folder.resolve()), name),
+                env=python_environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.PIPE,  # it ends when this is closed

@@ -1,8 +1,6 @@
 """Decoding in several processes, in order, with work waiting ahead of each."""
 
-import os
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from typing import Any, Self
 
 import joblib
 
-import latentmap
+from latentmap.core.subprocesses import python_command, python_environment
 from latentmap.images.decoding import Failure, Item
 from latentmap.images.worker import read_message, write_message
 
@@ -125,11 +123,10 @@ class _Worker:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    package = os.path.dirname(os.path.dirname(latentmap.__file__))  # noqa: PTH120
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    # -P: a file of the folder that the user is in must not stand in for a module
-    command = [sys.executable, "-P", "-c", "from latentmap.images.worker import main; main()"]
+    # not -m, which would import the module of the worker a second time under another name
+    command = python_command("-c", "from latentmap.images.worker import main; main()")
+    # one thread each: there is a worker for every core
+    environment = python_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env=environment, **pipes)
 
