@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from latentmap.core.progress import say, shown
 from latentmap.images import ShapeOptions
-from latentmap.images.sources import Decoding
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.report import write_report
 from latentmap.run import Run, RunOptions, adding, make
 
@@ -67,7 +67,7 @@ def map_images(
         source,
         out,
         RunOptions(**options),
-        decoding=Decoding(ShapeOptions(size, fit, color, background), frames, cache_limit),
+        decoding=DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit),
         labels=labels,
         strict=strict,
         report=write_report,

@@ -57,7 +57,7 @@ from latentmap.explorer.one_file import check_size, one_file_parts
 from latentmap.explorer.sprite_sheets import Pages
 from latentmap.explorer.tokens import new_token
 from latentmap.images.collection import as_png
-from latentmap.images.decoding import Failure, Item
+from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.pool import DecodingPool
 from latentmap.run import RunError
 from latentmap.run.edits import ConflictError, Edited
@@ -305,7 +305,7 @@ class Server:
 
     def _similar(self, body: bytes) -> dict[str, Any]:
         shape = self.data.run.shape_for_more()
-        (decoded,) = self._decoders.map("decode", iter([Item(body)]), shape)
+        (decoded,) = self._decoders.map("decode", iter([EncodedImage(body)]), shape)
         if isinstance(decoded, Failure):
             raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
         data = self.data

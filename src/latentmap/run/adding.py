@@ -17,9 +17,11 @@ from latentmap.core.atomic_files import user_path, write_bytes
 from latentmap.core.progress import Show, counted, silent
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images import ImageCollection, SourceError
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing, with_unique_paths
-from latentmap.images.sources import Decoding, decode, find_source
-from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
+from latentmap.images.listing_decoder import decode_listing
+from latentmap.images.sources import find_source
+from latentmap.images.store import PIXELS_FILE, copy_to_cache, remove_decoding_state
 from latentmap.neighbors import NeighborSearch
 from latentmap.run import layout, tables
 from latentmap.run.checking import reading
@@ -113,7 +115,7 @@ def add_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            n_known, n_skipped = _take_in(here, state, source, Decoding(frames=frames), show)
+            n_known, n_skipped = _take_in(here, state, source, DecodeOptions(frames=frames), show)
         except ValueError:
             if not resumed:
                 discard(folder)
@@ -150,7 +152,7 @@ def check_apart(folder: Path, source: Any) -> None:
             )
 
 
-def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: Decoding, show: Show) -> tuple[int, int]:
+def _take_in(here: Path, state: dict[str, Any], source: Any, decoding: DecodeOptions, show: Show) -> tuple[int, int]:
     """Decode what is new, and record it; how many images were known already, and how many files were skipped."""
     run = Run(here)
     parts = added_folders(here, state)
@@ -194,18 +196,20 @@ def _range_of(state: dict[str, Any]) -> tuple[float, float] | None:
     return None if limits is None else (limits[0], limits[1])
 
 
-def _decoded(found: Listing | ImageCollection, run: Run, part: Path, decoding: Decoding, show: Show) -> ImageCollection:
+def _decoded(
+    found: Listing | ImageCollection, run: Run, part: Path, decoding: DecodeOptions, show: Show
+) -> ImageCollection:
     """The images in the shape of the run, in colour or grey as it is."""
     shape = run.shape_for_more()
     if isinstance(found, Listing):
         with show("decode") as callback:
-            return decode(found, decoding, shape=shape, cache=part / layout.CACHE, callback=callback)
+            return decode_listing(found, decoding, shape=shape, cache=part / layout.CACHE, callback=callback)
     if found.image_shape[:2] != shape.image_shape[:2]:
         raise SourceError(
             f"{found.name}: images of shape {found.image_shape}, but the run has {shape.image_shape}: "
             "pass the same kind of images, or make a fresh run"
         )
-    kept = kept_in_cache(found, part / layout.CACHE)
+    kept = copy_to_cache(found, part / layout.CACHE)
     if kept.image_shape == shape.image_shape:
         return kept
     pixels = np.empty((len(kept), *shape.image_shape), np.uint8)
@@ -246,8 +250,8 @@ def _keep(images: ImageCollection, kept: NDArray[np.bool_], part: Path, taken: s
     new = replace(images, images=np.asarray(images.images[rows]), table=table)
     cache = part / layout.CACHE
     if len(rows):
-        new = replace(new, images=kept_in_cache(ImageCollection.of(new.images, new.name), cache).images)
-    clear_marks(cache)
+        new = replace(new, images=copy_to_cache(ImageCollection.of(new.images, new.name), cache).images)
+    remove_decoding_state(cache)
     write_images(part, new)
     return new
 
@@ -289,7 +293,7 @@ def _take_out(
     else:
         numbers = [int(path.name) for path in added_folders(folder, state)]
         new_part = folder / layout.ADDED / f"{1 + max(numbers):04d}"
-        pixels = mapped_pixels(part / layout.CACHE / PIXELS, (len(table), *one["image_shape"]))
+        pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (len(table), *one["image_shape"]))
         images = _keep(ImageCollection(pixels, table, name=one["name"]), kept, new_part, taken)
         paths = set(images.paths)
         state["added"][at] = {
@@ -334,7 +338,7 @@ def _place(folder: Path, state: dict[str, Any], part: Path, number: int) -> floa
     """Encode, group and place the images of one addition: placed.parquet. The share of strange ones."""
     with reading(part / layout.IMAGES):
         n_new = pq.read_metadata(part / layout.IMAGES).num_rows
-    pixels = mapped_pixels(part / layout.CACHE / PIXELS, (n_new, *state["source"]["image_shape"]))
+    pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (n_new, *state["source"]["image_shape"]))
     model = Autoencoder.load(folder / layout.MODEL)
     latents, errors = model.transform_and_score(pixels)
     known = tables.read_column(folder / layout.LATENTS, "latent")

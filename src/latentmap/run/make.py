@@ -13,9 +13,10 @@ from latentmap.core.environment import describe_environment
 from latentmap.core.memory import give_back
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape, SourceError
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
-from latentmap.images.sources import Decoding, check_strictly, find_source
+from latentmap.images.sources import find_source, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.adding import check_apart, drop_known, place_again, to_place
 from latentmap.run.executor import do, memory_in_words
@@ -25,7 +26,7 @@ from latentmap.run.lock import FILE as LOCK_FILE
 from latentmap.run.lock import locked
 from latentmap.run.options import OptionError, RunOptions
 from latentmap.run.restoring import restore_pixels
-from latentmap.run.run import Run, open_images
+from latentmap.run.run import Run, open_run_images
 from latentmap.run.state import (
     FILE,
     FORMAT_VERSION,
@@ -57,7 +58,7 @@ def make_run(
     path: str | Path,
     options: RunOptions | None = None,
     *,
-    decoding: Decoding | None = None,
+    decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
     strict: bool = False,
     report: stages.Reporter | None = None,
@@ -73,7 +74,7 @@ def make_run(
     path : path
         The folder of the run. Made when it is not there; an existing one must be empty or a run.
     options : RunOptions, optional
-    decoding : Decoding, optional
+    decoding : DecodeOptions, optional
         What images are brought to, and the room that they may take.
     report : callable, optional
         Draws the report from the folder of the run: pass :func:`latentmap.report.page.write_report`.
@@ -95,7 +96,7 @@ def make_run(
     OptionError
         If an option does not fit the collection.
     """
-    options, decoding = options or RunOptions(), decoding or Decoding()
+    options, decoding = options or RunOptions(), decoding or DecodeOptions()
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -127,7 +128,7 @@ def make_run(
             _check_added(folder, state)
             _check_fit(work.images, options)
             if strict:
-                check_strictly(work.images)
+                raise_if_skipped(work.images)
         except ValueError:  # the run stays as it is
             if begun_in == folder:
                 work.let_go()
@@ -196,7 +197,7 @@ def _decode(work: stages.Work, state: dict[str, Any], say: Callable[[str], None]
     assert work.found is not None
     key = _decoding_key(work.found, work)
     if _is_kept(work, state, "decode", key):
-        work.images = open_images(work.folder, state)
+        work.images = open_run_images(work.folder, state)
         say("decode: kept")
         return
     work.set_aside(state, "decode")
@@ -297,6 +298,6 @@ def bring_up_to_date(
     """Do what is missing of a run whose images are decoded, from what its run.json says; the folder must be locked."""
     run = Run(folder)
     images = run.images()
-    work = stages.Work(folder, run.options, show, report, None, Decoding())
+    work = stages.Work(folder, run.options, show, report, None, DecodeOptions())
     work.images = images
     finish(work, state, say)

@@ -23,11 +23,11 @@ from latentmap.core.progress import Callback, Show
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
 from latentmap.images import ImageCollection
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing
+from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.named_labels import NamedLabels
-from latentmap.images.sources import Decoding
-from latentmap.images.sources import decode as decode_listing
-from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
+from latentmap.images.store import PIXELS_FILE, copy_to_cache, remove_decoding_state
 from latentmap.kmeans import KMeans
 from latentmap.metrics import (
     clustering_report,
@@ -59,7 +59,7 @@ from latentmap.run.layout import (
 )
 from latentmap.run.options import RunOptions
 from latentmap.run.pending import begin, home_of
-from latentmap.run.run import open_images
+from latentmap.run.run import open_run_images
 from latentmap.run.state import dependents, read_state
 from latentmap.run.warmup import compiling_in_background
 from latentmap.tsne import TSNE
@@ -81,7 +81,7 @@ class Work:
     show: Show
     report: Reporter | None
     found: Listing | ImageCollection | None
-    decoding: Decoding
+    decoding: DecodeOptions
     labels: NDArray[Any] | NamedLabels | None = None
     is_finished: bool = False  # what is made anew is then made beside the run
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
@@ -91,7 +91,7 @@ class Work:
     def images(self) -> ImageCollection:
         """The images, once they are decoded."""
         if self._images is None:
-            self._images = open_images(self.folder, read_state(self.folder))
+            self._images = open_run_images(self.folder, read_state(self.folder))
         return self._images
 
     @images.setter
@@ -133,11 +133,11 @@ def decode(work: Work) -> list[str]:
         if isinstance(found, Listing):
             images = decode_listing(found, work.decoding, cache=folder / CACHE, callback=callback)
         else:
-            images = kept_in_cache(found, folder / CACHE)
+            images = copy_to_cache(found, folder / CACHE)
         if work.labels is not None:
             images = images.with_labels(work.labels)
     files = write_images(folder, images)
-    clear_marks(folder / CACHE)
+    remove_decoding_state(folder / CACHE)
     work.images = images
     return files
 
@@ -146,7 +146,7 @@ def write_images(folder: Path, images: ImageCollection) -> list[str]:
     """The tables of a collection: images.parquet, and skipped.parquet where files were skipped."""
     n = len(images)
     tables.write_table(folder / IMAGES, images.table.add_column(0, "id", pa.array(np.arange(n))))
-    files = [f"{CACHE}/{PIXELS}", IMAGES]
+    files = [f"{CACHE}/{PIXELS_FILE}", IMAGES]
     if images.skipped:
         tables.write_table(folder / SKIPPED, tables.skipped_columns(images.skipped))
         files.append(SKIPPED)

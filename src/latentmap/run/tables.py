@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from latentmap.core.atomic_files import whole
 from latentmap.images import Skipped
 from latentmap.images.collection import as_png
-from latentmap.images.listing import as_text
+from latentmap.images.listing import escape_undecodable
 from latentmap.run.checking import reading
 
 ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
@@ -119,6 +119,6 @@ def free_names(names: list[str], taken: set[str]) -> list[str]:
 def skipped_columns(skipped: list[Skipped]) -> dict[str, Any]:
     """path, reason."""
     return {
-        "path": pa.array([as_text(path) for path, _ in skipped], pa.string()),
-        "reason": pa.array([as_text(reason) for _, reason in skipped], pa.string()),
+        "path": pa.array([escape_undecodable(path) for path, _ in skipped], pa.string()),
+        "reason": pa.array([escape_undecodable(reason) for _, reason in skipped], pa.string()),
     }
