@@ -49,6 +49,14 @@ class _ArrayHeader(NamedTuple):
 def load_numpy(path: Path) -> Any:
     """Open an .npy file, memory-mapped, or an .npz file.
 
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ndarray or numpy.lib.npyio.NpzFile
+
     Raises
     ------
     SourceError
@@ -71,6 +79,10 @@ def collection_from_npz(path: Path, scaling: ArrayScaling = DEFAULT_SCALING) -> 
     ----------
     path : Path
     scaling : ArrayScaling
+
+    Returns
+    -------
+    ImageCollection
 
     Raises
     ------
@@ -148,6 +160,15 @@ def _read_member(archive: zipfile.ZipFile, key: str, header: _ArrayHeader, path:
 
 def collection_from_idx(path: Path, scaling: ArrayScaling = DEFAULT_SCALING) -> ImageCollection:
     """Make a collection of the images in an IDX file, with the labels of the file beside it, named as those of MNIST.
+
+    Parameters
+    ----------
+    path : Path
+    scaling : ArrayScaling
+
+    Returns
+    -------
+    ImageCollection
 
     Raises
     ------

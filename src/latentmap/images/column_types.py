@@ -19,17 +19,44 @@ UNTYPED_MARK = {b"latentmap": b"as written"}
 
 
 def mark_untyped(table: pa.Table) -> pa.Table:
-    """Mark all columns of a text table as columns whose type is not inferred yet."""
+    """Mark all columns of a text table as columns whose type is not inferred yet.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     return table.cast(pa.schema([field.with_metadata(UNTYPED_MARK) for field in table.schema]))
 
 
 def is_untyped(field: pa.Field) -> bool:
-    """Whether a column is text whose type is not inferred yet."""
+    """Whether a column is text whose type is not inferred yet.
+
+    Parameters
+    ----------
+    field : pyarrow.Field
+
+    Returns
+    -------
+    bool
+    """
     return (field.metadata or {}).get(b"latentmap") == b"as written"
 
 
 def infer_numbers(table: pa.Table) -> pa.Table:
-    """Convert untyped text columns to numbers if every number is written back exactly as its text."""
+    """Convert untyped text columns to numbers if every number is written back exactly as its text.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     for i, field in enumerate(table.schema):
         if is_untyped(field):
             table = table.set_column(i, field.name, _infer_number_type(table.column(i)))
@@ -77,13 +104,33 @@ def short_text(number: float) -> str:
 
 
 def digest_column(digests: bytes | bytearray) -> pa.Array:
-    """Column of SHA-256 digests, from their concatenated bytes."""
+    """Make a column of SHA-256 digests.
+
+    Parameters
+    ----------
+    digests : bytes
+        n digests of 32 bytes each.
+
+    Returns
+    -------
+    pyarrow.FixedSizeBinaryArray
+        (n,)
+    """
     data = pa.py_buffer(bytes(digests))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(data) // 32, [None, data])
 
 
 def to_portable_types(table: pa.Table) -> pa.Table:
-    """Convert columns to types that every reader of a run supports, without a change of their meaning."""
+    """Convert columns to types that every reader of a run supports, without a change of their meaning.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     columns = [table.column(i) for i in range(table.num_columns)]
     kept = [column if is_untyped(table.field(i)) else to_portable_type(column) for i, column in enumerate(columns)]
     fields = [table.field(i).with_type(column.type).with_nullable(True) for i, column in enumerate(kept)]
@@ -154,7 +201,16 @@ def _json_value(value: Any) -> Any:
 
 
 def unify_types(tables: list[pa.Table]) -> list[pa.Table]:
-    """Give columns of the same name the same type in all tables: numbers if all are numbers, else text."""
+    """Give columns of the same name the same type in all tables: numbers if all are numbers, else text.
+
+    Parameters
+    ----------
+    tables : list of pyarrow.Table
+
+    Returns
+    -------
+    list of pyarrow.Table
+    """
     names = list(dict.fromkeys(name for table in tables for name in table.column_names))
     for name in names:
         fields = [table.field(name) for table in tables if name in table.column_names]
@@ -206,7 +262,17 @@ def _cast(table: pa.Table, name: str, kind: pa.DataType) -> pa.Table:
 
 
 def to_text_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Convert values to text: whole floats without ".0", NaN as null."""
+    """Convert values to text: whole floats without ".0", NaN as null.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        Strings.
+    """
     kind = column.type
     if pa.types.is_string(kind):
         return column

@@ -23,12 +23,19 @@ class Decompressor(Protocol):
     """Common interface of the decompressors in the standard library."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the end of the stream has been reached."""
+
     @property
-    def needs_input(self) -> bool: ...
+    def needs_input(self) -> bool:
+        """Whether more compressed data are required."""
+
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """Data after the end of the stream."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Decompress ``data`` to at most ``max_length`` bytes. The rest is kept for the next call."""
 
 
 class _Deflate:
@@ -157,7 +164,18 @@ class DecompressedStream(io.RawIOBase):
 
 
 def decompressed_limit(packed: int) -> int:
-    """Maximum size of decompressed data, by the size of the compressed data, in bytes."""
+    """Limit the size of decompressed data.
+
+    Parameters
+    ----------
+    packed : int
+        Size of the compressed data, in bytes.
+
+    Returns
+    -------
+    int
+        Maximum size of the decompressed data, in bytes.
+    """
     return max(MIN_LIMIT_BYTES, MAX_COMPRESSION_RATIO * packed)
 
 

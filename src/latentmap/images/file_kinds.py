@@ -97,7 +97,17 @@ def detect_file_kind(name: str, first_bytes: Callable[[], bytes]) -> FileKind:
 
 
 def file_kind_by_name(name: str) -> FileKind | None:
-    """Kind of a file by its suffix; None if the suffix is unknown."""
+    """Determine the kind of a file by its suffix.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    FileKind or None
+        None if the suffix is unknown.
+    """
     base = name.rpartition("/")[2].lower()
     suffix = os.path.splitext(base)[1]  # noqa: PTH122
     if suffix in UNREAD_SUFFIXES:

@@ -83,7 +83,17 @@ class HighBitDepthImage:
         return Image.fromarray(pixels)
 
     def digest(self, transpose: Image.Transpose | None) -> bytes:
-        """SHA-256 of the upright values, independent of their type and byte order."""
+        """SHA-256 of the upright values, independent of their type and byte order.
+
+        Parameters
+        ----------
+        transpose : PIL.Image.Transpose or None
+            Transposition that makes the image upright.
+
+        Returns
+        -------
+        bytes
+        """
         values = transpose_array(self.values, transpose)
         if values.dtype.kind in "iu":
             low, high = value_range(values) or (0, 0)
@@ -109,7 +119,17 @@ class HighBitDepthImage:
 
 
 def transpose_array(values: NDArray[Any], transpose: Image.Transpose | None) -> NDArray[Any]:
-    """Transpose an array as ``PIL.Image.Image.transpose`` does an image."""
+    """Transpose an array as ``PIL.Image.Image.transpose`` does an image.
+
+    Parameters
+    ----------
+    values : ndarray (height, width, ...)
+    transpose : PIL.Image.Transpose or None
+
+    Returns
+    -------
+    ndarray
+    """
     if transpose is None:
         return values
     if transpose in (Image.Transpose.TRANSPOSE, Image.Transpose.TRANSVERSE, *QUARTER_TURNS):

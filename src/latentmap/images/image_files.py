@@ -174,7 +174,14 @@ def _count_png_frames(file: IO[bytes]) -> int:
 
 @contextmanager
 def open_with_pillow(file: IO[bytes], formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
-    """Open a file with Pillow, in any format that is not excluded."""
+    """Open a file with Pillow, and close it at the end of the context.
+
+    Parameters
+    ----------
+    file : file object
+    formats : tuple of str, optional
+        Formats that may be opened, by default all that are not excluded.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Pillow warns from half of its limit on, which is too much memory for one image here

@@ -139,7 +139,16 @@ class Listing:
 
 
 def escape_undecodable(name: str) -> str:
-    """Replace undecodable bytes in the name of a file by escapes, so that it is valid Unicode."""
+    """Replace undecodable bytes in the name of a file by escapes, so that it is valid Unicode.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -183,7 +192,17 @@ def make_image_table(
 
 
 def hash_table(table: pa.Table) -> str:
-    """SHA-256 of the schema and all cells of a table, in hexadecimal."""
+    """Hash a table.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    str
+        SHA-256 of the schema and all cells, in hexadecimal.
+    """
     digest = hashlib.sha256(repr(table.schema).encode("utf-8", "surrogatepass"))
     for batch in table.combine_chunks().to_batches():
         digest.update(batch.serialize())
@@ -191,20 +210,51 @@ def hash_table(table: pa.Table) -> str:
 
 
 def labels_of_folders(paths: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """Name of the folder of each image; None if an image lies in no folder, or all lie in the same."""
+    """Take the folders of images as their labels.
+
+    Parameters
+    ----------
+    paths : column of str (n,)
+
+    Returns
+    -------
+    column of str (n,), or None
+        None if an image lies in no folder, or all lie in the same.
+    """
     folders = compute.replace_substring_regex(paths, r"(^|/)[^/]*$", "")
     names = compute.unique(folders).to_pylist()
     return folders if len(names) > 1 and "" not in names else None
 
 
 def file_stamp(path: Path) -> str:
-    """Hash of the path, size and modification time of a file, in hexadecimal."""
+    """Hash the state of a file without reading it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+        SHA-256 of path, size and modification time, in hexadecimal.
+    """
     status = path.stat()
     return hashlib.sha256(repr((str(path.absolute()), status.st_size, status.st_mtime_ns)).encode()).hexdigest()
 
 
 def replace_columns(table: pa.Table, **columns: Any) -> pa.Table:
-    """Replace columns of a table by name."""
+    """Replace columns of a table by name.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    **columns : array-like of shape (n,)
+        New values by the name of the column.
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     for name, values in columns.items():
         table = table.set_column(table.column_names.index(name), name, values)
     return table
@@ -249,7 +299,17 @@ def join_listings(listings: list[Listing]) -> Listing:
 
 
 def prefix_paths(name: str, paths: Any) -> Any:
-    """Prefix paths with the name of their source."""
+    """Prefix paths with the name of their source.
+
+    Parameters
+    ----------
+    name : str
+    paths : column of str (n,)
+
+    Returns
+    -------
+    column of str (n,)
+    """
     return compute.binary_join_element_wise(name, paths, "/")
 
 

@@ -81,7 +81,17 @@ class ParquetImages:
 
 
 def find_parquet_images(path: Path) -> ParquetImages | None:
-    """Find the column of a table that contains image files; None if there is none."""
+    """Find the column of a table that contains image files.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ParquetImages or None
+        None if no column contains files.
+    """
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
     candidates = [field.name for field in schema if _bytes_field(field.type) is not None]
@@ -100,7 +110,16 @@ def find_parquet_images(path: Path) -> ParquetImages | None:
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """Read all columns of a table, of types that every reader of a run supports."""
+    """Read all columns of a table, of types that every reader of a run supports.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     file = pq.ParquetFile(path)
     return _name_classes(_read_columns(file, list(dict.fromkeys(file.schema_arrow.names))))
 

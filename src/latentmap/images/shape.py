@@ -127,7 +127,17 @@ class Shape:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Shape":
-        """Make a shape of the output of :meth:`as_dict`."""
+        """Make a shape from its parameters.
+
+        Parameters
+        ----------
+        fields : dict
+            Parameters by name, as :meth:`as_dict` returns them.
+
+        Returns
+        -------
+        Shape
+        """
         # early runs have one range for integers and floats
         fields = {"float_range": fields["value_range"]} | fields
         ranges = {
@@ -136,11 +146,33 @@ class Shape:
         return cls(**fields | ranges)
 
     def limits(self, is_float: bool) -> tuple[float, float] | None:
-        """Values of more than 8 bits that become 0 and 255; None if no range is known."""
+        """Return the values of more than 8 bits that become 0 and 255.
+
+        Parameters
+        ----------
+        is_float : bool
+            Whether the values are floats or integers.
+
+        Returns
+        -------
+        (float, float) or None
+            None if the collection has no range for these values.
+        """
         return self.float_range if is_float else self.value_range
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height that an image is resized to, before it is cropped or placed on the canvas."""
+        """Compute the size that an image is resized to.
+
+        Parameters
+        ----------
+        width, height : int
+            Original size in pixels.
+
+        Returns
+        -------
+        width, height : int
+            Size in pixels, before the image is cropped or placed on the canvas.
+        """
         if self.keep_pixels and width <= self.width and height <= self.height:
             return width, height
         if self.fit == "stretch":
@@ -259,7 +291,17 @@ def _elongated_canvas(side: int, proportion: float) -> tuple[int, int]:
 
 
 def with_ranges(shape: Shape, probes: Sequence[ImageProbe]) -> Shape:
-    """The shape with the ranges of integers and of floats, and with colour if an image has colours."""
+    """Set the ranges of integers and floats, and three channels if an image has colours.
+
+    Parameters
+    ----------
+    shape : Shape
+    probes : sequence of ImageProbe
+
+    Returns
+    -------
+    Shape
+    """
     deep = [one for one in probes if one.lowest is not None and one.highest is not None]
     ranges = {
         name: union_range([(one.lowest or 0, one.highest or 0) for one in deep if one.is_float == is_float])
@@ -286,10 +328,28 @@ def _nonempty_range(limits: Range | None) -> Range | None:
 
 
 def has_observed_ranges(shape: Shape) -> bool:
-    """Whether a range is an observed one, which other images may exceed."""
+    """Whether a range is an observed one, which other images may exceed.
+
+    Parameters
+    ----------
+    shape : Shape
+
+    Returns
+    -------
+    bool
+    """
     return shape.float_range is not None or (shape.value_range is not None and shape.value_range[0] != 0)
 
 
 def to_color(shape: Shape) -> Shape:
-    """The shape with three channels."""
+    """Set three channels.
+
+    Parameters
+    ----------
+    shape : Shape
+
+    Returns
+    -------
+    Shape
+    """
     return replace(shape, channels=3)

@@ -250,6 +250,11 @@ def copy_to_cache(images: ImageCollection, folder: Path) -> ImageCollection:
 
 
 def remove_decoding_state(folder: Path) -> None:
-    """Remove the files that only an interrupted decoding needs."""
+    """Remove the files that only an interrupted decoding needs.
+
+    Parameters
+    ----------
+    folder : Path
+    """
     for name in (RECORDS_FILE, FAILURES_FILE, STATE_FILE):
         (folder / name).unlink(missing_ok=True)

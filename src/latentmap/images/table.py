@@ -101,7 +101,21 @@ def refuse_workbook(path: Path) -> None:
 
 
 def find_column(names: list[str], wanted: tuple[str, ...]) -> str | None:
-    """First column with one of the wanted names, exactly or up to capitals, spaces, hyphens and underscores."""
+    """Find a column by its name.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the columns.
+    wanted : tuple of str
+        Names to find, in the order of preference. Exact names come before names that differ in capitals, spaces, hyphens
+        and underscores.
+
+    Returns
+    -------
+    str or None
+        None if there is no such column.
+    """
     exact = next((name for name in wanted if name in names), None)
     if exact is not None:
         return exact
@@ -110,7 +124,18 @@ def find_column(names: list[str], wanted: tuple[str, ...]) -> str | None:
 
 
 def is_text_table(path: Path, wanted: tuple[str, ...]) -> bool:
-    """Whether a text file begins with a header of several columns, one of which has a wanted name."""
+    """Whether a text file begins with a header of several columns, one of which has a wanted name.
+
+    Parameters
+    ----------
+    path : Path
+    wanted : tuple of str
+        Names of the column.
+
+    Returns
+    -------
+    bool
+    """
     start = next(iter(read_lines(path)[0]), "")
     cells = max((start.split(delimiter) for delimiter in "\t,;|"), key=len)
     return len(cells) > 1 and find_column([cell.strip('"') for cell in cells], wanted) is not None
@@ -147,7 +172,16 @@ def _list_rows(path: Path, table: TextTable) -> Listing:
 
 
 def rename_other_columns(table: pa.Table) -> pa.Table:
-    """Name the label column ``label``, and add an underscore to names that the tables of a run use."""
+    """Name the label column ``label``, and add an underscore to names that the tables of a run use.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     label = find_column(table.column_names, LABEL_COLUMNS)
     names = table.column_names
     first = names.index(label) if label is not None else -1

@@ -47,7 +47,17 @@ class _CheckedHeader(tarfile.TarInfo):
 
 
 def is_tar_header(start: bytes) -> bool:
-    """Whether the first block of a file is the header of a tar archive."""
+    """Whether the first block of a file is the header of a tar archive.
+
+    Parameters
+    ----------
+    start : bytes
+        First 512 bytes of the file.
+
+    Returns
+    -------
+    bool
+    """
     try:
         tarfile.TarInfo.frombuf(start[:BLOCK_BYTES], "utf-8", "surrogateescape")
     except tarfile.HeaderError:

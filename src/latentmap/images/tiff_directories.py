@@ -67,7 +67,18 @@ class TiffPage:
     byte_order: str
 
     def integer(self, tag: int, default: int) -> int:
-        """First value of a tag, as an integer; the default if the tag is missing."""
+        """Return the first value of a tag as an integer.
+
+        Parameters
+        ----------
+        tag : int
+        default : int
+            Value for a missing tag.
+
+        Returns
+        -------
+        int
+        """
         values = self.tags.get(tag)
         return default if not values else int(values[0])
 
@@ -147,7 +158,17 @@ class TiffFile:
         return TiffPage(offset, tags, self.byte_order)
 
     def starting_at(self, offset: int) -> IO[bytes]:
-        """The file with this page as its first one."""
+        """Open the file with another page as its first one.
+
+        Parameters
+        ----------
+        offset : int
+            Position of the IFD of the page.
+
+        Returns
+        -------
+        file object
+        """
         if offset == self.first:
             self._file.seek(0)
             return self._file

@@ -131,12 +131,32 @@ class PageLayout:
         return (self.segment_width * self.n_interleaved * self.bits + 7) // 8
 
     def n_rows(self, number: int) -> int:
-        """Rows of a segment. The last strip may be shorter."""
+        """Count the rows of a segment. The last strip may be shorter.
+
+        Parameters
+        ----------
+        number : int
+            Number of the segment.
+
+        Returns
+        -------
+        int
+        """
         if self.segment_width == self.width and TILE_OFFSETS not in self.page.tags:
             row = number % self.n_down
             return min(self.segment_length, self.height - row * self.segment_length)
         return self.segment_length
 
     def is_sparse(self, number: int) -> bool:
-        """Whether a segment is not in the file. GDAL omits segments of zeros."""
+        """Whether a segment is not in the file. GDAL omits segments of zeros.
+
+        Parameters
+        ----------
+        number : int
+            Number of the segment.
+
+        Returns
+        -------
+        bool
+        """
         return self.offsets[number] == 0 and not any(self.n_bytes[number : number + 1])

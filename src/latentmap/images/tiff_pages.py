@@ -51,7 +51,16 @@ def is_read_directly(page: TiffPage) -> bool:
 
 
 def unread_reason(page: TiffPage) -> str:
-    """Describe why a page cannot be read."""
+    """Describe why a page cannot be read.
+
+    Parameters
+    ----------
+    page : TiffPage
+
+    Returns
+    -------
+    str
+    """
     bits, compression = sorted(set(page.tags.get(BITS_PER_SAMPLE) or (1,))), page.integer(COMPRESSION, NO_COMPRESSION)
     photometric = page.integer(PHOTOMETRIC_INTERPRETATION, 0)
     colors = PHOTOMETRIC_NAMES.get(

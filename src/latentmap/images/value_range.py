@@ -44,7 +44,17 @@ def to_8_bits(values: NDArray[Any], limits: Range) -> NDArray[np.uint8]:
 
 
 def value_range(values: NDArray[Any]) -> Range | None:
-    """Smallest and largest finite value, as Python integers for integers; None if there is none."""
+    """Find the smallest and largest finite value.
+
+    Parameters
+    ----------
+    values : ndarray of integers or floats
+
+    Returns
+    -------
+    (low, high) or None
+        Python integers for integers; None if there is no finite value.
+    """
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
     if not values.size:
@@ -54,12 +64,31 @@ def value_range(values: NDArray[Any]) -> Range | None:
 
 
 def max_of_bit_depth(high: float) -> int:
-    """Largest unsigned integer of the bit length of ``high``, of at least 8 bits."""
+    """Compute the largest unsigned integer with the bit length of ``high``, at least 8 bits.
+
+    Parameters
+    ----------
+    high : float
+
+    Returns
+    -------
+    int
+    """
     return int(2 ** max(8, int(high).bit_length()) - 1)
 
 
 def union_range(ranges: list[Range | None]) -> Range | None:
-    """Smallest range that contains all ranges; None if all are None."""
+    """Compute the smallest range that contains all ranges.
+
+    Parameters
+    ----------
+    ranges : list of (low, high) or None
+
+    Returns
+    -------
+    (low, high) or None
+        None if all are None.
+    """
     known = [one for one in ranges if one is not None]
     return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 

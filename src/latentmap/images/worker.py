@@ -17,7 +17,14 @@ MAX_MEMORY_BYTES = 3 * 2**30
 
 
 def write_message(file: IO[bytes], message: Any) -> None:
-    """Write a message, preceded by its length."""
+    """Write a message, preceded by its length.
+
+    Parameters
+    ----------
+    file : file object
+    message : object
+        Any object that can be pickled.
+    """
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     file.write(LENGTH_HEADER.pack(len(data)))
     file.write(data)
@@ -26,6 +33,14 @@ def write_message(file: IO[bytes], message: Any) -> None:
 
 def read_message(file: IO[bytes]) -> Any:
     """Read a message.
+
+    Parameters
+    ----------
+    file : file object
+
+    Returns
+    -------
+    object
 
     Raises
     ------
