@@ -16,7 +16,8 @@ from latentmap.images import ShapeOptions, SourceError, open_images
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.pool import DecodingPool
-from latentmap.images.shape import FIT_MODES, Shape, choose_shape
+from latentmap.images.shape import FIT_MODES, Shape
+from latentmap.images.shape_choice import choose_shape
 from latentmap.images.sources import find_source
 from latentmap.images.store import FAILURES_FILE, PIXELS_FILE, RECORDS_FILE, STATE_FILE
 

@@ -151,7 +151,7 @@ def test_rows_that_do_not_fit_are_listed_and_short_ones_have_empty_cells(tmp_pat
     listing = find_source(write(tmp_path / "t.csv", 'path,label,note\na,x\nb,y,n,o\nc,z,"two\nlines",,\n,v,w\na,q,r\n'))
     assert outcome(listing) == [
         "a",
-        "b: 4 cells in a row, but 3 columns",
+        "b: 4 cells in a row, but 3 columns in the header",
         "c",
         "t[3]: no path in this row",
         "a: row 1 of the table has the same file",

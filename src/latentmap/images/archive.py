@@ -14,7 +14,8 @@ from latentmap.images.archive_members import ARCHIVE_ERRORS, MAX_MEMBER_BYTES
 from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.decompression import decompressed_limit, open_compressed
 from latentmap.images.file_kinds import IMAGE_SIGNATURES, N_FIRST_BYTES, FileKind, detect_file_kind
-from latentmap.images.listing import Listing, SourceError, file_stamp, make_image_table
+from latentmap.images.image_table import make_image_table
+from latentmap.images.listing import Listing, SourceError, file_stamp
 from latentmap.images.tar_members import BLOCK_BYTES, TarMembers, is_tar_header
 from latentmap.images.zip_members import ZipMembers
 

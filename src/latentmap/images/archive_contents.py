@@ -10,7 +10,8 @@ import numpy as np
 from latentmap.images.decompression import MAX_COMPRESSION_RATIO
 from latentmap.images.file_kinds import ARCHIVE_REASON, UNREAD_REASON, FileKind, detect_file_kind, file_kind_by_name
 from latentmap.images.folder import EXPORT_MARK, REPEATED_FOLDER_REASON, RUN_FILES
-from latentmap.images.listing import Skipped, SourceError, escape_undecodable
+from latentmap.images.image_table import escape_undecodable
+from latentmap.images.listing import Skipped, SourceError
 from latentmap.images.tar_members import MAX_SORTED_BYTES, TarMembers
 from latentmap.images.zip_members import ZipMembers
 

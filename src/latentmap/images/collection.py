@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.core.mapped_arrays import blocks
+from latentmap.images.image_table import IDENTITY_COLUMNS, hash_table, make_image_table
 from latentmap.images.label_columns import to_label_column
-from latentmap.images.listing import IDENTITY_COLUMNS, Skipped, Source, SourceError, hash_table, make_image_table
+from latentmap.images.listing import Skipped, Source, SourceError
 from latentmap.images.named_labels import ListingPositions, NamedLabels, match_labels_to_images
 from latentmap.images.shape import Shape
 

@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 
 from latentmap.images.decoding import EncodedImage, Failure, reason_for
 from latentmap.images.file_kinds import ARCHIVE_REASON, N_FIRST_BYTES, UNREAD_REASON, FileKind, detect_file_kind
-from latentmap.images.listing import (
-    IDENTITY_COLUMNS,
-    Listing,
-    Skipped,
-    escape_undecodable,
-    hash_table,
-    make_image_table,
-)
+from latentmap.images.image_table import IDENTITY_COLUMNS, escape_undecodable, hash_table, make_image_table
+from latentmap.images.listing import Listing, Skipped
 
 # A folder that contains these is a run of latentmap.
 RUN_FILES = {"run.json", ".lock"}

@@ -11,7 +11,8 @@ from typing import IO, Protocol
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
-from latentmap.images.high_bit_depth import HighBitDepthImage, read_high_bit_depth
+from latentmap.images.high_bit_depth import HighBitDepthImage
+from latentmap.images.high_bit_depth_formats import read_high_bit_depth
 from latentmap.images.pictures import Picture
 from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason

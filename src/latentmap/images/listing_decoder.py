@@ -20,7 +20,8 @@ from latentmap.images.named_labels import ListingPositions
 from latentmap.images.no_images import no_images_error
 from latentmap.images.pool import DecodingPool
 from latentmap.images.probe import ImageProbe
-from latentmap.images.shape import Shape, choose_shape, has_observed_ranges, to_color, with_ranges
+from latentmap.images.shape import Shape
+from latentmap.images.shape_choice import choose_shape, has_observed_ranges, to_color, with_ranges
 from latentmap.images.store import DecodedStore
 
 # Images that are probed to choose a shape.

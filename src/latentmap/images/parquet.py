@@ -15,7 +15,8 @@ from pyarrow import compute
 
 from latentmap.images.column_types import to_portable_types
 from latentmap.images.decoding import EncodedImage, Failure
-from latentmap.images.listing import Listing, file_stamp, make_image_table
+from latentmap.images.image_table import make_image_table
+from latentmap.images.listing import Listing, file_stamp
 
 MAX_BATCH_ROWS = 256
 MAX_BATCH_BYTES = 2**26  # estimated by the sizes of the row groups

@@ -108,8 +108,8 @@ def find_column(names: list[str], wanted: tuple[str, ...]) -> str | None:
     names : list of str
         Names of the columns.
     wanted : tuple of str
-        Names to find, in the order of preference. Exact names come before names that differ in capitals, spaces, hyphens
-        and underscores.
+        Names to find, in the order of preference. Exact names come before names that differ in
+        capitals, spaces, hyphens and underscores.
 
     Returns
     -------

@@ -18,7 +18,8 @@ from latentmap.core.progress import Show, counted, silent
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images import ImageCollection, SourceError
 from latentmap.images.decode_options import DecodeOptions
-from latentmap.images.listing import Listing, with_unique_paths
+from latentmap.images.image_table import with_unique_paths
+from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.sources import find_source
 from latentmap.images.store import PIXELS_FILE, copy_to_cache, remove_decoding_state

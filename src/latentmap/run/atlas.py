@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
 from latentmap.images.column_types import unify_types
-from latentmap.images.listing import replace_columns
+from latentmap.images.image_table import replace_columns
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED

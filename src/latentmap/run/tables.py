@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from latentmap.core.atomic_files import whole
 from latentmap.images import Skipped
 from latentmap.images.collection import as_png
-from latentmap.images.listing import escape_undecodable
+from latentmap.images.image_table import escape_undecodable
 from latentmap.run.checking import reading
 
 ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
