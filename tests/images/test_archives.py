@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from latentmap.images import SourceError, open_images
+from latentmap.images import SourceError, decompression, open_images
 from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.folder import list_folder
 from latentmap.images.listing import Listing
@@ -124,7 +124,7 @@ def test_an_archive_is_its_folder(tmp_path, name):
     assert packed.n_ignored == folder.n_ignored == 3
     assert packed.name == folder.name
     assert reasons(packed)["dangling.png"] == "a link to a file that is not in the archive"
-    assert reasons(packed)["self.png"] == "a link that leads round in a circle"
+    assert reasons(packed)["self.png"] == "a circular link"
     rows = np.array([1, 2, 6])
     assert [item.source for item in packed.read(rows)] == [
         contents(packed)[packed.table["path"][int(i)].as_py()] for i in rows
@@ -183,7 +183,7 @@ def test_names_that_lead_out_and_names_that_are_there_twice(tmp_path, pack):
     assert sorted(listing.skipped) == [
         ("a.png", "replaced by a later member of the same name"),
         ("a.png", "replaced by a later member of the same name"),
-        ("in.zip", "an archive inside another source: unpack it, or pass it as a source of its own"),
+        ("in.zip", "an archive inside another source: unpack it, or pass it as a separate source"),
     ]
 
 
@@ -208,7 +208,7 @@ def test_a_member_that_holds_more_than_it_says_is_not_unpacked(tmp_path, method,
     tracemalloc.start()
     try:
         listing = list_archive(tmp_path / "t.zip")
-        assert reasons(listing) == {"bomb.png": "holds more than the 1,000 bytes that the archive says"}
+        assert reasons(listing) == {"bomb.png": "has more than the 1,000 bytes that the archive states"}
         assert tracemalloc.get_traced_memory()[1] < 2**24
     finally:
         tracemalloc.stop()
@@ -226,7 +226,7 @@ def test_what_is_encrypted_overlaps_or_is_too_large_is_named(tmp_path):
     data = bytearray(zipped([("a.png", bytes(100)), ("b.png", bytes(100))]))
     struct.pack_into("<I", data, data.rfind(b"b.png") - 46 + 42, 0)
     (tmp_path / "overlap.zip").write_bytes(data)
-    assert "lies within another member" in reasons(list_archive(tmp_path / "overlap.zip"))["a.png"]
+    assert "overlaps another member" in reasons(list_archive(tmp_path / "overlap.zip"))["a.png"]
     large = bytearray(zipped([("a.png", b"")]))
     struct.pack_into("<I", large, large.rfind(b"a.png") - 46 + 24, 2**29)
     (tmp_path / "large.zip").write_bytes(large)
@@ -247,16 +247,15 @@ def test_headers_without_end_are_refused_before_they_are_held(tmp_path):
         info = tarfile.TarInfo("long")
         info.type, info.size = kind, 2**31
         (tmp_path / "t.tar.gz").write_bytes(gzip.compress(tar([("a.png", png())])[:1024] + info.tobuf() + bytes(2**20)))
-        with pytest.raises(SourceError, match="a header of 2,147,483,648 bytes, at most 262,144 are read"):
+        with pytest.raises(SourceError, match="a header of 2,147,483,648 bytes, more than 262,144"):
             list_archive(tmp_path / "t.tar.gz")
 
 
 def test_a_compressed_tar_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    from latentmap.images import unpacking
 
-    monkeypatch.setattr(unpacking, "FREE_BYTES", 2**20)
+    monkeypatch.setattr(decompression, "MIN_LIMIT_BYTES", 2**20)
     (tmp_path / "t.tar.bz2").write_bytes(bz2.compress(tar([("a.png", bytes(2**23))])))
-    with pytest.raises(SourceError, match="unpacks to more than 1,048,576 bytes, as decompression bombs do"):
+    with pytest.raises(SourceError, match="decompresses to more than 1,048,576 bytes, as decompression bombs do"):
         list_archive(tmp_path / "t.tar.bz2")
 
 
@@ -269,12 +268,12 @@ def test_a_tar_that_is_damaged_or_cut_ends_in_a_sentence_and_not_in_silence(tmp_
 
 
 def test_a_large_compressed_tar_is_read_in_its_own_order_with_its_links(tmp_path, monkeypatch):
-    from latentmap.images import archive
+    from latentmap.images import archive_contents
 
     members = [("z.png", png(1)), ("a.png", png(2)), ("m.png", (tarfile.LNKTYPE, "z.png")), ("b.png", png(3))]
     (tmp_path / "t.tgz").write_bytes(gzip.compress(tar(members)))
     assert list(contents(list_archive(tmp_path / "t.tgz"))) == ["a.png", "b.png", "m.png", "z.png"]
-    monkeypatch.setattr(archive, "SORTED_BYTES", 0)
+    monkeypatch.setattr(archive_contents, "MAX_SORTED_BYTES", 0)
     found = contents(list_archive(tmp_path / "t.tgz"))
     assert list(found) == ["m.png", "z.png", "a.png", "b.png"]
     assert found == {"z.png": png(1), "a.png": png(2), "m.png": png(1), "b.png": png(3)}
@@ -308,7 +307,7 @@ def test_files_that_are_compressed_or_of_other_archives(tmp_path):
     (tmp_path / "a.png.gz").write_bytes(gzip.compress(png()))
     assert open_images(tmp_path / "a.png.gz").paths == ["a.png"]
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"path\n"))
-    with pytest.raises(SourceError, match="compressed, and neither a tar nor an image: unpack it"):
+    with pytest.raises(SourceError, match="compressed, but neither a tar archive nor an image: unpack it"):
         list_compressed(tmp_path / "a.csv.gz")
     for start, name in ((b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "RAR"), (b"\x28\xb5\x2f\xfd", "Zstandard")):
         (tmp_path / "a").write_bytes(start + bytes(600))

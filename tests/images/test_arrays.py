@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from latentmap.images import SourceError, open_images
-from latentmap.images.arrays import Scaling, from_array
+from latentmap.images.arrays import ArrayScaling, collection_from_array
 from latentmap.images.sources import find_source
 
 INTEGERS = [f"{order}{kind}{size}" for order in "<>" for kind in "iu" for size in (2, 4, 8)] + ["i1"]
@@ -83,7 +83,7 @@ def test_what_is_no_number_is_named_unless_it_is_masked():
     values = np.zeros((4, 3, 3))
     values[2, 1, 1] = np.nan
     values[3, 0, 0] = np.inf
-    with pytest.raises(SourceError, match=r"2 images hold NaN or infinite pixels, the first is number 2.*np\.ma"):
+    with pytest.raises(SourceError, match=r"NaN or infinite pixels in 2 images, the first is number 2.*np\.ma"):
         open_images(values)
     values[:, 0, 1] = 5
     found = open_images(np.ma.masked_invalid(values)).images
@@ -120,13 +120,13 @@ def test_arrays_of_no_shape_of_images_are_refused(shape):
 
 def test_an_array_can_be_scaled_as_another_one_was():
     values = np.arange(0, 4096, 16, dtype=np.uint16).reshape(4, 8, 8)
-    first = from_array(values, "run")
+    first = collection_from_array(values, "run")
     assert first.value_range == (0, 4080)
-    again = find_source(values[1:2] // 4, Scaling(first.value_range))
+    again = find_source(values[1:2] // 4, ArrayScaling(first.value_range))
     np.testing.assert_allclose(again.images, (values[1:2] // 4) * 255.0 / 4080, atol=0.5)
-    brighter = from_array(np.full((1, 2, 2), 60000, np.uint16), "x", Scaling((0, 4080)))
+    brighter = collection_from_array(np.full((1, 2, 2), 60000, np.uint16), "x", ArrayScaling((0, 4080)))
     assert (brighter.images == 255).all()
-    assert from_array(np.zeros((1, 2, 2), np.uint8), "x", Scaling((0, 4080))).value_range is None
+    assert collection_from_array(np.zeros((1, 2, 2), np.uint8), "x", ArrayScaling((0, 4080))).value_range is None
 
 
 def test_arrays_are_told_apart_by_the_values_that_were_given():
@@ -157,5 +157,5 @@ def test_arrays_larger_than_the_limit_are_refused():
     ],
 )
 def test_arrays_that_join_images_of_8_bits_keep_values_that_those_may_have(values, pixels):
-    scaling = Scaling(joins_8_bits=True)
-    assert from_array(values.reshape(1, 1, 3), "a", scaling).images.ravel().tolist() == pixels
+    scaling = ArrayScaling(joins_8_bits=True)
+    assert collection_from_array(values.reshape(1, 1, 3), "a", scaling).images.ravel().tolist() == pixels

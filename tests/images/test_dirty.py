@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from latentmap.images import SourceError, open_images, pool
-from latentmap.images.decoding import Failure, Item
+from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import Shape
 
@@ -72,7 +72,7 @@ def test_links_are_followed_once(tmp_path):
     collection = open_images(inside)
     assert collection.paths == ["away/b.png", "deep/a.png"]
     reasons = dict(collection.skipped)
-    assert reasons["deep/circle"] == reasons["again"] == "a link to a folder that is read already"
+    assert reasons["deep/circle"] == reasons["again"] == "a link to a folder that is already read"
     assert "symbolic links" in reasons["self.png"]
     assert reasons["dangling.png"] == "No such file or directory"
 
@@ -117,9 +117,9 @@ def test_files_that_vanish_or_change_are_listed(tmp_path, monkeypatch):
             other.write(b"more")
         return file.read()
 
-    assert decoding._tried(str(tmp_path / "b.png"), touched) == Failure("changed while it was read")
+    assert decoding._try_open(str(tmp_path / "b.png"), touched) == Failure("changed while it was read")
     (tmp_path / "c.png").unlink()
-    found = decoding.decode([Item(str(tmp_path / "c.png"))], Shape(4, 4, 1))
+    found = decoding.decode_images([EncodedImage(str(tmp_path / "c.png"))], Shape(4, 4, 1))
     assert found == [Failure("No such file or directory")]
 
 
@@ -141,7 +141,7 @@ def crash(pool_: DecodingPool) -> None:
 def test_a_decoder_that_is_killed_costs_nothing_that_can_be_decoded(tmp_path):
     for i in range(400):
         save(tmp_path / f"{i:03d}.png")
-    items = [Item(str(tmp_path / f"{i:03d}.png")) for i in range(400)]
+    items = [EncodedImage(str(tmp_path / f"{i:03d}.png")) for i in range(400)]
     with DecodingPool(2) as workers:
         results = workers.map("decode", iter(items), Shape(9, 9, 1))
         found = []
@@ -156,10 +156,10 @@ def test_a_decoder_that_is_killed_costs_nothing_that_can_be_decoded(tmp_path):
 
 def test_a_decoder_that_hangs_is_given_up(tmp_path, monkeypatch):
     save(tmp_path / "good.png")
-    items = [Item(str(tmp_path / "good.png"))]
+    items = [EncodedImage(str(tmp_path / "good.png"))]
     with DecodingPool(1) as workers:
         assert not isinstance(next(workers.map("decode", iter(items), Shape(9, 9, 1))), Failure)
-        monkeypatch.setattr(pool, "SECONDS", 1.0)
+        monkeypatch.setattr(pool, "TIMEOUT_SECONDS", 1.0)
         process = workers._workers[0]._process
         os.kill(process.pid, 19)  # stopped, not ended
         begun = time.monotonic()
@@ -171,7 +171,7 @@ def test_a_decoder_that_hangs_is_given_up(tmp_path, monkeypatch):
 def test_a_pool_that_is_left_early_ends_its_processes(tmp_path):
     for i in range(200):
         save(tmp_path / f"{i:03d}.png")
-    items = [Item(str(tmp_path / f"{i:03d}.png")) for i in range(200)]
+    items = [EncodedImage(str(tmp_path / f"{i:03d}.png")) for i in range(200)]
     with DecodingPool(2) as workers:
         next(workers.map("decode", iter(items), Shape(9, 9, 1)))
         processes = [worker._process for worker in workers._workers]

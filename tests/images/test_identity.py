@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from latentmap import Run, open_images
-from latentmap.images.listing import unique_names
+from latentmap.images.image_table import unique_names
 from latentmap.run import RunOptions, make_run
 
 

@@ -59,11 +59,11 @@ def test_a_changed_file_is_refused_or_read_whole(values, compressed, data, tmp_p
     ("content", "words"),
     [
         (b"", r"begins with bytes \(none\)"),
-        (b"\x89PNG....", "begins with bytes 89 50 4e 47, wanted 00 00, a type among 08, 09"),
+        (b"\x89PNG....", "begins with bytes 89 50 4e 47, expected 00 00, a type among 08, 09"),
         (b"\0\0\x0a\x01\0\0\0\0", "this is not an IDX file"),
         (b"\0\0\x08\x02\0\0\0", "truncated in the header: 3 of 8 bytes"),
-        (b"\0\0\x08\x01\0\0\0\x05abc", "truncated: 3 bytes of values, wanted 5"),
-        (b"\0\0\x08\x01\0\0\0\x02abc", "over-long: more than the 2 bytes"),
+        (b"\0\0\x08\x01\0\0\0\x05abc", "truncated: 3 bytes of values, expected 5"),
+        (b"\0\0\x08\x01\0\0\0\x02abc", "more than the 2 bytes"),
         (b"\0\0\x08\xff" + bytes(4 * 255), "255 dimensions"),
         (gzip.compress(b"\0\0\x08\x01\0\0\0\x02ab", mtime=0)[:-9], "damaged gzip data"),
         (b"\x1f\x8bnothing of the kind", "damaged gzip data"),
@@ -97,7 +97,7 @@ def test_mnist_is_whole(split, n):
 
 
 def test_a_damaged_mnist_is_noticed(monkeypatch):
-    monkeypatch.setitem(mnist.SHA256, "t10k-labels-idx1-ubyte", "0" * 64)
+    monkeypatch.setitem(mnist.MNIST_SHA256, "t10k-labels-idx1-ubyte", "0" * 64)
     with pytest.raises(IdxError, match="is not the published file"):
         load_mnist("test")
 

@@ -129,7 +129,7 @@ def test_tables_name_what_is_not_there(folder, tmp_path):
     assert collection.labels.tolist() == ["x"]
     assert collection.skipped == [("missing.png", "No such file or directory")]
     (folder / "table.csv").write_text("name,label\n", encoding="utf-8")
-    with pytest.raises(SourceError, match="columns name, label: call the one with the images' paths 'path'"):
+    with pytest.raises(SourceError, match="columns name, label: name the one with the paths of the images 'path'"):
         open_images(folder / "table.csv")
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from latentmap.images import ImageCollection, SourceError, open_images
-from latentmap.images.cells import as_labels
+from latentmap.images.label_columns import to_label_column
 from latentmap.images.label_files import read_labels
 
 NAN = float("nan")
@@ -68,7 +68,7 @@ def test_labels_of_a_wrong_shape_or_number_are_met_with_a_sentence(tmp_path):
         with pytest.raises(SourceError, match=words):
             open_images(GREY, labels=labels)
     np.save(tmp_path / "l.npy", np.array(["a", None], object), allow_pickle=True)
-    with pytest.raises(SourceError, match="not a whole NumPy file"):
+    with pytest.raises(SourceError, match="not a complete NumPy file"):
         open_images(GREY, labels=tmp_path / "l.npy")
 
 
@@ -133,13 +133,13 @@ def test_labels_with_paths_find_their_images(tmp_path):
     collection = open_images(folder, labels=table)
     assert collection.labels.tolist() == ["1", "", "c", "d"]
     pq.write_table(pa.table({"path": ["2.png", "9.png"], "label": [1, 2]}), tmp_path / "l.parquet")
-    with pytest.warns(UserWarning, match="1 of its paths are those of no image, such as '9.png'"):
+    with pytest.warns(UserWarning, match="1 of its paths match no image, such as '9.png'"):
         assert relabelled(collection, tmp_path / "l.parquet") == ["", "", "1", ""]
     for content, words in (
         ("path,label\n0.png,a\n0.png,b\n", "'0.png' has the labels 'a' and 'b': keep one"),
-        ("path,label\nx.png,a\n", r"none of its 1 paths is that of an image, such as 'x.png'; .* such as '0.png'"),
-        ("path,class\n0.png,a\n", "columns path, class: call the one with the labels 'label'"),
-        ("path,label\n0.png,a,b\n", "row 1: 3 cells in a row of a table with 2 columns"),
+        ("path,label\nx.png,a\n", r"none of its 1 paths matches an image, such as 'x.png'; .* such as '0.png'"),
+        ("path,class\n0.png,a\n", "columns path, class: name the one with the labels 'label'"),
+        ("path,label\n0.png,a,b\n", "row 1: 3 cells in a row, but 2 columns"),
     ):
         table.write_text(content, encoding="utf-8")
         with pytest.raises(SourceError, match=words):
@@ -150,7 +150,7 @@ def test_a_name_that_two_sources_have_is_refused_with_both(tmp_path):
     collection = open_images([scans(tmp_path / "p", 2), scans(tmp_path / "q", 2)])
     table = tmp_path / "l.csv"
     table.write_text("path,label\n1.png,a\n", encoding="utf-8")
-    with pytest.raises(SourceError, match=r"'1.png' could be 'p/1.png' or 'q/1.png': write the whole path"):
+    with pytest.raises(SourceError, match=r"'1.png' matches 'p/1.png' or 'q/1.png': write the full path"):
         relabelled(collection, table)
     table.write_text("path,label\nq/1.png,a\n", encoding="utf-8")
     assert relabelled(collection, table) == ["", "", "", "a"]
@@ -158,6 +158,6 @@ def test_a_name_that_two_sources_have_is_refused_with_both(tmp_path):
 
 def test_labels_hold_no_reference_to_what_they_were_made_from():
     values = np.arange(4)
-    labels = as_labels(values)
+    labels = to_label_column(values)
     values[:] = 9
     assert labels.to_pylist() == [0, 1, 2, 3]

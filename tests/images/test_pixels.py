@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from latentmap.images import SourceError, open_images
-from latentmap.images.decoding import Decoded, Failure, Item, count_frames, decode, look
-from latentmap.images.pictures import pictures_of
+from latentmap.images.decoding import Decoded, EncodedImage, Failure, count_frames, decode_images, probe_images
+from latentmap.images.image_files import open_image_file
 from latentmap.images.shape import Shape
 from latentmap.run.finding import duplicates
 
@@ -54,8 +54,8 @@ def png(values: np.ndarray, color: int, *chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def values_of(data: bytes) -> np.ndarray:
-    with pictures_of(io.BytesIO(data)) as pictures:
-        deep = pictures.picture(None).deep
+    with open_image_file(io.BytesIO(data)) as pictures:
+        deep = pictures.picture(None).high_bit_depth
         assert deep is not None
         return deep.values
 
@@ -97,7 +97,7 @@ def test_a_transparent_colour_of_16_bits_shows_the_ground(tmp_path):
     values = np.zeros((2, 2, 3), np.uint16)
     values[0, 0] = 1, 2, 3
     key = (b"tRNS", struct.pack(">3H", 1, 2, 3))
-    (decoded,) = decode([Item(png(values, 2, key))], Shape(2, 2, 3, background="#ff0000"))
+    (decoded,) = decode_images([EncodedImage(png(values, 2, key))], Shape(2, 2, 3, background="#ff0000"))
     assert isinstance(decoded, Decoded)
     assert decoded.pixels[0, 0].tolist() == [255, 0, 0]
     assert decoded.pixels[1, 1].tolist() == [0, 0, 0]
@@ -124,8 +124,8 @@ def test_fits_has_the_scale_and_zero_of_its_header():
     assert values_of(fits(stored, 16, "BZERO   = 32768")).tolist() == true.tolist()
     scaled = values_of(fits(np.array([[2, 4]], ">i4"), 32, "BSCALE  = 0.5", "BZERO   = 1D1"))
     assert scaled.tolist() == [[11, 12]]
-    (decoded,) = decode(
-        [Item(fits(np.array([[7, -5]], ">i2"), 16, "BLANK   = 7"))], Shape(1, 2, 1, value_range=(-6, -4))
+    (decoded,) = decode_images(
+        [EncodedImage(fits(np.array([[7, -5]], ">i2"), 16, "BLANK   = 7"))], Shape(1, 2, 1, value_range=(-6, -4))
     )
     assert decoded.pixels.tolist() == [[0, 128]]
 
@@ -142,8 +142,8 @@ def test_tiff_orientation_turns_pixels_and_sizes(orientation, dtype):
     upright.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(upright))
     data = tiff(values, t274=(3, [orientation]))
-    for item in (Item(data), Item(data, 0)):
-        (decoded,) = decode([item], Shape(*expected.shape, 1, value_range=(0, 255)))
+    for item in (EncodedImage(data), EncodedImage(data, 0)):
+        (decoded,) = decode_images([item], Shape(*expected.shape, 1, value_range=(0, 255)))
         assert (decoded.height, decoded.width) == expected.shape
         np.testing.assert_array_equal(decoded.pixels, expected)
 
@@ -160,9 +160,9 @@ def test_ranges_of_integers_and_floats_are_kept_apart(tmp_path):
 
 
 def test_deep_pictures_that_no_look_found_have_their_range(tmp_path, monkeypatch):
-    from latentmap.images import sources
+    from latentmap.images import listing_decoder
 
-    monkeypatch.setattr(sources, "N_LOOKS", 2)
+    monkeypatch.setattr(listing_decoder, "N_PROBES", 2)
     for name in "adz":
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / f"{name}.png")
     for name, largest in (("b", 1.0), ("c", 3.0)):
@@ -180,17 +180,17 @@ def test_reduced_copies_and_masks_are_no_images_and_pages_are_found_by_content(t
     (tmp_path / "pages" / "scan").write_bytes(stream.getvalue())
     Image.fromarray(RAMP.astype(np.uint8)).save(tmp_path / "pages" / "a.png")
     assert open_images(tmp_path / "pages").paths == ["a.png", "scan[0]", "scan[1]", "scan[2]", "scan[3]"]
-    assert count_frames(Item(tiff(RAMP, t254=(4, [1]))), False) == 1, "nothing but a reduced copy"
+    assert count_frames(EncodedImage(tiff(RAMP, t254=(4, [1]))), False) == 1, "nothing but a reduced copy"
     whole, copy = tiff(RAMP), tiff(RAMP[::2, ::2].copy(), t254=(4, [1]))
     begin = struct.unpack_from("<I", copy, 4)[0]
     shifted = bytearray(whole + copy)
     first = struct.unpack_from("<I", whole, 4)[0]
     n = struct.unpack_from("<H", whole, first)[0]
     struct.pack_into("<I", shifted, first + 2 + 12 * n, len(whole) + begin)
-    assert count_frames(Item(bytes(shifted)), False) == 1
+    assert count_frames(EncodedImage(bytes(shifted)), False) == 1
     struct.pack_into("<I", shifted, first + 2 + 12 * n, 2**31)
-    assert count_frames(Item(bytes(shifted)), False) == 2, "a page that is beyond the end is listed, not lost"
-    assert "damaged: a page should begin" in decode([Item(bytes(shifted), 1)], Shape(4, 4, 1))[0].reason
+    assert count_frames(EncodedImage(bytes(shifted)), False) == 2, "a page that is beyond the end is listed, not lost"
+    assert "damaged: a page at byte" in decode_images([EncodedImage(bytes(shifted), 1)], Shape(4, 4, 1))[0].reason
 
 
 def test_frames_that_an_animation_claims_are_counted():
@@ -201,7 +201,7 @@ def test_frames_that_an_animation_claims_are_counted():
     at = data.find(b"acTL")
     struct.pack_into(">I", data, at + 4, 0x7FFFFFFF)
     struct.pack_into(">I", data, at + 12, zlib.crc32(data[at : at + 12]))
-    assert count_frames(Item(bytes(data)), True) == 3
+    assert count_frames(EncodedImage(bytes(data)), True) == 3
 
 
 def test_filled_long_pictures_keep_their_middle_to_the_pixel(tmp_path):
@@ -236,7 +236,7 @@ def test_palettes_tell_frames_apart():
     for image in (one, other):
         stream = io.BytesIO()
         image.save(stream, "TIFF")
-        digests.append(decode([Item(stream.getvalue(), 0)], Shape(4, 4, 3))[0].sha256)
+        digests.append(decode_images([EncodedImage(stream.getvalue(), 0)], Shape(4, 4, 3))[0].sha256)
     assert digests[0] != digests[1]
 
 
@@ -244,10 +244,10 @@ def test_sparse_files_are_refused_before_they_are_hashed(tmp_path):
     Image.fromarray(RAMP.astype(np.uint8)).save(tmp_path / "huge.png")
     with (tmp_path / "huge.png").open("r+b") as file:
         file.truncate(2**40)
-    assert decode([Item(str(tmp_path / "huge.png"))], Shape(4, 4, 1)) == [
-        Failure("larger than 2 GiB, which no single picture needs")
+    assert decode_images([EncodedImage(str(tmp_path / "huge.png"))], Shape(4, 4, 1)) == [
+        Failure("larger than 2 GiB, more than any single image needs")
     ]
-    assert isinstance(look([Item(str(tmp_path / "huge.png"))])[0], Failure)
+    assert isinstance(probe_images([EncodedImage(str(tmp_path / "huge.png"))])[0], Failure)
 
 
 def test_damaged_and_hostile_npz_files_are_named(tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 from test_idx import idx_bytes
 
 from latentmap.images import IdxError, SourceError, open_images
+from latentmap.images.collection import as_png
 
 GREY = np.arange(2 * 6 * 5, dtype=np.uint8).reshape(2, 6, 5)
 
@@ -150,12 +151,12 @@ def _with_nan() -> np.ndarray:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("no/such/place", "there is no such file or folder: a source is 'mnist', a folder of images, a pattern"),
+        ("no/such/place", "no such file or folder: a source is 'mnist', a folder of images, a pattern"),
         (np.zeros((3, 4)), r"an array of shape \(3, 4\): images are"),
         (np.zeros((3, 4, 4, 2)), "with 1, 3 or 4 channels"),
         (np.zeros((0, 4, 4)), "no images in an array of shape"),
         (np.zeros((2, 2, 2), complex), "pixels of type complex128"),
-        (_with_nan(), "1 images hold NaN or infinite pixels, the first is number 2"),
+        (_with_nan(), "NaN or infinite pixels in 1 image, the first is number 2"),
     ],
 )
 def test_wrong_source_is_met_with_a_sentence(source, words):
@@ -170,13 +171,13 @@ def test_wrong_files_are_met_with_a_sentence(tmp_path):
     with pytest.raises(SourceError, match="no images in it: 1 file cannot be decoded"):
         open_images(tmp_path)
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(SourceError, match="not a whole NumPy file"):
+    with pytest.raises(SourceError, match="not a complete NumPy file"):
         open_images(tmp_path / "a.npy")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(SourceError, match="not a whole NumPy file of plain numbers"):
+    with pytest.raises(SourceError, match="not a complete NumPy file of plain numbers"):
         open_images(tmp_path / "objects.npy")
     np.savez(tmp_path / "b.npz", p=GREY, q=GREY)
-    with pytest.raises(SourceError, match="arrays p, q: call the one with the images 'images'"):
+    with pytest.raises(SourceError, match="arrays p, q: name the one with the images 'images'"):
         open_images(tmp_path / "b.npz")
     (tmp_path / "c.bin").write_bytes(os.urandom(20))
     with pytest.raises(IdxError, match="this is not an IDX file; a source is"):
@@ -198,7 +199,7 @@ def test_fingerprints_change_with_what_they_stand_for():
 def test_png_is_without_loss(images):
     collection = open_images(images)
     for i in range(2):
-        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(collection.png(i)))), images[i])
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(as_png(collection.images[i])))), images[i])
 
 
 def test_mnist_is_inside_with_its_labels():

@@ -13,10 +13,13 @@ from PIL import Image
 
 from latentmap.core.mapped_arrays import is_mapped
 from latentmap.images import ShapeOptions, SourceError, open_images
+from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.pool import DecodingPool
-from latentmap.images.shape import FITS, Shape, choose_shape
-from latentmap.images.sources import Decoding, decode, find_source
-from latentmap.images.store import PIXELS, REASONS, ROWS, STATE
+from latentmap.images.shape import FIT_MODES, Shape
+from latentmap.images.shape_choice import choose_shape
+from latentmap.images.sources import find_source
+from latentmap.images.store import FAILURES_FILE, PIXELS_FILE, RECORDS_FILE, STATE_FILE
 
 N = 600
 
@@ -42,13 +45,13 @@ def test_cached_images_are_mapped_and_equal_those_in_memory(folder, tmp_path):
     assert held.skipped == cached.skipped
     assert len(held) + len(held.skipped) == N
     assert held.fingerprint == cached.fingerprint
-    assert (tmp_path / PIXELS).stat().st_size == cached.images.size
+    assert (tmp_path / PIXELS_FILE).stat().st_size == cached.images.size
 
 
 def test_decoding_that_fails_in_the_middle_goes_on_there(folder, tmp_path, monkeypatch):
     from latentmap.images import store
 
-    monkeypatch.setattr(store, "SECONDS_BETWEEN_MARKS", 0.0)
+    monkeypatch.setattr(store, "SECONDS_BETWEEN_SAVES", 0.0)
     seen = []
 
     def stop(progress):
@@ -57,9 +60,9 @@ def test_decoding_that_fails_in_the_middle_goes_on_there(folder, tmp_path, monke
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        decode(find_source(folder), Decoding(), cache=tmp_path, callback=stop)
+        decode_listing(find_source(folder), DecodeOptions(), cache=tmp_path, callback=stop)
     # bytes beyond the mark, as a kill may leave them
-    for name in (PIXELS, ROWS, REASONS):
+    for name in (PIXELS_FILE, RECORDS_FILE, FAILURES_FILE):
         with (tmp_path / name).open("ab") as file:
             file.write(b"half a picture" * 100_000)
     begun = []
@@ -67,7 +70,7 @@ def test_decoding_that_fails_in_the_middle_goes_on_there(folder, tmp_path, monke
     monkeypatch.setattr(
         DecodingPool, "map", lambda self, task, items, argument=None: real(self, task, _seen(items, begun), argument)
     )
-    collection = decode(find_source(folder), Decoding(), cache=tmp_path)
+    collection = decode_listing(find_source(folder), DecodeOptions(), cache=tmp_path)
     assert len(begun) <= N - 300
     whole = open_images(folder)
     np.testing.assert_array_equal(collection.images, whole.images)
@@ -84,13 +87,13 @@ def _seen(items, begun):
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_decoding_that_is_killed_goes_on(folder, tmp_path):
     code = (
-        "import sys, latentmap.images.store as store; store.SECONDS_BETWEEN_MARKS = 0.0\n"
+        "import sys, latentmap.images.store as store; store.SECONDS_BETWEEN_SAVES = 0.0\n"
         f"from latentmap.images import open_images; open_images({str(folder)!r}, cache={str(tmp_path)!r})"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     deadline = time.monotonic() + 60
-    while not (tmp_path / PIXELS).exists() or (tmp_path / PIXELS).stat().st_size < 20_000:
+    while not (tmp_path / PIXELS_FILE).exists() or (tmp_path / PIXELS_FILE).stat().st_size < 20_000:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -104,7 +107,7 @@ def test_decoding_that_is_killed_goes_on(folder, tmp_path):
 def test_changed_files_and_options_are_decoded_anew(folder, tmp_path):
     assert open_images(folder, cache=tmp_path).image_shape == (20, 20)
     assert open_images(folder, size=12, cache=tmp_path).image_shape == (12, 12)
-    (tmp_path / STATE).write_text("{")
+    (tmp_path / STATE_FILE).write_text("{")
     assert open_images(folder, size=12, cache=tmp_path).image_shape == (12, 12)
 
 
@@ -115,14 +118,16 @@ def test_too_little_room_is_met_with_a_sentence(folder, tmp_path, monkeypatch):
 
     free = store.shutil.disk_usage(tmp_path)._replace(free=2**28 + 1000)
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: free)
-    with pytest.raises(SourceError, match=r"but .* has \d+ [MG]B free, of which 268 MB are left alone: make room"):
+    with pytest.raises(
+        SourceError, match=r"but .* has \d+ [MG]B free, of which 268 MB must remain free: free some space"
+    ):
         open_images(folder, cache=tmp_path)
 
 
 def test_a_picture_in_colour_that_no_look_found_makes_the_collection_colour(tmp_path, monkeypatch):
-    from latentmap.images import sources
+    from latentmap.images import listing_decoder
 
-    monkeypatch.setattr(sources, "N_LOOKS", 5)
+    monkeypatch.setattr(listing_decoder, "N_PROBES", 5)
     for i in range(100):
         Image.new("L", (9, 9), i).save(tmp_path / f"{i:03d}.png")
     Image.new("RGB", (9, 9), "red").save(tmp_path / "055.png")
@@ -132,7 +137,7 @@ def test_a_picture_in_colour_that_no_look_found_makes_the_collection_colour(tmp_
     assert open_images(tmp_path, color="grey").image_shape == (9, 9)
 
 
-@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("fit", FIT_MODES)
 def test_fits(fit):
     picture = np.full((20, 40, 3), 10, np.uint8)
     picture[:, :10], picture[:, 30:] = (250, 0, 0), (0, 0, 250)
@@ -148,10 +153,10 @@ def test_fits(fit):
         assert len(np.unique(shaped[:4].reshape(-1, 3), axis=0)) == 1
 
 
-def looks(*sizes, **more):
-    from latentmap.images.decoding import Look
+def probes(*sizes, **more):
+    from latentmap.images.probe import ImageProbe
 
-    return [Look(width, height, more.get("is_grey", True)) for width, height in sizes]
+    return [ImageProbe(width, height, more.get("is_grey", True)) for width, height in sizes]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def looks(*sizes, **more):
     ],
 )
 def test_the_size_is_chosen_from_the_collection(sizes, shape, keep_pixels):
-    chosen = choose_shape(looks(*sizes), ShapeOptions(), len(sizes))
+    chosen = choose_shape(probes(*sizes), ShapeOptions(), len(sizes))
     assert (chosen.height, chosen.width) == shape
     assert chosen.keep_pixels == keep_pixels
     assert chosen.why
@@ -176,7 +181,7 @@ def test_the_size_is_chosen_from_the_collection(sizes, shape, keep_pixels):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"size": 0}, "size=0: ask for a side of 1 to 1024 pixels"),
+        ({"size": 0}, "size=0: pass a side of 1 to 1024 pixels"),
         ({"fit": "crop"}, "fit='crop': choose among fit, fill, stretch"),
         ({"color": "blue"}, "color='blue': choose among auto, grey, rgb"),
     ],

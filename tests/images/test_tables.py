@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from latentmap.images import SourceError, open_images
-from latentmap.images.cells import unified
-from latentmap.images.encodings import find_encoding
+from latentmap.images.column_types import unify_types
+from latentmap.images.encodings import detect_encoding
 from latentmap.images.sources import find_source
 from latentmap.images.table import list_table
 
@@ -119,13 +119,13 @@ def test_an_encoding_that_is_only_likely_is_warned_about_and_one_that_cannot_be_
     with pytest.warns(UserWarning, match="not UTF-8, read as cp949"):
         list_table(write(tmp_path / "t.csv", "path,label\na.png,고양이\n".encode("cp949")))
     for encoding, text in (("cp1251", "кошка"), ("gbk", "长颈鹿"), ("cp850", "Käse")):
-        with pytest.raises(SourceError, match="neither UTF-8 nor text of an encoding that can be told"):
+        with pytest.raises(SourceError, match="neither UTF-8 nor text in an encoding that can be detected"):
             list_table(write(tmp_path / "t.csv", f"path,label\na.png,{text}\n".encode(encoding)))
 
 
 def test_a_character_between_two_blocks_is_no_error():
     data = "é한".encode() * 3
-    assert all(find_encoding([data[:i], data[i:]]) == "utf-8" for i in range(len(data) + 1))
+    assert all(detect_encoding([data[:i], data[i:]]) == "utf-8" for i in range(len(data) + 1))
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_rows_that_do_not_fit_are_listed_and_short_ones_have_empty_cells(tmp_pat
     listing = find_source(write(tmp_path / "t.csv", 'path,label,note\na,x\nb,y,n,o\nc,z,"two\nlines",,\n,v,w\na,q,r\n'))
     assert outcome(listing) == [
         "a",
-        "b: 4 cells in a row of a table with 3 columns",
+        "b: 4 cells in a row, but 3 columns in the header",
         "c",
         "t[3]: no path in this row",
-        "a: row 1 of the table names it too",
+        "a: row 1 of the table has the same file",
     ]
     assert listing.table["note"].to_pylist() == [None, "n", "two\nlines", "w", "r"]
-    with pytest.raises(SourceError, match="line 3 is not a row of a table"):
+    with pytest.raises(SourceError, match="line 3 is not a valid row"):
         list_table(write(tmp_path / "t.csv", 'path,label\na,"never closed\nb,y\n'))
 
 
@@ -305,7 +305,7 @@ def test_when_nothing_is_there_it_is_said_why_and_where_it_was_looked_for(tmp_pa
     said = str(error.value)
     assert "no images in it: 5 files cannot be decoded: No such file or directory (4, such as 'nowhere/0.png')" in said
     assert "not an image of any format that Pillow reads (1, such as 'broken.png')" in said
-    assert f"looked in {tmp_path}" in said
+    assert f"searched {tmp_path}" in said
 
 
 def test_parquet_with_nothing_but_files_has_a_row_a_file(tmp_path):
@@ -318,7 +318,7 @@ def test_types_of_joined_columns_hold_the_values_of_all():
         pa.table({"label": pa.array([1], pa.int64()), "n": pa.array([1], pa.int8()), "new": pa.nulls(1)}),
         pa.table({"label": ["cat"], "n": pa.array([1], pa.int32()), "x": pa.array([1.5], pa.float32())}),
     ]
-    joined = pa.concat_tables(unified(tables), promote_options="default")
+    joined = pa.concat_tables(unify_types(tables), promote_options="default")
     assert {field.name: str(field.type) for field in joined.schema} == {
         **{"label": "string", "n": "int64", "new": "string", "x": "float"}
     }

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from test_pixels import tiff, values_of
 
-from latentmap.images.decoding import Decoded, Failure, Item, count_frames, decode
+from latentmap.images.decoding import Decoded, EncodedImage, Failure, count_frames, decode_images
 from latentmap.images.shape import Shape
 
 REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], axis=1)[:, 0]
@@ -30,7 +30,7 @@ def with_data(values: np.ndarray, data: bytes, **tags: object) -> bytes:
 def decoded(data: bytes, height: int, width: int, channels: int = 1) -> np.ndarray:
     color = "grey" if channels == 1 else "rgb"
     shape = Shape(height, width, channels, color=color, value_range=(0, 65535), float_range=(0.0, 1.0))
-    (found,) = decode([Item(data)], shape)
+    (found,) = decode_images([EncodedImage(data)], shape)
     assert isinstance(found, Decoded), found
     return found.pixels
 
@@ -107,7 +107,7 @@ def test_no_data_of_gdal_is_black_in_colour_too(text):
 def test_predictors_mean_nothing_where_nothing_is_compressed_and_others_are_refused():
     np.testing.assert_array_equal(values_of(tiff(VALUES, t317=(3, [2]))), VALUES)
     packed = with_data(VALUES, zlib.compress(VALUES.tobytes()), t259=(3, [8]), t317=(3, [3]))
-    assert decode([Item(packed)], Shape(21, 36, 1)) == [
+    assert decode_images([EncodedImage(packed)], Shape(21, 36, 1)) == [
         Failure("values of 16 bits with TIFF predictor 3, which are not read")
     ]
 
@@ -122,16 +122,16 @@ def test_predictors_mean_nothing_where_nothing_is_compressed_and_others_are_refu
     ],
 )
 def test_pages_that_are_not_read_say_what_they_are(tags, reason):
-    assert decode([Item(tiff(VALUES, **tags))], Shape(21, 36, 1)) == [Failure(reason)]
+    assert decode_images([EncodedImage(tiff(VALUES, **tags))], Shape(21, 36, 1)) == [Failure(reason)]
 
 
 def test_many_small_pages_take_no_time():
     pages = [Image.fromarray(np.full((8, 8), i % 256, np.uint8)) for i in range(200)]
     stream = io.BytesIO()
     pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw")
-    items = [Item(stream.getvalue(), i) for i in range(count_frames(Item(stream.getvalue()), False))]
+    items = [EncodedImage(stream.getvalue(), i) for i in range(count_frames(EncodedImage(stream.getvalue()), False))]
     begin = time.process_time()
-    found = decode(items, Shape(8, 8, 1))
+    found = decode_images(items, Shape(8, 8, 1))
     assert time.process_time() - begin < 2
     assert [int(one.pixels[0, 0]) for one in found] == [i % 256 for i in range(200)]
 

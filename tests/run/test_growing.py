@@ -17,7 +17,7 @@ from PIL import Image
 from quick_runs import add_with_report, make_with_report
 
 from latentmap.images import ShapeOptions, SourceError
-from latentmap.images.sources import Decoding
+from latentmap.images.sources import DecodeOptions
 from latentmap.report import draw_similar, write_report
 from latentmap.run import (
     EXPORTS,
@@ -189,7 +189,7 @@ def test_adding_that_stops_before_its_report_is_done_by_the_same_call(run, tmp_p
 
 def test_another_size_is_refused_where_images_were_added(run, made, tmp_path):
     add_images(run, write(tmp_path / "new", bars(6, 7)))
-    smaller = Decoding(ShapeOptions(size=8))
+    smaller = DecodeOptions(ShapeOptions(size=8))
     with pytest.raises(RunError, match=r"images of shape \(12, 12\) were added to it, and it would now have \(8, 8\)"):
         make_run(made / "files", run, OPTIONS, decoding=smaller)
     make_run(made / "files", run, OPTIONS)

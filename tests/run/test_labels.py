@@ -83,8 +83,8 @@ def test_encodings_and_tables_of_parquet(file, tmp_path):
         ("path,label,label\np/00.png,cat,dog\n", "two columns are called label"),
         ("name,label\np/00.png,cat\n", "columns name, label: give `label`, and `path` or `id`"),
         ("", "columns none: give `label`"),
-        ("path,label\np/00.png,one,two\n", "row 1: 3 cells in a row of a table with 2 columns"),
-        ('path,label\np/00.png,"cat\n', "is not a row of a table"),
+        ("path,label\np/00.png,one,two\n", "row 1: 3 cells in a row, but 2 columns"),
+        ('path,label\np/00.png,"cat\n', "is not a valid row"),
     ],
 )
 def test_labels_of_unknown_or_ambiguous_images_are_refused(file, text, sentence):

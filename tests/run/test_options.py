@@ -11,8 +11,8 @@ from latentmap.autoencoder.training.augmentation import AUGMENTATIONS
 from latentmap.autoencoder.training.corruption import NOISES
 from latentmap.autoencoder.training.precision import PRECISIONS
 from latentmap.cli import app
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.shape import COLORS, FITS
-from latentmap.images.sources import Decoding
 from latentmap.run import RunOptions, SourceOptions
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS
 from latentmap.run.state import stage_keys
@@ -98,7 +98,7 @@ def test_defaults_and_choices_are_those_of_open_images():
     parameters = inspect.signature(open_images).parameters
     for one in SOURCE_OPTIONS:
         assert parameters[one.name].default == one.default, one.name
-    assert SourceOptions().decoding() == Decoding()
+    assert SourceOptions().decoding() == DecodeOptions()
     assert {one.name: one.choices for one in SOURCE_OPTIONS if one.choices} == {"fit": FITS, "color": COLORS}
 
 

@@ -31,7 +31,7 @@
   These are caught inside latentmap and reported in another form, such as a row of ``skipped.parquet`` or a RunError:
 
   * DecodingError (OSError): a picture that cannot be decoded
-  * TooLargeError (ValueError): compressed data that unpack to more than is allowed
+  * DecompressionLimitError (ValueError): compressed data that unpack to more than is allowed
   * SchemaError (ValueError): a JSON value of the wrong type or range
   * NoOriginalError (LookupError): the original file of an image is missing or has changed
   * CancelledError (RuntimeError): an export was cancelled
@@ -129,7 +129,7 @@ class DecodingError(LatentmapError, OSError):
     """A picture that cannot be decoded."""
 
 
-class TooLargeError(LatentmapError, ValueError):
+class DecompressionLimitError(LatentmapError, ValueError):
     """Compressed data that unpack to more than is allowed."""
 
 

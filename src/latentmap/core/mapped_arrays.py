@@ -48,6 +48,4 @@ def blocks(array: NDArray[Any], rows: int | None = None) -> Iterator[NDArray[Any
     step = rows or max(1, BLOCK_BYTES // max(1, prod(array.shape[1:]) * array.itemsize))
     for begin in range(0, len(array), step):
         yield array[begin : begin + step]
-        if (begin // step) % 16 == 0 or rows is None:
-            release(array)
-    release(array)
+        release(array)

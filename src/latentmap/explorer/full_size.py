@@ -8,7 +8,7 @@ from latentmap.core.errors import DamagedError, NoOriginalError, RunError
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.images.collection import as_png
-from latentmap.images.decoding import Failure, Item
+from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.pool import DecodingPool
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
 
@@ -49,7 +49,7 @@ class FullSize:
             If there is none, or it has changed.
         """
         path, frame, digest = self._file(image)
-        item = Item(str(path), frame)
+        item = EncodedImage(str(path), frame)
         look = self._ask("look", item, None)
         scale = min(1.0, MAX_ORIGINAL_SIDE / max(look.width, look.height, 1))
         height, width = (max(1, round(side * scale)) for side in (look.height, look.width))
@@ -68,7 +68,7 @@ class FullSize:
             raise NoOriginalError(SENTENCES[CHANGED])
         return as_png(decoded.pixels)
 
-    def _ask(self, task: str, item: Item, argument: Any) -> Any:
+    def _ask(self, task: str, item: EncodedImage, argument: Any) -> Any:
         (found,) = self._decoders.map(task, iter([item]), argument)
         if isinstance(found, Failure):
             raise NoOriginalError(f"the file that this image was made from cannot be shown ({found.reason})")

@@ -1,14 +1,12 @@
 """Long computations of the lessons, each in a process of its own."""
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
-import latentmap
+from latentmap.core.subprocesses import python_command, python_environment
 
 
 class LessonJobs:
@@ -31,12 +29,9 @@ class LessonJobs:
         with self._lock:
             if self._is_running(name):
                 return
-            command = [sys.executable, "-P", "-m", "latentmap.explorer.lessons", str(self._folder.resolve()), name]
-            package = str(Path(latentmap.__file__).parents[1])
-            path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
             self._running[name] = subprocess.Popen(
-                command,
-                env=os.environ | {"PYTHONPATH": path},
+                python_command("-m", "latentmap.explorer.lessons", str(self._folder.resolve()), name),
+                env=python_environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.PIPE,  # it ends when this is closed

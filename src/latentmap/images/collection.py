@@ -13,40 +13,49 @@ from PIL import Image
 
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
-from latentmap.images.cells import as_labels
-from latentmap.images.listing import IDENTITY, Skipped, Source, make_table, table_stamp
-from latentmap.images.named_labels import NamedLabels, Origin, spread_over_images
+from latentmap.images.image_table import IDENTITY_COLUMNS, hash_table, make_image_table
+from latentmap.images.label_columns import to_label_column
+from latentmap.images.listing import Skipped, Source
+from latentmap.images.named_labels import ListingPositions, NamedLabels, match_labels_to_images
 from latentmap.images.shape import Shape
 
 
 @dataclass(frozen=True)
 class ImageCollection:
-    """Images of one size, with where each came from.
+    """Images of one size, with the origin of each.
 
     Attributes
     ----------
     images : ndarray (n, height, width) or (n, height, width, 3), uint8
     table : pyarrow.Table
-        A row an image: ``path`` (below the folder, in the archive, or ``name[i]`` for the i-th of an array; no two
-        images have the same), ``source`` (int16, an index into ``sources``), ``file`` (its name in that source),
-        ``frame`` (int32, null for a file that is one picture), ``label`` where there are labels, the other columns of
-        the source, and of what was decoded ``sha256`` (of the file, or of a frame's pixels), ``width`` and ``height``.
+        One row per image, with the columns ``path`` (string, unique: relative to the folder, in the archive, or
+        ``name[i]`` for item i of an array), ``source`` (int16, an index into ``sources``), ``file`` (string, the name
+        in that source), ``frame`` (int32, null for a file with one image), ``label`` if there are labels, and the other
+        columns of the source. Decoded images also have ``sha256`` (32 bytes, of the file, or of the pixels of a frame),
+        ``pixels_sha256`` (32 bytes, of all pixels in the original size, null where a JPEG was read at a smaller one),
+        ``width`` and ``height`` (uint32, the original size in pixels).
     skipped : list of Skipped
         Files that could not be decoded.
-    name : str
-        What the source is called.
+    name : str, default="images"
+        Name of the source.
     shape : Shape, optional
-        What images were brought to, and why; None where they came as an array.
-    n_ignored : int
-        Files that no one would take for an image.
+        Size and colour that the images were converted to. None for an array.
+    n_ignored : int, default=0
+        Number of files that are not images.
     sources : tuple of Source
-        What the images are from: a name, and the absolute folder of the files where they are files of their own.
-    origin : Origin, optional
-        Where the images stood in the listing that they were decoded from.
+        Name and folder of each source.
+    origin : ListingPositions, optional
+        Positions of the images in the listing that they were decoded from.
     value_range : (float, float), optional
-        Values of an array that became 0 and 255; None for 8 bits, and for files, whose range is in the shape.
-    is_clipped : ndarray (n,) of bool, optional
-        Which images of an array have values outside the range of the collection that they are to join.
+        Values of an array that became 0 and 255. None for 8 bits, and for files, whose range is in ``shape``.
+    is_clipped : ndarray (n,), bool, optional
+        Which images of an array have values outside the range of the collection that they are added to.
+
+    Examples
+    --------
+    >>> collection = ImageCollection.of(np.zeros((2, 8, 8), np.uint8), "blank")
+    >>> len(collection), collection.image_shape, collection.paths
+    (2, (8, 8), ['blank[0]', 'blank[1]'])
     """
 
     images: NDArray[np.uint8]
@@ -56,23 +65,26 @@ class ImageCollection:
     shape: Shape | None = None
     n_ignored: int = 0
     sources: tuple[Source, ...] = ()
-    origin: Origin | None = None
+    origin: ListingPositions | None = None
     value_range: tuple[float, float] | None = None
     is_clipped: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
-        """Images that are in memory, numbered by their place.
+        """Make a collection of images in memory, with paths ``name[0]``, ``name[1]`` and so on.
 
         Parameters
         ----------
-        images : array (n, height, width) or (n, height, width, 3), uint8
+        images : ndarray (n, height, width) or (n, height, width, 3), uint8
         name : str
             Name of the collection.
-        labels : array (n,), optional
-            One label for each image.
+        labels : array-like of shape (n,), optional
+
+        Returns
+        -------
+        ImageCollection
         """
-        table = make_table((f"{name}[{i}]" for i in range(len(images))), labels=labels)
+        table = make_image_table((f"{name}[{i}]" for i in range(len(images))), labels=labels)
         return cls(images, table, name=name, sources=(Source(name),))
 
     def __len__(self) -> int:
@@ -80,18 +92,18 @@ class ImageCollection:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """(height, width) or (height, width, 3)."""
+        """Shape of an image: (height, width) or (height, width, 3)."""
         return self.images.shape[1:]
 
     @property
     def paths(self) -> list[str]:
-        """Where each image came from."""
+        """Path of each image: list of n strings."""
         found: list[str] = self.table["path"].to_pylist()
         return found
 
     @property
     def labels(self) -> NDArray[Any] | None:
-        """ndarray (n,) of integers or strings, or None; "" where a label is missing."""
+        """Labels, (n,), integers, booleans or strings ("" for a missing label); None without labels."""
         if "label" not in self.table.column_names:
             return None
         column = self.table["label"]
@@ -101,54 +113,59 @@ class ImageCollection:
         return labels
 
     def with_labels(self, labels: "NDArray[Any] | NamedLabels") -> "ImageCollection":
-        """The same images with other labels.
+        """Replace the labels.
 
         Parameters
         ----------
         labels : ndarray or NamedLabels
-            One for each image, or for each picture or file that was listed, those included that could not be decoded;
-            or labels by path. None, NaN, NaT, empty text and what a mask hides are missing.
+            One label per image, or one per listed image or file, including those that could not be decoded; or labels
+            by path. None, NaN, NaT, empty text and masked values are missing labels.
+
+        Returns
+        -------
+        ImageCollection
+            A collection with the same images.
 
         Raises
         ------
         SourceError
-            If there are not as many, or no path is that of an image.
+            If the number of labels does not fit, they are not one-dimensional, or no path is that of an image.
         """
         if isinstance(labels, NamedLabels):
-            values = labels.of(self.paths, {path for path, _ in self.skipped})
+            values = labels.match(self.paths, {path for path, _ in self.skipped})
         else:
             if np.ndim(labels) != 1:
                 raise SourceError(
                     f"labels of shape {np.shape(labels)}: pass a one-dimensional array with one label for each image"
                 )
-            values = spread_over_images(as_labels(labels), len(self), self.origin)
+            values = match_labels_to_images(to_label_column(labels), len(self), self.origin)
         table = self.table.drop_columns(["label"]) if "label" in self.table.column_names else self.table
-        return replace(self, table=table.add_column(len(IDENTITY), "label", values))
+        return replace(self, table=table.add_column(len(IDENTITY_COLUMNS), "label", values))
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the pixels and their shape."""
+        """SHA-256 of the pixels and their shape, in hexadecimal."""
         return pixels_fingerprint(self.images)
 
     @cached_property
     def annotations_fingerprint(self) -> str:
-        """SHA-256 of all but the pixels: paths, labels and other columns, skipped files and the name."""
-        facts = (self.name, self.skipped, table_stamp(self.table))
+        """SHA-256 of everything except the pixels: the table, the skipped files and the name, in hexadecimal."""
+        facts = (self.name, self.skipped, hash_table(self.table))
         return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
-
-    def png(self, index: int) -> bytes:
-        """Image ``index`` as a PNG file, without loss.
-
-        Parameters
-        ----------
-        index : int
-            Position of the image.
-        """
-        return as_png(self.images[index])
 
 
 def pixels_fingerprint(images: NDArray[np.uint8]) -> str:
-    """SHA-256 of the pixels of images (n, ...) and of their shape, in hexadecimal."""
+    """SHA-256 of pixels and their shape.
+
+    Parameters
+    ----------
+    images : ndarray (n, ...), uint8
+
+    Returns
+    -------
+    str
+        In hexadecimal.
+    """
     digest = hashlib.sha256(repr(images.shape).encode())
     for rows in blocks(images):
         digest.update(np.ascontiguousarray(rows))
@@ -156,7 +173,16 @@ def pixels_fingerprint(images: NDArray[np.uint8]) -> str:
 
 
 def as_png(pixels: NDArray[np.uint8]) -> bytes:
-    """An image (height, width) or (height, width, 3) as a PNG file, without loss."""
+    """Encode an image as PNG.
+
+    Parameters
+    ----------
+    pixels : ndarray (height, width) or (height, width, 3), uint8
+
+    Returns
+    -------
+    bytes
+    """
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()

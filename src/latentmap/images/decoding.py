@@ -1,11 +1,10 @@
-"""One image file of any format → pixels of the collection's size and colour. Runs in the decoding workers."""
+"""Decoding of image files of any format to the shape of a collection. Runs in the worker processes."""
 
 import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from typing import IO, Any, NamedTuple
 
@@ -14,58 +13,55 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
-from latentmap.images.pictures import Picture, Pictures, pictures_of
+from latentmap.images.image_files import ImageFile, open_image_file
+from latentmap.images.pictures import Picture
+from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape
 
-# A file that is one picture is not read when it is larger: the largest picture has no more bytes.
+# A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
 MAX_FILE_BYTES = 2**31
-SMALL_FILE = 2**18  # bytes that are read at once
+READ_BYTES = 2**18  # that are read in one step
 
 
 class Failure(NamedTuple):
-    """Why there is no picture."""
+    """Reason why an image could not be decoded."""
 
     reason: str
 
 
-class Item(NamedTuple):
-    """A picture to decode: the path of a file or its bytes, and which of its frames."""
-
-    source: "str | bytes | Failure"
-    frame: int | None = None  # None for a file that is one picture
-
-
-@dataclass(frozen=True)
-class Look:
-    """The facts about a picture that the choice of a shape depends on."""
-
-    width: int
-    height: int
-    is_grey: bool
-    lowest: float | None = None  # of values deeper than 8 bits
-    highest: float | None = None
-    is_float: bool = False
-    n_pages: int = 1
-
-
-class Decoded(NamedTuple):
-    """A picture brought to the shape of the collection.
+class EncodedImage(NamedTuple):
+    """An image to decode.
 
     Attributes
     ----------
-    pixels : array
+    source : str, bytes or Failure
+        Path of the file, its bytes, or the reason why it cannot be read.
+    frame : int, optional
+        Number of the page or frame. None for a file with one image.
+    """
+
+    source: "str | bytes | Failure"
+    frame: int | None = None
+
+
+class Decoded(NamedTuple):
+    """A decoded image in the shape of the collection.
+
+    Attributes
+    ----------
+    pixels : ndarray (height, width) or (height, width, 3), uint8
     sha256 : bytes
-        Of the file; of a frame, of all its pixels.
+        SHA-256 of the file, or of all pixels of a frame.
     width, height : int
-        Its own size, upright.
+        Original size in pixels, upright.
     content : bytes, optional
-        SHA-256 of all its pixels, where all were decoded.
-    limits : (low, high), optional
-        Of values deeper than 8 bits.
-    is_float : bool
-        Whether these are floats.
-    n_pages : int
-        Pages of the file, where it was taken for one picture.
+        SHA-256 of all original pixels. None if the image was decoded at a smaller size.
+    limits : (float, float), optional
+        Range of the values of an image with more than 8 bits per channel.
+    is_float : bool, default=False
+        Whether these values are floats.
+    n_pages : int, default=1
+        Number of pages in a file that was treated as one image.
     """
 
     pixels: NDArray[np.uint8]
@@ -78,32 +74,60 @@ class Decoded(NamedTuple):
     n_pages: int = 1
 
 
-def look(items: list[Item]) -> "list[Look | Failure]":
-    """Decode for a look."""
-    return _each(items, _look)
+def probe_images(images: list[EncodedImage]) -> "list[ImageProbe | Failure]":
+    """Decode images to determine their size, colour and range of values.
+
+    Parameters
+    ----------
+    images : list of EncodedImage
+
+    Returns
+    -------
+    list of ImageProbe or Failure
+    """
+    return _map_images(images, _probe)
 
 
-def count_frames(item: Item, animations: bool) -> "int | Failure":
-    """Pictures in a file: pages of a TIFF, frames of an animation if they are wanted, else 1."""
+def count_frames(image: EncodedImage, animations: bool) -> "int | Failure":
+    """Count the images in a file.
+
+    Parameters
+    ----------
+    image : EncodedImage
+    animations : bool
+        Whether the frames of an animation are images. Pages of a TIFF always are.
+
+    Returns
+    -------
+    int or Failure
+    """
 
     def count(file: IO[bytes]) -> int:
-        with pictures_of(file) as pictures:
-            return pictures.count(animations)
+        with open_image_file(file) as container:
+            return container.count(animations)
 
-    counted: int | Failure = _tried(item.source, count)
+    counted: int | Failure = _try_open(image.source, count)
     return counted
 
 
-def decode(items: list[Item], shape: Shape) -> "list[Decoded | Failure]":
-    """Decode pictures; frames of one file that follow each other are read in one go.
+def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | Failure]":
+    """Decode images to a shape. Consecutive frames of one file are read while it is open.
 
-    A picture in colour where ``shape`` is grey, and was not asked to be, comes back in colour.
+    Parameters
+    ----------
+    images : list of EncodedImage
+    shape : Shape
+        Shape of the collection. If it is grey with ``color="auto"``, an image in colour is decoded in colour.
+
+    Returns
+    -------
+    list of Decoded or Failure
     """
-    return _each(items, lambda opened: _decode(opened, shape))
+    return _map_images(images, lambda opened: _decode(opened, shape))
 
 
-class _Opened(NamedTuple):
-    """A picture, the file it comes from, and where in it."""
+class _OpenedImage(NamedTuple):
+    """An image, its open file, and its position in that file."""
 
     file: IO[bytes]
     picture: Picture
@@ -111,93 +135,95 @@ class _Opened(NamedTuple):
     n_pages: int
 
 
-def _look(opened: _Opened) -> Look:
-    picture, deep = opened.picture, opened.picture.deep
-    if deep is None:
-        return Look(picture.width, picture.height, picture.is_grey, n_pages=opened.n_pages)
-    low, high = deep.range()
-    return Look(picture.width, picture.height, deep.is_grey, low, high, deep.is_float, opened.n_pages)
+def _probe(opened: _OpenedImage) -> ImageProbe:
+    picture, values = opened.picture, opened.picture.high_bit_depth
+    if values is None:
+        return ImageProbe(picture.width, picture.height, picture.is_grey, n_pages=opened.n_pages)
+    lowest, highest = values.range()
+    return ImageProbe(picture.width, picture.height, values.is_grey, lowest, highest, values.is_float, opened.n_pages)
 
 
-def _decode(opened: _Opened, shape: Shape) -> Decoded:
+def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
     picture, n_pages = opened.picture, opened.n_pages
-    pixels, content = picture.shaped(shape)
+    pixels, content = picture.to_shape(shape)
     if opened.frame is None:
         opened.file.seek(0)
         digest = _sha256(opened.file)
     else:
         assert content is not None
         digest = content
-    limits = None if picture.deep is None else picture.deep.range()
-    is_float = picture.deep is not None and picture.deep.is_float
+    limits = None if picture.high_bit_depth is None else picture.high_bit_depth.range()
+    is_float = picture.high_bit_depth is not None and picture.high_bit_depth.is_float
     return Decoded(pixels, digest, picture.width, picture.height, content, limits, is_float, n_pages)
 
 
 def _sha256(file: IO[bytes]) -> bytes:
-    """Of what is left of a file. Small ones are read at once, which is quicker than hashlib's buffer."""
-    data = file.read(SMALL_FILE)
+    """SHA-256 of the rest of a file. Small files are read in one step, which is faster than the buffer of hashlib."""
+    data = file.read(READ_BYTES)
     digest = hashlib.sha256(data)
-    while len(data) == SMALL_FILE:
-        data = file.read(SMALL_FILE)
+    while len(data) == READ_BYTES:
+        data = file.read(READ_BYTES)
         digest.update(data)
     return digest.digest()
 
 
-def _each(items: list[Item], function: Callable[[_Opened], Any]) -> list[Any]:
-    """The result of ``function`` on each picture, or why there is none."""
+def _map_images(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
+    """The result of a function on each image, or the failure."""
     results: list[Any] = []
-    for _, group in groupby(items, key=lambda item: item if item.frame is None else item.source):
+    for _, group in groupby(images, key=lambda image: image if image.frame is None else image.source):
         together = list(group)
         if together[0].frame is None:
-            results += [_one(item, function) for item in together]
+            results += [_apply_to_file(image, function) for image in together]
         else:
-            results += _frames(together, function)
+            results += _apply_to_frames(together, function)
     return results
 
 
-def _one(item: Item, function: Callable[[_Opened], Any]) -> Any:
+def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any]) -> Any:
     def read(file: IO[bytes]) -> Any:
-        if not isinstance(item.source, bytes) and os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-            raise DecodingError(f"larger than {MAX_FILE_BYTES / 2**30:g} GiB, which no single picture needs")
-        with pictures_of(file) as pictures:
-            return function(_Opened(file, pictures.picture(None), None, pictures.count(False)))
+        if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+            raise DecodingError(f"larger than {MAX_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
+        with open_image_file(file) as container:
+            return function(_OpenedImage(file, container.picture(None), None, container.count(False)))
 
-    return _tried(item.source, read)
+    return _try_open(image.source, read)
 
 
-def _frames(items: list[Item], function: Callable[[_Opened], Any]) -> list[Any]:
+def _apply_to_frames(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
     found: list[Any] = []
 
     def read(file: IO[bytes]) -> None:
-        with pictures_of(file) as pictures:
-            for item in items:
-                found.append(_frame(file, pictures, item, function))
+        with open_image_file(file) as container:
+            for image in images:
+                found.append(_apply_to_frame(file, container, image, function))
 
-    failure: Failure | None = _tried(items[0].source, read)
-    return found if failure is None else [failure] * len(items)
+    failure: Failure | None = _try_open(images[0].source, read)
+    return found if failure is None else [failure] * len(images)
 
 
-def _frame(file: IO[bytes], pictures: Pictures, item: Item, function: Callable[[_Opened], Any]) -> Any:
+def _apply_to_frame(
+    file: IO[bytes], container: ImageFile, image: EncodedImage, function: Callable[[_OpenedImage], Any]
+) -> Any:
     try:
-        return function(_Opened(file, pictures.picture(item.frame or 0), item.frame, 1))
+        return function(_OpenedImage(file, container.picture(image.frame or 0), image.frame, 1))
     except Exception as error:
         return Failure(reason_for(error))
 
 
-def _tried(source: "str | bytes | Failure", function: Callable[[IO[bytes]], Any]) -> Any:
-    """The result of ``function`` on the opened file, or why there is none. Whatever a decoder raises ends here."""
+def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes]], Any]) -> Any:
+    """The result of a function on an open file, or the failure. No error of a decoder leaves this function."""
     if isinstance(source, Failure):
         return source
     try:
-        with _opened(source) as file:
+        with _open(source) as file:
             return function(file)
     except Exception as error:
         return Failure(reason_for(error))
 
 
 @contextmanager
-def _opened(source: str | bytes) -> Iterator[IO[bytes]]:
-    """A file, held against changes: when it is another one afterwards, what was read is not to be trusted."""
+def _open(source: str | bytes) -> Iterator[IO[bytes]]:
+    """Open a file, and raise an error at the end if it changed in the meantime."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
         return
@@ -212,13 +238,22 @@ def _opened(source: str | bytes) -> Iterator[IO[bytes]]:
 
 
 def reason_for(error: BaseException) -> str:
-    """An exception of a decoder in words; the path is listed beside it."""
+    """Describe an error of a decoder, without the path of the file.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    str
+    """
     if isinstance(error, UnidentifiedImageError):
         return "not an image of any format that Pillow reads"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels, as decompression bombs have (DecompressionBomb)"
+        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels, as in decompression bombs (DecompressionBomb)"
     if isinstance(error, MemoryError):
-        return "needs more memory than one picture may take"
+        return "needs more memory than one image may take"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error) or "cannot be read"

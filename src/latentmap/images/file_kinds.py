@@ -1,4 +1,4 @@
-"""The kind of a file in a folder or an archive, by its name, or by its first bytes where the name does not say."""
+"""Kind of a file in a folder or an archive, by its suffix, or by its first bytes for an unknown suffix."""
 
 import os
 import re
@@ -9,61 +9,114 @@ from functools import cache
 from PIL import Image
 
 N_FIRST_BYTES = 32
-# Endings of pictures that Pillow reads although it does not list them.
-UNLISTED = {".pam", ".spi", ".spider", ".jpeg2000", ".bigtif", ".btf", ".tf8"}
-# Pictures that Pillow does not read, or of which it reads only the preview: listed as skipped, not passed over.
-UNREAD = {".ai", ".arw", ".cr2", ".cr3", ".dng", ".exr", ".hdr", ".heic", ".heif", ".jxl", ".nef", ".orf", ".psb"}
-UNREAD |= {".raf", ".rw2", ".svg", ".svgz", ".xcf", ".3fr", ".czi", ".dcm", ".dicom", ".djvu", ".iiq", ".jxr", ".kra"}
-UNREAD |= {".lif", ".nd2", ".nii", ".oib", ".oir", ".ora", ".pef", ".rwl", ".srw", ".vsi", ".wdp", ".x3f"}
+# Suffixes of images that Pillow reads but does not register.
+UNREGISTERED_SUFFIXES = {".pam", ".spi", ".spider", ".jpeg2000", ".bigtif", ".btf", ".tf8"}
+# Suffixes of images that Pillow does not read, or whose preview alone it reads. They are listed as skipped.
+UNREAD_SUFFIXES = {
+    ".ai",
+    ".arw",
+    ".cr2",
+    ".cr3",
+    ".dng",
+    ".exr",
+    ".hdr",
+    ".heic",
+    ".heif",
+    ".jxl",
+    ".nef",
+    ".orf",
+    ".psb",
+}
+UNREAD_SUFFIXES |= {
+    ".raf",
+    ".rw2",
+    ".svg",
+    ".svgz",
+    ".xcf",
+    ".3fr",
+    ".czi",
+    ".dcm",
+    ".dicom",
+    ".djvu",
+    ".iiq",
+    ".jxr",
+    ".kra",
+}
+UNREAD_SUFFIXES |= {".lif", ".nd2", ".nii", ".oib", ".oir", ".ora", ".pef", ".rwl", ".srw", ".vsi", ".wdp", ".x3f"}
 UNREAD_REASON = "a format that Pillow does not read"
-ARCHIVES = {".7z", ".cbr", ".cbz", ".rar", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".zip"}
-ARCHIVE_REASON = "an archive inside another source: unpack it, or pass it as a source of its own"
-PACKED_TAR = re.compile(r"\.tar\.(gz|bz2|xz|zst|lzma|z)$")
-# Beginnings of files that can be nothing but a picture of a format that Pillow reads.
-PICTURE_STARTS = re.compile(
+ARCHIVE_SUFFIXES = {".7z", ".cbr", ".cbz", ".rar", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".zip"}
+ARCHIVE_REASON = "an archive inside another source: unpack it, or pass it as a separate source"
+COMPRESSED_TAR = re.compile(r"\.tar\.(gz|bz2|xz|zst|lzma|z)$")
+# First bytes that identify formats that Pillow reads.
+IMAGE_SIGNATURES = re.compile(
     rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF....WEBP|BM....\0\0\0\0|8BPS\0\x01|qoif|icns\0|"
     rb"DDS \x7c\0\0\0|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51\0|....ftyp(avif|avis|mif1)|SIMPLE  =|"
     rb"P[1-6]\s+[\d#]|P7\n",
     re.DOTALL,
 )
-UNREAD_STARTS = re.compile(rb"....ftyp(heic|heix|heim|heis|hevc|crx )|\0\0\0\x0cJXL \r\n|\x76\x2f\x31\x01", re.DOTALL)
-ARCHIVE_STARTS = re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07")
+UNREAD_SIGNATURES = re.compile(
+    rb"....ftyp(heic|heix|heim|heis|hevc|crx )|\0\0\0\x0cJXL \r\n|\x76\x2f\x31\x01", re.DOTALL
+)
+ARCHIVE_SIGNATURES = re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07")
 
 
-class Kind(Enum):
-    """The kind of a file."""
+class FileKind(Enum):
+    """Kind of a file: an image that is read, an image or archive that is not, or another file."""
 
-    PICTURE = "picture"
+    IMAGE = "image"
     UNREAD = "unread"
     ARCHIVE = "archive"
     OTHER = "other"
 
 
-def kind_of(name: str, first_bytes: Callable[[], bytes]) -> Kind:
-    """The kind of a file; its first bytes are only asked for when its name does not tell."""
-    known = kind_of_name(name)
+def detect_file_kind(name: str, first_bytes: Callable[[], bytes]) -> FileKind:
+    """Detect the kind of a file.
+
+    Parameters
+    ----------
+    name : str
+    first_bytes : callable
+        Returns the first ``N_FIRST_BYTES`` bytes. It is only called if the suffix is unknown.
+
+    Returns
+    -------
+    FileKind
+    """
+    known = file_kind_by_name(name)
     if known is not None:
         return known
     start = first_bytes()
-    if PICTURE_STARTS.match(start):
-        return Kind.PICTURE
-    if UNREAD_STARTS.match(start):
-        return Kind.UNREAD
-    # documents of many kinds are archives of their own
-    return Kind.ARCHIVE if "." not in name.rpartition("/")[2] and ARCHIVE_STARTS.match(start) else Kind.OTHER
+    if IMAGE_SIGNATURES.match(start):
+        return FileKind.IMAGE
+    if UNREAD_SIGNATURES.match(start):
+        return FileKind.UNREAD
+    # documents of many formats are zip archives
+    return (
+        FileKind.ARCHIVE if "." not in name.rpartition("/")[2] and ARCHIVE_SIGNATURES.match(start) else FileKind.OTHER
+    )
 
 
-def kind_of_name(name: str) -> Kind | None:
-    """The kind of a file whose ending tells."""
+def file_kind_by_name(name: str) -> FileKind | None:
+    """Determine the kind of a file by its suffix.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    FileKind or None
+        None if the suffix is unknown.
+    """
     base = name.rpartition("/")[2].lower()
-    ending = os.path.splitext(base)[1]  # noqa: PTH122
-    if ending in UNREAD:
-        return Kind.UNREAD
-    if ending in UNLISTED or ending in _extensions():
-        return Kind.PICTURE
-    return Kind.ARCHIVE if ending in ARCHIVES or PACKED_TAR.search(base) else None
+    suffix = os.path.splitext(base)[1]  # noqa: PTH122
+    if suffix in UNREAD_SUFFIXES:
+        return FileKind.UNREAD
+    if suffix in UNREGISTERED_SUFFIXES or suffix in _pillow_suffixes():
+        return FileKind.IMAGE
+    return FileKind.ARCHIVE if suffix in ARCHIVE_SUFFIXES or COMPRESSED_TAR.search(base) else None
 
 
 @cache
-def _extensions() -> frozenset[str]:
+def _pillow_suffixes() -> frozenset[str]:
     return frozenset(Image.registered_extensions())

@@ -1,4 +1,4 @@
-"""MNIST, which travels inside the package."""
+"""The MNIST data set, which is part of the package."""
 
 import hashlib
 from importlib.resources import as_file, files
@@ -10,35 +10,36 @@ from latentmap.core.errors import IdxError, InputError
 from latentmap.images.idx import read_idx
 
 # SHA-256 of the decompressed files.
-SHA256 = {
+MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-SPLITS = {"train": ["train"], "test": ["t10k"], "all": ["train", "t10k"]}
+MNIST_SPLITS = {"train": ["train"], "test": ["t10k"], "all": ["train", "t10k"]}
 
 
 def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """MNIST's handwritten digits, from the files inside the package.
+    """Load the handwritten digits of MNIST, which are part of the package.
 
     Parameters
     ----------
     split : {"train", "test", "all"}, default="train"
-        60,000 images, 10,000, or the one followed by the other.
+        The 60,000 training images, the 10,000 test images, or both in this order.
 
     Returns
     -------
-    images : ndarray (n, 28, 28) uint8
-    labels : ndarray (n,) uint8
-        The digit that each image shows.
+    images : ndarray (n, 28, 28), uint8
+        Grey values; the background is 0.
+    labels : ndarray (n,), uint8
+        Digit of each image.
 
     Raises
     ------
-    InputError
-        For another split.
+    ValueError
+        If ``split`` is not one of these.
     IdxError
-        If a file inside the package is damaged: its SHA-256 is compared at every read.
+        If a file of the package is damaged. Its SHA-256 is verified at every call.
 
     References
     ----------
@@ -50,20 +51,22 @@ def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint
     >>> images.shape, images.dtype, int(labels[0])
     ((10000, 28, 28), dtype('uint8'), 7)
     """
-    if split not in SPLITS:
-        raise InputError(f"split={split!r}: choose among {', '.join(map(repr, SPLITS))}")
-    images = [_values(f"{part}-images-idx3-ubyte") for part in SPLITS[split]]
-    labels = [_values(f"{part}-labels-idx1-ubyte") for part in SPLITS[split]]
+    if split not in MNIST_SPLITS:
+        raise InputError(f"split={split!r}: choose among {', '.join(map(repr, MNIST_SPLITS))}")
+    images = [_read_verified(f"{part}-images-idx3-ubyte") for part in MNIST_SPLITS[split]]
+    labels = [_read_verified(f"{part}-labels-idx1-ubyte") for part in MNIST_SPLITS[split]]
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _values(name: str) -> NDArray[np.uint8]:
+def _read_verified(name: str) -> NDArray[np.uint8]:
     with as_file(files("latentmap.images") / "data" / f"{name}.gz") as path:
         values = read_idx(path)
-    # the file as it was before compression: header, then values
+    # the uncompressed file: header, then values
     header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
     digest = hashlib.sha256(header)
     digest.update(values)
-    if digest.hexdigest() != SHA256[name]:
-        raise IdxError(f"{name}.gz inside the package is not the published file (its SHA-256 differs): install again")
+    if digest.hexdigest() != MNIST_SHA256[name]:
+        raise IdxError(
+            f"{name}.gz inside the package is not the published file (its SHA-256 differs): reinstall the package"
+        )
     return values

@@ -1,4 +1,4 @@
-"""Labels that name their images, and what labels of all files mean once some could not be decoded."""
+"""Labels by path, and labels of all listed files after some could not be decoded."""
 
 import re
 import warnings
@@ -15,15 +15,15 @@ from latentmap.core.progress import counted
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Where the images of a collection stood in its listing.
+class ListingPositions:
+    """Positions of the images of a collection in its listing.
 
     Attributes
     ----------
     n_files, n_listed : int
-        How many files were listed, and how many pictures were seen in them.
-    files, listed : ndarray (n,) of int
-        The file of each image, and its place among the pictures.
+        Number of listed files, and of the images in them.
+    files, listed : ndarray (n,), int
+        Position of the file of each image, and of the image itself.
     """
 
     n_files: int
@@ -32,26 +32,40 @@ class Origin:
     listed: NDArray[np.intp]
 
 
-def spread_over_images(values: pa.ChunkedArray, n: int, origin: Origin | None) -> pa.ChunkedArray:
-    """Labels for each image from labels for each image, for each picture listed, or for each file listed.
+def match_labels_to_images(values: pa.ChunkedArray, n: int, origin: ListingPositions | None) -> pa.ChunkedArray:
+    """Assign labels to images, given one label per image, per listed image, or per listed file.
+
+    Parameters
+    ----------
+    values : pyarrow.ChunkedArray
+    n : int
+        Number of images.
+    origin : ListingPositions or None
+        Positions of the images in their listing. None for an array.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        (n,)
+
 
     Raises
     ------
     SourceError
-        If there are not as many as any of these, or it cannot be told which they are for.
+        If the number of labels equals none of these numbers, or several of them in different orders.
     """
     if origin is None:
-        ways = {"images": (n, np.arange(n))}
+        orders = {"images": (n, np.arange(n))}
     else:
-        ways = {
+        orders = {
             "images that were decoded": (n, np.arange(n)),
             "images that are listed": (origin.n_listed, origin.listed),
             "files that are listed": (origin.n_files, origin.files),
         }
-    fitting = {name: rows for name, (wanted, rows) in ways.items() if wanted == len(values)}
+    fitting = {name: rows for name, (wanted, rows) in orders.items() if wanted == len(values)}
     if not fitting:
         counts: dict[int, str] = {}
-        for name, (wanted, _) in ways.items():
+        for name, (wanted, _) in orders.items():
             counts.setdefault(wanted, name)
         raise SourceError(
             f"{counted(len(values), 'label')} for {counted(n, 'image')}: pass one label for each image"
@@ -68,14 +82,16 @@ def spread_over_images(values: pa.ChunkedArray, n: int, origin: Origin | None) -
 
 @dataclass(frozen=True)
 class NamedLabels:
-    """Labels by the paths of their images.
+    """Labels by the paths of images.
 
     Attributes
     ----------
     source : str
-        Where they come from.
+        Name of the file that the labels are from.
     paths : list of str
+        Paths of images, (m,).
     labels : pyarrow.ChunkedArray
+        Label of each path, (m,).
     """
 
     source: str
@@ -83,47 +99,57 @@ class NamedLabels:
     labels: pa.ChunkedArray
 
     def tolist(self) -> list[Any]:
-        """All that they say."""
+        """The paths and the labels, as lists."""
         return [self.paths, self.labels.to_pylist()]
 
-    def of(self, images: list[str], others: set[str]) -> pa.ChunkedArray:
-        """The label of each image, null where none is given.
+    def match(self, images: list[str], others: set[str]) -> pa.ChunkedArray:
+        """Find the label of each image.
 
-        A path is an image's own when the two are equal, or when one of them is the end of the other and of no other.
+        A path matches an image if the two are equal, or if one is the end of the other and of no other path.
 
         Parameters
         ----------
         images : list of str
-            Paths; frames of a file have the label of the file where they have none of their own.
+            Paths of the images, (n,). A frame without a label of its own has the label of its file.
         others : set of str
-            Paths of files that are no images, of which labels may speak too.
+            Paths of skipped files, for which labels may be given as well.
+
+        Returns
+        -------
+        pyarrow.ChunkedArray
+            (n,), null for an image without a label.
 
         Raises
         ------
         SourceError
-            If a path could be that of several files, has several labels, or if no path is that of an image.
+            If a path matches several files or has several labels, or if no path matches an image.
+
+        Warns
+        -----
+        UserWarning
+            If paths match no image.
         """
         values = self.labels.to_pylist()
-        given = self._by_path(values)
+        given = self._rows_by_path(values)
         files = [re.sub(r"\[\d+\]$", "", path) for path in images]
         known = set(images) | set(files)
-        short = {path: own for path, own in self._short(given, files, known).items() if own not in given}
+        short = {path: own for path, own in self._match_path_ends(given, files, known).items() if own not in given}
         ends = {own: given[path] for path, own in short.items()}
         rows = [given.get(path, given.get(file, ends.get(file, -1))) for path, file in zip(images, files, strict=True)]
         unknown = [path for path in given if path not in known and path not in short and path not in others]
         if images and all(row < 0 for row in rows):
             raise SourceError(
-                f"{self.source}: none of its {len(given)} paths is that of an image, "
+                f"{self.source}: none of its {len(given)} paths matches an image, "
                 f"such as {next(iter(given), '')!r}; images have paths such as {images[0]!r}"
             )
         if unknown:
             warnings.warn(
-                f"{self.source}: {len(unknown)} of its paths are those of no image, such as {unknown[0]!r}",
+                f"{self.source}: {len(unknown)} of its paths match no image, such as {unknown[0]!r}",
                 stacklevel=2,
             )
         return self.labels.take(pa.array(rows, mask=np.array(rows, int) < 0))
 
-    def _by_path(self, values: list[Any]) -> dict[str, int]:
+    def _rows_by_path(self, values: list[Any]) -> dict[str, int]:
         given: dict[str, int] = {}
         for row, written in enumerate(self.paths):
             path = written.replace("\\", "/").removeprefix("./")
@@ -133,8 +159,8 @@ class NamedLabels:
                 )
         return given
 
-    def _short(self, given: dict[str, int], files: list[str], known: set[str]) -> dict[str, str]:
-        """Paths that are not an image's own → the file whose path ends so, or is the end of it."""
+    def _match_path_ends(self, given: dict[str, int], files: list[str], known: set[str]) -> dict[str, str]:
+        """Map paths that equal no path of an image to the file whose path ends with them, or that they end with."""
         named: dict[str, set[str]] = defaultdict(set)
         for file in files:
             named[file.rpartition("/")[2]].add(file)
@@ -149,7 +175,7 @@ class NamedLabels:
             ]
             if len(alike) > 1:
                 candidates = " or ".join(map(repr, sorted(alike)[:5]))
-                raise SourceError(f"{self.source}: {path!r} could be {candidates}: write the whole path")
+                raise SourceError(f"{self.source}: {path!r} matches {candidates}: write the full path")
             if alike:
                 found[path] = alike[0]
         return found

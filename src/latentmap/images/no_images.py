@@ -1,4 +1,4 @@
-"""The error for a source without images."""
+"""Error for a source without images."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,12 +7,25 @@ from latentmap.core.errors import SourceError
 from latentmap.core.progress import counted
 from latentmap.images.listing import Listing, Skipped
 
-N_REASONS = 3  # that are named, the commonest first
-ADVICE = "pass one with PNG, JPEG or other image files"
+N_REASONS = 3  # that are named, the most frequent first
+ADVICE = "pass a source with PNG, JPEG or other image files"
 
 
-def no_images(listing: Listing, failed: Iterable[Skipped], where: str | None = None) -> SourceError:
-    """The error for a source of which nothing can be decoded: the commonest reasons, each with a file as an example."""
+def no_images_error(listing: Listing, failed: Iterable[Skipped], where: str | None = None) -> SourceError:
+    """Make the error for a source without images, with the most frequent reasons and an example of each.
+
+    Parameters
+    ----------
+    listing : Listing
+    failed : iterable of Skipped
+        Images that could not be decoded.
+    where : str, optional
+        Name of the source in the message, by default that of the listing.
+
+    Returns
+    -------
+    SourceError
+    """
     skipped = [*listing.skipped, *failed]
     parts = [f"{where or listing.name}: no images in it"]
     if skipped:
@@ -27,5 +40,5 @@ def no_images(listing: Listing, failed: Iterable[Skipped], where: str | None = N
         parts.append(f"{counted(listing.n_ignored, 'other file')} ignored")
     roots = [source.root for source in listing.sources if source.root is not None]
     if roots and len(listing):
-        parts.append(f"looked in {', '.join(roots)}")
+        parts.append(f"searched {', '.join(roots)}")
     return SourceError("; ".join([": ".join(parts[:2]), *parts[2:], ADVICE]))

@@ -1,4 +1,4 @@
-"""Parquet tables that hold the image files themselves, as Hugging Face's do, or only their paths."""
+"""Parquet tables that contain the image files, as those of Hugging Face do, or only their paths."""
 
 import json
 import os
@@ -13,108 +13,144 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import compute
 
-from latentmap.images.cells import known_types
-from latentmap.images.decoding import Failure, Item
-from latentmap.images.listing import Listing, file_stamp, make_table
+from latentmap.images.column_types import to_portable_types
+from latentmap.images.decoding import EncodedImage, Failure
+from latentmap.images.image_table import make_image_table
+from latentmap.images.listing import Listing, file_stamp
 
-ROWS = 256  # at most, that are read at once
-READ_BYTES = 2**26  # at most, as far as the file says how large its rows are
-MAX_FILE_BYTES = 2**28  # of one image
-NO_BYTES = "no bytes in this row"
+MAX_BATCH_ROWS = 256
+MAX_BATCH_BYTES = 2**26  # estimated by the sizes of the row groups
+MAX_CELL_BYTES = 2**28  # of one image
+NO_BYTES_REASON = "no bytes in this row"
 
 
 @dataclass(frozen=True)
 class ParquetImages:
-    """A table that holds files.
+    """A table that contains image files.
 
     Attributes
     ----------
     n : int
-        How many rows it has.
-    key : str
-        The column that holds them.
-    inner : bool
-        Whether they are in the field ``bytes`` of its structs.
+        Number of rows.
+    column : str
+        Name of the column of the files.
+    is_nested : bool
+        Whether the files are in the field ``bytes`` of structs.
     others : pyarrow.Table
         All other columns.
-    paths : pyarrow.Array, optional
-        What the files were called.
+    paths : pyarrow.Array or None
+        Names of the files, (n,).
     """
 
     n: int
-    key: str
-    inner: bool
+    column: str
+    is_nested: bool
     others: pa.Table
     paths: pa.Array | None
 
     def listing(self, path: Path, columns: pa.Table) -> Listing:
-        """Read the table at ``path``, with its columns under their new names."""
+        """List the images of the table.
+
+        Parameters
+        ----------
+        path : Path
+            Path of the table.
+        columns : pyarrow.Table
+            The other columns, under the names that they have in the listing.
+
+        Returns
+        -------
+        Listing
+        """
         n, names = self.n, self.paths
         are_names = names is not None and not names.null_count and compute.count_distinct(names).as_py() == n
         known: Any = names if are_names else (f"{path.stem}[{i}]" for i in range(n))
-        column = f"{self.key}.bytes" if self.inner else self.key
+        column = f"{self.column}.bytes" if self.is_nested else self.column
 
-        def read(rows: NDArray[np.intp]) -> Iterator[Item]:
-            for row, data in zip(rows, _values(path, column, self.inner, rows), strict=True):
+        def read(rows: NDArray[np.intp]) -> Iterator[EncodedImage]:
+            for row, data in zip(rows, _read_files(path, column, self.is_nested, rows), strict=True):
                 if data is None and self.paths is not None and self.paths[int(row)].is_valid:
-                    yield Item(os.path.join(path.parent, self.paths[int(row)].as_py()))  # noqa: PTH118
-                elif data is not None and len(data) > MAX_FILE_BYTES:
-                    yield Item(Failure(f"larger than {MAX_FILE_BYTES >> 20} MiB inside a table: save it as a file"))
+                    yield EncodedImage(os.path.join(path.parent, self.paths[int(row)].as_py()))  # noqa: PTH118
+                elif data is not None and len(data) > MAX_CELL_BYTES:
+                    yield EncodedImage(
+                        Failure(f"larger than {MAX_CELL_BYTES >> 20} MiB inside a table: save it as a file")
+                    )
                 else:
-                    yield Item(Failure(NO_BYTES) if data is None else data)
+                    yield EncodedImage(Failure(NO_BYTES_REASON) if data is None else data)
 
-        return Listing(path.stem, make_table(known, columns), read, file_stamp(path))
+        return Listing(path.stem, make_image_table(known, columns), read, file_stamp(path))
 
 
-def list_parquet_images(path: Path) -> ParquetImages | None:
-    """The files that a table contains; None for a table that names them."""
+def find_parquet_images(path: Path) -> ParquetImages | None:
+    """Find the column of a table that contains image files.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ParquetImages or None
+        None if no column contains files.
+    """
     file = pq.ParquetFile(path)
     schema = file.schema_arrow
-    holds = [field.name for field in schema if _holds_bytes(field.type) is not None]
-    if not holds:
+    candidates = [field.name for field in schema if _bytes_field(field.type) is not None]
+    if not candidates:
         return None
-    key = "image" if "image" in holds else holds[0]
-    kind = schema.field(schema.names.index(key)).type
-    inner = _holds_bytes(kind) == "bytes"
+    column = "image" if "image" in candidates else candidates[0]
+    kind = schema.field(schema.names.index(column)).type
+    is_nested = _bytes_field(kind) == "bytes"
     paths = None
-    if inner and "path" in {field.name for field in kind}:
-        paths = compute.struct_field(file.read(columns=[f"{key}.path"])[key].combine_chunks(), "path").cast(pa.string())
-    others = [name for name in dict.fromkeys(schema.names) if name != key]
-    return ParquetImages(file.metadata.num_rows, key, inner, _with_class_names(_read(file, others)), paths)
+    if is_nested and "path" in {field.name for field in kind}:
+        paths = compute.struct_field(file.read(columns=[f"{column}.path"])[column].combine_chunks(), "path").cast(
+            pa.string()
+        )
+    others = [name for name in dict.fromkeys(schema.names) if name != column]
+    return ParquetImages(file.metadata.num_rows, column, is_nested, _name_classes(_read_columns(file, others)), paths)
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """All columns of a table that names files."""
+    """Read all columns of a table, of types that every reader of a run supports.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    pyarrow.Table
+    """
     file = pq.ParquetFile(path)
-    return _with_class_names(_read(file, list(dict.fromkeys(file.schema_arrow.names))))
+    return _name_classes(_read_columns(file, list(dict.fromkeys(file.schema_arrow.names))))
 
 
-def _read(file: pq.ParquetFile, names: list[str]) -> pa.Table:
-    """Columns of types that all readers of a run know; those of bytes, which may be large, some rows at a time."""
+def _read_columns(file: pq.ParquetFile, names: list[str]) -> pa.Table:
+    """Read columns with portable types. Columns of bytes, which may be large, are read in batches."""
     metadata = file.schema_arrow.metadata
     if not names:
         return pa.table({})
     kinds = [field.type for field in file.schema_arrow if field.name in names]
-    if not any(pa.types.is_nested(kind) or _holds_bytes(kind) is not None for kind in kinds):
-        return known_types(file.read(columns=names)).replace_schema_metadata(metadata)
-    batches = file.iter_batches(_rows_at_once(file), columns=names)
-    parts = [known_types(pa.Table.from_batches([batch])) for batch in batches]
-    table = pa.concat_tables(parts) if parts else known_types(file.read(columns=names))
+    if not any(pa.types.is_nested(kind) or _bytes_field(kind) is not None for kind in kinds):
+        return to_portable_types(file.read(columns=names)).replace_schema_metadata(metadata)
+    batches = file.iter_batches(_batch_rows(file), columns=names)
+    parts = [to_portable_types(pa.Table.from_batches([batch])) for batch in batches]
+    table = pa.concat_tables(parts) if parts else to_portable_types(file.read(columns=names))
     return table.replace_schema_metadata(metadata)
 
 
-def _rows_at_once(file: pq.ParquetFile) -> int:
+def _batch_rows(file: pq.ParquetFile) -> int:
     groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
     largest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1.0)
-    return int(np.clip(READ_BYTES / max(1.0, largest), 1, ROWS))
+    return int(np.clip(MAX_BATCH_BYTES / max(1.0, largest), 1, MAX_BATCH_ROWS))
 
 
-def _values(path: Path, column: str, inner: bool, rows: NDArray[np.intp]) -> Iterator[bytes | None]:
+def _read_files(path: Path, column: str, is_nested: bool, rows: NDArray[np.intp]) -> Iterator[bytes | None]:
     wanted, begin = iter(rows), 0
     row = next(wanted, None)
     file = pq.ParquetFile(path)
-    for batch in file.iter_batches(_rows_at_once(file), columns=[column]):
-        values = batch.column(0).field("bytes") if inner else batch.column(0)
+    for batch in file.iter_batches(_batch_rows(file), columns=[column]):
+        values = batch.column(0).field("bytes") if is_nested else batch.column(0)
         while row is not None and row < begin + len(values):
             yield values[int(row) - begin].as_py()
             row = next(wanted, None)
@@ -123,17 +159,17 @@ def _values(path: Path, column: str, inner: bool, rows: NDArray[np.intp]) -> Ite
             return
 
 
-def _holds_bytes(kind: pa.DataType) -> str | None:
-    """Where the bytes of a column are: in the field ``bytes`` of its structs, or ("") in itself."""
+def _bytes_field(kind: pa.DataType) -> str | None:
+    """Field of a column that contains bytes: "bytes" for structs, "" for the column itself, else None."""
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
         return ""
-    if pa.types.is_struct(kind) and any(field.name == "bytes" and _holds_bytes(field.type) == "" for field in kind):
+    if pa.types.is_struct(kind) and any(field.name == "bytes" and _bytes_field(field.type) == "" for field in kind):
         return "bytes"
     return None
 
 
-def _with_class_names(table: pa.Table) -> pa.Table:
-    """Labels by name where the table says, as Hugging Face's do, what the numbers stand for."""
+def _name_classes(table: pa.Table) -> pa.Table:
+    """Replace numeric labels by the class names in the metadata of Hugging Face."""
     names = _class_names(table.schema.metadata or {})
     table = table.replace_schema_metadata(None)
     position = table.column_names.index("label") if table.column_names.count("label") == 1 else -1
@@ -146,7 +182,7 @@ def _with_class_names(table: pa.Table) -> pa.Table:
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> list[str]:
-    """The names of the classes; none where the description, which anyone can write, is of another form."""
+    """Class names in the metadata; an empty list if the metadata, which is untrusted, have another form."""
     try:
         found = json.loads(metadata.get(b"huggingface", b"{}"))
     except (ValueError, RecursionError):

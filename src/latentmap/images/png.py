@@ -1,4 +1,4 @@
-"""Pictures in tables that may come from a stranger: read as PNG alone, and of a size that is known before."""
+"""Decoding of untrusted PNG images of a known size."""
 
 import io
 import warnings
@@ -11,36 +11,39 @@ from latentmap.core.errors import DecodingError
 
 
 def decode_png(data: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Decode a PNG file of one size, grey or RGB.
+    """Decode a grey or RGB image in PNG format.
 
-    Nothing but Pillow's PNG decoder sees the bytes, and it decodes them only when their header says that the picture
-    has the shape that is wanted.
+    Only the PNG decoder of Pillow reads the bytes, and only if their header states the expected shape.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or None
+        Content of a PNG file.
     shape : (height, width) or (height, width, 3)
+        Expected shape.
 
     Returns
     -------
-    array of that shape, uint8
+    ndarray of that shape, uint8
 
     Raises
     ------
-    DecodingError
-        If the bytes are no whole PNG file of that shape.
+    ValueError
+        If the bytes are not a complete PNG file of that shape.
     """
     if not isinstance(data, bytes):
-        raise DecodingError("there is no picture")
+        raise DecodingError("there is no image")
     size, mode = (shape[1], shape[0]), "L" if len(shape) == 2 else "RGB"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
                 if image.size != size or image.mode != mode:
-                    raise DecodingError(f"a picture of {image.size} in mode {image.mode}, not of {size} in mode {mode}")
+                    raise DecodingError(
+                        f"an image of {image.size} in mode {image.mode}, expected {size} in mode {mode}"
+                    )
                 return np.asarray(image)
     except DecodingError:
         raise
-    except Exception as error:  # whatever a damaged file makes the decoder raise
-        raise DecodingError(f"not a whole PNG file ({type(error).__name__})") from error
+    except Exception as error:  # damaged files raise many types of errors
+        raise DecodingError(f"not a complete PNG file ({type(error).__name__})") from error

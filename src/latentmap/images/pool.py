@@ -1,8 +1,6 @@
-"""Decoding in several processes, in order, with work waiting ahead of each."""
+"""Pool of worker processes that decode images, with results in the order of the images."""
 
-import os
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -13,25 +11,26 @@ from typing import Any, Self
 
 import joblib
 
-import latentmap
-from latentmap.images.decoding import Failure, Item
+from latentmap.core.subprocesses import python_command, python_environment
+from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.worker import read_message, write_message
 
-CHUNK = 32  # pictures in a job
-CHUNK_BYTES = 2**23  # or as many of those that come as bytes
-AHEAD = 3  # jobs in the making for each process
-SECONDS = 120.0  # that one job, and then one picture, may take
+MAX_JOB_IMAGES = 32
+MAX_JOB_BYTES = 2**23  # of images that are passed as bytes
+N_QUEUED_JOBS = 3  # for each worker
+TIMEOUT_SECONDS = 120.0  # for a job, and then for each of its images
 
 
 class DecodingPool:
-    """Processes that decode; a context.
+    """Pool of worker processes that decode images; a context manager.
 
-    A picture that makes its process crash, or takes longer than two minutes, costs that picture and nothing else.
+    An image that crashes its process, or takes longer than two minutes, becomes a :class:`Failure`; all other images
+    are decoded.
 
     Parameters
     ----------
     n_workers : int, optional
-        As many as there are cores by default.
+        Number of processes, by default one per core.
     """
 
     def __init__(self, n_workers: int | None = None) -> None:
@@ -50,23 +49,37 @@ class DecodingPool:
             worker.stop()
         self._threads.shutdown(cancel_futures=True)
 
-    def map(self, task: str, items: Iterator[Item], argument: Any = None) -> Iterator[Any]:
-        """Results of :func:`latentmap.images.worker.perform`, in the order of the items."""
+    def map(self, task: str, images: Iterator[EncodedImage], argument: Any = None) -> Iterator[Any]:
+        """Run a task on images.
+
+        Parameters
+        ----------
+        task : {"decode", "probe", "count"}
+            See :func:`latentmap.images.worker.run_task`.
+        images : iterator of EncodedImage
+        argument : object, optional
+            Argument of the task.
+
+        Yields
+        ------
+        Decoded, ImageProbe, int or Failure
+            One result per image, in the order of the images.
+        """
         waiting: deque[Future[list[Any]]] = deque()
-        for chunk in _chunks(items):
-            waiting.append(self._threads.submit(self._do, task, chunk, argument))
-            if len(waiting) >= AHEAD * self._n_workers:
+        for job in _split_into_jobs(images):
+            waiting.append(self._threads.submit(self._run_job, task, job, argument))
+            if len(waiting) >= N_QUEUED_JOBS * self._n_workers:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
 
-    def _do(self, task: str, items: list[Item], argument: Any) -> list[Any]:
+    def _run_job(self, task: str, images: list[EncodedImage], argument: Any) -> list[Any]:
         try:
-            return self._worker().ask(task, items, argument)
-        except _Lost as lost:
-            if len(items) == 1 or self._closed:
-                return [Failure(str(lost))] * len(items)
-        return [result for item in items for result in self._do(task, [item], argument)]
+            return self._worker().run(task, images, argument)
+        except _WorkerLostError as lost:
+            if len(images) == 1 or self._closed:
+                return [Failure(str(lost))] * len(images)
+        return [result for image in images for result in self._run_job(task, [image], argument)]
 
     def _worker(self) -> "_Worker":
         """The process of this thread."""
@@ -77,37 +90,39 @@ class DecodingPool:
         return worker
 
 
-class _Lost(Exception):  # noqa: N818 - never leaves this module
-    """The process is gone; why."""
+class _WorkerLostError(Exception):
+    """The worker process has ended; the message says why."""
 
 
 class _Worker:
-    """One process, started when it is needed."""
+    """One worker process, started at its first job."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, task: str, items: list[Item], argument: Any) -> list[Any]:
-        process = self._process = self._process or _start()
+    def run(self, task: str, images: list[EncodedImage], argument: Any) -> list[Any]:
+        process = self._process = self._process or _start_worker()
         assert process.stdin is not None and process.stdout is not None
-        late = threading.Event()
+        timed_out = threading.Event()
 
-        def give_up() -> None:
-            late.set()
+        def kill() -> None:
+            timed_out.set()
             process.kill()
 
-        timer = threading.Timer(SECONDS, give_up)
+        timer = threading.Timer(TIMEOUT_SECONDS, kill)
         timer.daemon = True
         timer.start()
         try:
-            write_message(process.stdin, (task, items, argument))
+            write_message(process.stdin, (task, images, argument))
             results: list[Any] = read_message(process.stdout)
         except (EOFError, OSError) as error:
             self.stop()
-            what = (
-                f"took longer than {SECONDS:.0f} s" if late.is_set() else f"the decoder crashed ({process.returncode})"
+            reason = (
+                f"took longer than {TIMEOUT_SECONDS:.0f} s"
+                if timed_out.is_set()
+                else f"the decoder crashed ({process.returncode})"
             )
-            raise _Lost(what) from error
+            raise _WorkerLostError(reason) from error
         finally:
             timer.cancel()
         return results
@@ -120,28 +135,27 @@ class _Worker:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                with suppress(OSError):  # what was not written yet cannot be flushed any more
+                with suppress(OSError):  # buffered data cannot be written any more
                     pipe.close()
 
 
-def _start() -> "subprocess.Popen[bytes]":
-    package = os.path.dirname(os.path.dirname(latentmap.__file__))  # noqa: PTH120
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    # -P: a file of the folder that the user is in must not stand in for a module
-    command = [sys.executable, "-P", "-c", "from latentmap.images.worker import main; main()"]
+def _start_worker() -> "subprocess.Popen[bytes]":
+    # not -m, which would import the module of the worker a second time under another name
+    command = python_command("-c", "from latentmap.images.worker import main; main()")
+    # one thread each: there is a worker for every core
+    environment = python_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env=environment, **pipes)
 
 
-def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
+def _split_into_jobs(images: Iterator[EncodedImage]) -> Iterator[list[EncodedImage]]:
     while True:
-        chunk, size = [], 0
-        for item in islice(items, CHUNK):
-            chunk.append(item)
-            size += len(item.source) if isinstance(item.source, bytes) else 0
-            if size >= CHUNK_BYTES:
+        job, size = [], 0
+        for image in islice(images, MAX_JOB_IMAGES):
+            job.append(image)
+            size += len(image.source) if isinstance(image.source, bytes) else 0
+            if size >= MAX_JOB_BYTES:
                 break
-        if not chunk:
+        if not job:
             return
-        yield chunk
+        yield job

@@ -1,4 +1,4 @@
-"""Decoded images as they come in: in memory, or in a folder where an interrupted decoding goes on."""
+"""Store of decoded images, in memory or in a folder where an interrupted decoding is resumed."""
 
 import hashlib
 import io
@@ -18,21 +18,33 @@ from latentmap.core.atomic_files import atomic_write, write_text
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.core.memory import format_bytes
-from latentmap.images.cells import digest_column
 from latentmap.images.collection import ImageCollection
+from latentmap.images.column_types import digest_column
 from latentmap.images.decoding import Decoded, Failure
 from latentmap.images.shape import Shape
 
-PIXELS, ROWS, REASONS, STATE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
-# One for each picture listed, decoded or not.
-ROW = np.dtype([("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("width", "<u4"), ("height", "<u4")])
-SECONDS_BETWEEN_MARKS = 3.0
-SPARE_BYTES = 2**28  # of the disk, left free
+PIXELS_FILE, RECORDS_FILE, FAILURES_FILE, STATE_FILE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
+# One record per listed image, decoded or not.
+RECORD_DTYPE = np.dtype([("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("width", "<u4"), ("height", "<u4")])
+SECONDS_BETWEEN_SAVES = 3.0
+MIN_FREE_BYTES = 2**28  # that remain free on the disk
 
 
 @dataclass
-class Mark:
-    """How far decoding has come: what each file must be cut to when it is gone on with."""
+class DecodeProgress:
+    """How far decoding has come; its files are truncated to this point when it is resumed.
+
+    Parameters
+    ----------
+    n_seen : int
+        Images of the listing that were tried.
+    n_kept : int
+        Images that were decoded.
+    n_reasons : int
+        Images that failed.
+    reason_bytes : int
+        Size in bytes of the file of the reasons.
+    """
 
     n_seen: int = 0
     n_kept: int = 0
@@ -40,87 +52,107 @@ class Mark:
     reason_bytes: int = 0
 
 
-class Store:
-    """Pixels, a row of facts for each picture listed, and the reasons of those that failed.
+class DecodedStore:
+    """Pixels of decoded images, a record per listed image, and the reasons of failures.
 
     Parameters
     ----------
-    folder : Path, optional
-        Where to keep them; in memory without it.
+    folder : Path or None
+        Folder of the store. None for a store in memory.
     key : str
-        What is decoded, and how. What the folder holds under another key is thrown away.
+        Identifies the files and the options. A state that was saved under another key is discarded.
     """
 
     def __init__(self, folder: Path | None, key: str) -> None:
         self._folder, self._key = folder, key
-        self.mark = Mark()
+        self.progress = DecodeProgress()
         self.shape: Shape | None = None
-        self._marked = time.monotonic()
+        self._saved_at = time.monotonic()
         self._files: dict[str, IO[bytes]] = {}
         if folder is not None:
             self._resume(folder)
 
     def begin(self, shape: Shape, n_listed: int, limit: int) -> None:
-        """Be ready for pictures of a shape: go on where a store of the same shape ended, else begin anew.
+        """Open the store for images of a shape. A saved state of the same shape is resumed, another one is discarded.
+
+        Parameters
+        ----------
+        shape : Shape
+        n_listed : int
+            Number of images to decode.
+        limit : int
+            Maximum size of the decoded images, in bytes.
+
 
         Raises
         ------
         SourceError
-            If they would take more than ``limit`` bytes, or more than the disk has.
+            If the images would exceed ``limit`` or the free space on the disk.
         """
         if shape != self.shape:
-            self.shape, self.mark = shape, Mark()
+            self.shape, self.progress = shape, DecodeProgress()
         self.close()
-        self._check_room(n_listed, limit)
-        sizes = {PIXELS: self.mark.n_kept * prod(shape.image_shape), ROWS: self.mark.n_seen * ROW.itemsize}
-        sizes[REASONS] = self.mark.reason_bytes
+        self._check_free_space(n_listed, limit)
+        sizes = {
+            PIXELS_FILE: self.progress.n_kept * prod(shape.image_shape),
+            RECORDS_FILE: self.progress.n_seen * RECORD_DTYPE.itemsize,
+        }
+        sizes[FAILURES_FILE] = self.progress.reason_bytes
         for name, size in sizes.items():
             file = self._files[name] = io.BytesIO() if self._folder is None else _open(self._folder / name)
             file.truncate(size)
             file.seek(size)
-        self._keep_mark()
+        self._save_progress()
 
     def add(self, result: "Decoded | Failure") -> None:
-        """Take what became of the next picture."""
-        row = np.zeros((), ROW)
+        """Add the result of the next image."""
+        record = np.zeros((), RECORD_DTYPE)
         if isinstance(result, Decoded):
-            row["kept"], row["sha256"] = True, np.void(result.sha256)
+            record["kept"], record["sha256"] = True, np.void(result.sha256)
             if result.content is not None:
-                row["content"] = np.void(result.content)
-            row["width"], row["height"] = result.width, result.height
-            self._files[PIXELS].write(result.pixels.data)
-            self.mark.n_kept += 1
+                record["content"] = np.void(result.content)
+            record["width"], record["height"] = result.width, result.height
+            self._files[PIXELS_FILE].write(result.pixels.data)
+            self.progress.n_kept += 1
         else:
-            line = json.dumps([self.mark.n_seen, result.reason]).encode() + b"\n"
-            self._files[REASONS].write(line)
-            self.mark.n_reasons += 1
-            self.mark.reason_bytes += len(line)
-        self._files[ROWS].write(row.tobytes())
-        self.mark.n_seen += 1
-        if time.monotonic() - self._marked > SECONDS_BETWEEN_MARKS:
-            self._keep_mark()
+            line = json.dumps([self.progress.n_seen, result.reason]).encode() + b"\n"
+            self._files[FAILURES_FILE].write(line)
+            self.progress.n_reasons += 1
+            self.progress.reason_bytes += len(line)
+        self._files[RECORDS_FILE].write(record.tobytes())
+        self.progress.n_seen += 1
+        if time.monotonic() - self._saved_at > SECONDS_BETWEEN_SAVES:
+            self._save_progress()
 
     def finish(self) -> "tuple[NDArray[np.uint8], NDArray[Any], dict[int, str]]":
-        """Images (n, *image_shape), the rows of facts, and the reason of each picture that failed by its number."""
+        """Close the store, and return its content.
+
+        Returns
+        -------
+        images : ndarray (n, *image_shape), uint8
+        records : ndarray (n_listed,) of RECORD_DTYPE
+        reasons : dict of int to str
+            Why images failed, by their position in the listing.
+        """
         assert self.shape is not None
-        self._keep_mark()
-        shape = (self.mark.n_kept, *self.shape.image_shape)
-        rows = np.frombuffer(self._content(ROWS), ROW)
-        reasons = dict(json.loads(line) for line in self._content(REASONS).splitlines())
+        self._save_progress()
+        shape = (self.progress.n_kept, *self.shape.image_shape)
+        rows = np.frombuffer(self._read(RECORDS_FILE), RECORD_DTYPE)
+        reasons = dict(json.loads(line) for line in self._read(FAILURES_FILE).splitlines())
         if self._folder is None:
-            images = np.frombuffer(self._content(PIXELS), np.uint8).reshape(shape)
+            images = np.frombuffer(self._read(PIXELS_FILE), np.uint8).reshape(shape)
         else:
-            images = open_pixels(self._folder / PIXELS, shape)
+            images = open_pixels(self._folder / PIXELS_FILE, shape)
         self.close()
         return images, rows, reasons
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for file in self._files.values():
             file.close()
         self._files = {}
 
-    def _content(self, name: str) -> bytes:
+    def _read(self, name: str) -> bytes:
         file = self._files[name]
         if isinstance(file, io.BytesIO):
             return file.getvalue()
@@ -130,46 +162,59 @@ class Store:
     def _resume(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            state = json.loads((folder / STATE).read_bytes())
+            state = json.loads((folder / STATE_FILE).read_bytes())
             if state["key"] == self._key:
-                self.shape, self.mark = Shape.from_dict(state["shape"]), Mark(**state["mark"])
-                sizes = [(folder / name).stat().st_size for name in (PIXELS, ROWS, REASONS)]
-                wanted = [self.mark.n_kept * prod(self.shape.image_shape), self.mark.n_seen * ROW.itemsize]
-                if any(size < least for size, least in zip(sizes, [*wanted, self.mark.reason_bytes], strict=True)):
-                    self.mark = Mark()
-        except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: begin anew
-            self.shape, self.mark = None, Mark()
+                self.shape, self.progress = Shape.from_dict(state["shape"]), DecodeProgress(**state["mark"])
+                sizes = [(folder / name).stat().st_size for name in (PIXELS_FILE, RECORDS_FILE, FAILURES_FILE)]
+                wanted = [
+                    self.progress.n_kept * prod(self.shape.image_shape),
+                    self.progress.n_seen * RECORD_DTYPE.itemsize,
+                ]
+                if any(size < least for size, least in zip(sizes, [*wanted, self.progress.reason_bytes], strict=True)):
+                    self.progress = DecodeProgress()
+        except (OSError, ValueError, KeyError, TypeError):  # no state, or a damaged one
+            self.shape, self.progress = None, DecodeProgress()
 
-    def _keep_mark(self) -> None:
-        self._marked = time.monotonic()
+    def _save_progress(self) -> None:
+        self._saved_at = time.monotonic()
         if self._folder is None or self.shape is None:
             return
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-        state = {"key": self._key, "shape": self.shape.as_dict(), "mark": vars(self.mark)}
-        write_text(self._folder / STATE, json.dumps(state, indent=1))
+        state = {"key": self._key, "shape": self.shape.as_dict(), "mark": vars(self.progress)}
+        write_text(self._folder / STATE_FILE, json.dumps(state, indent=1))
 
-    def _check_room(self, n_listed: int, limit: int) -> None:
+    def _check_free_space(self, n_listed: int, limit: int) -> None:
         assert self.shape is not None
         needed = n_listed * prod(self.shape.image_shape)
         sizes = (
             f"{n_listed:,} images of {' × '.join(map(str, self.shape.image_shape))} take {format_bytes(needed)} decoded"
         )
         if needed > limit:
-            raise SourceError(f"{sizes}, the limit is {limit / 1e9:g} GB: raise it, or ask for a smaller size")
+            raise SourceError(f"{sizes}, the limit is {limit / 1e9:g} GB: raise it, or choose a smaller size")
         if self._folder is not None:
-            held = self.mark.n_kept * prod(self.shape.image_shape)
+            held = self.progress.n_kept * prod(self.shape.image_shape)
             free = shutil.disk_usage(self._folder).free
-            if needed - held > free - SPARE_BYTES:
+            if needed - held > free - MIN_FREE_BYTES:
                 raise SourceError(
-                    f"{sizes}, but {self._folder} has {format_bytes(free)} free, of which {format_bytes(SPARE_BYTES)} "
-                    "are left alone: make room, or ask for a smaller size"
+                    f"{sizes}, but {self._folder} has {format_bytes(free)} free, of which "
+                    f"{format_bytes(MIN_FREE_BYTES)} must remain free: free some space, or choose a smaller size"
                 )
 
 
 def open_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Map a file of pixels."""
+    """Map a file of pixels.
+
+    Parameters
+    ----------
+    path : Path
+    shape : tuple of int
+
+    Returns
+    -------
+    ndarray of that shape, uint8
+    """
     if not prod(shape):
         return np.zeros(shape, np.uint8)
     return np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
@@ -179,23 +224,39 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("r+b" if path.exists() else "w+b")
 
 
-def kept_in_cache(images: ImageCollection, folder: Path) -> ImageCollection:
-    """Images that came as an array, as a file that they are mapped from."""
+def copy_to_cache(images: ImageCollection, folder: Path) -> ImageCollection:
+    """Write the images of an array to a folder, and map them from there.
+
+    Parameters
+    ----------
+    images : ImageCollection
+    folder : Path
+
+    Returns
+    -------
+    ImageCollection
+        With the column ``sha256``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     digests = bytearray()
-    known = "sha256" in images.table.column_names  # of the values as they were given
-    with atomic_write(folder / PIXELS) as temporary, temporary.open("wb") as file:
-        for part in map(np.ascontiguousarray, blocks(images.images)):
-            file.write(part.data)
+    known = "sha256" in images.table.column_names  # of the original values
+    with atomic_write(folder / PIXELS_FILE) as temporary, temporary.open("wb") as file:
+        for block in map(np.ascontiguousarray, blocks(images.images)):
+            file.write(block.data)
             if not known:
-                digests += b"".join(hashlib.sha256(image.data).digest() for image in part)
-    pixels = open_pixels(folder / PIXELS, images.images.shape)
+                digests += b"".join(hashlib.sha256(image.data).digest() for image in block)
+    pixels = open_pixels(folder / PIXELS_FILE, images.images.shape)
     if known:
         return replace(images, images=pixels)
     return replace(images, images=pixels, table=images.table.append_column("sha256", digest_column(digests)))
 
 
-def clear_marks(folder: Path) -> None:
-    """Remove what only an interrupted decoding needs."""
-    for name in (ROWS, REASONS, STATE):
+def remove_decoding_state(folder: Path) -> None:
+    """Remove the files that only an interrupted decoding needs.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    for name in (RECORDS_FILE, FAILURES_FILE, STATE_FILE):
         (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Members of a tar: of a plain one in any order, of a compressed one in one pass."""
+"""Members of a tar archive: in any order if it is uncompressed, else in one pass."""
 
 import tarfile
 import tempfile
@@ -11,86 +11,107 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.images.decoding import Failure, Item, reason_for
+from latentmap.images.archive_members import ARCHIVE_ERRORS, MAX_MEMBER_BYTES, TOO_LARGE_REASON, ArchiveMember
+from latentmap.images.decoding import EncodedImage, Failure, reason_for
+from latentmap.images.decompression import open_compressed
 from latentmap.images.file_kinds import N_FIRST_BYTES
-from latentmap.images.members import DAMAGED, MAX_MEMBER_BYTES, TOO_LARGE, Member
-from latentmap.images.unpacking import open_compressed
 
-BLOCK = 512
-# Of the headers that hold a long name or attributes; a path has at most 4 KiB.
+BLOCK_BYTES = 512
+# Of the headers with a long name or attributes. A path has at most 4 KiB.
 MAX_HEADER_BYTES = 2**18
 MAX_GLOBAL_HEADERS = 1000
 MAX_MEMBERS = 10_000_000
-LONG = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-# Of a compressed tar, whose pictures are read in the order of their names from a temporary file.
-SORTED_BYTES = 2**30
+EXTENSION_TYPES = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+# Images of a compressed tar archive that are sorted by name in a temporary file.
+MAX_SORTED_BYTES = 2**30
 
 
-class _Header(tarfile.TarInfo):
-    """A header that is refused when it is damaged or too long, where the standard library ends or takes gigabytes."""
+class _CheckedHeader(tarfile.TarInfo):
+    """A header that is refused if it is damaged or too long, where the standard library stops or uses gigabytes."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_CheckedHeader":
         try:
             header = super().frombuf(buf, encoding, errors)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise tarfile.ReadError(f"a header is damaged: {error}") from error
-        if header.type in LONG and header.size > MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {header.size:,} bytes, at most {MAX_HEADER_BYTES:,} are read")
+        if header.type in EXTENSION_TYPES and header.size > MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes, more than {MAX_HEADER_BYTES:,}")
         return header
 
 
-def begins_as_tar(start: bytes) -> bool:
-    """Whether the first block of a file is a header of a tar."""
+def is_tar_header(start: bytes) -> bool:
+    """Whether the first block of a file is the header of a tar archive.
+
+    Parameters
+    ----------
+    start : bytes
+        First 512 bytes of the file.
+
+    Returns
+    -------
+    bool
+    """
     try:
-        tarfile.TarInfo.frombuf(start[:BLOCK], "utf-8", "surrogateescape")
+        tarfile.TarInfo.frombuf(start[:BLOCK_BYTES], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
         return False
     return True
 
 
 class TarMembers:
-    """A tar file, compressed or not."""
+    """Members of a tar archive, compressed or not.
+
+    Parameters
+    ----------
+    path : Path
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._sizes, self._offsets = array("q"), array("q")
-        self._is_plain = begins_as_tar(_first_block(path))
+        self._is_uncompressed = is_tar_header(_first_block(path))
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """Of all members that were met."""
+        """Sizes of all members read so far, in bytes: (n,), int64."""
         return np.frombuffer(self._sizes, np.int64)
 
     @property
     def can_be_sorted(self) -> bool:
         """Whether members of any size can be read in any order."""
-        return self._is_plain
+        return self._is_uncompressed
 
-    def members(self) -> Iterator[Member]:
-        """All that are no folders."""
-        with _opened(self._path, self._is_plain) as archive:
-            for number, header in enumerate(_one_by_one(archive)):
+    def members(self) -> Iterator[ArchiveMember]:
+        """All members that are not folders, in their order."""
+        with _open_archive(self._path, self._is_uncompressed) as archive:
+            for number, header in enumerate(_iterate_headers(archive)):
                 self._sizes.append(header.size)
                 self._offsets.append(header.offset)
                 if header.isdir():
                     continue
                 is_link = header.issym() or header.islnk()
-                yield Member(
+                yield ArchiveMember(
                     number,
                     header.name,
                     _first_bytes(archive, header),
                     header.linkname if is_link else None,
                     header.islnk(),
-                    _reason(header),
+                    _unread_reason(header),
                 )
 
-    def read(self, numbers: NDArray[np.intp]) -> Iterator[Item]:
-        """The content of members."""
-        return self._read_at(numbers) if self._is_plain else self._read_in_one_pass(numbers)
+    def read(self, numbers: NDArray[np.intp]) -> Iterator[EncodedImage]:
+        """Read the contents of members, in the order of their numbers (m,)."""
+        return self._read_by_offset(numbers) if self._is_uncompressed else self._read_in_one_pass(numbers)
 
-    def _read_at(self, numbers: NDArray[np.intp]) -> Iterator[Item]:
-        with _opened(self._path, self._is_plain) as archive:
+    def _read_by_offset(self, numbers: NDArray[np.intp]) -> Iterator[EncodedImage]:
+        with _open_archive(self._path, self._is_uncompressed) as archive:
             for number in numbers:
                 offset = self._offsets[int(number)]
                 try:
@@ -99,63 +120,63 @@ class TarMembers:
                     archive.fileobj.seek(offset)
                     header = archive.next()
                     archive.members.clear()  # type: ignore[attr-defined]
-                    gone = Failure("not where it was in the archive")
-                    item = Item(gone) if header is None else _item(archive, header)
-                except DAMAGED as error:
-                    item = Item(Failure(f"damaged in the archive ({reason_for(error)})"))
-                yield item
+                    missing = Failure("no longer in the archive")
+                    image = EncodedImage(missing) if header is None else _read_member(archive, header)
+                except ARCHIVE_ERRORS as error:
+                    image = EncodedImage(Failure(f"damaged in the archive ({reason_for(error)})"))
+                yield image
 
-    def _read_in_one_pass(self, numbers: NDArray[np.intp]) -> Iterator[Item]:
-        """Members that come too early wait in a temporary file. Where the archive breaks, the rest is lost."""
+    def _read_in_one_pass(self, numbers: NDArray[np.intp]) -> Iterator[EncodedImage]:
+        """Keep members that are needed later in a temporary file. Members after a damaged part are lost."""
         last = np.full(len(self._sizes), -1)
         last[numbers] = np.arange(len(numbers))
-        position, reason = 0, "the archive ends before it"
+        position, reason = 0, "the archive ends before this file"
         with tempfile.TemporaryFile() as file:
-            waiting: dict[int, tuple[int, int] | Failure] = {}
+            spooled: dict[int, tuple[int, int] | Failure] = {}
             try:
-                with _opened(self._path, self._is_plain) as archive:
-                    for number, header in enumerate(_one_by_one(archive)):
+                with _open_archive(self._path, self._is_uncompressed) as archive:
+                    for number, header in enumerate(_iterate_headers(archive)):
                         if position == len(numbers):
                             return
                         if number >= len(last) or last[number] < position:
                             continue
-                        item = _item(archive, header)
+                        image = _read_member(archive, header)
                         if last[number] > position or numbers[position] != number:
-                            waiting[number] = _put(file, item.source)
+                            spooled[number] = _spool(file, image.source)
                         else:
-                            yield item
+                            yield image
                             position += 1
-                        while position < len(numbers) and int(numbers[position]) in waiting:
-                            yield _take(file, waiting[int(numbers[position])])
+                        while position < len(numbers) and int(numbers[position]) in spooled:
+                            yield _unspool(file, spooled[int(numbers[position])])
                             position += 1
-            except DAMAGED as error:
-                reason = f"the archive is damaged before it ({error})"
+            except ARCHIVE_ERRORS as error:
+                reason = f"the archive is damaged before this file ({error})"
             for number in numbers[position:]:
-                kept = waiting.get(int(number))
-                yield Item(Failure(reason)) if kept is None else _take(file, kept)
+                kept = spooled.get(int(number))
+                yield EncodedImage(Failure(reason)) if kept is None else _unspool(file, kept)
 
 
 @contextmanager
-def _opened(path: Path, is_plain: bool) -> Iterator[tarfile.TarFile]:
-    """The archive, opened for a pass."""
-    if is_plain:
-        with tarfile.open(path, "r:", tarinfo=_Header) as archive:
+def _open_archive(path: Path, is_uncompressed: bool) -> Iterator[tarfile.TarFile]:
+    """Open the archive from its beginning."""
+    if is_uncompressed:
+        with tarfile.open(path, "r:", tarinfo=_CheckedHeader) as archive:
             yield archive
         return
-    unpacked = open_compressed(path)
-    if unpacked is None:
-        raise tarfile.ReadError("no tar any more")
-    with unpacked, tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_Header) as archive:
+    stream = open_compressed(path)
+    if stream is None:
+        raise tarfile.ReadError("no longer a tar archive")
+    with stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_CheckedHeader) as archive:
         yield archive
 
 
 def _first_block(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(BLOCK)
+        return file.read(BLOCK_BYTES)
 
 
-def _one_by_one(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members, without keeping them: a million would take a gigabyte."""
+def _iterate_headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Headers of the members, which are not kept: a million of them would use a gigabyte."""
     n = 0
     while (member := archive.next()) is not None:
         n += 1
@@ -173,24 +194,24 @@ def _first_bytes(archive: tarfile.TarFile, header: tarfile.TarInfo) -> Callable[
     return first_bytes
 
 
-def _reason(header: tarfile.TarInfo) -> str | None:
+def _unread_reason(header: tarfile.TarInfo) -> str | None:
     if header.issym() or header.islnk():
         return None
     if not header.isreg():
         return "not a regular file"
-    return TOO_LARGE if header.size > MAX_MEMBER_BYTES else None
+    return TOO_LARGE_REASON if header.size > MAX_MEMBER_BYTES else None
 
 
-def _item(archive: tarfile.TarFile, header: tarfile.TarInfo) -> Item:
-    reason = _reason(header)
+def _read_member(archive: tarfile.TarFile, header: tarfile.TarInfo) -> EncodedImage:
+    reason = _unread_reason(header)
     if reason is not None:
-        return Item(Failure(reason))
+        return EncodedImage(Failure(reason))
     file = archive.extractfile(header)
     data = b"" if file is None else file.read()
-    return Item(data) if len(data) == header.size else Item(Failure("truncated in the archive"))
+    return EncodedImage(data) if len(data) == header.size else EncodedImage(Failure("truncated in the archive"))
 
 
-def _put(file: IO[bytes], source: Any) -> "tuple[int, int] | Failure":
+def _spool(file: IO[bytes], source: Any) -> "tuple[int, int] | Failure":
     if isinstance(source, Failure):
         return source
     begin = file.seek(0, 2)
@@ -198,8 +219,8 @@ def _put(file: IO[bytes], source: Any) -> "tuple[int, int] | Failure":
     return begin, len(source)
 
 
-def _take(file: IO[bytes], kept: "tuple[int, int] | Failure") -> Item:
+def _unspool(file: IO[bytes], kept: "tuple[int, int] | Failure") -> EncodedImage:
     if isinstance(kept, Failure):
-        return Item(kept)
+        return EncodedImage(kept)
     file.seek(kept[0])
-    return Item(file.read(kept[1]))
+    return EncodedImage(file.read(kept[1]))

@@ -1,41 +1,60 @@
-"""Values of any depth → 8 bits, by the range of values that a collection uses."""
+"""Conversion of values of any bit depth to 8 bits, by the range that a collection uses."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Beyond this many values a table of all that 16 bits can hold is quicker than arithmetic.
-MIN_TABLE_VALUES = 2**16
-# Spans of floats above this are halved often enough that 255 times them is finite.
+# From this many values on, a lookup table of all 16-bit values is faster than arithmetic.
+MIN_LOOKUP_VALUES = 2**16
+# Spans of floats above this are multiplied by SHRINK_FACTOR, so that 255 times the span is finite.
 MAX_SPAN = 1e300
-SHRINK = 2.0**-16
+SHRINK_FACTOR = 2.0**-16
 
 Range = tuple[float, float]
 
 
 def to_8_bits(values: NDArray[Any], limits: Range) -> NDArray[np.uint8]:
-    """``rint(255 · (v - low) / (high - low))``, clipped to 0–255; NaN becomes 0.
+    """Compute ``rint(255 * (v - low) / (high - low))``, clipped to 0–255. NaN becomes 0.
 
-    Integers of 64 bits are subtracted before anything is rounded, so that small steps between large numbers stay.
+    64-bit integers are subtracted exactly, so that small differences between large numbers are preserved.
 
     Parameters
     ----------
-    values : array of integers or floats
+    values : ndarray of integers or floats
     limits : (low, high)
-        Values that become 0 and 255. Exact where both are Python integers.
+        Values that become 0 and 255. The subtraction is exact if both are Python integers.
+
+    Returns
+    -------
+    ndarray of the same shape, uint8
+
+    Examples
+    --------
+    >>> to_8_bits(np.array([0.0, 0.5, 1.0, 2.0]), (0.0, 1.0)).tolist()
+    [0, 128, 255, 255]
     """
-    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 and values.size > MIN_TABLE_VALUES:
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 and values.size > MIN_LOOKUP_VALUES:
         unsigned = np.dtype(f"u{values.dtype.itemsize}")
         native = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
         every = np.arange(2 ** (8 * unsigned.itemsize)).astype(unsigned).view(native.dtype)
-        found: NDArray[np.uint8] = _computed(every, limits)[native.view(unsigned)]
+        found: NDArray[np.uint8] = _scale(every, limits)[native.view(unsigned)]
         return found
-    return _computed(values, limits)
+    return _scale(values, limits)
 
 
 def value_range(values: NDArray[Any]) -> Range | None:
-    """Smallest and largest finite value; Python integers where the values are integers. None where there is none."""
+    """Find the smallest and largest finite value.
+
+    Parameters
+    ----------
+    values : ndarray of integers or floats
+
+    Returns
+    -------
+    (low, high) or None
+        Python integers for integers; None if there is no finite value.
+    """
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
     if not values.size:
@@ -44,25 +63,44 @@ def value_range(values: NDArray[Any]) -> Range | None:
     return (int(low), int(high)) if values.dtype.kind in "iu" else (float(low), float(high))
 
 
-def whole_bits(high: float) -> int:
-    """The largest number of as many bits as ``high`` has, 8 at least."""
+def max_of_bit_depth(high: float) -> int:
+    """Compute the largest unsigned integer with the bit length of ``high``, at least 8 bits.
+
+    Parameters
+    ----------
+    high : float
+
+    Returns
+    -------
+    int
+    """
     return int(2 ** max(8, int(high).bit_length()) - 1)
 
 
-def joined(ranges: list[Range | None]) -> Range | None:
-    """The range that holds all of them; None where none is given."""
+def union_range(ranges: list[Range | None]) -> Range | None:
+    """Compute the smallest range that contains all ranges.
+
+    Parameters
+    ----------
+    ranges : list of (low, high) or None
+
+    Returns
+    -------
+    (low, high) or None
+        None if all are None.
+    """
     known = [one for one in ranges if one is not None]
     return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
 
-def _computed(values: NDArray[Any], limits: Range) -> NDArray[np.uint8]:
+def _scale(values: NDArray[Any], limits: Range) -> NDArray[np.uint8]:
     low, high = limits
     if values.dtype.kind in "iu" and isinstance(low, int) and isinstance(high, int):
-        shifted: NDArray[Any] = _differences(values, low, high)
+        shifted: NDArray[Any] = _clipped_difference(values, low, high)
         span: float = float(max(high - low, 0))
     else:
         kind = np.dtype(np.longdouble if values.dtype.itemsize > 8 else np.float64).type
-        shrink = 1.0 if high / 2 - low / 2 < MAX_SPAN / 2 else SHRINK
+        shrink = 1.0 if high / 2 - low / 2 < MAX_SPAN / 2 else SHRINK_FACTOR
         with np.errstate(over="ignore", invalid="ignore"):
             shifted = values.astype(kind) * kind(shrink) - kind(low * shrink)
         span = high * shrink - low * shrink
@@ -72,13 +110,13 @@ def _computed(values: NDArray[Any], limits: Range) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
-def _differences(values: NDArray[Any], low: int, high: int) -> NDArray[np.float64]:
-    """``min(v, high) - low`` where that is positive, else 0, exact before it is rounded to a float."""
+def _clipped_difference(values: NDArray[Any], low: int, high: int) -> NDArray[np.float64]:
+    """``v - low`` with 64-bit values clipped to the limits, exact until it is rounded to float64."""
     if values.dtype.itemsize <= 4:
         return values.astype(np.float64) - low
     bounds = np.iinfo(values.dtype)
-    least, most = (min(max(bound, bounds.min), bounds.max) for bound in (low, high))
-    clipped = np.clip(values, least, most).astype(values.dtype.newbyteorder("="))
-    above = clipped.view(np.uint64) - np.array(least, values.dtype.newbyteorder("=")).view(np.uint64)
-    found: NDArray[np.float64] = above.astype(np.float64) + float(least - low)
+    smallest, largest = (min(max(bound, bounds.min), bounds.max) for bound in (low, high))
+    clipped = np.clip(values, smallest, largest).astype(values.dtype.newbyteorder("="))
+    above = clipped.view(np.uint64) - np.array(smallest, values.dtype.newbyteorder("=")).view(np.uint64)
+    found: NDArray[np.float64] = above.astype(np.float64) + float(smallest - low)
     return found

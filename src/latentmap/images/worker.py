@@ -1,7 +1,7 @@
-"""A process that decodes: it reads jobs from its standard input and writes results to its standard output.
+"""Worker process that decodes: it reads jobs from its standard input and writes results to its standard output.
 
-A decoder that crashes or eats memory takes this process with it and nothing else. Both ends are our own, so pickles
-are safe to pass; when the parent is gone the input ends, and so does the process.
+A decoder that crashes or exhausts memory ends only this process. Both ends run this package, so that messages may be
+pickles. The process ends when its input ends, as it does when the parent exits.
 """
 
 import os
@@ -12,43 +12,71 @@ from typing import IO, Any
 
 from latentmap.images import decoding
 
-HEADER = struct.Struct("<Q")
-MOST_MEMORY = 3 * 2**30
+LENGTH_HEADER = struct.Struct("<Q")
+MAX_MEMORY_BYTES = 3 * 2**30
 
 
 def write_message(file: IO[bytes], message: Any) -> None:
-    """Write one message, its length first."""
+    """Write a message, preceded by its length.
+
+    Parameters
+    ----------
+    file : file object
+    message : object
+        Any object that can be pickled.
+    """
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    file.write(HEADER.pack(len(data)))
+    file.write(LENGTH_HEADER.pack(len(data)))
     file.write(data)
     file.flush()
 
 
 def read_message(file: IO[bytes]) -> Any:
-    """Read one message.
+    """Read a message.
+
+    Parameters
+    ----------
+    file : file object
+
+    Returns
+    -------
+    object
 
     Raises
     ------
     EOFError
-        If the other end is gone.
+        If the other end has closed the pipe.
     """
-    header = file.read(HEADER.size)
-    if len(header) < HEADER.size:
+    header = file.read(LENGTH_HEADER.size)
+    if len(header) < LENGTH_HEADER.size:
         raise EOFError
-    (length,) = HEADER.unpack(header)
+    (length,) = LENGTH_HEADER.unpack(header)
     data = file.read(length)
     if len(data) < length:
         raise EOFError
     return pickle.loads(data)
 
 
-def perform(task: str, items: list[decoding.Item], argument: Any) -> list[Any]:
-    """Results of a task, one an item: "decode" with a shape, "look", or "count" with whether animations count."""
+def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> list[Any]:
+    """Run a task on images.
+
+    Parameters
+    ----------
+    task : {"decode", "probe", "count"}
+    images : list of EncodedImage
+    argument : object
+        The :class:`latentmap.images.Shape` to decode to, None for a probe, or whether frames of animations count.
+
+    Returns
+    -------
+    list
+        One result per image.
+    """
     if task == "decode":
-        return decoding.decode(items, argument)
-    if task == "look":
-        return decoding.look(items)
-    return [decoding.count_frames(item, argument) for item in items]
+        return decoding.decode_images(images, argument)
+    if task == "probe":
+        return decoding.probe_images(images)
+    return [decoding.count_frames(image, argument) for image in images]
 
 
 def _limit_memory() -> None:
@@ -56,18 +84,18 @@ def _limit_memory() -> None:
         import resource
     except ImportError:  # Windows
         return
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def main() -> None:
-    """Work until the input ends."""
-    # whatever a library prints must not get between the results
-    answers = os.fdopen(os.dup(1), "wb")
+    """Run tasks until the input ends."""
+    # output that a library prints must not mix with the results
+    results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _limit_memory()
     while True:
         try:
-            task, items, argument = read_message(sys.stdin.buffer)
+            task, images, argument = read_message(sys.stdin.buffer)
         except EOFError:
             return
-        write_message(answers, perform(task, items, argument))
+        write_message(results, run_task(task, images, argument))

@@ -1,4 +1,4 @@
-"""Members of a zip: listed by its directory, and read by pieces, never more than the directory says."""
+"""Members of a zip archive: listed by the central directory, and never read beyond the sizes stated there."""
 
 import lzma
 import struct
@@ -12,116 +12,132 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.images.decoding import Failure, Item, reason_for
-from latentmap.images.encodings import find_encoding
+from latentmap.images.archive_members import ARCHIVE_ERRORS, MAX_MEMBER_BYTES, TOO_LARGE_REASON, ArchiveMember
+from latentmap.images.decoding import EncodedImage, Failure, reason_for
+from latentmap.images.decompression import DecompressedStream, Decompressor, bz2_decompressor, deflate_decompressor
+from latentmap.images.encodings import detect_encoding
 from latentmap.images.file_kinds import N_FIRST_BYTES
-from latentmap.images.members import DAMAGED, MAX_MEMBER_BYTES, TOO_LARGE, Member
-from latentmap.images.unpacking import Decompressor, Unpacked, bz2_decompressor, deflate_decompressor
 
-HEADER = struct.Struct("<4s22xHH")  # of a member: its signature, and the lengths of what comes before its data
-SIGNATURE = b"PK\x03\x04"
-ENCRYPTED, UTF_8 = 0x1, 0x800  # flags
-UNIX, DOS = 3, 0  # systems that a member was made on
-STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
-METHODS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd", 99: "AES"}
+LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, and the lengths of the name and the extra field
+LOCAL_HEADER_SIGNATURE = b"PK\x03\x04"
+ENCRYPTED_FLAG, UTF_8_FLAG = 0x1, 0x800
+UNIX_SYSTEM, DOS_SYSTEM = 3, 0  # "version made by" of a member
+STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14  # compression methods
+UNREAD_METHODS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd", 99: "AES"}
 ENCRYPTED_REASON = "encrypted with a password: unpack the archive, and pass the folder"
-FACTS = np.dtype(
-    [("offset", "<i8"), ("packed", "<i8"), ("size", "<i8"), ("crc", "<u4"), ("flags", "<u2"), ("method", "<u2")]
+ENTRY_DTYPE = np.dtype(
+    [
+        ("offset", "<i8"),
+        ("compressed_size", "<i8"),
+        ("size", "<i8"),
+        ("crc", "<u4"),
+        ("flags", "<u2"),
+        ("method", "<u2"),
+    ]
 )
-MAX_TARGET_BYTES = 4096  # of a link
+MAX_TARGET_BYTES = 4096  # of a symbolic link
 
 
 class ZipMembers:
-    """A zip file."""
+    """Members of a zip archive.
+
+    Parameters
+    ----------
+    path : Path
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-        names = _names(infos)
+        names = _decode_names(infos)
         self._listed = [(name, info.is_dir(), _is_link(info)) for name, info in zip(names, infos, strict=True)]
-        self._facts = np.array(
+        self._entries = np.array(
             [
                 (info.header_offset, info.compress_size, info.file_size, info.CRC, info.flag_bits, info.compress_type)
                 for info in infos
             ],
-            FACTS,
+            ENTRY_DTYPE,
         )
-        self._overlaps = _overlaps(self._facts)
-        self.sizes: NDArray[np.int64] = self._facts["size"]
+        self._overlaps = _find_overlaps(self._entries)
+        self.sizes: NDArray[np.int64] = self._entries["size"]
         self.can_be_sorted = True
 
-    def members(self) -> Iterator[Member]:
-        """All that are no folders."""
+    def members(self) -> Iterator[ArchiveMember]:
+        """All members that are not folders, in the order of the central directory."""
         with self._path.open("rb") as file:
             for number, (name, is_folder, is_link) in enumerate(self._listed):
                 if is_folder:
                     continue
-                target = self._target(file, number) if is_link else None
-                yield Member(number, name, self._first_bytes(file, number), target, reason=self._reason(number))
+                target = self._link_target(file, number) if is_link else None
+                yield ArchiveMember(
+                    number, name, self._first_bytes(file, number), target, reason=self._unread_reason(number)
+                )
         self._listed = []
 
-    def read(self, numbers: NDArray[np.intp]) -> Iterator[Item]:
-        """The content of members."""
+    def read(self, numbers: NDArray[np.intp]) -> Iterator[EncodedImage]:
+        """Read the contents of members, in the order of their numbers (m,)."""
         with self._path.open("rb") as file:
             for number in numbers:
-                yield self._item(file, int(number))
+                yield self._read_member(file, int(number))
 
-    def _reason(self, number: int) -> str | None:
-        """Why a member cannot be read, as far as the directory tells."""
-        facts = self._facts[number]
-        if facts["flags"] & ENCRYPTED:
+    def _unread_reason(self, number: int) -> str | None:
+        """Why a member cannot be read, as far as the central directory shows."""
+        entry = self._entries[number]
+        if entry["flags"] & ENCRYPTED_FLAG:
             return ENCRYPTED_REASON
-        if facts["method"] not in (STORED, DEFLATED, BZIP2, LZMA):
-            method = METHODS.get(int(facts["method"]), f"method {facts['method']}")
-            return f"compressed by {method}, which Python does not read: unpack the archive, and pass the folder"
+        if entry["method"] not in (STORED, DEFLATED, BZIP2, LZMA):
+            method = UNREAD_METHODS.get(int(entry["method"]), f"method {entry['method']}")
+            return f"compressed with {method}, which is not read: unpack the archive, and pass the folder"
         if self._overlaps[number]:
-            return "lies within another member, as in decompression bombs"
-        return TOO_LARGE if facts["size"] > MAX_MEMBER_BYTES else None
+            return "overlaps another member, as in decompression bombs"
+        return TOO_LARGE_REASON if entry["size"] > MAX_MEMBER_BYTES else None
 
     def _first_bytes(self, file: IO[bytes], number: int) -> Callable[[], bytes]:
         def first_bytes() -> bytes:
-            if self._reason(number) not in (None, TOO_LARGE):
+            if self._unread_reason(number) not in (None, TOO_LARGE_REASON):
                 return b""
             try:
                 return self._open(file, number).read(min(N_FIRST_BYTES, int(self.sizes[number])))
-            except DAMAGED:
+            except ARCHIVE_ERRORS:
                 return b""
 
         return first_bytes
 
-    def _target(self, file: IO[bytes], number: int) -> str | None:
+    def _link_target(self, file: IO[bytes], number: int) -> str | None:
         if self.sizes[number] > MAX_TARGET_BYTES:
             return None
-        item = self._item(file, number)
-        return item.source.decode("utf-8", "surrogateescape") if isinstance(item.source, bytes) else None
+        image = self._read_member(file, number)
+        return image.source.decode("utf-8", "surrogateescape") if isinstance(image.source, bytes) else None
 
-    def _item(self, file: IO[bytes], number: int) -> Item:
-        reason = self._reason(number)
+    def _read_member(self, file: IO[bytes], number: int) -> EncodedImage:
+        reason = self._unread_reason(number)
         if reason is not None:
-            return Item(Failure(reason))
+            return EncodedImage(Failure(reason))
         size = int(self.sizes[number])
         try:
-            unpacked = self._open(file, number)
-            data = unpacked.read(size)
-            more = _rest_of(unpacked)
-        except DAMAGED as error:
-            return Item(Failure(f"damaged in the archive ({reason_for(error)})"))
-        if more or len(data) != size:
-            return Item(Failure(f"holds {'more' if more else 'less'} than the {size:,} bytes that the archive says"))
-        if zlib.crc32(data) != self._facts[number]["crc"]:
-            return Item(Failure("damaged in the archive: its checksum (CRC) is another"))
-        return Item(data)
+            stream = self._open(file, number)
+            data = stream.read(size)
+            surplus = _read_surplus(stream)
+        except ARCHIVE_ERRORS as error:
+            return EncodedImage(Failure(f"damaged in the archive ({reason_for(error)})"))
+        if surplus or len(data) != size:
+            return EncodedImage(
+                Failure(f"has {'more' if surplus else 'less'} than the {size:,} bytes that the archive states")
+            )
+        if zlib.crc32(data) != self._entries[number]["crc"]:
+            return EncodedImage(Failure("damaged in the archive: its checksum (CRC) differs"))
+        return EncodedImage(data)
 
-    def _open(self, file: IO[bytes], number: int) -> Unpacked:
-        facts = self._facts[number]
-        file.seek(int(facts["offset"]))
-        header = file.read(HEADER.size)
-        if len(header) < HEADER.size or not header.startswith(SIGNATURE):
-            raise zipfile.BadZipFile("there is no member where the directory says")
-        _, n_name, n_extra = HEADER.unpack(header)
+    def _open(self, file: IO[bytes], number: int) -> DecompressedStream:
+        entry = self._entries[number]
+        file.seek(int(entry["offset"]))
+        header = file.read(LOCAL_HEADER.size)
+        if len(header) < LOCAL_HEADER.size or not header.startswith(LOCAL_HEADER_SIGNATURE):
+            raise zipfile.BadZipFile("no local header at the offset in the central directory")
+        _, n_name, n_extra = LOCAL_HEADER.unpack(header)
         file.seek(n_name + n_extra, 1)
-        left = int(facts["packed"])
+        left = int(entry["compressed_size"])
 
         def read(size: int) -> bytes:
             nonlocal left
@@ -129,23 +145,23 @@ class ZipMembers:
             left -= len(data)
             return data
 
-        make: dict[int, Callable[[], Decompressor]] = {DEFLATED: deflate_decompressor, BZIP2: bz2_decompressor}
-        method = int(facts["method"])
+        decompressors: dict[int, Callable[[], Decompressor]] = {DEFLATED: deflate_decompressor, BZIP2: bz2_decompressor}
+        method = int(entry["method"])
         if method == LZMA:
-            inner = _lzma(read)
-            make[LZMA] = lambda: inner
-        return Unpacked(read, make.get(method, _Stored), MAX_MEMBER_BYTES + 1)
+            inner = _lzma_decompressor(read)
+            decompressors[LZMA] = lambda: inner
+        return DecompressedStream(read, decompressors.get(method, _Stored), MAX_MEMBER_BYTES + 1)
 
 
-def _rest_of(unpacked: Unpacked) -> bytes:
+def _read_surplus(stream: DecompressedStream) -> bytes:
     try:
-        return unpacked.read(1)
-    except EOFError:  # LZMA need not say where it ends
+        return stream.read(1)
+    except EOFError:  # LZMA data need no end marker
         return b""
 
 
 class _Stored:
-    """Data that is stored without compression."""
+    """Decompressor of data that are stored without compression."""
 
     eof, unused_data = False, b""
 
@@ -165,40 +181,40 @@ class _Stored:
         return part
 
 
-def _lzma(read: Callable[[int], bytes]) -> lzma.LZMADecompressor:
-    """The filter that the data begin with: the version, the length of the properties, and these."""
+def _lzma_decompressor(read: Callable[[int], bytes]) -> lzma.LZMADecompressor:
+    """Make a decompressor from the LZMA properties at the beginning of the data."""
     _, n_properties = struct.unpack("<HH", read(4))
     coded, dictionary = struct.unpack("<BI", read(n_properties))
     bits = {"lc": coded % 9, "lp": coded // 9 % 5, "pb": coded // 45}
-    # the dictionary is only touched as far as data come out, of which there is a limit
+    # memory of the dictionary is only used as far as data are decompressed, which is limited
     filters = [{"id": lzma.FILTER_LZMA1, "dict_size": max(4096, dictionary), **bits}]
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:
-    return info.create_system == UNIX and S_IFMT(info.external_attr >> 16) == S_IFLNK
+    return info.create_system == UNIX_SYSTEM and S_IFMT(info.external_attr >> 16) == S_IFLNK
 
 
-def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
-    """Names as they were where the zip was made: without a flag they are in any encoding, perhaps with backslashes."""
+def _decode_names(infos: list[zipfile.ZipInfo]) -> list[str]:
+    """Decode the names of members. Without the UTF-8 flag they are in any encoding, perhaps with backslashes."""
     names = [info.filename for info in infos]
-    old = [i for i, info in enumerate(infos) if not info.flag_bits & UTF_8 and not names[i].isascii()]
+    old = [i for i, info in enumerate(infos) if not info.flag_bits & UTF_8_FLAG and not names[i].isascii()]
     if old:
         written = [names[i].encode("cp437", "replace") for i in old]
-        encoding = find_encoding([b"\n".join(written)])
+        encoding = detect_encoding([b"\n".join(written)])
         if encoding in ("utf-8", "cp949", "cp932"):
             for i, name in zip(old, written, strict=True):
                 names[i] = name.decode(encoding, "backslashreplace")
     for i, info in enumerate(infos):
-        if info.create_system == DOS and "\\" in names[i] and "/" not in names[i]:
+        if info.create_system == DOS_SYSTEM and "\\" in names[i] and "/" not in names[i]:
             names[i] = names[i].replace("\\", "/")
     return names
 
 
-def _overlaps(facts: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Members whose data reach into those of the next one."""
-    order = np.argsort(facts["offset"], kind="stable")
-    begins = facts["offset"][order]
-    found = np.zeros(len(facts), np.bool_)
-    found[order[:-1]] = begins[:-1] + HEADER.size + facts["packed"][order[:-1]] > begins[1:]
+def _find_overlaps(entry: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Members whose data overlap those of the next one: (n,)."""
+    order = np.argsort(entry["offset"], kind="stable")
+    begins = entry["offset"][order]
+    found = np.zeros(len(entry), np.bool_)
+    found[order[:-1]] = begins[:-1] + LOCAL_HEADER.size + entry["compressed_size"][order[:-1]] > begins[1:]
     return found

@@ -9,7 +9,7 @@ import numpy as np
 from latentmap.core.atomic_files import atomic_write, write_text
 from latentmap.core.memory import release_memory
 from latentmap.images import Skipped
-from latentmap.images.sources import Decoding
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.report.figures import MAX_GROUPS, figures
 from latentmap.report.html import render
 from latentmap.report.report_data import ReportData
@@ -169,7 +169,7 @@ def _command(run: Run) -> str:
     """The command that makes the same run, with the options that are not the defaults; Python for arrays."""
     source, defaults = run.state["source"], RunOptions().as_dict()
     options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
-    usual = Decoding().as_dict()
+    usual = DecodeOptions().as_dict()
     options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
     options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
     folder, given = str(run.home.resolve()), source.get("path")

@@ -14,9 +14,11 @@ from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import RunError, SourceError
 from latentmap.core.progress import Show, silent
 from latentmap.images import ImageCollection
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing
-from latentmap.images.sources import Decoding, decode, find_source
-from latentmap.images.store import kept_in_cache
+from latentmap.images.listing_decoder import decode_listing
+from latentmap.images.sources import find_source
+from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.known_images import check_apart, digests_of, keep_images, paths_of
@@ -93,7 +95,7 @@ def adding_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            n_known, n_skipped = _add_to_state(here, state, source, Decoding(frames=frames), show)
+            n_known, n_skipped = _add_to_state(here, state, source, DecodeOptions(frames=frames), show)
         except ValueError:
             if not resumed:
                 discard(folder)
@@ -159,7 +161,9 @@ def _check_finished(folder: Path, state: dict[str, Any]) -> None:
         raise RunError(f"{folder}: {', '.join(unfinished)} not done yet: finish the run, then add to it")
 
 
-def _add_to_state(here: Path, state: dict[str, Any], source: Any, decoding: Decoding, show: Show) -> tuple[int, int]:
+def _add_to_state(
+    here: Path, state: dict[str, Any], source: Any, decoding: DecodeOptions, show: Show
+) -> tuple[int, int]:
     """Decode what is new, and record it. Return how many images were known already and how many files were skipped."""
     run = Run(here)
     parts = added_folders(here, state)
@@ -203,18 +207,20 @@ def _value_range(state: dict[str, Any]) -> tuple[float, float] | None:
     return None if limits is None else (limits[0], limits[1])
 
 
-def _decode(found: Listing | ImageCollection, run: Run, part: Path, decoding: Decoding, show: Show) -> ImageCollection:
+def _decode(
+    found: Listing | ImageCollection, run: Run, part: Path, decoding: DecodeOptions, show: Show
+) -> ImageCollection:
     """The images in the shape of the run, in colour or grey as it is."""
     shape = run.shape_for_more()
     if isinstance(found, Listing):
         with show("decode") as callback:
-            return decode(found, decoding, shape=shape, cache=part / layout.CACHE, callback=callback)
+            return decode_listing(found, decoding, shape=shape, cache=part / layout.CACHE, callback=callback)
     if found.image_shape[:2] != shape.image_shape[:2]:
         raise SourceError(
             f"{found.name}: images of shape {found.image_shape}, but the run has {shape.image_shape}: "
             "pass the same kind of images, or make a fresh run"
         )
-    kept = kept_in_cache(found, part / layout.CACHE)
+    kept = copy_to_cache(found, part / layout.CACHE)
     if kept.image_shape == shape.image_shape:
         return kept
     pixels = np.empty((len(kept), *shape.image_shape), np.uint8)

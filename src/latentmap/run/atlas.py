@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
-from latentmap.images.cells import unified
-from latentmap.images.listing import replace_columns
-from latentmap.images.store import PIXELS, open_pixels
+from latentmap.images.column_types import unify_types
+from latentmap.images.image_table import replace_columns
+from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
@@ -52,7 +52,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     for part, entry in zip(parts, state["added"], strict=True):
         tables_of_images.append(_numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
         n_sources += len(sources_of(entry))
-    all_images = pa.concat_tables(unified(tables_of_images), promote_options="default")
+    all_images = pa.concat_tables(unify_types(tables_of_images), promote_options="default")
     schema = None
     for batch in _joined(images.images, all_images.slice(0, n), columns, 0):
         schema = batch.schema
@@ -64,7 +64,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         placed = pq.read_table(part / PLACED)
         names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
         columns = {"latent": tables.read_column(part / PLACED, "latent")} | {name: placed[name] for name in names}
-        pixels = open_pixels(part / CACHE / PIXELS, (len(table), *images.image_shape))
+        pixels = open_pixels(part / CACHE / PIXELS_FILE, (len(table), *images.image_shape))
         for batch in _joined(pixels, table, columns, first):
             yield batch.select(schema.names).cast(schema)
         first += len(table)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from latentmap.images.cells import as_text_column, known_types
+from latentmap.images.column_types import to_portable_types, to_text_column
 from latentmap.run import layout, tables
 from latentmap.run.edits import EditedRun
 from latentmap.run.run import Run
@@ -67,7 +67,7 @@ def as_csv(table: pa.Table) -> pa.Table:
     back the text.
     """
     names = harmless(pa.chunked_array([table.column_names], pa.string())).to_pylist()
-    return pa.table([_as_csv_column(column) for column in known_types(table).columns], names=names)
+    return pa.table([_as_csv_column(column) for column in to_portable_types(table).columns], names=names)
 
 
 def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -79,4 +79,4 @@ def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _as_csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     is_plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    return column if is_plain else harmless(as_text_column(column))
+    return column if is_plain else harmless(to_text_column(column))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from latentmap.core.atomic_files import user_path, write_bytes
 from latentmap.core.progress import counted
 from latentmap.images import ImageCollection, SourceError
-from latentmap.images.listing import with_unique_paths
-from latentmap.images.store import PIXELS, clear_marks, kept_in_cache
+from latentmap.images.image_table import with_unique_paths
+from latentmap.images.store import PIXELS_FILE, copy_to_cache, remove_decoding_state
 from latentmap.run import layout, tables
 from latentmap.run.run import mapped_pixels
 from latentmap.run.state import added_folders, next_added_folder, write_state
@@ -49,8 +49,8 @@ def keep_images(images: ImageCollection, kept: NDArray[np.bool_], part: Path, ta
     new = replace(images, images=np.asarray(images.images[rows]), table=table)
     cache = part / layout.CACHE
     if len(rows):
-        new = replace(new, images=kept_in_cache(ImageCollection.of(new.images, new.name), cache).images)
-    clear_marks(cache)
+        new = replace(new, images=copy_to_cache(ImageCollection.of(new.images, new.name), cache).images)
+    remove_decoding_state(cache)
     tables.write_images(part, new)
     return new
 
@@ -93,7 +93,7 @@ def _take_out(
         del state["added"][at]
     else:
         new_part = next_added_folder(folder, state)
-        pixels = mapped_pixels(part / layout.CACHE / PIXELS, (len(table), *one["image_shape"]))
+        pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (len(table), *one["image_shape"]))
         images = keep_images(ImageCollection(pixels, table, name=one["name"]), kept, new_part, taken)
         paths = set(images.paths)
         state["added"][at] = {

@@ -12,9 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.core.errors import RunError
-from latentmap.images.cells import as_labels, as_text_column
+from latentmap.images.column_types import to_text_column
+from latentmap.images.label_columns import to_label_column
 from latentmap.images.parquet import read_parquet
-from latentmap.images.table import LABELS, PATHS, find_column, refuse_workbook
+from latentmap.images.table import LABEL_COLUMNS, PATH_COLUMNS, find_column, refuse_workbook
 from latentmap.images.text_table import read_text_table
 
 N_CANDIDATES = 5  # that a message names
@@ -41,14 +42,14 @@ def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
     """
     table = _read(file)
     names = table.column_names
-    label, key, number = (find_column(names, wanted) for wanted in (LABELS, PATHS, ("id",)))
+    label, key, number = (find_column(names, wanted) for wanted in (LABEL_COLUMNS, PATH_COLUMNS, ("id",)))
     if label is None or (key is None and number is None):
         raise RunError(f"{file}: columns {', '.join(names) or 'none'}: give `label`, and `path` or `id`")
     _check_labels_agree(file, table, label)
-    labels = as_labels(table[label]).to_pylist()
+    labels = to_label_column(table[label]).to_pylist()
     named = _Named(file, paths)
-    by_path = [None] * len(labels) if key is None else as_text_column(table[key]).to_pylist()
-    by_id = [None] * len(labels) if number is None else as_text_column(table[number]).to_pylist()
+    by_path = [None] * len(labels) if key is None else to_text_column(table[key]).to_pylist()
+    by_id = [None] * len(labels) if number is None else to_text_column(table[number]).to_pylist()
     given = np.full(len(paths), "", dtype=object)
     rows_of = np.zeros(len(paths), np.int64)
     for row, (value, path, image) in enumerate(zip(labels, by_path, by_id, strict=True), start=1):
@@ -74,8 +75,8 @@ def _read(file: Path) -> pa.Table:
         table = read_text_table(file)
     except (pa.ArrowException, ValueError) as error:
         raise RunError(str(error) if str(file) in str(error) else f"{file}: cannot be read ({error})") from error
-    if table.wrong:
-        row, reason = next(iter(table.wrong.items()))
+    if table.invalid_rows:
+        row, reason = next(iter(table.invalid_rows.items()))
         raise RunError(f"{file}: row {row + 1}: {reason}: put what has a delimiter in it in quotes")
     return table.columns
 
@@ -83,7 +84,7 @@ def _read(file: Path) -> pa.Table:
 def _check_labels_agree(file: Path, table: pa.Table, label: str) -> None:
     """Raise RunError when there are two columns called label which differ."""
     for other in table.column_names:
-        is_second = other != label and find_column([re.sub(r"_\d+$", "", other)], LABELS) is not None
+        is_second = other != label and find_column([re.sub(r"_\d+$", "", other)], LABEL_COLUMNS) is not None
         if is_second and not table[other].equals(table[label]):
             raise RunError(f"{file}: two columns are called label ({label} and {other}): keep one of them")
 

@@ -13,8 +13,9 @@ from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceE
 from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
-from latentmap.images.sources import Decoding, check_strictly, find_source
+from latentmap.images.sources import find_source, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.known_images import check_apart, drop_known
@@ -55,7 +56,7 @@ def make_run(
     path: str | Path,
     options: RunOptions | None = None,
     *,
-    decoding: Decoding | None = None,
+    decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
@@ -70,7 +71,7 @@ def make_run(
     path : path
         The folder of the run. Made when it is not there; an existing one must be empty or a run.
     options : RunOptions, optional
-    decoding : Decoding, optional
+    decoding : DecodeOptions, optional
         The shape that images are brought to, and the room that they may take.
     show : callable, optional
         From the name of a stage to a context with a progress callback: pass
@@ -102,7 +103,7 @@ def making_run(
     path: str | Path,
     options: RunOptions | None = None,
     *,
-    decoding: Decoding | None = None,
+    decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
@@ -118,7 +119,7 @@ def making_run(
     Work
         Work on the run, for :func:`latentmap.run.executor.run_stage`.
     """
-    options, decoding = options or RunOptions(), decoding or Decoding()
+    options, decoding = options or RunOptions(), decoding or DecodeOptions()
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -141,7 +142,7 @@ def making_run(
             _check_added(folder, work.state)
             _check_fit(work.images, options)
             if strict:
-                check_strictly(work.images)
+                raise_if_skipped(work.images)
         except LatentmapError:  # the run stays as it is
             if begun_in == folder:
                 work.let_go()

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from latentmap.core.errors import InputError, OptionError
 
 if TYPE_CHECKING:
-    from latentmap.images.sources import Decoding
+    from latentmap.images.decode_options import DecodeOptions
+
+    pass
 
 MAX_SEED = 2**32 - 1
 Declared = TypeVar("Declared", bound=type)
@@ -297,7 +299,7 @@ class SourceOptions:
         is_path=True,
     )
 
-    def decoding(self) -> "Decoding":
+    def decoding(self) -> "DecodeOptions":
         """The options of decoding, for :func:`latentmap.run.make_run`.
 
         Raises
@@ -306,10 +308,10 @@ class SourceOptions:
             For a value out of its range.
         """
         from latentmap.images import ShapeOptions
-        from latentmap.images.sources import Decoding
+        from latentmap.images.decode_options import DecodeOptions
 
         shape = ShapeOptions(self.size, self.fit, self.color, self.background)
-        return Decoding(shape, self.frames, self.cache_limit)
+        return DecodeOptions(shape, self.frames, self.cache_limit)
 
 
 RUN_OPTIONS = declared_options(RunOptions)

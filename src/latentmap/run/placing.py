@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
-from latentmap.images.store import PIXELS
+from latentmap.images.store import PIXELS_FILE
 from latentmap.neighbors import NeighborSearch
 from latentmap.run import layout, tables
 from latentmap.run.checking import reading
@@ -64,7 +64,7 @@ def place_images(work: Work, part: Path, number: int) -> float:
     folder, options = work.folder, work.options
     with reading(part / layout.IMAGES):
         n_new = pq.read_metadata(part / layout.IMAGES).num_rows
-    pixels = mapped_pixels(part / layout.CACHE / PIXELS, (n_new, *work.state["source"]["image_shape"]))
+    pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (n_new, *work.state["source"]["image_shape"]))
     model = Autoencoder.load(folder / layout.MODEL)
     latents, errors = model.transform_and_score(pixels)
     known = work.latents

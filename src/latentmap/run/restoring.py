@@ -15,7 +15,7 @@ from latentmap.core.atomic_files import atomic_write, sha256
 from latentmap.core.errors import RunError
 from latentmap.images.collection import pixels_fingerprint
 from latentmap.images.png import decode_png
-from latentmap.images.store import PIXELS, open_pixels
+from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import layout
 from latentmap.run.state import added_folders
 
@@ -60,17 +60,17 @@ def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True
         If the atlas does not have them either.
     """
     source = state["source"]
-    record = state["stages"].get("decode", {}).get("files", {}).get(f"{layout.CACHE}/{PIXELS}")
+    record = state["stages"].get("decode", {}).get("files", {}).get(f"{layout.CACHE}/{PIXELS_FILE}")
     wanted = [
         Pixels(
-            folder / layout.CACHE / PIXELS,
+            folder / layout.CACHE / PIXELS_FILE,
             (source["n"], *source["image_shape"]),
             source["fingerprint"],
             None if record is None else record["sha256"],
         )
     ]
     for part, one in zip(added_folders(folder, state), state["added"], strict=True):
-        wanted.append(Pixels(part / layout.CACHE / PIXELS, (one["n"], *one["image_shape"]), one["fingerprint"]))
+        wanted.append(Pixels(part / layout.CACHE / PIXELS_FILE, (one["n"], *one["image_shape"]), one["fingerprint"]))
     if all(one.is_intact(thorough=thorough) for one in wanted):
         return
     images = images_of_atlas(folder, wanted[0].shape[1:], sum(one.shape[0] for one in wanted))

@@ -19,9 +19,9 @@ from latentmap.core.errors import RunError
 from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
-from latentmap.images.decoding import Failure, Item, decode
+from latentmap.images.decoding import EncodedImage, Failure, decode_images
 from latentmap.images.listing import Source
-from latentmap.images.store import PIXELS, open_pixels
+from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
 from latentmap.run.checking import check_summary, check_tables, damaged, read_json, reading
@@ -260,7 +260,7 @@ class Run:
 
     def images(self) -> ImageCollection:
         """The images that the map was made of, mapped from the cache; from the atlas when the cache is gone."""
-        return open_images(self.path, self.state)
+        return open_run_images(self.path, self.state)
 
     def image(self, number: int) -> Image.Image:
         """One image, by its id in the atlas, as a PIL image; a notebook shows it.
@@ -294,7 +294,7 @@ class Run:
         folders = added_folders(self.path, self.state)
         shape = self.state["source"]["image_shape"]
         sizes = [one["n"] for one in self.state["added"]]
-        paths = [folder / layout.CACHE / PIXELS for folder in folders]
+        paths = [folder / layout.CACHE / PIXELS_FILE for folder in folders]
         if all(path.exists() for path in paths):
             return [mapped_pixels(path, (n, *shape)) for path, n in zip(paths, sizes, strict=True)]
         first = self.state["source"]["n"]
@@ -405,7 +405,7 @@ class Run:
         RunError
             If it cannot be decoded.
         """
-        (decoded,) = decode([Item(str(user_path(path)))], self.shape_for_more())
+        (decoded,) = decode_images([EncodedImage(str(user_path(path)))], self.shape_for_more())
         if isinstance(decoded, Failure):
             raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
         return self.fitted(decoded.pixels)
@@ -476,7 +476,7 @@ def nearest_rows(
     return candidates[order], distances[order]
 
 
-def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
+def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
     """The collection of a run: pixels from its cache, or from its atlas when that is gone, and its tables.
 
     Raises
@@ -488,7 +488,7 @@ def open_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
     if not source.get("n"):
         raise RunError(f"{folder}: no images in it yet: finish the run with the command that began it")
     shape = (source["n"], *source["image_shape"])
-    path = folder / layout.CACHE / PIXELS
+    path = folder / layout.CACHE / PIXELS_FILE
     table = tables.read(folder / layout.IMAGES).drop_columns(["id"])
     if path.exists():
         pixels = mapped_pixels(path, shape)

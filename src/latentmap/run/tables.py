@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from latentmap.core.atomic_files import atomic_write
 from latentmap.images import ImageCollection, Skipped
 from latentmap.images.collection import as_png
-from latentmap.images.listing import as_text
-from latentmap.images.store import PIXELS
+from latentmap.images.image_table import escape_undecodable
+from latentmap.images.store import PIXELS_FILE
 from latentmap.run.checking import reading
 from latentmap.run.layout import CACHE, IMAGES, SKIPPED
 
@@ -153,8 +153,8 @@ def free_names(names: list[str], taken: set[str]) -> list[str]:
 def skipped_columns(skipped: list[Skipped]) -> dict[str, Any]:
     """path, reason."""
     return {
-        "path": pa.array([as_text(path) for path, _ in skipped], pa.string()),
-        "reason": pa.array([as_text(reason) for _, reason in skipped], pa.string()),
+        "path": pa.array([escape_undecodable(path) for path, _ in skipped], pa.string()),
+        "reason": pa.array([escape_undecodable(reason) for _, reason in skipped], pa.string()),
     }
 
 
@@ -162,7 +162,7 @@ def write_images(folder: Path, images: ImageCollection) -> list[str]:
     """Write images.parquet of a collection, and skipped.parquet where files were skipped; return all files."""
     n = len(images)
     write_table(folder / IMAGES, images.table.add_column(0, "id", pa.array(np.arange(n))))
-    files = [f"{CACHE}/{PIXELS}", IMAGES]
+    files = [f"{CACHE}/{PIXELS_FILE}", IMAGES]
     if images.skipped:
         write_table(folder / SKIPPED, skipped_columns(images.skipped))
         files.append(SKIPPED)

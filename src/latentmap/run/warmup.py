@@ -5,9 +5,10 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from latentmap.core.subprocesses import python_command, python_environment
 
 
 @contextmanager
@@ -19,7 +20,8 @@ def compiling_in_background() -> Iterator[None]:
     """
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "latentmap.run.warmup"],
+            python_command("-m", "latentmap.run.warmup"),
+            env=python_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

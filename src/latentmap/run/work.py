@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from latentmap.core.progress import Show, silent
 from latentmap.images import ImageCollection
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing
 from latentmap.images.named_labels import NamedLabels
-from latentmap.images.sources import Decoding
 from latentmap.run import tables
 from latentmap.run.layout import LATENTS
 from latentmap.run.options import RunOptions
 from latentmap.run.pending import begin, home_of
-from latentmap.run.run import open_images
+from latentmap.run.run import open_run_images
 from latentmap.run.state import dependents
 
 
@@ -44,7 +44,7 @@ class Work:
         Whether the run was finished before, so that what is made again is made beside it.
     found : Listing or ImageCollection, optional
         The source, until it is decoded.
-    decoding : Decoding
+    decoding : DecodeOptions
     labels : array (n,) or NamedLabels, optional
         Labels instead of those of the source.
     keys : dict
@@ -58,7 +58,7 @@ class Work:
     say: Callable[[str], None] = say_nothing
     is_finished: bool = False
     found: Listing | ImageCollection | None = None
-    decoding: Decoding = field(default_factory=Decoding)
+    decoding: DecodeOptions = field(default_factory=DecodeOptions)
     labels: NDArray[Any] | NamedLabels | None = None
     keys: dict[str, str] = field(default_factory=dict)
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
@@ -69,7 +69,7 @@ class Work:
     def images(self) -> ImageCollection:
         """The images, once they are decoded."""
         if self._images is None:
-            self._images = open_images(self.folder, self.state)
+            self._images = open_run_images(self.folder, self.state)
         return self._images
 
     @images.setter

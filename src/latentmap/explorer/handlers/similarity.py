@@ -10,7 +10,7 @@ from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.server import Server
 from latentmap.images.collection import as_png
-from latentmap.images.decoding import Failure, Item
+from latentmap.images.decoding import EncodedImage, Failure
 
 N_SIMILAR = 12  # images similar to one that is sent
 MAX_NEIGHBORS = 100
@@ -49,7 +49,7 @@ async def similar_images(server: Server, request: Request) -> dict[str, Any]:
 
 def _similar(server: Server, body: bytes) -> dict[str, Any]:
     data = server.data
-    (decoded,) = server.decoders.map("decode", iter([Item(body)]), data.run.shape_for_more())
+    (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), data.run.shape_for_more())
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     pixels = data.run.fitted(decoded.pixels)

@@ -5,8 +5,8 @@ from typing import Any
 
 from latentmap.images import ImageCollection
 from latentmap.images.listing import Listing
-from latentmap.images.sources import decode as decode_listing
-from latentmap.images.store import clear_marks, kept_in_cache
+from latentmap.images.listing_decoder import decode_listing
+from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
 from latentmap.run.layout import CACHE
 from latentmap.run.state import FORMAT_VERSION, key_of
@@ -21,11 +21,11 @@ def decode(work: Work) -> list[str]:
         if isinstance(found, Listing):
             images = decode_listing(found, work.decoding, cache=folder / CACHE, callback=callback)
         else:
-            images = kept_in_cache(found, folder / CACHE)
+            images = copy_to_cache(found, folder / CACHE)
         if work.labels is not None:
             images = images.with_labels(work.labels)
     files = tables.write_images(folder, images)
-    clear_marks(folder / CACHE)
+    remove_decoding_state(folder / CACHE)
     work.images = images
     work.state["source"] = _source_record(images, work)
     return files

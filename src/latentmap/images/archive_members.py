@@ -1,4 +1,4 @@
-"""Members of an archive, for zip and tar alike."""
+"""Members of zip and tar archives."""
 
 import lzma
 import struct
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 MAX_MEMBER_BYTES = 2**28
-TOO_LARGE = f"larger than {MAX_MEMBER_BYTES >> 20} MiB inside an archive: unpack it"
-DAMAGED = (
+TOO_LARGE_REASON = f"larger than {MAX_MEMBER_BYTES >> 20} MiB inside an archive: unpack it"
+# Errors that damaged archives raise.
+ARCHIVE_ERRORS = (
     OSError,
     EOFError,
     ValueError,
@@ -25,27 +26,27 @@ DAMAGED = (
 )
 
 
-class Member(NamedTuple):
-    """A file or a link in an archive.
+class ArchiveMember(NamedTuple):
+    """A file or link in an archive.
 
     Attributes
     ----------
     number : int
-        By which its content is read.
+        Position in the archive, by which the content is read.
     name : str
     first_bytes : callable
-        Gives the first bytes of a file; must be called before the next member is asked for.
+        Returns the first bytes of a file. It must be called before the next member is requested.
     target : str, optional
-        What a link leads to.
-    is_hard : bool
-        Whether the target is a name in the archive, not a path from where the link is.
+        Target of a link.
+    is_hard_link : bool
+        Whether the target is a name in the archive, and not a path relative to the link.
     reason : str, optional
-        Why its content cannot be read, if that is known.
+        Why the content cannot be read, if this is known.
     """
 
     number: int
     name: str
     first_bytes: Callable[[], bytes]
     target: str | None = None
-    is_hard: bool = False
+    is_hard_link: bool = False
     reason: str | None = None

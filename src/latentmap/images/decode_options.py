@@ -1,0 +1,41 @@
+"""Options of decoding: the shape that is asked for, frames of animations, and the room that images may take."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from latentmap.images.arrays import ArrayScaling
+from latentmap.images.shape import ShapeOptions
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """Options that a source is decoded with.
+
+    Parameters
+    ----------
+    shape : ShapeOptions
+        Size, colour and background of the images.
+    frames : bool, default=False
+        Take each frame of an animated GIF, WebP, PNG or AVIF as an image, instead of the first. Each page of a TIFF is
+        always an image.
+    cache_limit : float, default=64
+        Maximum size of the decoded images, in GB.
+    """
+
+    shape: ShapeOptions = field(default_factory=ShapeOptions)
+    frames: bool = False
+    cache_limit: float = 64.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Options that change the decoded images, by name, as JSON values."""
+        return asdict(self.shape) | {"frames": self.frames}
+
+    def scaling(self, limits: tuple[float, float] | None = None) -> ArrayScaling:
+        """Conversion of arrays to 8 bits under these options.
+
+        Parameters
+        ----------
+        limits : (float, float), optional
+            Values that become 0 and 255: the range of a collection that the arrays are added to.
+        """
+        return ArrayScaling(limits, int(self.cache_limit * 1e9))

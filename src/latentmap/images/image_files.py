@@ -1,0 +1,209 @@
+"""Files as sequences of images: pages of a TIFF, frames of an animation, or a single image."""
+
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import IO, Protocol
+
+from PIL import Image, UnidentifiedImageError
+
+from latentmap.core.errors import DecodingError
+from latentmap.images.fits import FITS_SIGNATURE, read_fits
+from latentmap.images.high_bit_depth import HighBitDepthImage
+from latentmap.images.high_bit_depth_formats import read_high_bit_depth
+from latentmap.images.pictures import Picture
+from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
+from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
+
+# EPS would run Ghostscript on an untrusted program.
+EXCLUDED_FORMATS = {"EPS"}
+# Formats in which several images of a file are frames of an animation.
+ANIMATED_FORMATS = {"GIF", "WEBP", "PNG", "AVIF", "FLI"}
+# Minimum size of a frame in bytes, which bounds the number that a header states.
+MIN_FRAME_BYTES = {"FLI": 16}
+PNG_SIGNATURE_BYTES = 8
+N_START_BYTES = 32  # that identify the format, and the bit depth of PNG and SGI
+# Factor by which Pillow scales grey values of 2 and 4 bits in PNG, by its raw mode.
+GREY_FACTORS = {"L;2": 85, "L;4": 17}
+
+
+class ImageFile(Protocol):
+    """An open file as a sequence of images."""
+
+    def count(self, animations: bool, /) -> int:
+        """Count the images. Frames of an animation only count if ``animations`` is true."""
+
+    def picture(self, number: int | None, /) -> Picture:
+        """Return one image by its number; None for the image of a file that has only one."""
+
+
+@contextmanager
+def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
+    """Open a file as a sequence of images.
+
+    Parameters
+    ----------
+    file : file object
+        Binary file that can seek.
+
+    Yields
+    ------
+    ImageFile
+
+    Raises
+    ------
+    OSError
+        If the file is not an image, damaged, or of a kind that is not read.
+    """
+    start = file.read(N_START_BYTES)
+    file.seek(0)
+    if start.startswith(TIFF_SIGNATURES):
+        yield TiffPages(file)
+        return
+    fits_image = read_fits(file) if start.startswith(FITS_SIGNATURE) else None
+    if fits_image is not None:
+        yield SingleImage(fits_image)
+        return
+    with open_with_pillow(file) as image:
+        yield PillowFrames(image, file, start)
+
+
+class SingleImage:
+    """A file with one image of high bit depth."""
+
+    def __init__(self, image: HighBitDepthImage) -> None:
+        self._image = image
+
+    def count(self, _: bool) -> int:
+        """Return 1."""
+        return 1
+
+    def picture(self, _: int | None) -> Picture:
+        """Return the image."""
+        return Picture(self._image, 1)
+
+
+class TiffPages:
+    """The pages of a TIFF, except reduced copies and masks of other pages."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._tiff = file, TiffFile(file)
+        self._offsets = self._tiff.pages()
+
+    def count(self, _: bool) -> int:
+        """Count the pages."""
+        return len(self._offsets)
+
+    def picture(self, number: int | None) -> Picture:
+        """Read a page.
+
+        Raises
+        ------
+        OSError
+            If the page is damaged, or of a kind that is not read.
+        """
+        if not self._offsets:
+            raise DecodingError("no page in this TIFF")
+        page = self._tiff.page(self._offsets[number or 0])
+        n_planes = page.integer(IMAGE_DEPTH, 1)
+        if n_planes > 1:
+            raise DecodingError(f"a volume of {n_planes} planes in one TIFF page: save the planes as pages")
+        if is_read_directly(page):
+            return Picture(read_page(self._file, page), page.integer(ORIENTATION, 1))
+        try:
+            with open_with_pillow(self._tiff.starting_at(page.offset), ("TIFF",)) as image:
+                image.load()
+                # Pillow has already applied the orientation
+                return Picture(image.copy(), 1)
+        except UnidentifiedImageError as error:
+            raise DecodingError(unread_reason(page)) from error
+        except OSError as error:
+            if "decoder error" not in str(error):
+                raise
+            raise DecodingError(f"{unread_reason(page)}, or is damaged") from error
+
+
+class PillowFrames:
+    """A file that Pillow reads: a single image, or the frames of an animation."""
+
+    def __init__(self, image: Image.Image, file: IO[bytes], start: bytes) -> None:
+        self._image, self._file, self._start = image, file, start
+        if image.format == "PNG" and image.mode == "L" and "transparency" in image.info and image.tile:  # type: ignore[attr-defined]
+            # Pillow compares the transparent value of the file with values that it has scaled to 8 bits
+            image.info["transparency"] *= GREY_FACTORS.get(image.tile[0].args, 1)  # type: ignore[attr-defined]
+
+    def count(self, animations: bool) -> int:
+        """Count the frames, at most as many as the file has room for."""
+        kind = self._image.format or ""
+        if not animations or kind not in ANIMATED_FORMATS:
+            return 1
+        n_frames = int(getattr(self._image, "n_frames", 1))
+        if n_frames > 1:
+            n_bytes = self._file.seek(0, io.SEEK_END)
+            n_frames = min(n_frames, 1 + n_bytes // MIN_FRAME_BYTES.get(kind, 1))
+            if kind == "PNG":
+                n_frames = min(
+                    n_frames, _count_png_frames(self._file) + bool(getattr(self._image, "default_image", False))
+                )
+        return max(1, n_frames)
+
+    def picture(self, number: int | None) -> Picture:
+        """Return the image, or one of the frames."""
+        image = self._image
+        if number:
+            image.seek(number)
+        high = read_high_bit_depth(image, self._file, self._start) if _may_have_high_bit_depth(image) else None
+        if high is not None:
+            return Picture(high, _orientation(image))
+        return Picture(image if number is None else image.copy(), _orientation(image))
+
+
+def _count_png_frames(file: IO[bytes]) -> int:
+    """Count the frames of an animated PNG by its chunks."""
+    found, at = 0, PNG_SIGNATURE_BYTES
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return found
+        length, kind = struct.unpack(">I4s", head)
+        found += kind == b"fcTL"
+        at += length + 12
+
+
+@contextmanager
+def open_with_pillow(file: IO[bytes], formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+    """Open a file with Pillow, and close it at the end of the context.
+
+    Parameters
+    ----------
+    file : file object
+    formats : tuple of str, optional
+        Formats that may be opened, by default all that are not excluded.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Pillow warns from half of its limit on, which is too much memory for one image here
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file, formats=formats or _formats()) as image:
+            yield image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in Image.ID if name not in EXCLUDED_FORMATS)
+
+
+def _may_have_high_bit_depth(image: Image.Image) -> bool:
+    return image.mode[0] in "IF" or image.format in ("PNG", "PPM", "SGI", "JPEG2000")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # damaged EXIF data do not prevent decoding
+        return 1

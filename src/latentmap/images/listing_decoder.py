@@ -1,0 +1,236 @@
+"""Decoding of all images that are listed, into memory or into a folder where it can be resumed."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute
+
+from latentmap.core.progress import Callback, Progress
+from latentmap.images.collection import ImageCollection
+from latentmap.images.column_types import digest_column
+from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.decoding import Decoded, Failure
+from latentmap.images.listing import Listing, Skipped
+from latentmap.images.named_labels import ListingPositions
+from latentmap.images.no_images import no_images_error
+from latentmap.images.pool import DecodingPool
+from latentmap.images.probe import ImageProbe
+from latentmap.images.shape import Shape
+from latentmap.images.shape_choice import choose_shape, has_observed_ranges, to_color, with_ranges
+from latentmap.images.store import DecodedStore
+
+# Images that are probed to choose a shape.
+N_PROBES = 1000
+# Suffixes of files whose pages are counted before any is decoded. In other files, pages are found while decoding.
+MULTI_PAGE_SUFFIXES = (".tif", ".tiff")
+# Version of the state of an interrupted decoding. It changes with the layout of that state and with decoded pixels.
+STORE_VERSION = 2
+
+
+def decode_listing(
+    listing: Listing,
+    decoding: DecodeOptions,
+    *,
+    shape: Shape | None = None,
+    cache: Path | None = None,
+    callback: Callback = lambda _: None,
+) -> ImageCollection:
+    """Decode the images of a listing.
+
+    Parameters
+    ----------
+    listing : Listing
+    decoding : DecodeOptions
+    shape : Shape, optional
+        Shape of a collection that the images are added to. By default it is chosen from the images.
+    cache : Path, optional
+        Folder of the decoded images, where an interrupted decoding is resumed. In memory by default.
+    callback : callable, optional
+        Receives the progress.
+
+    Returns
+    -------
+    ImageCollection
+
+    Raises
+    ------
+    SourceError
+        If no image can be decoded, or the decoded images exceed the limit or the free space on disk.
+    """
+    with DecodingPool() as pool:
+        task = _ListingDecoder(pool, listing, decoding, shape, cache, callback)
+        if not decoding.frames:
+            try:
+                return task.run(by_content=False)
+            except _MultiPageFileError:
+                pass
+        return task.run(by_content=True)
+
+
+class _MultiPageFileError(Exception):
+    """A file that was treated as one image has several pages."""
+
+
+@dataclass(frozen=True)
+class _ListingDecoder:
+    """The decoding of one listing."""
+
+    pool: DecodingPool
+    listing: Listing
+    decoding: DecodeOptions
+    shape: Shape | None
+    cache: Path | None
+    callback: Callback
+
+    def run(self, by_content: bool) -> ImageCollection:
+        """Decode all images. Pages are counted in all files if ``by_content``, else in files with a TIFF suffix.
+
+        Raises
+        ------
+        _MultiPageFileError
+            If a file with another suffix has several pages.
+        """
+        store = DecodedStore(self.cache, self._key(True))  # perhaps with the state of an interrupted decoding
+        if not by_content and store.shape is None:
+            store = DecodedStore(self.cache, self._key(False))
+        else:
+            by_content = True
+        try:
+            listing = self.listing.with_frames(self._count_frames(by_content))
+            shape, is_fixed = (
+                self.shape or store.shape or self._choose_shape(listing, by_content),
+                self.shape is not None,
+            )
+            while (other := self._fill(listing, store, shape, is_fixed, by_content)) is not None:
+                is_fixed = (
+                    is_fixed or other.limits(True) != shape.limits(True) or other.limits(False) != shape.limits(False)
+                )
+                shape = other
+            return _make_collection(listing, store)
+        finally:
+            store.close()
+
+    def _key(self, by_content: bool) -> str:
+        shape = None if self.shape is None else self.shape.as_dict()
+        facts = [STORE_VERSION, self.listing.stamp, self.decoding.as_dict(), shape, by_content]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _count_frames(self, by_content: bool) -> NDArray[np.intp]:
+        """Number of images in each file: (n,)."""
+        names = self.listing.table["path"]
+        n_frames = np.ones(len(self.listing), np.intp)
+        rows = np.array(
+            [i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(MULTI_PAGE_SUFFIXES)], int
+        )
+        if len(rows):
+            counts = self.pool.map("count", self.listing.read(rows), self.decoding.frames)
+            n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
+        return n_frames
+
+    def _choose_shape(self, listing: Listing, by_content: bool) -> Shape:
+        """The shape of the collection, chosen from an evenly spaced sample."""
+        rows = np.unique(np.linspace(0, len(listing) - 1, min(len(listing), N_PROBES)).astype(np.intp))
+        probes = _succeeded(self._probe(listing, rows))
+        if not probes:  # no image of the sample can be decoded
+            results = self._probe(listing, np.arange(len(listing)))
+            probes = _succeeded(results)
+            if not probes:
+                reasons = {i: one.reason for i, one in enumerate(results) if isinstance(one, Failure)}
+                raise no_images_error(listing, _skipped_files(listing, reasons))
+        if not by_content and any(one.n_pages > 1 for one in probes):
+            raise _MultiPageFileError
+        shape = choose_shape(probes, self.decoding.shape, len(listing))
+        return (
+            self._with_all_ranges(listing, shape) if len(rows) < len(listing) and has_observed_ranges(shape) else shape
+        )
+
+    def _probe(self, listing: Listing, rows: NDArray[np.intp]) -> "list[ImageProbe | Failure]":
+        return list(self.pool.map("probe", listing.read(rows)))
+
+    def _with_all_ranges(self, listing: Listing, shape: Shape) -> Shape:
+        """The shape with the ranges of values of all images, so that they do not depend on the sample."""
+        found = with_ranges(shape, _succeeded(self._probe(listing, np.arange(len(listing)))))
+        if self.shape is None:
+            return found
+        # images that are added to others are scaled as these, where these have values of the same kind
+        return replace(
+            found,
+            channels=shape.channels,
+            value_range=self.shape.value_range or found.value_range,
+            float_range=self.shape.float_range or found.float_range,
+        )
+
+    def _fill(
+        self, listing: Listing, store: DecodedStore, shape: Shape, is_fixed: bool, by_content: bool
+    ) -> Shape | None:
+        """Decode into the store. Returns another shape if this one lacks the colours or the range of an image."""
+        n = len(listing)
+        store.begin(shape, n, int(self.decoding.cache_limit * 1e9))
+        rows = np.arange(store.progress.n_seen, n)
+        for result in self.pool.map("decode", listing.read(rows), shape):
+            if isinstance(result, Decoded):
+                if result.n_pages > 1 and not by_content:
+                    raise _MultiPageFileError
+                if result.pixels.shape != shape.image_shape:
+                    return to_color(shape)
+                if not _is_in_range(result, shape, is_fixed):
+                    wider = self._with_all_ranges(listing, shape)
+                    if wider != shape:
+                        return wider
+            store.add(result)
+            if store.progress.n_seen % 64 == 0 or store.progress.n_seen == n:
+                self.callback(Progress(store.progress.n_seen, n, {"skipped": store.progress.n_reasons}))
+        return None
+
+
+def _succeeded(results: "list[ImageProbe | Failure]") -> list[ImageProbe]:
+    return [one for one in results if isinstance(one, ImageProbe)]
+
+
+def _is_in_range(picture: Decoded, shape: Shape, is_fixed: bool) -> bool:
+    """Whether the values of an image lie in the range of the shape. A fixed range counts as covering all values."""
+    if picture.limits is None:
+        return True
+    limits = shape.limits(picture.is_float)
+    if limits is None or is_fixed:
+        return limits is not None
+    return limits[0] <= picture.limits[0] and picture.limits[1] <= limits[1]
+
+
+def _make_collection(listing: Listing, store: DecodedStore) -> ImageCollection:
+    shape = store.shape
+    images, rows, reasons = store.finish()
+    failed = _skipped_files(listing, reasons)
+    if not len(images):
+        raise no_images_error(listing, failed)
+    skipped = listing.skipped + failed
+    kept = np.flatnonzero(rows["kept"])
+    table = listing.table if len(kept) == len(rows) else listing.table.take(kept)
+    contents = rows["content"][kept]
+    is_known = pa.array(contents != np.zeros((), contents.dtype))
+    columns = {
+        "sha256": digest_column(rows["sha256"][kept].tobytes()),
+        "pixels_sha256": compute.if_else(is_known, digest_column(contents.tobytes()), pa.scalar(None, pa.binary(32))),
+        "width": pa.array(rows["width"][kept]),
+        "height": pa.array(rows["height"][kept]),
+    }
+    for name, values in columns.items():
+        table = table.append_column(name, values)
+    origin = _listing_positions(listing, kept)
+    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin)
+
+
+def _skipped_files(listing: Listing, reasons: dict[int, str]) -> list[Skipped]:
+    failed = sorted(reasons)
+    names = listing.table["path"].take(pa.array(failed, pa.int64())).to_pylist()
+    return [Skipped(name, reasons[i]) for name, i in zip(names, failed, strict=True)]
+
+
+def _listing_positions(listing: Listing, kept: NDArray[np.intp]) -> ListingPositions:
+    files = np.arange(len(listing)) if listing.files is None else listing.files
+    return ListingPositions(int(files[-1]) + 1, len(listing), files[kept], kept)

@@ -1,0 +1,174 @@
+"""Interpretation of a TIFF page: photometric interpretation, extra samples, and values that mean no data."""
+
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from latentmap.core.errors import DecodingError
+from latentmap.images.high_bit_depth import HighBitDepthImage
+from latentmap.images.tiff_directories import (
+    BITS_PER_SAMPLE,
+    COMPRESSION,
+    EXTRA_SAMPLES,
+    GDAL_NODATA,
+    PHOTOMETRIC_INTERPRETATION,
+    SAMPLE_FORMAT,
+    SAMPLES_PER_PIXEL,
+    SIGNED,
+    UNSIGNED,
+    TiffPage,
+)
+from latentmap.images.tiff_layout import PageLayout
+from latentmap.images.tiff_segments import COMPRESSION_NAMES, NO_COMPRESSION, READ_COMPRESSIONS, read_samples
+
+PHOTOMETRIC_NAMES = {3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}
+READ_PHOTOMETRICS = (0, 1, 2)  # WhiteIsZero, BlackIsZero, RGB
+
+
+def is_read_directly(page: TiffPage) -> bool:
+    """Whether :func:`read_page` reads a page, and not Pillow.
+
+    Pillow truncates values, ignores signs, and is slow with many pages. It reads bilevel images, and compressions of
+    images such as JPEG.
+
+    Parameters
+    ----------
+    page : TiffPage
+
+    Returns
+    -------
+    bool
+    """
+    if page.integer(PHOTOMETRIC_INTERPRETATION, 0) not in READ_PHOTOMETRICS:
+        return False
+    bits, formats = page.tags.get(BITS_PER_SAMPLE) or (1,), page.tags.get(SAMPLE_FORMAT) or (UNSIGNED,)
+    if max(bits) > 8 or (max(bits) == 8 and max(formats) != UNSIGNED):
+        return True
+    return page.integer(COMPRESSION, NO_COMPRESSION) in READ_COMPRESSIONS and (
+        max(bits) > 1 or page.integer(SAMPLES_PER_PIXEL, 1) > 1
+    )
+
+
+def unread_reason(page: TiffPage) -> str:
+    """Describe why a page cannot be read.
+
+    Parameters
+    ----------
+    page : TiffPage
+
+    Returns
+    -------
+    str
+    """
+    bits, compression = sorted(set(page.tags.get(BITS_PER_SAMPLE) or (1,))), page.integer(COMPRESSION, NO_COMPRESSION)
+    photometric = page.integer(PHOTOMETRIC_INTERPRETATION, 0)
+    colors = PHOTOMETRIC_NAMES.get(
+        photometric, {0: "grey", 1: "grey", 2: "RGB"}.get(photometric, f"photometric {photometric}")
+    )
+    packed = "" if compression == NO_COMPRESSION else f", compression {COMPRESSION_NAMES.get(compression, compression)}"
+    n_bits = ", ".join(map(str, bits))
+    n_samples = page.integer(SAMPLES_PER_PIXEL, 1)
+    return f"a TIFF page of {n_bits} bits, {n_samples} channels ({colors}){packed}, which is not read"
+
+
+def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | Image.Image:
+    """Read a page.
+
+    Parameters
+    ----------
+    file : file object
+    page : TiffPage
+
+    Returns
+    -------
+    HighBitDepthImage or PIL.Image.Image
+        An image of Pillow if the values have at most 8 bits.
+
+    Raises
+    ------
+    OSError
+        If the page is damaged, or of a kind that is not read.
+    PIL.Image.DecompressionBombError
+        If the page has too many pixels.
+    """
+    if page.integer(COMPRESSION, NO_COMPRESSION) not in READ_COMPRESSIONS:
+        raise DecodingError(unread_reason(page))
+    layout = PageLayout.of(page)
+    image = _interpret(page, layout, read_samples(file, layout))
+    has_8_bits = layout.bits <= 8 and layout.format == UNSIGNED
+    return _to_8_bit_image(image, 2**layout.bits - 1) if has_8_bits else image
+
+
+def _to_8_bit_image(image: HighBitDepthImage, largest: int) -> Image.Image:
+    """Convert values of up to 8 bits and their transparency. The largest value becomes 255."""
+    values = image.values
+    if largest < 255:
+        values = np.rint(np.arange(largest + 1) * (255 / largest)).astype(np.uint8)[values]
+    if image.masked is not None:
+        values = np.where(image.masked if values.ndim == 2 else image.masked[..., None], np.uint8(0), values)
+    if image.alpha is None:
+        return Image.fromarray(np.ascontiguousarray(values))
+    colors = values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2)
+    if not image.premultiplied:
+        return Image.fromarray(np.dstack([colors, image.alpha]))
+    return Image.frombytes("RGBa", image.size, np.dstack([colors, image.alpha]).tobytes())
+
+
+def _interpret(page: TiffPage, layout: PageLayout, values: NDArray[Any]) -> HighBitDepthImage:
+    """Separate colours from transparency, invert WhiteIsZero, and mask values that mean no data."""
+    photometric = page.integer(PHOTOMETRIC_INTERPRETATION, 0)
+    n_colors = 3 if photometric == 2 else 1
+    extra = page.tags.get(EXTRA_SAMPLES) or ([2] if (n_colors, layout.n_samples) == (3, 4) else [])
+    if layout.n_samples < n_colors or (n_colors == 1 and layout.n_samples > 1 and extra[:1] not in ([1], [2])):
+        raise DecodingError(f"{layout.n_samples} channels that are not colours: save them as pages, or choose one")
+    colors = values[..., 0] if n_colors == 1 else values[..., :3]
+    alpha = None
+    if layout.n_samples > n_colors and extra[:1] in ([1], [2]):
+        alpha = _alpha_channel(values[..., n_colors], layout.bits)
+    masked = _nodata_mask(page, colors)
+    if photometric == 0:
+        colors = _invert(colors, layout)
+    return HighBitDepthImage(colors, alpha, extra[:1] == [1], masked)
+
+
+def _alpha_channel(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    full = {"f": 1.0, "i": float(2 ** (bits - 1) - 1)}.get(values.dtype.kind, float(2**bits - 1))
+    return np.rint(np.nan_to_num(values.astype(np.float64) * (255 / full), nan=255.0)).clip(0, 255).astype(np.uint8)
+
+
+def _invert(values: NDArray[Any], layout: PageLayout) -> NDArray[Any]:
+    """Invert WhiteIsZero: maximum - v for unsigned values, -1 - v for signed ones, 1 - v for floats."""
+    native: NDArray[Any] = values.astype(values.dtype.newbyteorder("="))
+    if layout.format == SIGNED:
+        return ~native
+    one = native.dtype.type(1 if native.dtype.kind == "f" else 2**layout.bits - 1)
+    inverted: NDArray[Any] = one - native
+    return inverted
+
+
+def _nodata_mask(page: TiffPage, values: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Pixels with the value that the GDAL_NODATA tag declares as missing: (height, width); None if there are none."""
+    text = bytes(page.tags.get(GDAL_NODATA, b"")).split(b"\0")[0].strip()
+    try:
+        marker = _parse_integer(text) if values.dtype.kind in "iu" else np.array(text, values.dtype.newbyteorder("="))
+    except (ValueError, OverflowError):
+        return None
+    if isinstance(marker, int) and not np.iinfo(values.dtype).min <= marker <= np.iinfo(values.dtype).max:
+        return None
+    masked: NDArray[np.bool_] = values == marker
+    if masked.ndim == 3:
+        masked = np.all(masked, axis=2, keepdims=True)[..., 0]
+    return masked if masked.any() else None
+
+
+def _parse_integer(text: bytes) -> int:
+    """Parse an integer of GDAL, such as -9999 or 2.55e2."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer():
+            raise
+        return int(number)
