@@ -1,8 +1,21 @@
 """Small collections with known structure, shared by the tests."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from latentmap.run import stages
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernels_compiled_in_this_process() -> Iterator[None]:
+    """Runs of the tests start no process that compiles kernels ahead: it would take the other tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "compiling_in_background", nullcontext)
+        yield
 
 
 @pytest.fixture(scope="session")
