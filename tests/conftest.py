@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latentmap.run import stages
+from latentmap.run.stages import train_stage
 
 
 @pytest.fixture(scope="session", autouse=True)
 def kernels_compiled_in_this_process() -> Iterator[None]:
     """Runs of the tests start no process that compiles kernels ahead: it would take the other tests' time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "compiling_in_background", nullcontext)
+        patch.setattr(train_stage, "compiling_in_background", nullcontext)
         yield
 
 
