@@ -1,4 +1,4 @@
-"""What there is too little of is said with numbers and units."""
+"""Messages about memory give numbers and units."""
 
 import errno
 

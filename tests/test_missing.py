@@ -1,4 +1,4 @@
-"""What is missing is decided before any conversion, whatever holds the values."""
+"""Missing values are found before any conversion, whatever holds the values."""
 
 import numpy as np
 import pyarrow as pa

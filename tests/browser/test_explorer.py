@@ -461,7 +461,7 @@ def test_ways_between_images_and_along_a_path(look, served):
 
 
 def saved_as(page, name: str) -> None:
-    """What is shown as a strip is given as a file of either format."""
+    """A strip on the page can be saved in either format."""
     for form in ("gif", "png"):
         with page.page.expect_download() as found:
             page.page.click(f"[data-format={form}]")

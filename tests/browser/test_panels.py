@@ -101,7 +101,7 @@ def select(page, ids: list[int]) -> None:
 
 
 def sent(page, path: str, answer: dict | None = None, status: int = 200) -> list[dict]:
-    """What the page will post to a path; answered here when an answer is given."""
+    """Requests of the page to a path; answered here if an answer is given."""
     found: list[dict] = []
 
     def handle(route) -> None:

@@ -1,4 +1,4 @@
-"""What a page gets of the columns of a run: missing is missing, and no column is too varied to be coloured by."""
+"""Columns of a run for the page: missing values stay missing, and no column is too varied to be coloured by."""
 
 import datetime as dt
 import math

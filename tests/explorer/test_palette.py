@@ -74,7 +74,7 @@ def palette() -> NDArray:
 
 
 def greys() -> NDArray:
-    """What has no value, and what has no colour of its own."""
+    """The colours of missing values and of other categories."""
     text = SOURCE.read_text(encoding="utf-8")
     found = [re.search(rf"{name}: Rgb = \[(\d+), (\d+), (\d+)\]", text) for name in ("MISSING", "OTHER")]
     return np.array([[int(part) for part in one.groups()] for one in found if one])

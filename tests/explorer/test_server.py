@@ -1,4 +1,4 @@
-"""What the explorer's server answers."""
+"""Answers of the explorer's server."""
 
 import csv
 import io

@@ -32,7 +32,7 @@ def png(seed: int = 0, kind: str = "PNG") -> bytes:
 
 
 def contents(listing: Listing) -> dict[str, bytes | str | None]:
-    """What each row is read from, None where it cannot be."""
+    """The file that each row is read from; None for an error."""
     found = {}
     rows = zip(listing.table["path"].to_pylist(), listing.read(np.arange(len(listing))), strict=True)
     for path, item in rows:

@@ -39,7 +39,7 @@ def files(folder: Path, *names: str) -> None:
 
 
 def outcome(listing) -> list[str]:
-    """What each row is read from: the end of its path, or the reason why it is not."""
+    """The end of the path that each row is read from, or the reason of the error."""
     rows = zip(listing.table["path"].to_pylist(), listing.read(np.arange(len(listing))), strict=True)
     return [path if isinstance(item.source, str) else f"{path}: {item.source.reason}" for path, item in rows]
 

@@ -63,7 +63,7 @@ class RowResult:
 
 @dataclass
 class RowFindings:
-    """What a row measures: it is filled by the function of the row.
+    """The measurements of a row, filled in by its function.
 
     Attributes
     ----------
