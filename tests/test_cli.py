@@ -73,7 +73,7 @@ def test_a_run_grows_is_asked_and_is_exported(tmp_path):
     run = tmp_path / "run"
     made = command("run", tmp_path / "first", "-o", run, "--epochs", 1, "--latent-dim", 4)
     assert made.returncode == 0, made.stderr
-    assert "9 × 9 pixels, grey: the size of 40 of the pictures" in made.stderr
+    assert "9 × 9 pixels, grey: the size of 40 of the images" in made.stderr
     assert "1 file skipped, listed with their reasons in skipped.parquet" in made.stderr
     added = command("add", run, tmp_path / "second", "--quiet")
     assert "added   6 images; 0 known already, 0 skipped" in added.stdout

@@ -15,7 +15,7 @@ from latentmap.core import errors
 CLASSES = [one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, Exception)]
 SRC = Path(latentmap.__file__).parent
 # Exceptions that control the flow within one module, and answers with an HTTP status.
-BESIDE_THEIR_CODE = {"_Lost", "_SeveralPages", "BadRequest"}
+BESIDE_THEIR_CODE = {"_WorkerLostError", "_MultiPageFileError", "BadRequest"}
 
 
 def fitting_builtins(error: type) -> list[str]:

@@ -11,7 +11,9 @@ HEARD_WITHIN = 5.0  # seconds, with other tests beside; all of the work would ta
 GIVEN_UP_AFTER = 60.0
 
 PROGRAM = """
+import signal
 import numpy as np, latentmap as lm
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background takes away
 random = np.random.default_rng(0)
 try:
     {work}

@@ -39,7 +39,7 @@ def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    InputError
         If no sample has a label and a group, or the lengths differ.
 
     References
@@ -73,7 +73,7 @@ def purity(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    InputError
         If no sample has a label and a group, or the lengths differ.
 
     Parameters
@@ -110,7 +110,7 @@ def normalized_mutual_info(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    InputError
         If no sample has a label and a group, or the lengths differ.
     """
     return float(normalized_mutual_info_score(*_encode_known(y_true, y_pred)))
@@ -131,7 +131,7 @@ def adjusted_rand(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    InputError
         If no sample has a label and a group, or the lengths differ.
 
     References
@@ -156,7 +156,7 @@ def clustering_report(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
 
     Raises
     ------
-    ValueError
+    InputError
         If no sample has a label and a group, or the lengths differ.
 
     Parameters
@@ -204,7 +204,7 @@ def silhouette(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000, rand
 
     Raises
     ------
-    ValueError
+    InputError
         If the lengths differ.
 
     Raises
@@ -247,7 +247,7 @@ def density_validity(X: ArrayLike, labels: ArrayLike, *, sample_size: int = 2000
 
     Raises
     ------
-    ValueError
+    InputError
         If the lengths differ.
 
     Raises
@@ -325,7 +325,7 @@ def trustworthiness(
 
     Raises
     ------
-    ValueError
+    InputError
         If the lengths differ, or ``n_neighbors`` is out of range.
 
     Raises
@@ -382,7 +382,7 @@ def neighborhood_preservation(
 
     Raises
     ------
-    ValueError
+    InputError
         If the lengths differ, or ``n_neighbors`` is out of range.
     """
     X, embedding, chosen = _prepare_map(X, embedding, n_neighbors, sample_size, random_state)
@@ -427,7 +427,7 @@ def _prepare_map(
     X, embedding = np.asarray(X), np.asarray(embedding)
     _check_same_length("X", X, "embedding", embedding)
     if not 1 <= n_neighbors < len(X) / 2:
-        raise ValueError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
+        raise InputError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
     return X, embedding, _sample_rows(len(X), sample_size, random_state)
 
 

@@ -289,7 +289,7 @@ def test_search_lists_what_it_finds_as_it_is_typed(look, shop):
     page.page.wait_for_selector(".hits li")
     assert page.page.locator(".hits li span").first.inner_text() in {paths[i] for i in wanted}
     assert page.page.locator(".hits li .picture").count() == min(30, len(wanted))
-    assert f"{len(wanted)} found" in page.page.inner_text(".hits")
+    assert f"{len(wanted)} images found" in page.page.inner_text(".hits")
     page.shoot("panels-search")
     page.page.keyboard.press("ArrowDown")
     second = page.page.locator(".hits li span").nth(1).inner_text()
@@ -297,7 +297,7 @@ def test_search_lists_what_it_finds_as_it_is_typed(look, shop):
     page.until(f"latentmap.state.row === latentmap.model.rowOf[{paths.index(second)}]")
     assert page.page.locator(".hits").is_hidden()
     page.page.wait_for_timeout(4500)
-    assert f"{len(wanted)} found" in page.page.inner_text(".filters")  # it stays
+    assert f"{len(wanted)} images" in page.page.inner_text(".filters")  # it stays
     page.page.fill(".search", "[100")
     page.page.locator(".hits li", has_text="[1003]").click()
     page.until(f"latentmap.state.row === latentmap.model.rowOf[{paths.index(next(p for p in paths if '[1003]' in p))}]")
@@ -329,13 +329,13 @@ def test_when_nothing_matches_the_page_says_so_and_clears_all(look, shop):
 def test_what_is_exported_is_what_the_button_says(look, shop):
     page = look(shop.url)
     button = page.page.locator("[data-export=csv]")
-    assert button.inner_text() == f"CSV: {N:,} all"
+    assert button.inner_text() == f"CSV: all {N:,}"
     page.page.select_option(".filters > select", "word")
     page.page.click("[aria-label='word: tick none']")
     page.page.locator(".filters [data-key='red'] input").check()
     reds = [i for i, word in enumerate(column(shop, "word")) if word == "red"]
     page.until(f"latentmap.state.nVisible === {len(reds)}")
-    assert button.inner_text() == f"CSV: {len(reds)} shown"
+    assert button.inner_text() == f"CSV: {len(reds)} visible"
 
     def exported() -> list[int]:
         with page.page.expect_download() as found:
@@ -350,7 +350,7 @@ def test_what_is_exported_is_what_the_button_says(look, shop):
     assert exported() == reds[:12]
     assert page.page.inner_text(".exports .kept").startswith("12 images exported:")
     page.page.locator(".scopes label", has_text="all").click()
-    assert button.inner_text() == f"CSV: {N:,} all"
+    assert button.inner_text() == f"CSV: all {N:,}"
     assert exported() == list(range(N))
     select(page, reds[:1])  # another selection is another question
     page.page.locator(".scopes label", has_text="selected").click()
@@ -448,7 +448,7 @@ def test_a_merge_says_with_whom_and_asks_for_a_name(edited, look):
 def test_a_selection_becomes_a_group(edited, look):
     page = look(edited.url)
     select(page, [3, 1, 2])
-    assert page.page.inner_text(".gather summary") == "Make a group of these 3 images …"
+    assert page.page.inner_text(".gather summary") == "Make a group of 3 images …"
     page.page.click(".gather summary")
     page.page.fill(".gather input", "mine")
     page.page.click(".gather-do")

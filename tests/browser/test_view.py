@@ -17,8 +17,9 @@ from latentmap.run import Run, RunOptions, make_run
 
 SOURCES = Path(__file__).parents[2] / "explorer-ui"
 OWN = (
-    *("app", "camera", "decoder", "dropped", "header", "inspector", "lightbox", "minimap", "overlay", "pictures"),
-    *("sharp", "share", "thumbnails", "told", "view", "walk"),
+    *("app", "map/camera", "map/decoder-tool", "map/full-resolution", "map/map-view", "map/minimap", "map/overlay"),
+    *("map/neighbor-walk", "map/sprites", "panels/header", "panels/inspector", "panels/lightbox", "panels/query-image"),
+    *("panels/thumbnails", "data/selection-sync", "saving/save-view"),
 )
 GROUND = (14, 17, 22)  # of the dark theme
 
@@ -282,7 +283,7 @@ def test_dots_show_their_colours_and_heaps(look, served):
         const unit = 1 / camera.scale;
         x[0] = camera.x; y[0] = camera.y;
         for (let i = 1; i <= 500; i++) { x[i] = camera.x + 100 * unit; y[i] = camera.y; }
-        model.place(x, y); })()"""
+        model.setPositions(x, y); })()"""
     )
     page.ask("document.querySelector('.labels').style.visibility = 'hidden'")  # one may stand on the single dot
     page.page.wait_for_timeout(500)

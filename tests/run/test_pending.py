@@ -41,7 +41,7 @@ def killed_at(call: int, work: Callable[[], object], monkeypatch: pytest.MonkeyP
         try:
             work()
         except Killed:
-            atomic_files._in_use.clear()  # as in another process
+            atomic_files._own_temporaries.clear()  # as in another process
             return True
     return n_calls > call
 

@@ -72,8 +72,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text to a file atomically, as UTF-8 with exactly one newline at the end."""
-    write_bytes(path, (text.rstrip("\n") + "\n").encode())
+    """Write text to a file atomically, as UTF-8 with exactly one newline at the end.
+
+    Names of files need not be UTF-8. What cannot be encoded is written as an escape, which JSON reads back.
+    """
+    write_bytes(path, (text.rstrip("\n") + "\n").encode(errors="backslashreplace"))
 
 
 def sha256(path: Path) -> str:

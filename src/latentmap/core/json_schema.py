@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
-class SchemaError(ValueError):
-    """A value does not have the type or the range that the schema requires."""
+from latentmap.core.errors import SchemaError
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ import numba
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from latentmap.core.errors import InputError
+
 Array: TypeAlias = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -62,7 +64,7 @@ class Workers:
 
     Raises
     ------
-    ValueError
+    InputError
         If ``n_jobs`` is 0.
     """
 
@@ -111,7 +113,7 @@ class Workers:
 def _n_threads(n_jobs: int) -> int:
     """Number of threads for ``n_jobs``, counted as joblib does, but without its limits on nested processes."""
     if n_jobs == 0:
-        raise ValueError("n_jobs=0 has no meaning: pass 1 or more, or -1 for all CPUs")
+        raise InputError("n_jobs=0 has no meaning: pass 1 or more, or -1 for all CPUs")
     return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
 
 

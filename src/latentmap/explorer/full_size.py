@@ -50,10 +50,10 @@ class FullSize:
         """
         path, frame, digest = self._file(image)
         item = EncodedImage(str(path), frame)
-        look = self._ask("look", item, None)
-        scale = min(1.0, MAX_ORIGINAL_SIDE / max(look.width, look.height, 1))
-        height, width = (max(1, round(side * scale)) for side in (look.height, look.width))
-        channels, color = (1, "grey") if look.is_grey else (3, "rgb")
+        probe = self._ask("probe", item, None)
+        scale = min(1.0, MAX_ORIGINAL_SIDE / max(probe.width, probe.height, 1))
+        height, width = (max(1, round(side * scale)) for side in (probe.height, probe.width))
+        channels, color = (1, "grey") if probe.is_grey else (3, "rgb")
         shape = replace(
             self._data.run.shape(),
             height=height,

@@ -143,7 +143,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             For a parameter out of range, or tangents or neighbours of other points.
-        ValueError
+        InputError
             If X or the tangents contain NaN or infinity, a parameter is out of range, or the tangents or neighbours
             do not fit X.
         """
@@ -196,7 +196,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ------
         NotFittedError
             If the estimator is not fitted.
-        ValueError
+        InputError
             If X or the tangents contain NaN or infinity, or have another shape.
         """
         probabilities = self.predict_proba(X, tangents=tangents)
@@ -221,7 +221,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ------
         NotFittedError
             If the estimator is not fitted.
-        ValueError
+        InputError
             If X or the tangents contain NaN or infinity, or have another shape.
         """
         check_is_fitted(self)
@@ -263,7 +263,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         ------
         NotFittedError
             If the estimator is not fitted.
-        ValueError
+        InputError
             If ``n_clusters`` is out of range.
         """
         check_is_fitted(self)
@@ -414,13 +414,13 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             if value is None:
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise ValueError(
+                raise InputError(
                     f"{name}={value!r}: ask for a whole number of at least 1, or None to find it from the data"
                 )
             if value > n:
                 raise InputError(f"{name}={value} exceeds n_samples={n}: ask for at most {n}")
         if not isinstance(self.min_confidence, Real) or not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")
+            raise InputError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")
 
 
 def _merge_blocks(graph: Any, blocks: Labels, labels: Labels, min_size: int, min_blocks: int) -> tuple[Labels, Any]:

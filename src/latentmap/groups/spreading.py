@@ -132,7 +132,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         InputError
             If no label is known, alpha is out of range, or lengths differ.
-        ValueError
+        InputError
             If X contains NaN or infinity, no label is known, alpha is out of range, or the lengths differ.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
@@ -168,7 +168,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         NotFittedError
             If the estimator is not fitted.
-        ValueError
+        InputError
             If X contains NaN or infinity, or has another number of features.
         """
         check_is_fitted(self)
@@ -192,7 +192,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         NotFittedError
             If the estimator is not fitted.
-        ValueError
+        InputError
             If X contains NaN or infinity, or has another number of features.
         """
         distributions = self.predict_proba(X)
@@ -221,7 +221,7 @@ def _known_labels(y: ArrayLike, n: int) -> tuple[NDArray[np.bool_], NDArray[Any]
     """Mask of the points with a label (n,), the classes, and the class number of each of these points."""
     values = as_list(y)
     if len(values) != n or any(isinstance(value, list | tuple | np.ndarray) for value in values):
-        raise ValueError(
+        raise InputError(
             f"labels of shape {np.shape(y)} for {n} points: pass one for each point, -1 where it is unknown"
         )
     known = np.array([not (is_missing(value) or _is_minus_one(value)) for value in values])

@@ -105,7 +105,7 @@ def check_cut(tree: Dendrogram, n_groups: int) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         If it has fewer blocks, or ``n_groups`` is less than 1.
     """
     if not 1 <= n_groups <= tree.n_blocks:

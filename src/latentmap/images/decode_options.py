@@ -1,8 +1,10 @@
 """Options of decoding: the shape that is asked for, frames of animations, and the room that images may take."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from latentmap.core.errors import InputError
 from latentmap.images.arrays import ArrayScaling
 from latentmap.images.shape import ShapeOptions
 
@@ -20,11 +22,20 @@ class DecodeOptions:
         always an image.
     cache_limit : float, default=64
         Maximum size of the decoded images, in GB.
+
+    Raises
+    ------
+    InputError
+        If the limit is negative, infinite or NaN.
     """
 
     shape: ShapeOptions = field(default_factory=ShapeOptions)
     frames: bool = False
     cache_limit: float = 64.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.cache_limit < math.inf:
+            raise InputError(f"cache_limit={self.cache_limit:g}: pass a number of GB, at least 0")
 
     def as_dict(self) -> dict[str, Any]:
         """Options that change the decoded images, by name, as JSON values."""

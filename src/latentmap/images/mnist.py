@@ -36,7 +36,7 @@ def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint
 
     Raises
     ------
-    ValueError
+    InputError
         If ``split`` is not one of these.
     IdxError
         If a file of the package is damaged. Its SHA-256 is verified at every call.

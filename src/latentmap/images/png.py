@@ -28,7 +28,7 @@ def decode_png(data: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
     Raises
     ------
-    ValueError
+    InputError
         If the bytes are not a complete PNG file of that shape.
     """
     if not isinstance(data, bytes):

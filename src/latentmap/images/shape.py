@@ -31,7 +31,7 @@ class ShapeOptions:
 
     Raises
     ------
-    ValueError
+    InputError
         If a value is not valid.
 
     Examples

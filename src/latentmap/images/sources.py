@@ -107,7 +107,7 @@ def open_images(
         the free space on disk; with ``strict``, if a file cannot be decoded.
     IdxError
         If an IDX file is damaged.
-    ValueError
+    InputError
         If ``size``, ``fit``, ``color`` or ``background`` is not valid.
 
     Examples

@@ -157,7 +157,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         ------
         InputError
             For more clusters than samples.
-        ValueError
+        InputError
             If X contains NaN or infinity, ``n_clusters`` exceeds the number of samples, a parameter is out of range,
             or the initial centres have another shape than (n_clusters, n_features).
         """
@@ -210,7 +210,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
 
         Raises
         ------
-        ValueError
+        InputError
             For the same reasons as :meth:`fit`, or if the number of features differs from that of the first batch.
 
         References
@@ -260,7 +260,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         ------
         NotFittedError
             If the estimator is not fitted.
-        ValueError
+        InputError
             If X contains NaN or infinity, or has another number of features.
         """
         check_is_fitted(self, "cluster_centers_")
@@ -282,7 +282,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
 
         Raises
         ------
-        ValueError
+        InputError
             If there are fewer samples than clusters.
         """
         if len(X) < self.n_clusters:

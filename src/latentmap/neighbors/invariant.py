@@ -51,7 +51,7 @@ def invariant_neighbors(
 
     Raises
     ------
-    ValueError
+    InputError
         If X or the tangents contain NaN or infinity, the shapes do not match, or ``n_neighbors`` is out of range.
 
     References
@@ -87,7 +87,7 @@ def check_tangents(X: NDArray[Any], tangents: NDArray[Any]) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         If they do not.
     """
     if tangents.ndim != 3 or (len(tangents), tangents.shape[2]) != X.shape:
@@ -96,7 +96,7 @@ def check_tangents(X: NDArray[Any], tangents: NDArray[Any]) -> None:
             "as Autoencoder.tangents gives them"
         )
     if not np.isfinite(tangents).all():
-        raise ValueError("tangents contain NaN or infinity: compute them from images without NaN or infinity")
+        raise InputError("tangents contain NaN or infinity: compute them from images without NaN or infinity")
 
 
 class TangentPoints:

@@ -75,7 +75,7 @@ def nearest_neighbors(
     ------
     InputError
         For a number of neighbours out of range, or a metric that gives negative distances.
-    ValueError
+    InputError
         If X contains NaN or infinity, ``n_neighbors`` is out of range, or the metric gives negative distances.
 
     Examples
@@ -101,7 +101,7 @@ class NeighborSearch:
 
     Raises
     ------
-    ValueError
+    InputError
         If the metric is "mahalanobis" and ``metric_params`` has neither V nor VI.
     """
 
@@ -130,12 +130,12 @@ class NeighborSearch:
 
         Raises
         ------
-        ValueError
+        InputError
             If k is out of range, or the metric gives negative distances.
         """
         n = self.X.shape[0]
         if not 1 <= k < n:
-            raise ValueError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
+            raise InputError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
         if self._has_index and (self._metric == "euclidean" or n > MAX_SINGLE_THREAD_POINTS):
             with Workers(n_jobs) as workers, one_blas_thread():
                 index = self._get_index(workers)
@@ -167,7 +167,7 @@ class NeighborSearch:
 
         Raises
         ------
-        ValueError
+        InputError
             If the metric gives negative distances.
         """
         if self._has_index:
@@ -218,7 +218,7 @@ def _nearest_in_sparse_graph(graph: Any, k: int) -> tuple[NDArray[Any], NDArray[
     rows, columns, distances = graph.row[others], graph.col[others], graph.data[others]
     stored = np.bincount(rows, minlength=graph.shape[0])
     if stored.min() < k:
-        raise ValueError(
+        raise InputError(
             f"{k + 1} neighbors per samples are required, but some samples have only {stored.min() + 1}, "
             "themselves included: pass a graph with more neighbours, or a smaller perplexity"
         )

@@ -44,12 +44,12 @@ def kmeans_steps(X: ArrayLike, history: Sequence[Step]) -> Figure:
 
     Raises
     ------
-    ValueError
+    InputError
         If X is not (n, 2), or the history is of another number of points.
     """
     points = np.asarray(X)
     if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"X of shape {points.shape}: pass points in the plane, (n, 2)")
+        raise InputError(f"X of shape {points.shape}: pass points in the plane, (n, 2)")
     check_lengths("X", points, "labels", history[0].labels)
     n_columns = 2 if len(history) == 4 else min(3, len(history))
     n_rows = -(-len(history) // n_columns)
@@ -106,7 +106,7 @@ def cluster_sheet(
 
     Raises
     ------
-    ValueError
+    InputError
         If no image is in a group, or there is not one group for each image.
     """
     pixels = drawable(images)
@@ -154,7 +154,7 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
 
     Raises
     ------
-    ValueError
+    InputError
         If the images have another shape.
     """
     pixels = drawable(images)

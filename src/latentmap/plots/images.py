@@ -29,7 +29,7 @@ def first_image(image: ArrayLike, label: object = None) -> Figure:
 
     Raises
     ------
-    ValueError
+    InputError
         If the image has another shape.
     """
     pixels = drawable(np.asarray(image)[None])[0]
@@ -61,7 +61,7 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, *, pairs_per
 
     Raises
     ------
-    ValueError
+    InputError
         If the numbers of images differ, or they have another shape.
     """
     left, right = _drawable_pair(originals, reconstructed)
@@ -93,7 +93,7 @@ def residuals(originals: ArrayLike, reconstructed: ArrayLike, names: Sequence[st
 
     Raises
     ------
-    ValueError
+    InputError
         If the numbers of images differ, or they have another shape.
     """
     left, right = _drawable_pair(originals, reconstructed)
@@ -125,7 +125,7 @@ def strips(images: ArrayLike, names: Sequence[str] | None = None) -> Figure:
 
     Raises
     ------
-    ValueError
+    InputError
         If the images have another shape.
     """
     pixels = np.asarray(images)
@@ -154,7 +154,7 @@ def row(images: ArrayLike, names: Sequence[str]) -> Figure:
 
     Raises
     ------
-    ValueError
+    InputError
         If the images have another shape.
     """
     pixels = drawable(images)

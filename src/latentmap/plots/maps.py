@@ -50,7 +50,7 @@ def scatter(
 
     Raises
     ------
-    ValueError
+    InputError
         If ``xy`` is not (n, 2), or there is not one label for each point.
     """
     points = np.asarray(xy)
@@ -96,7 +96,7 @@ def perplexity_sweep(maps: Mapping[float, ArrayLike], labels: ArrayLike | None =
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no map, a map is not (n, 2), or there is not one label for each point.
     """
     if not maps:
@@ -149,7 +149,7 @@ def image_map(
 
     Raises
     ------
-    ValueError
+    InputError
         If ``xy`` is not (n, 2), or there is not one image and one label for each point.
     """
     points, pixels = np.asarray(xy), np.asarray(images)

@@ -69,14 +69,14 @@ def drawable(images: ArrayLike) -> NDArray[Any]:
 
     Raises
     ------
-    ValueError
+    InputError
         If the images have another shape.
     """
     pixels = np.asarray(images)
     if pixels.ndim == 4 and pixels.shape[3] == 1:
         pixels = pixels[..., 0]
     if not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (3, 4))):
-        raise ValueError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels last")
+        raise InputError(f"images of shape {pixels.shape}: pass (n, height, width), or with 1, 3 or 4 channels last")
     return pixels if pixels.dtype == np.uint8 else np.clip(pixels.astype(np.float64), 0, 1)
 
 

@@ -34,7 +34,7 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
 
     Raises
     ------
-    ValueError
+    InputError
         If ``xy`` is not an array (n, 2) with n ≥ 1.
 
     Raises

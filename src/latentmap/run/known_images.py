@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from latentmap.core.atomic_files import user_path, write_bytes
+from latentmap.core.atomic_files import resolved, user_path, write_bytes
 from latentmap.core.progress import counted
 from latentmap.images import ImageCollection, SourceError
 from latentmap.images.image_table import with_unique_paths
@@ -23,7 +23,7 @@ from latentmap.run.work import Work
 def check_apart(folder: Path, source: Any) -> None:
     """Raise SourceError for a source that lies in the folder of the run itself, or is that folder."""
     for one in source if isinstance(source, list) else [source]:
-        if isinstance(one, str | os.PathLike) and user_path(one).resolve().is_relative_to(folder.resolve()):
+        if isinstance(one, str | os.PathLike) and resolved(user_path(one)).is_relative_to(resolved(folder)):
             raise SourceError(
                 f"{one}: is the folder of the run or lies in it, and its pictures are those of the run: pass a folder "
                 "of other images"

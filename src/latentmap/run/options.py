@@ -110,8 +110,12 @@ class Option:
         if not isinstance(value, int | float) or isinstance(value, bool):
             return
         if not (self.low <= value <= self.high and (value > 0 or not self.is_positive)):
-            least = "more than 0" if self.is_positive else f"at least {self.low:g}"
-            wanted = least if math.isinf(self.high) else f"one from {self.low:g} to {self.high:.10g}"
+            if value > self.high == MAX_COUNT:
+                wanted = f"at most {MAX_COUNT}"
+            elif self.high in (math.inf, MAX_COUNT):
+                wanted = "more than 0" if self.is_positive else f"at least {self.low:g}"
+            else:
+                wanted = f"one from {self.low:g} to {self.high:.10g}"
             raise OptionError(f"{self.name}={f'{value:g}' if self.kind == 'float' else value}: ask for {wanted}")
 
 
@@ -304,7 +308,7 @@ class SourceOptions:
 
         Raises
         ------
-        ValueError
+        InputError
             For a value out of its range.
         """
         from latentmap.images import ShapeOptions

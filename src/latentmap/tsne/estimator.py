@@ -200,7 +200,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             other, or a learning rate with which the map grows without bound.
         InputTypeError
             For a sparse matrix of distances with method "exact".
-        ValueError
+        InputError
             If X contains NaN or infinity, a parameter is out of range, the perplexity is not less than the number of
             points, the initial map has another shape, the neighbour graph does not fit, or the map grows without
             bound at the given learning rate.
@@ -274,7 +274,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
         Raises
         ------
-        ValueError
+        InputError
             If X contains NaN or infinity, or the perplexity is not less than the number of points.
         """
         tsne = cls(n_components=embedding.shape[1], **params)
@@ -302,7 +302,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         ------
         NotFittedError
             If there is no map yet.
-        ValueError
+        InputError
             If X contains NaN or infinity, or has another number of features.
         """
         check_is_fitted(self, "embedding_")
@@ -331,6 +331,15 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         """Number of neighbours used for n points: 3 · perplexity + 1, at most n - 1.
 
         Above 250,000 points it is 1.5 · perplexity + 1, which halves the memory at no visible change of the map.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
+
+        Returns
+        -------
+        int
         """
         return min(n - 1, int((3 if n <= MAX_FULL_POINTS else 1.5) * self.perplexity + 1))
 
@@ -380,7 +389,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         if not isinstance(self.init, str):
             given = check_array(self.init, dtype=np.float32, ensure_min_samples=0)
             if given.shape != (n, self.n_components):
-                raise ValueError(
+                raise InputError(
                     f"init has shape {given.shape}: pass one position for each point, {n, self.n_components}"
                 )
             return np.array(given)

@@ -127,7 +127,7 @@ class Descent:
 
         Raises
         ------
-        ValueError
+        InputError
             If the map grows without bound.
         """
         best_divergence, best_iteration = np.inf, self.n_iter
