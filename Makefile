@@ -35,7 +35,7 @@ reproduce: $(VENV)/.installed
 	$(BIN)/python -m latentmap reproduce -o chapter
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n logical --dist worksteal --durations 15
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --dist worksteal --durations 15
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow

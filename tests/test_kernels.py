@@ -62,6 +62,7 @@ COPY = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of folders mean something else there")
 @pytest.mark.parametrize("home", ["writable", "none"])
 def test_an_install_that_cannot_be_written_works_all_the_same(tmp_path, home):

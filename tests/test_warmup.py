@@ -41,6 +41,7 @@ print(*compiled)
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_compile(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-m", "latentmap.run.warmup"], env=environment, check=True)

@@ -37,7 +37,7 @@ def test_without_a_token_the_page_says_how_to_get_in_and_takes_the_address(plain
     assert "Open the complete address that `latentmap explore` printed" in entrance.inner_text()
     plain.page.fill(".entrance input", "wrong")
     plain.page.keyboard.press("Enter")
-    plain.page.get_by_text("does not take this page's token").wait_for()
+    plain.page.get_by_text("rejected the token of this page").wait_for()
     plain.page.fill(".entrance input", f"  {served.url} ")
     plain.page.keyboard.press("Enter")
     wait_for_map(plain)

@@ -457,7 +457,7 @@ def test_a_selection_becomes_a_group(edited, look):
     number = page.ask("latentmap.model.edits.groups.find(one => one.name === 'mine').number")
     assert number == Run.open(edited.run).edits()["group"][1].as_py()
     select(page, [3])
-    assert page.page.inner_text(".gather summary") == "Make a group of this 1 image …"
+    assert page.page.inner_text(".gather summary") == "Make a group of 1 image …"
     assert page.page.inner_text(".selection .count") == "1 selected"
 
 
