@@ -162,7 +162,7 @@ class Run:
         return tree.cut(n_clusters)[blocks]
 
     def group_summary(self) -> list[dict[str, Any]]:
-        """A description of each group. The keys are the fields of :class:`latentmap.groups.Group`.
+        """A description of each group. The keys are the fields of :class:`latentmap.groups.GroupSummary`.
 
         Raises
         ------
