@@ -1,5 +1,5 @@
 """The explorer: a local web app in which the points of the map are the pictures."""
 
-from latentmap.explorer.serving import Explorer, explore
+from latentmap.explorer.serving import Explorer, explore, hosts
 
-__all__ = ["Explorer", "explore"]
+__all__ = ["Explorer", "explore", "hosts"]

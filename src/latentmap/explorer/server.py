@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import LatentmapError
@@ -20,6 +20,9 @@ from latentmap.explorer.run_facts import facts_of
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.explorer.tokens import new_token
 from latentmap.images.pool import DecodingPool
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 STATIC = Path(__file__).parent / "static"
 RETRY_SECONDS = 1.0  # until a changed run that could not be opened is tried again
@@ -110,6 +113,12 @@ class Server:
     def warm(self) -> None:
         """Load in the background what the first requests need."""
         threading.Thread(target=self.data.warm, daemon=True).start()
+
+    def app(self, hosts: list[str], *, framed: bool = False) -> "Starlette":
+        """The application of this explorer; see :func:`latentmap.explorer.app.make_app`."""
+        from latentmap.explorer.app import make_app
+
+        return make_app(self, hosts, framed=framed)
 
     def close(self) -> None:
         """End all work that was started."""
