@@ -20,9 +20,9 @@ from latentmap.explorer import atlas_view, lessons
 from latentmap.explorer import server as server_module
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.handlers import page_files
+from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.one_file import nearest_others, one_file_parts
 from latentmap.explorer.run_facts import facts_with_edits
-from latentmap.explorer.server import STATIC
 from latentmap.run import RunError, add_images
 
 QUESTIONS = ["/api/points", "/api/columns/path", "/api/columns/group", "/api/pages/0", "/api/images/3/facts"]

@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 from explorer.conftest import HOST, HOSTILE
 from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
+from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.one_file import one_file_parts
 from latentmap.explorer.run_facts import facts_with_edits
-from latentmap.explorer.server import STATIC
 from latentmap.explorer.serving import hosts
 from latentmap.run.edits import EDITS_FILE
 

@@ -1,6 +1,6 @@
 """The explorer's ASGI application: routes, middleware and the answers to errors."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,10 +11,12 @@ from starlette.responses import JSONResponse, Response
 from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, ModelFileError
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.handlers import ROUTES
-from latentmap.explorer.server import Server
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 
-def make_app(server: Server, hosts: list[str], *, framed: bool = False) -> Starlette:
+def make_app(server: "Server", hosts: list[str], *, framed: bool = False) -> Starlette:
     """Make the application of an explorer.
 
     Parameters

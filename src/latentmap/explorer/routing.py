@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from latentmap.explorer.server import Server
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
-Handler = Callable[[Server, Request], Any]
+
+Handler = Callable[["Server", Request], Any]
 
 
 class Routes(list[Route]):

@@ -24,7 +24,6 @@ from latentmap.images.pool import DecodingPool
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-STATIC = Path(__file__).parent / "static"
 RETRY_SECONDS = 1.0  # until a changed run that could not be opened is tried again
 N_KEPT_KMEANS = 8  # results of K-means, step by step, that are kept
 

@@ -1,7 +1,7 @@
 """Edits of groups, labels and marks, the spreading of labels, and the selection."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,13 +12,15 @@ from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version,
 from latentmap.explorer.label_spread import spread_given_labels
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import edits_as_json
-from latentmap.explorer.server import Server
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 routes = Routes()
 
 
 @routes.get("/api/edits")
-def edits(server: Server, _: Request) -> dict[str, Any]:
+def edits(server: "Server", _: Request) -> dict[str, Any]:
     """Groups, labels and marks as they are now."""
     data = server.refresh().data
     data.journal.refresh()
@@ -26,7 +28,7 @@ def edits(server: Server, _: Request) -> dict[str, Any]:
 
 
 @routes.post("/api/edits")
-async def edit(server: Server, request: Request) -> Response:
+async def edit(server: "Server", request: Request) -> Response:
     """Change something; 409 if it was changed elsewhere since the revision that is named."""
     asked = await read_json_body(request)
     change, revision = asked.get("edit"), asked.get("revision")
@@ -40,7 +42,7 @@ async def edit(server: Server, request: Request) -> Response:
 
 
 @routes.get("/api/edits/columns")
-def edited_columns(server: Server, request: Request) -> Response:
+def edited_columns(server: "Server", request: Request) -> Response:
     """group, label and marks of each image, in the order of the points."""
     data = server.data
     check_version(request, data.version)
@@ -51,13 +53,13 @@ def edited_columns(server: Server, request: Request) -> Response:
 
 
 @routes.post("/api/spread")
-def spread(server: Server, _: Request) -> dict[str, Any]:
+def spread(server: "Server", _: Request) -> dict[str, Any]:
     """Spread the given labels over the graph to all images; writes labels.parquet of the run."""
     return spread_given_labels(server.data)
 
 
 @routes.post("/api/selection")
-async def select(server: Server, request: Request) -> dict[str, Any]:
+async def select(server: "Server", request: Request) -> dict[str, Any]:
     """Tell Python which images are selected in the page."""
     server.selection = image_ids((await read_json_body(request)).get("ids"), server.data.n, may_be_empty=True)
     return {"n": len(server.selection)}

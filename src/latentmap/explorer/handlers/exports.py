@@ -1,6 +1,6 @@
 """Exports of images with their columns and edits: tables as the answer, folders as a job in the background."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +12,9 @@ from latentmap.explorer.answers import BadRequest, image_ids, read_json_body
 from latentmap.explorer.export_jobs import ExportJob
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.selection_export import EXPORT_KINDS, MEDIA_TYPES
-from latentmap.explorer.server import Server
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 FILE_HEADER = "X-Latentmap-File"  # path of the file that is kept in the run, percent-encoded UTF-8
 
@@ -20,7 +22,7 @@ routes = Routes()
 
 
 @routes.post("/api/export")
-async def start_export(server: Server, request: Request) -> Response:
+async def start_export(server: "Server", request: Request) -> Response:
     """A CSV or Parquet file as the answer, or 202 and the id of a job that exports a folder; both kept in the run."""
     asked, data = await read_json_body(request), server.data
     kind = asked.get("kind")
@@ -38,20 +40,20 @@ async def start_export(server: Server, request: Request) -> Response:
 
 
 @routes.get("/api/export/{job}")
-async def export_state(server: Server, request: Request) -> dict[str, Any]:
+async def export_state(server: "Server", request: Request) -> dict[str, Any]:
     """The progress of the export of a folder."""
     return _job(server, request).as_dict()
 
 
 @routes.post("/api/export/{job}/cancel")
-async def cancel_export(server: Server, request: Request) -> dict[str, Any]:
+async def cancel_export(server: "Server", request: Request) -> dict[str, Any]:
     """Cancel the export of a folder; nothing is left of it."""
     job = _job(server, request)
     job.is_cancelled.set()
     return job.as_dict()
 
 
-def _job(server: Server, request: Request) -> ExportJob:
+def _job(server: "Server", request: Request) -> ExportJob:
     job = server.exports.last
     if job is None or job.id != request.path_params["job"]:
         raise HTTPException(404, "there is no such export: only the last one is known")

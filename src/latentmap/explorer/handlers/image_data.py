@@ -1,7 +1,7 @@
 """Pictures and facts of images: sprite sheets, single images, originals and reconstructions."""
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,14 +10,16 @@ from starlette.responses import Response
 from latentmap.core.errors import NoOriginalError
 from latentmap.explorer.answers import PNG, answer, check_version, whole_number
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.server import Server
 from latentmap.images.collection import as_png
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 routes = Routes()
 
 
 @routes.get("/api/pages/{sheet}")
-def sprite_sheet(server: Server, request: Request) -> Response:
+def sprite_sheet(server: "Server", request: Request) -> Response:
     """A sprite sheet of thumbnails."""
     opened = server.opened
     check_version(request, opened.data.version)
@@ -26,7 +28,7 @@ def sprite_sheet(server: Server, request: Request) -> Response:
 
 
 @routes.get("/api/images/{image}")
-def image(server: Server, request: Request) -> Response:
+def image(server: "Server", request: Request) -> Response:
     """The pixels of one image."""
     data = server.data
     number = whole_number(request, "image", 0, data.n - 1)
@@ -35,7 +37,7 @@ def image(server: Server, request: Request) -> Response:
 
 
 @routes.get("/api/images/{image}/original")
-def original(server: Server, request: Request) -> Response:
+def original(server: "Server", request: Request) -> Response:
     """The file that one image was made from, as a picture."""
     opened = server.opened
     number, version = whole_number(request, "image", 0, opened.data.n - 1), opened.data.version
@@ -47,14 +49,14 @@ def original(server: Server, request: Request) -> Response:
 
 
 @routes.get("/api/images/{image}/facts")
-def facts(server: Server, request: Request) -> dict[str, Any]:
+def facts(server: "Server", request: Request) -> dict[str, Any]:
     """The columns of one image."""
     data = server.data
     return data.facts(whole_number(request, "image", 0, data.n - 1))
 
 
 @routes.get("/api/images/{image}/reconstruction")
-def reconstruction(server: Server, request: Request) -> Response:
+def reconstruction(server: "Server", request: Request) -> Response:
     """The reconstruction of one image."""
     data = server.data
     number = whole_number(request, "image", 0, data.n - 1)

@@ -1,6 +1,6 @@
 """Pictures that the decoder draws: at a place of the map, between two images, along a path."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,10 @@ from latentmap.autoencoder.generation import interpolate
 from latentmap.explorer.answers import PNG, BadRequest, is_real, read_json_body, real_number, whole_number
 from latentmap.explorer.picture_files import animation, strip
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.server import Server
 from latentmap.images.collection import as_png
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 MAX_PLACES = 200  # that one request decodes
 MAX_INTERPOLATION_STEPS = 64
@@ -22,14 +24,14 @@ routes = Routes()
 
 
 @routes.get("/api/decode")
-def decode_place(server: Server, request: Request) -> Response:
+def decode_place(server: "Server", request: Request) -> Response:
     """The image that the decoder draws at a place of the map."""
     place = np.array([[real_number(request, "x"), real_number(request, "y")]])
     return Response(as_png(server.data.decode(place)[0]), media_type=PNG)
 
 
 @routes.get("/api/interpolation")
-def interpolation(server: Server, request: Request) -> Response:
+def interpolation(server: "Server", request: Request) -> Response:
     """The straight line in latent space from one image to another, drawn in steps."""
     data = server.data
     a, b = (whole_number(request, name, 0, data.n - 1) for name in "ab")
@@ -39,7 +41,7 @@ def interpolation(server: Server, request: Request) -> Response:
 
 
 @routes.post("/api/strip")
-async def strip_along_path(server: Server, request: Request) -> Response:
+async def strip_along_path(server: "Server", request: Request) -> Response:
     """Places along a path, drawn as a strip or an animation."""
     asked = await read_json_body(request)
     places, form = _parse_places(asked.get("places")), asked.get("format", "png")

@@ -2,7 +2,7 @@
 
 import json
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,7 +12,9 @@ from latentmap.core.errors import DamagedError
 from latentmap.explorer import lessons
 from latentmap.explorer.answers import ARROW, PNG, BadRequest, answer, check_version, whole_number
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.server import Server
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 MAX_CLUSTERS = 50
 MAX_PERPLEXITY = 1000
@@ -21,7 +23,7 @@ routes = Routes()
 
 
 @routes.get("/api/learn/training")
-def training(server: Server, _: Request) -> dict[str, Any]:
+def training(server: "Server", _: Request) -> dict[str, Any]:
     """The loss of each epoch."""
     path = server.data.path / "model" / "config.json"
     try:
@@ -32,13 +34,13 @@ def training(server: Server, _: Request) -> dict[str, Any]:
 
 
 @routes.get("/api/learn/kmeans")
-def kmeans(server: Server, request: Request) -> dict[str, Any]:
+def kmeans(server: "Server", request: Request) -> dict[str, Any]:
     """Centres and inertia of each step of K-means."""
     return _requested_kmeans(server, request).as_dict()
 
 
 @routes.get("/api/learn/kmeans/{part}")
-def kmeans_part(server: Server, request: Request) -> Response:
+def kmeans_part(server: "Server", request: Request) -> Response:
     """Labels of the points at each step of K-means, or the points."""
     steps, part = _requested_kmeans(server, request), request.path_params["part"]
     if part not in ("labels", "points"):
@@ -46,7 +48,7 @@ def kmeans_part(server: Server, request: Request) -> Response:
     return Response(steps.labels_stream() if part == "labels" else steps.points_stream(), media_type=ARROW)
 
 
-def _requested_kmeans(server: Server, request: Request) -> lessons.KMeansSteps:
+def _requested_kmeans(server: "Server", request: Request) -> lessons.KMeansSteps:
     k, seed = whole_number(request, "k", 1, MAX_CLUSTERS, 10), whole_number(request, "seed", 0, 2**31 - 1, 0)
     where = request.query_params.get("on", "map")
     if where not in ("map", "blobs"):
@@ -55,7 +57,7 @@ def _requested_kmeans(server: Server, request: Request) -> lessons.KMeansSteps:
 
 
 @routes.get("/api/learn/sweep")
-def sweep(server: Server, _: Request) -> dict[str, Any]:
+def sweep(server: "Server", _: Request) -> dict[str, Any]:
     """The perplexities that have a map."""
     data = server.data
     found = {"possible": lessons.possible_perplexities(data), "ready": lessons.ready_perplexities(data)}
@@ -63,7 +65,7 @@ def sweep(server: Server, _: Request) -> dict[str, Any]:
 
 
 @routes.get("/api/learn/sweep/{perplexity}")
-def sweep_map(server: Server, request: Request) -> Response:
+def sweep_map(server: "Server", request: Request) -> Response:
     """The map of one perplexity."""
     perplexity, data = whole_number(request, "perplexity", 1, MAX_PERPLEXITY), server.data
     check_version(request, data.version)
@@ -75,7 +77,7 @@ def sweep_map(server: Server, request: Request) -> Response:
 
 
 @routes.get("/api/learn/activations")
-def activation_losses(server: Server, _: Request) -> dict[str, Any]:
+def activation_losses(server: "Server", _: Request) -> dict[str, Any]:
     """The losses with ReLU and with ELU, None until they are compared."""
     path = lessons.activations_folder(server.data) / "losses.json"
     losses = json.loads(path.read_bytes()) if path.exists() else None
@@ -83,7 +85,7 @@ def activation_losses(server: Server, _: Request) -> dict[str, Any]:
 
 
 @routes.get("/api/learn/activations/{name}")
-def activation_strip(server: Server, request: Request) -> Response:
+def activation_strip(server: "Server", request: Request) -> Response:
     """A strip of images: originals, or reconstructions with ReLU or ELU."""
     name, data = request.path_params["name"], server.data
     check_version(request, data.version)
@@ -94,7 +96,7 @@ def activation_strip(server: Server, request: Request) -> Response:
 
 
 @routes.post("/api/learn/{job}")
-def start_job(server: Server, request: Request) -> dict[str, Any]:
+def start_job(server: "Server", request: Request) -> dict[str, Any]:
     """Start a job in a process of its own: the sweep, or the comparison of activations."""
     name = request.path_params["job"]
     if name not in lessons.JOBS:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -14,7 +15,9 @@ from latentmap.explorer.answers import FOREVER
 from latentmap.explorer.one_file import check_image_count, one_file_parts
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import facts_with_edits
-from latentmap.explorer.server import STATIC, Server
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 routes = Routes()
 
@@ -29,12 +32,13 @@ class Assets(StaticFiles):
         return found
 
 
+STATIC = Path(__file__).parents[1] / "static"
 assets = Mount("/assets", Assets(directory=STATIC / "assets", check_dir=False))
 page = StaticFiles(directory=STATIC, check_dir=False)
 
 
 @routes.get("/")
-async def index(_: Server, request: Request) -> Response:
+async def index(_: "Server", request: Request) -> Response:
     """The HTML of the page."""
     found = await page.get_response("index.html", request.scope)
     found.headers["Cache-Control"] = "no-cache"
@@ -42,7 +46,7 @@ async def index(_: Server, request: Request) -> Response:
 
 
 @routes.get("/page.html")
-def one_file(server: Server, _: Request) -> Response:
+def one_file(server: "Server", _: Request) -> Response:
     """The whole map as one HTML file that needs no server, sent while it is made; one at a time."""
     opened = server.opened
     check_image_count(opened.data)

@@ -2,7 +2,7 @@
 
 import hashlib
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,20 +11,22 @@ from starlette.responses import Response
 from latentmap.explorer.answers import ARROW, answer, check_version
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import facts_with_edits
-from latentmap.explorer.server import Server
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 routes = Routes()
 
 
 @routes.get("/api/run")
-def describe(server: Server, _: Request) -> dict[str, Any]:
+def describe(server: "Server", _: Request) -> dict[str, Any]:
     """The facts that the page needs before it asks for more."""
     opened = server.refresh()
     return facts_with_edits(opened.data, opened.facts)
 
 
 @routes.get("/api/points")
-def points(server: Server, request: Request) -> Response:
+def points(server: "Server", request: Request) -> Response:
     """id, x and y of all points."""
     data = server.data
     check_version(request, data.version)
@@ -32,7 +34,7 @@ def points(server: Server, request: Request) -> Response:
 
 
 @routes.get("/api/columns/{name:path}")
-def column(server: Server, request: Request) -> Response:
+def column(server: "Server", request: Request) -> Response:
     """One column of the atlas."""
     name, data = request.path_params["name"], server.data
     check_version(request, data.version)

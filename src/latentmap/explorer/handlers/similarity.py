@@ -1,6 +1,6 @@
 """Images that are found: by their neighbourhood, by a picture that is sent, by a text."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -8,9 +8,11 @@ from starlette.requests import Request
 from latentmap.explorer.answers import BadRequest, read_body, whole_number
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.server import Server
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import EncodedImage, Failure
+
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
 
 N_SIMILAR = 12  # images similar to one that is sent
 MAX_NEIGHBORS = 100
@@ -22,7 +24,7 @@ routes = Routes()
 
 
 @routes.get("/api/images/{image}/neighbors")
-def neighbors(server: Server, request: Request) -> dict[str, Any]:
+def neighbors(server: "Server", request: Request) -> dict[str, Any]:
     """The images nearest to one image in latent space."""
     data = server.data
     number = whole_number(request, "image", 0, data.n - 1)
@@ -30,7 +32,7 @@ def neighbors(server: Server, request: Request) -> dict[str, Any]:
 
 
 @routes.get("/api/search")
-def search(server: Server, request: Request) -> dict[str, Any]:
+def search(server: "Server", request: Request) -> dict[str, Any]:
     """Images by a part of their path or label."""
     text = request.query_params.get("q", "")
     if not text.strip():
@@ -42,12 +44,12 @@ def search(server: Server, request: Request) -> dict[str, Any]:
 
 
 @routes.post("/api/similar")
-async def similar_images(server: Server, request: Request) -> dict[str, Any]:
+async def similar_images(server: "Server", request: Request) -> dict[str, Any]:
     """Images similar to one that is sent, and its place on the map."""
     return await run_in_threadpool(_similar, server, await read_body(request))
 
 
-def _similar(server: Server, body: bytes) -> dict[str, Any]:
+def _similar(server: "Server", body: bytes) -> dict[str, Any]:
     data = server.data
     (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), data.run.shape_for_more())
     if isinstance(decoded, Failure):
