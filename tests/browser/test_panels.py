@@ -458,7 +458,7 @@ def test_a_selection_becomes_a_group(edited, look):
     assert number == Run.open(edited.run).edits()["group"][1].as_py()
     select(page, [3])
     assert page.page.inner_text(".gather summary") == "Make a group of 1 image …"
-    assert page.page.inner_text(".selection .count") == "1 selected"
+    assert page.page.inner_text(".selection .count") == "1 image selected"
 
 
 def test_one_group_is_cut_into_more_by_a_slider(edited, look):
