@@ -1,4 +1,4 @@
-"""The command ``latentmap``. Only what draws this page of help is imported before a command is chosen."""
+"""The command ``latentmap``. Heavy modules are imported only after a command is chosen, so that ``--help`` is quick."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ app = typer.Typer(
 
 
 def _expanded(path: Path | None) -> Path | None:
-    """``~`` as the home folder, where the shell left it because it stood in quotes."""
+    """Expand ``~``, which the shell leaves as it is inside quotes."""
     try:
         return None if path is None else path.expanduser()
     except RuntimeError:  # no such user
@@ -53,7 +53,7 @@ def _print_version(given: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; output that a terminal or pipe cannot take ends nothing."""
+    """Run the command line. Characters that the output cannot encode are escaped, and a closed pipe is not an error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # None where it is closed
             stream.reconfigure(errors="backslashreplace")
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _flushed(status: str | int | None) -> str | int | None:
-    """The exit status after all output is written. A reader that wants no more of it, as ``head`` does, is no error."""
+    """Flush the output and return the exit status. A reader that closes the pipe, such as ``head``, is not an error."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -83,7 +83,7 @@ def _flushed(status: str | int | None) -> str | int | None:
 
 
 def _say(line: str) -> None:
-    """Print a line; a closed pipe must not make work that is done look failed."""
+    """Print a line. A closed pipe is ignored, because the work is done by then."""
     with suppress(BrokenPipeError):
         print(line)
 
@@ -100,7 +100,7 @@ def _say_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Say what latentmap warns of as a sentence; warnings of other libraries keep the place that they come from."""
+    """Print warnings of latentmap as sentences; warnings of other libraries keep their file and line."""
     if category is UserWarning:
         _complain(_plain(message))
     else:
@@ -108,7 +108,7 @@ def _say_warning(
 
 
 def _plain(text: object) -> str:
-    """Text on one line: tabs, line breaks and what would steer a terminal are escaped."""
+    """Escape tabs, line breaks and control characters, so that the text is one harmless line on a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
@@ -120,7 +120,7 @@ def _latentmap(
 
 
 def _with_declared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Put the declared options of a run into the signature of a command, in the place of its ``**options``."""
+    """Replace ``**options`` in the signature of a command by the declared options of a run."""
     own = list(signature(command, eval_str=True).parameters.values())[:-1]
     declared = [
         Parameter(one.name, Parameter.KEYWORD_ONLY, default=one.default, annotation=_annotation(one))
@@ -173,7 +173,7 @@ def run(
 
 @app.command()
 def info(path: RunFolder) -> None:
-    """Say what a run holds: its source, its stages, what was measured."""
+    """Show the source, the stages and the metrics of a run."""
     with _errors_as_sentences("nothing was changed", path):
         from latentmap.run import Run
 
@@ -189,7 +189,7 @@ def explore(
         list[str] | None, typer.Option(help="Name of a host by which a proxy asks; may be repeated.")
     ] = None,
 ) -> None:
-    """Open the map as a page on this machine: zoom, ask, compare, name groups, give labels."""
+    """Explore the map in the browser: zoom, search, compare, name groups, label images."""
     with _errors_as_sentences("what you changed is saved in the run", path):
         if port is not None and not 0 <= port < 2**16:
             raise InputError(f"port={port}: ask for one from 1 to {2**16 - 1}, or 0 for any that is free")
@@ -205,7 +205,7 @@ def add(
     frames: Annotated[bool, typer.Option("--frames", help=_HELP["frames"])] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put more images on a finished map, which does not move; files that it has already are known by their content."""
+    """Add images to a finished map without moving it. Files that the run has already are left out."""
     with _errors_as_sentences(f"the same command resumes: {path}", path):
         from latentmap.api import add_images
 
@@ -256,7 +256,7 @@ def export(
     out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:
-    """Write a run in a form that other tools take."""
+    """Export a run for other tools."""
     with _errors_as_sentences("nothing is kept of an export that was interrupted", path):
         from latentmap.run import export_run
 
@@ -290,7 +290,7 @@ def reproduce(
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the data; nothing is judged.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the course chapter again: each of its tables and figures, published beside measured."""
+    """Reproduce the tables and figures of the course chapter, with published and measured values side by side."""
     with _errors_as_sentences("nothing is kept of a chapter that was interrupted", out):
         from latentmap.chapter import reproduce as reproduce_chapter
 

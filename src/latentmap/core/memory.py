@@ -23,7 +23,7 @@ _UNIT_BYTES = {"": 1, "bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib
 _UNIT_BYTES |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 # Resident memory below which nothing is released: a garbage collection takes 0.25 s with torch loaded.
-MIN_RESIDENT_BYTES = 2**30  # bytes
+MIN_RESIDENT_BYTES = 2**30
 
 
 def release_memory() -> None:

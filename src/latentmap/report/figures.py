@@ -1,4 +1,4 @@
-"""Figures of a run for its report, and of the images that are like one."""
+"""Figures of a run for its report, and of images that are similar to a given one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ MAX_LABEL_COLORS = 20
 
 
 def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
-    """The name and the figure of each, one after the other, since those of a large map take much memory."""
+    """Yield the name and the figure of each, one at a time, since figures of large maps take much memory."""
     run, groups, xy = data.run, data.groups, data.run.map()
     images, labels = data.collection.images, data.collection.labels
     yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
@@ -117,7 +117,7 @@ def _with_nearest(images: "NDArray[Any]", latents: "NDArray[Any]", rows: "NDArra
 
 
 def _duplicate_rows(table: "Table", n: int) -> "list[NDArray[Any]]":
-    """Sets of images that are the same or nearly, each as an array of ids, the largest sets first."""
+    """Sets of exact or near duplicates, each as an array of ids, the largest sets first."""
     edges = (np.ones(len(table)), (table["id"].to_numpy(), table["duplicate_of"].to_numpy()))
     _, pieces = csgraph.connected_components(sparse.coo_matrix(edges, shape=(n, n)), directed=False)
     members = np.flatnonzero(np.bincount(pieces)[pieces] > 1)
@@ -138,7 +138,7 @@ def _added(run: Run, xy: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
 
 
 def draw_similar(run: Run, asked: str | int, found: "Table", path: Path) -> None:
-    """Draw an image and those that are like it, with their distances, as a PNG file."""
+    """Draw an image and the images similar to it, with their distances, as a PNG file."""
     first = np.asarray(run.image(asked)) if isinstance(asked, int) else run.pixels(asked)
     pictures = [first, *(np.asarray(run.image(row)) for row in found["id"].to_pylist())]
     names = ["asked for", *(f"{row['id']}\n{row['distance']:.2f}" for row in found.to_pylist())]

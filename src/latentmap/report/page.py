@@ -1,4 +1,4 @@
-"""report.html of a run: one self-contained file that tells what went in and what came out."""
+"""report.html of a run: one self-contained file with its sources, results and figures."""
 
 import shlex
 from pathlib import Path
@@ -150,14 +150,14 @@ def _facts(data: ReportData) -> dict[str, Any]:
 
 
 def _metrics(run: Run, n_groups: int) -> list[tuple[str, str, float | None]]:
-    """Name, meaning and value of each figure that means something, in the order of ``METRICS``."""
+    """Name, meaning and value of each metric that applies, in the order of ``METRICS``."""
     found = run.metrics()
     shown = [name for name in METRICS if name in found and (n_groups > 1 or name not in COMPARISONS)]
     return [(*METRICS[name], found[name]) for name in shown]
 
 
 def _skipped_by_reason(skipped: list[Skipped]) -> list[tuple[str, int, list[str]]]:
-    """Reasons, the most frequent first: how many files were skipped for it, and the names of the first of them."""
+    """For each reason, the most frequent first: the number of skipped files and the first of their names."""
     by_reason: dict[str, list[str]] = {}
     for path, reason in skipped:
         by_reason.setdefault(str(reason), []).append(str(path))

@@ -1,4 +1,4 @@
-"""A run on disk: its stages, what it keeps, how it resumes after an interruption, and how it grows.
+"""A run on disk: its stages and files, resuming, additions, exports and edits.
 
 The names are loaded when they are first used, so that the command line reads the options without loading torch.
 """

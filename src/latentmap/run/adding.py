@@ -1,4 +1,4 @@
-"""Images that are added to a finished run: decoded, and placed on its map, which stays as it is."""
+"""Adding images to a finished run: they are decoded and placed on its map, which does not change."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.atomic_files import user_path
-from latentmap.core.errors import RunError, SourceError
+from latentmap.core.errors import LatentmapError, RunError, SourceError
 from latentmap.core.progress import Show, silent
 from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
@@ -41,9 +41,9 @@ class Addition:
     Attributes
     ----------
     n_added : int
-        Those of a call that was interrupted and is completed by this one count as well.
+        Number of images added, including those of an interrupted call that this one completes.
     n_known : int
-        Images whose files are in the run already.
+        Number of images whose files are in the run already.
     n_skipped : int
     drift : float
         Fraction of the new images whose reconstruction error, or distance from all others in latent space, is above
@@ -51,8 +51,7 @@ class Addition:
     is_due : bool
         Whether a fresh run is due: more than a tenth are strange, or more than half of all images were added.
     n_clipped : int
-        Images of an array with values outside the range that the run's own array was scaled by; these values were
-        clipped to it.
+        Images with values outside the range that the run's own images were scaled by. The values were clipped.
     """
 
     n_added: int
@@ -96,7 +95,7 @@ def adding_images(
         resumed = [one for one in state["added"] if one.get("new")]
         try:
             n_known, n_skipped = _add_to_state(here, state, source, DecodeOptions(frames=frames), show)
-        except ValueError:
+        except LatentmapError:
             if not resumed:
                 discard(folder)
             raise
@@ -200,7 +199,7 @@ def _add_to_state(
 
 
 def _value_range(state: dict[str, Any]) -> tuple[float, float] | None:
-    """The values that became 0 and 255 in the run, whose arrays and deep files were scaled; None for 8 bits."""
+    """The values that were scaled to 0 and 255 in the run; None for a run of 8-bit images."""
     source = state["source"]
     shape = source["shape"] or {}
     limits = source.get("value_range") or shape.get("value_range") or shape.get("float_range")
@@ -232,7 +231,7 @@ def _decode(
 def _known(
     images: ImageCollection, run: set[bytes], resumed: set[bytes]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which images are not to be taken, by the SHA-256 of their files, and which of these the run had before."""
+    """Masks of the images to leave out, by the SHA-256 of their files, and of those that the run had before."""
     seen = run | resumed
     left_out, known = np.zeros((2, len(images)), bool)
     for i, digest in enumerate(images.table["sha256"].to_pylist()):

@@ -1,4 +1,4 @@
-"""atlas.parquet: all that a run knows of each image, in one table that other tools open as it is."""
+"""atlas.parquet: all columns of each image in one table that other tools can open."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", "width", "hei
 
 
 def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> None:
-    """Join the tables of a run, and those of images that were added, some rows at a time: atlas.parquet.
+    """Write atlas.parquet: the joined tables of a run and of its additions, in chunks of rows.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
 
 
 def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
-    """The images of an addition, whose sources are counted after those that the run had before."""
+    """The images of an addition, with their sources numbered after those that the run had before."""
     if "source" not in table.column_names:  # added by an earlier version
         return table
     return replace_columns(table, source=pa.array(table["source"].to_numpy() + np.int16(n_sources)))
@@ -94,7 +94,7 @@ def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any],
 
 
 def _first_of(pairs: tuple[NDArray[Any], NDArray[Any]], n: int) -> pa.Array:
-    """The image of which each is a duplicate, null for most; the first pair of each counts, which is the nearest."""
+    """For each image, the image that it is a duplicate of, or null. The first pair, which is the nearest, counts."""
     found = np.full(n, -1, np.int64)
     found[pairs[0][::-1]] = pairs[1][::-1]
     return pa.array(found, mask=found < 0)

@@ -1,4 +1,4 @@
-"""Labels and marks that people gave to images, carried over to the same images of a run that is made again."""
+"""Transfer of labels and marks to the same images when a run is made again."""
 
 import json
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from latentmap.run.state import added_folders, read_state
 
 
 def carry_over(folder: Path, pending: Path) -> tuple[bytes, list[str]]:
-    """Lines for the journal that give images of a new run what people gave them in the old one, and words about them.
+    """Journal lines that transfer labels and marks to the new run, and messages about those that cannot be transferred.
 
     An image is the same one when the SHA-256 of its file is and either its path is too, or no other image of the new
     run has that SHA-256. Entries are about one run's images by their ids, so that those of the old run have no effect
@@ -66,7 +66,7 @@ def _identities(folder: Path, state: dict[str, Any]) -> list[tuple[bytes, str]]:
 
 
 def _places(old: list[tuple[bytes, str]], new: list[tuple[bytes, str]]) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """The new id of each old image; -1 where there is none, or no telling which."""
+    """The new id of each old image; -1 if there is none, or if it is ambiguous."""
     exact: dict[tuple[bytes, str], list[int]] = {}
     by_digest: dict[bytes, list[int]] = {}
     for number, (digest, name) in enumerate(new):

@@ -1,4 +1,4 @@
-"""The tables of a run, checked before they are used: they may be damaged, or come from a stranger.
+"""Checks of the tables of a run, which may be damaged or come from an untrusted source.
 
 Rows, columns and types are compared with what latentmap writes, and numbers that are used as positions with the range
 that they may have.
@@ -40,7 +40,7 @@ is_flag: Test = pa.types.is_boolean
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Text, or only nulls, as a column has in which nothing is known."""
+    """Text, or a column of nulls."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
 
 
@@ -93,7 +93,7 @@ FREE_LENGTH = {SKIPPED, TREE, DUPLICATES}
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong while a file of a run is read into a RunError that names it."""
+    """Raise a RunError that names the file for any error while a file of a run is read."""
     try:
         yield
     except RunError:
@@ -113,7 +113,7 @@ def damaged(path: Path, reason: object) -> RunError:
 
 
 def check_tables(folder: Path, state: dict[str, Any]) -> None:
-    """Check those tables of a run that are there.
+    """Check the tables of a run that exist.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def check_tables(folder: Path, state: dict[str, Any]) -> None:
 
 
 def check_table(path: Path, n_rows: int, n_images: int) -> None:
-    """Check one table, by its name, that is to have so many rows of a run of so many images; the same file once."""
+    """Check the schema, length and ranges of one table. A file that has not changed is checked once."""
     with reading(path):
         status = path.stat()
         _checked(path, n_rows, n_images, (status.st_size, status.st_mtime_ns, status.st_ino))
@@ -207,7 +207,7 @@ def _check_range(path: Path, file: pq.ParquetFile, column: str, low: float, high
 
 
 def _check_tree(path: Path) -> None:
-    """Each node but the root is merged once, into a later one; any other list of merges could be walked for ever."""
+    """Check that each node except the root is merged exactly once, into a later one, so that walks of the tree end."""
     tree = pq.read_table(path)
     merges = np.column_stack([tree["left"].to_numpy(), tree["right"].to_numpy()])
     n_blocks = len(merges) + 1

@@ -1,4 +1,4 @@
-"""A run in the forms that other tools take."""
+"""Exports of a run for other tools."""
 
 import csv
 import json
@@ -44,7 +44,7 @@ def export_run(
     show: Show = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Write a run, images that were added later included, in a form that other tools take.
+    """Export a run, including images that were added later, for other tools.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _called(kind: str) -> str:
 
 
 def _place(out: str | Path) -> Path:
-    """The absolute place; of an existing folder that is a link, the folder that it leads to."""
+    """The absolute path; for an existing folder that is a link, its target."""
     path = Path(out)
     return resolved(path) if path.is_dir() else resolved(path.parent) / path.name
 
@@ -172,7 +172,7 @@ def _parquet(run: Run, path: Path) -> None:
 
 
 def _imagefolder(run: Run, folder: Path) -> None:
-    """PNG files, and metadata.csv with each value as it is, since a program reads it."""
+    """PNG files and metadata.csv. The values are not made safe for spreadsheets, since a program reads them."""
     edited = _edited(run)
     folders = FolderNames(edited or Journal(run.path).edited())
     names = ["path", "group", "confidence", "label"]
@@ -238,7 +238,7 @@ def _quoted(text: str) -> str:
 
 
 def _sprite(run: Run, path: Path, n: int) -> int:
-    """All pictures in rows, in one that is square, each as large as there is room for; the side of one, 0 for none."""
+    """One square picture of all images in rows, each as large as fits, and the side of each; 0 if they do not fit."""
     across = ceil(sqrt(n))
     if across > SPRITE_SIDE:  # not one pixel each
         return 0

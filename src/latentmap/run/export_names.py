@@ -1,4 +1,4 @@
-"""Names of files and folders that every file system takes, each different from the others."""
+"""Names of files and folders that are valid and distinct on every file system."""
 
 import re
 import unicodedata
@@ -16,7 +16,7 @@ UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def plain_name(name: str) -> str:
-    """A name that every file system takes; "" where nothing of it is left."""
+    """A name that is valid on every file system; "" if nothing of it is left."""
     marked = "".join(char if _is_plain(char) else "\0" for char in name)
     cleaned = shortened(re.sub("\0+", "_", marked).strip(". "), MAX_NAME_BYTES).strip(". ")
     return f"_{cleaned}" if cleaned.partition(".")[0].rstrip().casefold() in RESERVED else cleaned
@@ -34,7 +34,7 @@ def shortened(name: str, n_bytes: int) -> str:
 
 
 def file_name(number: int, path: str, extension: str | None = None) -> str:
-    """A name that no image of another number has: the number, the name of the file, and its extension or another."""
+    """A unique name: the number of the image, the name of its file, and an extension."""
     base = re.split(r"[/\\]", path)[-1]
     stem, dot, own = base.rpartition(".")
     if not stem or len(own) > MAX_EXTENSION or plain_name(own) != own:
@@ -43,14 +43,14 @@ def file_name(number: int, path: str, extension: str | None = None) -> str:
 
 
 class DistinctNames:
-    """Gives each thing a name that differs from all others, even where capitals or accents count as the same."""
+    """Distinct names, also on file systems that ignore case or accents."""
 
     def __init__(self) -> None:
         self._names: dict[object, str] = {}
         self._taken: set[str] = set()
 
     def name(self, thing: object, wanted: str) -> str:
-        """The name of a thing: the one that it was given before, or the wanted one, with a number if it is taken."""
+        """The name for a key: the one given before, or the wanted one, with a number if it is taken."""
         if thing not in self._names:
             free = next(one for one in numbered(wanted) if _key(one) not in self._taken)
             self._taken.add(_key(free))

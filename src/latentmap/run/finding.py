@@ -21,7 +21,7 @@ VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
 def exact_copies(images: NDArray[np.uint8], contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
-    """The first image that is the same, for each image: (n,), itself where it is the first.
+    """For each image, the first image with equal pixels: (n,), the image itself if it is the first.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def duplicates(
     distances: NDArray[np.floating[Any]],
     contents: NDArray[np.void] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Pairs of images that are the same, or nearly.
+    """Pairs of exact or near duplicates.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[A
 
 
 def outliers(errors: NDArray[np.floating[Any]], distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
-    """Scores of how unusual each image is, by its reconstruction error and by the distance to its neighbours.
+    """Outlier scores by the reconstruction error and by the distance to the neighbours.
 
     Parameters
     ----------

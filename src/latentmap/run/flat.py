@@ -1,4 +1,4 @@
-"""The atlas without pictures, for tools that take plain tables, and as text that is harmless in a spreadsheet."""
+"""The atlas without pictures, as plain tables and as CSV that is safe in spreadsheets."""
 
 from collections.abc import Iterator
 
@@ -48,7 +48,7 @@ def flat_tables(
 
 
 def _with_latents(table: pa.Table) -> pa.Table:
-    """Latent dimensions as columns z0, z1, …; a column of the source that is called so gets an underscore."""
+    """Latent dimensions as columns z0, z1, …; a column of the source with such a name gets an underscore."""
     latents = table["latent"].combine_chunks()
     values = latents.flatten().to_numpy().reshape(len(table), latents.type.list_size)
     own = {f"z{dimension}" for dimension in range(values.shape[1])}
@@ -60,7 +60,7 @@ def _with_latents(table: pa.Table) -> pa.Table:
 
 
 def as_csv(table: pa.Table) -> pa.Table:
-    """The columns as CSV can hold them: numbers as they are, missing values empty, all else as text.
+    """Columns for CSV: numbers unchanged, missing values empty, everything else as text.
 
     Lists and structs become JSON, bytes hexadecimal digits. Text that a spreadsheet would take for a formula gets an
     apostrophe before it, and so does text that begins with apostrophes before such a formula: taking one away gives
@@ -71,7 +71,7 @@ def as_csv(table: pa.Table) -> pa.Table:
 
 
 def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Text with an apostrophe before what a spreadsheet would take for a formula."""
+    """Text with an apostrophe in front if a spreadsheet would interpret it as a formula."""
     formula = pc.and_(pc.match_substring_regex(column, FORMULA), pc.invert(pc.match_substring_regex(column, NUMBER)))
     return pc.if_else(formula, pc.binary_join_element_wise("'", column, ""), column)
 

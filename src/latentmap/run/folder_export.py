@@ -1,4 +1,4 @@
-"""Images of a run as a folder for each label and group: links to their files, copies, or PNG files."""
+"""Export of images into one folder per label or group: links to the original files, copies, or PNG files."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Written:
         self.examples.setdefault(why, path)
 
     def describe(self) -> list[str]:
-        """How many links, copies and PNG files, and why not links, in lines."""
+        """Lines with the numbers of links, copies and PNG files, and with the reasons for PNG files."""
         lines = [f"{counted(self.n_links, 'link')} to original files"] if self.n_links else []
         if self.n_copies:
             why = ": links cannot be made here" if self.n_unlinked else ""
@@ -82,7 +82,7 @@ def write_folders(
     ids: NDArray[np.int64] | None = None,
     callback: Callback = lambda _: None,
 ) -> Written:
-    """Write images into an existing folder, a folder for each label that was given and for each group of the others.
+    """Write images into an existing folder, with one folder per given label and one per group for the other images.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def write_folders(
 
 
 def _write_original(originals: Originals, image: int, below: Path, written: Written, *, copy: bool) -> Missing | None:
-    """Link or copy the file of an image; why not, where there is none."""
+    """Link or copy the file of an image. Return the reason if that is not possible."""
     target = below / file_name(image, originals.path(image))
     if not copy and not written.n_unlinked:
         found = originals.find(image)
@@ -143,7 +143,7 @@ def _write_original(originals: Originals, image: int, below: Path, written: Writ
 
 
 class FolderNames:
-    """The name of the folder of each image: the label that it was given, or else its group, by number and name."""
+    """The folder of each image: its given label, or else the number and name of its group."""
 
     def __init__(self, edited: EditedRun) -> None:
         self._edited = edited
@@ -156,7 +156,7 @@ class FolderNames:
             self._names.name(label, plain_name(label) or "label")
 
     def of(self, image: int) -> str:
-        """One image's folder."""
+        """The folder of one image."""
         label, group = int(self._edited.label[image]), int(self._edited.group[image])
         return self._names.name(self._edited.labels[label] if label >= 0 else group, f"group-{group:02d}")
 

@@ -1,4 +1,4 @@
-"""Images of additions, known by the SHA-256 of their files: each image is in a run once."""
+"""Detection of known images by the SHA-256 of their files, so that each image is in a run once."""
 
 import os
 from dataclasses import replace
@@ -21,7 +21,7 @@ from latentmap.run.work import Work
 
 
 def check_apart(folder: Path, source: Any) -> None:
-    """Raise SourceError for a source that lies in the folder of the run itself, or is that folder."""
+    """Raise SourceError if a source is the folder of the run, or lies in it."""
     for one in source if isinstance(source, list) else [source]:
         if isinstance(one, str | os.PathLike) and resolved(user_path(one)).is_relative_to(resolved(folder)):
             raise SourceError(
@@ -56,9 +56,9 @@ def keep_images(images: ImageCollection, kept: NDArray[np.bool_], part: Path, ta
 
 
 def drop_known(work: Work) -> None:
-    """Remove images from the additions that the run's own source holds by now, so that each is there once.
+    """Remove images from the additions that are now in the run's own source.
 
-    Paths of an addition that the run's own source has by now are changed.
+    Paths of an addition that are now paths of the run's own source get a number.
     """
     state = work.state
     if not state["added"]:

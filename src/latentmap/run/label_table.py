@@ -1,4 +1,4 @@
-"""A table of labels for some of a run's images, each named by its path or its id."""
+"""Tables of labels for some images of a run, identified by path or id."""
 
 import difflib
 import re
@@ -23,7 +23,7 @@ MAX_COMPARED = 20_000  # paths that a misspelt one is compared with
 
 
 def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
-    """The label of each image (n,), "" where none is given.
+    """The label of each image (n,), "" if it has none.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _read(file: Path) -> pa.Table:
 
 
 def _check_labels_agree(file: Path, table: pa.Table, label: str) -> None:
-    """Raise RunError when there are two columns called label which differ."""
+    """Raise RunError if two columns called label differ."""
     for other in table.column_names:
         is_second = other != label and find_column([re.sub(r"_\d+$", "", other)], LABEL_COLUMNS) is not None
         if is_second and not table[other].equals(table[label]):
@@ -90,7 +90,7 @@ def _check_labels_agree(file: Path, table: pa.Table, label: str) -> None:
 
 
 class _Named:
-    """Finds the images that the rows of a table name."""
+    """Lookup of the images that the rows of a table identify."""
 
     def __init__(self, file: Path, paths: list[str]) -> None:
         self._file = file
@@ -150,7 +150,7 @@ class _Named:
         return found
 
     def _alike(self, path: str) -> list[str]:
-        """Paths that differ only in how they are written, or end as this one does or are its end."""
+        """Paths similar to an unknown one: other spellings, and paths of which one is the end of the other."""
         wanted = _plain(path)
         found = sorted(self._by_end.get(wanted.rpartition("/")[2], ()))
         same = [one for one in found if _plain(one) == wanted]

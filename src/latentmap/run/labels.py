@@ -1,4 +1,4 @@
-"""A few labels of a run's images, from a table, spread to all of them."""
+"""Spreading of the labels of a table to all images of a run."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ ABOUT = b"latentmap.about"  # in the file: a hash of the images, latent vectors 
 
 
 def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Write labels.parquet of a run: for each image the label that its neighbourhood gives it, and how surely.
+    """Write labels.parquet of a run: the spread label of each image and its confidence.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def spread_labels(path: Path, labels: Path, *, say: Callable[[str], None] = lamb
 
 
 def only_label(given: NDArray[Any]) -> str | None:
-    """A sentence when all labels are the same one, which every image will get; else None."""
+    """A warning if there is only one label, which every image would get; else None."""
     found = {label for label in given.tolist() if label}
     if len(found) != 1:
         return None
@@ -87,14 +87,14 @@ def spread_locked(run: Run, given: NDArray[Any]) -> Path:
 
 
 def _about(state: dict[str, Any]) -> str:
-    """A hash over all that labels were spread on."""
+    """A hash over everything that the spreading depends on."""
     added = [one["fingerprint"] for one in state["added"]]
     stages = [state["stages"].get(stage, {}).get("key") for stage in ("encode", "group")]
     return key_of([state["source"]["fingerprint"], added, stages])
 
 
 def set_stale_aside(folder: Path, state: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Rename labels.parquet when it belongs to other images or groups than the run has now."""
+    """Rename labels.parquet if it belongs to other images or groups than the run has now."""
     path = folder / FILE
     if not path.is_file():
         return

@@ -1,4 +1,4 @@
-"""Names of what a run holds."""
+"""Names of the files and folders of a run."""
 
 MODEL = "model"
 CHECKPOINT = "training.safetensors"

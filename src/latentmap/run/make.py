@@ -1,4 +1,4 @@
-"""Making a run, and resuming one."""
+"""Make a run, or resume one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -180,7 +180,7 @@ def updating_run(
 
 @contextmanager
 def _completing(work: Work) -> Iterator[None]:
-    """Run the stages between "decode" and "report", yield, and make what was pending of a finished run the run."""
+    """Run the stages between "decode" and "report", yield, and replace a finished run by the pending one."""
     work.keys = stage_keys(work.options, work.state["source"], work.state["added"])
     work.keep_pixels_only()
     for stage in STAGES:
@@ -192,7 +192,7 @@ def _completing(work: Work) -> Iterator[None]:
 
 
 def _commit(work: Work) -> None:
-    """Replace a finished run by what was made of it."""
+    """Replace a finished run by the pending one."""
     if work.folder != work.home:
         for one in work.state["added"]:
             one.pop("new", None)
@@ -206,7 +206,7 @@ def _commit(work: Work) -> None:
 
 
 def _initial_state(old: dict[str, Any], options: RunOptions) -> dict[str, Any]:
-    """The content of run.json at the start, with what an earlier call did."""
+    """The initial content of run.json, including the results of an earlier call."""
     return {
         "format_version": FORMAT_VERSION,
         "source": old.get("source", {}),
@@ -278,7 +278,7 @@ def _check_added(folder: Path, state: dict[str, Any]) -> None:
 
 
 def _working_folder() -> str | None:
-    """The folder that relative names of sources are in."""
+    """The working folder, which relative paths of sources refer to."""
     try:
         return str(Path.cwd())
     except OSError:  # it is gone

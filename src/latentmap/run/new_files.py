@@ -1,4 +1,4 @@
-"""Files and folders that are new: made under a hidden name, and named only where nothing of that name is there."""
+"""New files and folders: they are made under a hidden name and renamed without replacing anything."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from latentmap.core.atomic_files import hidden_name
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside ``path``, which is flushed and gets that name when the block ends well.
+    """Yield a temporary file beside ``path``, which is flushed and renamed to it if the block succeeds.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``, which gets that name when the block ends well.
+    """Yield a temporary folder beside ``path``, which is renamed to it if the block succeeds.
 
     An empty folder of that name is replaced.
 
@@ -57,7 +57,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _errors_about(path: Path) -> Iterator[None]:
-    """Errors name the path that the user knows, not the hidden one."""
+    """Replace the hidden name in errors by the path that the user knows."""
     try:
         yield
     except OSError as error:
@@ -66,7 +66,7 @@ def _errors_about(path: Path) -> Iterator[None]:
 
 
 def _give_name(temporary: Path, path: Path) -> None:
-    """Rename, but never over something."""
+    """Rename without replacing anything."""
     try:
         os.link(temporary, path)
     except FileExistsError:

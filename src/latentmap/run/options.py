@@ -19,8 +19,6 @@ from latentmap.core.errors import InputError, OptionError
 if TYPE_CHECKING:
     from latentmap.images.decode_options import DecodeOptions
 
-    pass
-
 MAX_SEED = 2**32 - 1
 Declared = TypeVar("Declared", bound=type)
 MAX_COUNT = 2**31 - 1  # of latent dimensions, epochs, images in a batch, groups

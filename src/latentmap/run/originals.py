@@ -1,4 +1,4 @@
-"""The files that the images of a run were decoded from, as long as they are still what was decoded."""
+"""The files that the images of a run were decoded from, as long as they are unchanged."""
 
 import hashlib
 import os
@@ -53,7 +53,7 @@ class Originals:
 
     @classmethod
     def of(cls, run: Run) -> "Originals":
-        """Read them.
+        """Read the origins of the images of a run.
 
         Raises
         ------
@@ -77,20 +77,20 @@ class Originals:
         return str(self.table["file"][image].as_py())
 
     def find(self, image: int) -> Path | Missing:
-        """The original file of an image, if it has one and that is still what was decoded."""
+        """The original file of an image, if it exists and is unchanged."""
         return self._each(image, _is_same)
 
     def copy(self, image: int, target: Path) -> Missing | None:
-        """Copy the original file of an image, if there is one that is still what was decoded; None when it was."""
+        """Copy the original file of an image if it exists and is unchanged. Return None, or the reason."""
         found = self._each(image, lambda file, digest: _copy_same(file, digest, target))
         return found if isinstance(found, Missing) else None
 
     def holder(self, image: int) -> Path | Missing:
-        """The file that an image was decoded from, whole or as one frame of it, whatever is in the file by now."""
+        """The file that an image, or its frame, was decoded from, without a check of its content."""
         return self._each(image, lambda *_: True, frames=True)
 
     def frame(self, image: int) -> int | None:
-        """The number of the frame that an image is in its file; None for a file that is one picture."""
+        """The number of the frame of an image in its file; None for a file with a single picture."""
         number: int | None = self.table["frame"][image].as_py()
         return number
 
@@ -121,7 +121,7 @@ class Originals:
 
 
 def _read(path: Path, n_sources: int) -> pa.Table:
-    """The columns of one table of images, sources counted on."""
+    """The columns of one table of images, with its sources numbered after the earlier ones."""
     with reading(path):
         names = pq.read_schema(path).names
         wanted = [name for name in ("source", "file", "frame") if name in names]
@@ -140,20 +140,20 @@ def _read(path: Path, n_sources: int) -> pa.Table:
 
 
 def _old_roots(entry: dict[str, object]) -> list[str]:
-    """Where runs of earlier versions have their files: below one of the sources, relative to where the command ran."""
+    """Roots of files in runs of earlier versions: the sources, relative to the working folder of the command."""
     given = entry.get("path", entry.get("source"))
     listed = given if isinstance(given, list) else [given]
     return [one for one in listed if isinstance(one, str) and os.path.isdir(one)]  # noqa: PTH112
 
 
 def _spellings(name: str) -> list[str]:
-    """The name of a file as its text says, and with the bytes that escapes in the text stand for."""
+    """The name of a file as it is written, and with its escapes decoded to bytes."""
     raw = re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), name)
     return [name] if raw == name else [name, raw]
 
 
 def _open(path: str) -> BinaryIO:
-    """Open a regular file: what else there is could wait for ever."""
+    """Open a regular file; anything else, such as a pipe, could block."""
     status = os.stat(path)  # noqa: PTH116
     if not S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
         raise ValueError(path)
@@ -168,7 +168,7 @@ def _is_same(file: BinaryIO, digest: bytes | None) -> bool:
 
 
 def _copy_same(file: BinaryIO, digest: bytes | None, target: Path) -> bool:
-    """Copy a file while its hash is taken, so that what is there is what was looked at."""
+    """Copy a file while hashing it, so that the copy is what was checked."""
     found = hashlib.sha256()
     with target.open("xb") as copy:
         while chunk := file.read(CHUNK_BYTES):

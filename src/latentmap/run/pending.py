@@ -27,12 +27,12 @@ CARRIED = "carried.jsonl"
 
 
 def is_finished(state: dict[str, Any]) -> bool:
-    """Whether all stages of a run are done, so that people may be using it."""
+    """Whether all stages of a run are done."""
     return all(state["stages"].get(stage, {}).get("state") == "done" for stage in STAGES)
 
 
 def home_of(folder: Path) -> Path:
-    """The folder of the run that the user knows, from that or from the pending one inside it."""
+    """The folder of the run, from that folder or from the pending one inside it."""
     return folder.parent if folder.name == PENDING else folder
 
 
@@ -81,7 +81,7 @@ def discard(folder: Path) -> None:
 
 
 def commit(folder: Path) -> list[str]:
-    """Make what is pending the run, and return lines about it. After the renaming it is completed, never taken back."""
+    """Replace the run by the pending one and return messages. After the first renaming it can only be completed."""
     pending = folder / PENDING
     _remove_unused(pending, read_state(pending))
     if not (folder / EDITS_FILE).exists():
@@ -98,7 +98,7 @@ def commit(folder: Path) -> list[str]:
 
 
 def _swap(folder: Path) -> None:
-    """Move the files of a whole new run over the old ones; may be interrupted and called again at any point."""
+    """Move the files of a complete new run over the old ones. It may be interrupted and called again at any point."""
     swap = folder / SWAP
     if (swap / FILE).exists():
         new, old = read_state(swap), read_state(folder)
@@ -113,7 +113,7 @@ def _swap(folder: Path) -> None:
 
 
 def _order(name: str) -> tuple[bool, str]:
-    """The atlas goes last: who finds the new one finds all that it speaks of."""
+    """The atlas is moved last, so that a reader of the new atlas finds everything that it refers to."""
     return name == "atlas.parquet", name
 
 
@@ -123,7 +123,7 @@ def _files_below(swap: Path) -> list[str]:
 
 
 def _carry(folder: Path, swap: Path) -> None:
-    """Add the lines about images that people had edited to the journal, once."""
+    """Append the transferred edits to the journal, once."""
     path = swap / CARRIED
     if not path.exists():
         return
@@ -152,7 +152,7 @@ def _remove_stale(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> Non
 
 
 def _remove_unused(folder: Path, state: dict[str, Any]) -> None:
-    """Remove the folders of additions that a run does not speak of: of a killed process, or of an older run."""
+    """Remove folders of additions that are not in run.json: those of a killed process or of an older run."""
     named = {part.name for part in added_folders(folder, state)}
     with suppress(FileNotFoundError):
         for part in list((folder / ADDED).iterdir()):

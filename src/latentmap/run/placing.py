@@ -1,4 +1,4 @@
-"""Images that were added, placed on the map of a run: encoded, grouped and laid beside their neighbours."""
+"""Placing added images on the map of a run: they are encoded, grouped and put beside their neighbours."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ USUAL = 0.99
 
 
 def place_additions(work: Work) -> None:
-    """Place what was added, and place it again where the network, the groups or the map have changed since."""
+    """Place additions that are not placed yet, or whose network, groups or map have changed since."""
     state = work.state
     parts = added_folders(work.folder, state)
     if all(_is_placed(part, one, work.keys) for part, one in zip(parts, state["added"], strict=True)):

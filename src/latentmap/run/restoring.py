@@ -1,4 +1,4 @@
-"""The pixels of a run, made again from its atlas when the cache was deleted or is damaged."""
+"""Restoring the pixels of a run from its atlas if the cache was deleted or is damaged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ ROWS = 1024  # of the atlas, read at once
 
 @dataclass(frozen=True)
 class Pixels:
-    """A file of pixels of a run, and what has to be in it."""
+    """A file of pixels of a run, and its expected content."""
 
     path: Path
     shape: tuple[int, ...]
@@ -32,7 +32,7 @@ class Pixels:
     sha256: str | None = None
 
     def is_intact(self, *, thorough: bool) -> bool:
-        """Whether the file is there, of the right size, and if that is wanted with the right content."""
+        """Whether the file exists and has the right size and, if asked for, the right content."""
         if not self.path.is_file() or self.path.stat().st_size != prod(self.shape):
             return False
         if not thorough:
@@ -43,7 +43,7 @@ class Pixels:
 
 
 def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True) -> None:
-    """Make again, from the atlas, those files of pixels that are missing or damaged.
+    """Restore the missing or damaged files of pixels from the atlas.
 
     Parameters
     ----------

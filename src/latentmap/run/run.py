@@ -80,7 +80,7 @@ class Run:
 
     @property
     def stages(self) -> dict[str, dict[str, Any]]:
-        """State, seconds, peak memory and files of each stage that has begun."""
+        """State, seconds, peak memory and files of each stage that was started."""
         found: dict[str, dict[str, Any]] = self.state["stages"]
         return found
 
@@ -97,7 +97,7 @@ class Run:
         return Autoencoder.load(self._file(layout.MODEL))
 
     def precision(self) -> str | None:
-        """Type of the factors of products in training, float32 or bfloat16; None before it is done."""
+        """Precision of matrix products in training, float32 or bfloat16; None before the training."""
         path = self.path / layout.MODEL / "config.json"
         return str(read_json(path).get("precision", "an unknown type")) if path.exists() else None
 
@@ -130,7 +130,7 @@ class Run:
         return tables.read_column(self._file(layout.GROUPS), "confidence")
 
     def tree(self) -> Dendrogram:
-        """The tree over the blocks of images that groups are cut from.
+        """The tree of blocks that the groups are cut from.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Run:
         return Dendrogram(merges, table["association"].to_numpy())
 
     def cut(self, n_clusters: int) -> NDArray[np.int32]:
-        """Groups of the images (n,), when the tree is cut into another number of them.
+        """Group of each image (n,) after cutting the tree into another number of groups.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Run:
         return check_summary(self._file(layout.SUMMARY), int(groups.max(initial=-1)) + 1)
 
     def neighbors(self) -> NeighborGraph:
-        """The neighbours that the groups were found on: of each image, rows and distances, nearest first.
+        """The neighbour graph of the groups: rows and distances of the neighbours of each image, nearest first.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class Run:
         return found
 
     def atlas(self) -> pa.Table:
-        """All in one table, images that were added later included; see the reference for its columns.
+        """The atlas, including images that were added later; see the reference for its columns.
 
         Raises
         ------
@@ -259,7 +259,7 @@ class Run:
         return found.set_index("id")
 
     def images(self) -> ImageCollection:
-        """The images that the map was made of, mapped from the cache; from the atlas when the cache is gone."""
+        """The images that the map was made of, mapped from the cache, or read from the atlas if the cache is gone."""
         return open_run_images(self.path, self.state)
 
     def image(self, number: int) -> Image.Image:
@@ -323,7 +323,7 @@ class Run:
         return _open_png(path)
 
     def duplicates(self) -> pa.Table:
-        """Pairs of images that are the same, or nearly: id, duplicate_of, exact, distance, difference.
+        """Pairs of exact or near duplicates: id, duplicate_of, exact, distance, difference.
 
         Raises
         ------
@@ -393,7 +393,7 @@ class Run:
         return table.append_column("distance", pa.array(distances))
 
     def pixels(self, path: str | Path) -> NDArray[np.uint8]:
-        """An image file, brought to the shape of the run.
+        """The pixels of an image file, converted to the shape of the run.
 
         Parameters
         ----------
@@ -411,7 +411,7 @@ class Run:
         return self.fitted(decoded.pixels)
 
     def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A decoded picture, grey or in colour as the run is.
+        """A decoded image, converted to grey or colour like the run.
 
         Parameters
         ----------
@@ -449,12 +449,12 @@ class Run:
         return html
 
     def skipped(self) -> list[Skipped]:
-        """Files that could not be decoded, and why."""
+        """Files that could not be decoded, with the reasons."""
         return _skipped(self.path)
 
     @property
     def home(self) -> Path:
-        """The folder that the user knows, also while the run is made again in a folder of its own."""
+        """The folder of the run, also while changes are made in a pending folder."""
         return home_of(self.path)
 
     def _file(self, name: str) -> Path:
@@ -477,7 +477,7 @@ def nearest_rows(
 
 
 def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
-    """The collection of a run: pixels from its cache, or from its atlas when that is gone, and its tables.
+    """The collection of a run: its tables, and pixels from its cache, or from its atlas if the cache is gone.
 
     Raises
     ------
@@ -538,13 +538,13 @@ def _skipped(folder: Path) -> list[Skipped]:
 
 
 def _open_png(path: Path) -> Image.Image:
-    """A figure of the report; a stranger's may be another kind of file."""
+    """Open a figure of the report as PNG only, since the file may come from an untrusted source."""
     with reading(path):
         return Image.open(path, formats=("PNG",))
 
 
 def _read_whole(folder: Path) -> dict[str, Any]:
-    """run.json and tables that belong together; a moment later when they are just being swapped for new ones."""
+    """run.json and tables that belong together. If they are being replaced, the read is repeated."""
     for _ in range(N_TRIES):
         state = read_state(folder)
         try:

@@ -1,4 +1,4 @@
-"""run.json: what a run was asked for and which of its stages are done."""
+"""run.json: the source and options of a run, and the state of its stages."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ SOURCE_DEFAULTS: dict[str, Any] = {
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Read run.json, and check all that it says, since a run may come from a stranger.
+    """Read and check run.json, which may come from an untrusted source.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _check_source(state: dict[str, Any]) -> None:
 
 
 def check_links(folder: Path, depth: int = 0) -> None:
-    """Raise RunError if the folder of a run, what was exported aside, holds a link that leads out of it."""
+    """Raise RunError if the folder of a run holds a link that leads out of it, exports excepted."""
     try:
         with os.scandir(folder) as found:
             entries = list(found)
@@ -165,12 +165,12 @@ def check_encodable(path: Path) -> None:
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write run.json, whole."""
+    """Write run.json atomically."""
     write_text(folder / FILE, json.dumps(state, indent=1, ensure_ascii=False))
 
 
 def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str, Any]]) -> dict[str, str]:
-    """A hash for each stage after "decode" over all that it depends on: its options, the stages before it, the images.
+    """For each stage after "decode", a hash over everything it depends on: options, earlier stages, images.
 
     Only the report looks at labels and paths, and at images that were added later.
     """
@@ -196,7 +196,7 @@ def key_of(parts: Any) -> str:
 
 
 def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:
-    """Whether a stage was finished with this key and all that it wrote is still there, unchanged."""
+    """Whether a stage was finished with this key and all of its files are unchanged."""
     if record is None or record["state"] != "done" or record["key"] != key:
         return False
     files: dict[str, dict[str, Any]] = record["files"]
@@ -209,24 +209,24 @@ def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:
 
 
 def as_paths(source: Any) -> Any:
-    """The paths in what a user passed as source or labels, as JSON can hold them; None for values in memory."""
+    """Paths of a source or labels as JSON can hold them; None for values in memory."""
     if isinstance(source, list):
         return [as_paths(one) for one in source]
     return str(source) if isinstance(source, str | os.PathLike) else None
 
 
 def added_folders(folder: Path, state: dict[str, Any]) -> list[Path]:
-    """The folders of images that were added, in the order in which they were."""
+    """The folders of the additions, in their order."""
     return [folder / ADDED / one.get("folder", added_name(i)) for i, one in enumerate(state["added"], start=1)]
 
 
 def next_added_folder(folder: Path, state: dict[str, Any]) -> Path:
-    """The folder for the next images that are added."""
+    """The folder for the next addition."""
     return folder / ADDED / added_name(1 + max((int(path.name) for path in added_folders(folder, state)), default=0))
 
 
 def dependents(stage: str) -> list[str]:
-    """The stages that need ``stage``, directly or not."""
+    """The stages that depend on ``stage``, directly or indirectly."""
     found = {stage}
     for other, needs in STAGES.items():
         if found.intersection(needs):

@@ -28,7 +28,7 @@ _FORBIDDEN = re.compile(r'[\x00-\x1f\\:*?"<>|]')
 
 
 def is_inside(name: Any) -> bool:
-    """Whether ``name`` is a path of a file below a folder on every system, of no hidden part, with / between parts."""
+    """Whether ``name`` is a relative path without hidden parts that stays below a folder on every system."""
     if not isinstance(name, str) or not 0 < len(name) <= MAX_PATH_CHARACTERS or _FORBIDDEN.search(name):
         return False
     parts = name.split("/")

@@ -22,14 +22,14 @@ ROWS = 2**13  # of a row group: what is in memory at once when a table is writte
 
 
 def write_table(path: Path, columns: dict[str, Any] | pa.Table) -> None:
-    """Write columns, NumPy arrays or Arrow arrays, as one Parquet file; the same columns give the same bytes."""
+    """Write NumPy or Arrow columns as a Parquet file. Equal columns give equal bytes."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
     with atomic_write(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=8 * ROWS)
 
 
 def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:
-    """Write tables of one schema one after the other as one Parquet file, each as a row group."""
+    """Write tables of one schema as one Parquet file, each as a row group."""
     first = next(batches)
     with atomic_write(path) as temporary, pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
         for batch in chain([first], batches):
@@ -77,7 +77,7 @@ def column_names(path: Path) -> list[str]:
 def read_batches(
     path: Path, columns: list[str], rows: int, row_groups: list[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Some columns of a table of a run, or of some of its row groups, at most so many rows at a time.
+    """Iterate over some columns of a table of a run, or of some of its row groups, in batches of rows.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
 
 
 def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:
-    """Columns of the atlas, and for the same images what was done to them in the explorer."""
+    """Columns of the atlas together with the edits of the same images."""
     names = edits.column_names[1:]
     wanted = ["edited_group" if name == "group" else name for name in names]
     for name, free in zip(names, free_names(wanted, set(table.column_names)), strict=True):
@@ -138,7 +138,7 @@ def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:
 
 
 def free_names(names: list[str], taken: set[str]) -> list[str]:
-    """Names with underscores behind those that are taken or were there before."""
+    """Names with underscores appended to those that are taken or occur before."""
     found: list[str] = []
     seen = set(taken)
     for name in names:

@@ -1,4 +1,4 @@
-"""Compile the kernels ahead of their first use, in a process beside this one.
+"""Compile the kernels before their first use, in a separate process.
 
 ``python -m latentmap.run.warmup`` does it once and for all on a machine: the machine code is kept on disk.
 """
@@ -13,7 +13,7 @@ from latentmap.core.subprocesses import python_command, python_environment
 
 @contextmanager
 def compiling_in_background() -> Iterator[None]:
-    """While the body runs, compile the kernels that come after it.
+    """Compile the kernels of the later stages while the body runs.
 
     A process and not a thread: the compiler would keep the interpreter's lock from the body. What is compiled when
     the body ends is on disk; the rest is compiled at its first call.
@@ -37,7 +37,7 @@ def compiling_in_background() -> Iterator[None]:
 
 
 def compile_kernels() -> None:
-    """Run every kernel once, on arrays of the kinds that a run has."""
+    """Run every kernel once, with the array types of a run."""
     import numpy as np
 
     from latentmap.autoencoder import Autoencoder

@@ -1,4 +1,4 @@
-"""The work on a run: its folder, state and options, and what one stage keeps in memory for the next."""
+"""The work on a run: its folder, state and options, and the data that one stage keeps in memory for the next."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from latentmap.run.state import dependents
 
 
 def say_nothing(_: str) -> None:
-    """Ignore a line about the work."""
+    """Discard a message."""
 
 
 @dataclass
@@ -95,22 +95,22 @@ class Work:
         self._latents = latents
 
     def take_latents(self) -> NDArray[np.float32]:
-        """The latent vectors, which are no longer kept: for a stage that frees them before it ends."""
+        """Return the latent vectors and stop keeping them, so that a stage can free them before it ends."""
         latents, self._latents = self.latents, None
         return latents
 
     @property
     def home(self) -> Path:
-        """The folder of the run that the user knows."""
+        """The folder of the run, even while changes are made in a pending folder."""
         return home_of(self.folder)
 
     def set_aside(self, stage: str) -> None:
-        """Continue beside a finished run, so that it stays whole while a stage is done again."""
+        """Continue in a pending folder, so that a finished run stays whole while a stage is repeated."""
         if self.is_finished and self.folder == self.home:
             self.folder = begin(self.folder, self.state, {stage, *dependents(stage)})
 
     def let_go(self) -> None:
-        """Close the files of pixels, which some systems cannot rename while they are mapped."""
+        """Close the mapped files of pixels, which some systems cannot rename while they are open."""
         self._pixels = self._images = self._latents = None
 
     def keep_pixels_only(self) -> None:

@@ -1,4 +1,4 @@
-"""The stages of a run, a file each. A stage reads files of earlier stages, writes its own, and returns their names."""
+"""The stages of a run, one file each. Each reads files of earlier stages, writes its own, and returns their names."""
 
 from latentmap.run.stages.decode_stage import decode
 from latentmap.run.stages.encode_stage import encode

@@ -85,7 +85,7 @@ def _group_by_kmeans(work: Work, latents: NDArray[np.float32], callback: Callbac
 def fit_kmeans(
     latents: NDArray[np.float32], k: int, n_init: int, seed: int, callback: Callback | None = None
 ) -> KMeans:
-    """K-means of latent vectors; among many copies it makes as many groups as there are distinct images."""
+    """Fit K-means to latent vectors. With fewer distinct vectors than k it makes as many groups as there are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return KMeans(k, n_init=n_init, random_state=seed, callback=callback).fit(latents)

@@ -1,4 +1,4 @@
-"""The stage "map": the latent vectors in the plane."""
+"""The stage "map": t-SNE of the latent vectors."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from latentmap.tsne import TSNE
 
 
 def make_map(work: Work) -> list[str]:
-    """Lay the latent vectors out in the plane: map.parquet."""
+    """Compute the map with t-SNE: map.parquet."""
     n = len(work.pixels)
     with work.show("map") as callback:
         tsne = TSNE(perplexity=work.options.perplexity_for(n), random_state=work.options.seed, callback=callback)

@@ -10,7 +10,7 @@ from latentmap.run.work import Work
 
 
 def report(work: Work) -> list[str]:
-    """Write what a report is made from, and no report: atlas.parquet and metrics.json."""
+    """Write atlas.parquet and metrics.json, without a report."""
     with work.show("report"):
         return write_results(work)
 
