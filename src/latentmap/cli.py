@@ -148,7 +148,7 @@ def run(
         list[str],
         typer.Argument(
             help="A folder of images, a pattern, a table with paths, an archive, a Parquet file with images, "
-            "a TIFF of many pages, an .npy, .npz or IDX file, or 'mnist'; several become one collection."
+            "a TIFF with several pages, an .npy, .npz or IDX file, or 'mnist'. Several become one collection."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", callback=_expanded)],
@@ -157,7 +157,7 @@ def run(
 ) -> None:
     """Train, encode, group, map and report: from images to a map.
 
-    The same command again resumes; a changed option redoes what depends on it and nothing else.
+    Running the same command again resumes it. A changed option repeats only what depends on it.
     """
     with _errors_as_sentences(f"the same command resumes: {out}", out):
         from latentmap.api import map_images
@@ -186,7 +186,7 @@ def explore(
     port: Annotated[int | None, typer.Option(help="Port; by default the first free one from 8765.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Name of a host by which a proxy asks; may be repeated.")
+        list[str] | None, typer.Option(help="Host name under which a proxy sends requests; may be repeated.")
     ] = None,
 ) -> None:
     """Explore the map in the browser: zoom, search, compare, name groups, label images."""

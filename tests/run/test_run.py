@@ -282,7 +282,17 @@ def test_unsure_images_are_in_no_group(source, copy):
 def test_the_smallest_collections_run(n, tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3), dtype=np.uint8)
     run = make_with_report(images, tmp_path / "run", RunOptions(epochs=1, n_clusters=2), write_report)
-    assert np.isfinite(run.map()).all()
+    assert run.map().shape == (n, 2)
+    assert len(np.unique(run.map(), axis=0)) == n  # no two images in one place
+    assert sorted(set(run.groups())) == [0, 1]
+    assert len(set(run.cut(3))) == 3
+    assert run.neighbors().indices.shape == (n, 4)
+    np.testing.assert_array_equal([np.asarray(run.image(i)) for i in range(n)], images)
+    assert run.metrics()["n_groups"] == 2
+    assert 0 < run.metrics()["reconstruction_error"] < 1
+    figures = sum(path.suffix == ".png" for path in (run.path / "figures").iterdir())
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    assert html.count('src="data:image/png;base64,') == figures >= 14
 
 
 def test_skipped_files_are_listed(tmp_path):

@@ -153,16 +153,16 @@ class RunOptions:
 
     network: str = option(
         "auto",
-        "Network: pyramid (which auto takes), variational, or the chapter's dense or conv.",
+        "Network: pyramid (the default), variational, or the chapter's dense or conv.",
         "train",
         choices=("auto", "pyramid", "variational", "dense", "conv"),
     )
-    activation: str = option("auto", "Any elementwise activation of torch.nn; auto takes ELU.", "train")
+    activation: str = option("auto", "Any elementwise activation of torch.nn; auto is ELU.", "train")
     latent_dim: int = option(64, "Length of the latent vectors.", "train", low=1, high=MAX_COUNT)
     epochs: int | None = option(
         None,
-        "Passes over the images in training; by default as many as make 7,000 steps, from 3 to 300, and 10 for the "
-        "chapter's networks.",
+        "Passes over the images; by default as many as make 7,000 steps, from 3 to 300, and 10 for the chapter's "
+        "networks.",
         "train",
         low=1,
         high=MAX_COUNT,
@@ -170,7 +170,7 @@ class RunOptions:
     )
     batch_size: int | None = option(
         None,
-        "Images in a step of training; by default 64, fewer below 1,024 images, and 256 for the chapter's networks.",
+        "Images per training step; by default 64, fewer below 1,024 images, and 256 for the chapter's networks.",
         "train",
         low=1,
         high=MAX_COUNT,
@@ -178,8 +178,8 @@ class RunOptions:
     )
     learning_rate: float | None = option(
         None,
-        "Peak learning rate of Adam; by default 0.003, then along half a cosine, and 0.001 throughout for the "
-        "chapter's networks.",
+        "Peak learning rate of Adam; by default 0.003, which then falls along half a cosine, and a constant 0.001 for "
+        "the chapter's networks.",
         "train",
         is_positive=True,
         none_means="auto",
@@ -202,7 +202,8 @@ class RunOptions:
     )
     augmentation: tuple[str, ...] | None = option(
         None,
-        "Augmentation: mixup, shift, flip, contrast or none; may be repeated; by default mixup below 10,000 images.",
+        "Augmentation: mixup, shift, flip or contrast (repeat the option for several), or none; by default mixup below "
+        "10,000 images.",
         "train",
         choices=("mixup", "shift", "flip", "contrast"),
         none_means="auto",
@@ -210,7 +211,8 @@ class RunOptions:
     )
     precision: str = option(
         "auto",
-        "Products in training: float32, bfloat16, or auto for what the processor and a test allow.",
+        "Precision of products in training: float32, bfloat16, or auto for what the processor and a test of the "
+        "gradient allow.",
         "train",
         choices=("auto", "float32", "bfloat16"),
         key_rank=1,
@@ -219,15 +221,15 @@ class RunOptions:
         "graph", "Clustering method: graph, or the chapter's kmeans.", "group", choices=("graph", "kmeans")
     )
     n_clusters: int | None = option(
-        None, "Number of groups; by default counted on the graph, and 10 for kmeans.", "group", low=1, high=MAX_COUNT
+        None, "Number of groups; by default found on the graph, and 10 for kmeans.", "group", low=1, high=MAX_COUNT
     )
     invariant: bool = option(
-        True, "Groups take a slightly shifted, turned, sheared or stretched image for the same one.", "group"
+        True, "Whether groups treat a slightly shifted, rotated, sheared or stretched image as the same.", "group"
     )
-    min_confidence: float = option(0.0, "Images less sure of their group get group -1.", "group", low=0, high=1)
+    min_confidence: float = option(0.0, "Images with a lower confidence get group -1.", "group", low=0, high=1)
     perplexity: float = option(
         30.0,
-        "Perplexity of t-SNE, roughly the number of neighbours that the map preserves; with fewer than 91 images a "
+        "Perplexity of t-SNE, roughly the number of neighbours that the map preserves; with fewer than 91 images, a "
         "third of their number.",
         "map",
         is_positive=True,
@@ -276,17 +278,17 @@ class SourceOptions:
     )
     fit: str = option(
         "fit",
-        "Resizing: fit shows an image whole on the colour of its border, fill crops it, stretch distorts it.",
+        "Resizing: fit shows each image whole on the colour of its border, fill crops it, stretch distorts it.",
         "decode",
         choices=("fit", "fill", "stretch"),
     )
     color: str = option(
         "auto",
-        "Colour mode: grey, rgb, or auto, which is grey when every image is.",
+        "Colour mode: grey, rgb, or auto, which is grey if every image is.",
         "decode",
         choices=("auto", "grey", "rgb"),
     )
-    background: str = option("white", "Colour that transparent images lie on.", "decode")
+    background: str = option("white", "Colour behind transparent images.", "decode")
     frames: bool = option(
         False,
         "Each frame of an animated GIF, WebP, PNG or AVIF is an image; pages of a TIFF always are.",
@@ -296,7 +298,8 @@ class SourceOptions:
     cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB.")
     labels: Any = option(  # noqa: RUF009 - a field, as the others
         None,
-        "Labels: an .npy or IDX file, text with one a line, or a table with the columns label and perhaps path.",
+        "Labels: an .npy or IDX file, text with one label per line, or a table with the column label and optionally "
+        "path.",
         "decode",
         is_path=True,
     )
