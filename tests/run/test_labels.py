@@ -11,7 +11,7 @@ from PIL import Image
 from latentmap.run import Run, RunError, RunOptions, add_images, make_run
 from latentmap.run.executor import run_stage
 from latentmap.run.label_table import read_label_table
-from latentmap.run.labels import FILE, STALE, spread_labels, spread_locked
+from latentmap.run.labels import LABELS_FILE, STALE, spread_labels, spread_locked
 from latentmap.run.lock import locked
 from latentmap.run.make import FUNCTIONS, updating_run
 
@@ -177,7 +177,7 @@ def test_labels_of_a_run_that_was_redone_are_set_aside(made, file, tmp_path):
         image[:, i] = 250 - i
         Image.fromarray(image).save(tmp_path / "more" / f"{i}.png")
     add_images(made / "run", [str(tmp_path / "more")], say=said.append)
-    assert said[-1] == f"{FILE}: of the run as it was before, now called {STALE}: give `latentmap label` again"
+    assert said[-1] == f"{LABELS_FILE}: of the run as it was before, now called {STALE}: give `latentmap label` again"
     assert not path.exists()
     assert pq.read_table(made / "run" / STALE)["given"].to_pylist()[9] == "dog"
     assert len(pq.read_table(spread_labels(made / "run", file))) == 19

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from latentmap import plots
 from latentmap.plots import maps
-from latentmap.plots.text import MAX_NAME_LENGTH, NO_GLYPH, short_text
+from latentmap.plots.text import MAX_DRAWN_LENGTH, NO_GLYPH, short_text
 
 ODD = [
     "$",
@@ -63,7 +63,7 @@ def test_odd_labels_are_drawn_literally_and_without_warnings():
 @given(st.text(max_size=60))
 def test_any_text_becomes_one_short_line(text):
     shown = short_text(text)
-    assert len(shown) <= MAX_NAME_LENGTH
+    assert len(shown) <= MAX_DRAWN_LENGTH
     assert not set(shown) & set("\n\r\t\x00\x1b\u2028")
 
 
