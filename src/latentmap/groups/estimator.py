@@ -142,8 +142,6 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            For a parameter out of range, or tangents or neighbours of other points.
-        InputError
             If X or the tangents contain NaN or infinity, a parameter is out of range, or the tangents or neighbours
             do not fit X.
         """
@@ -253,11 +251,6 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         -------
         array (n,), int32
             Group of each point.
-
-        Parameters
-        ----------
-        n_clusters : int
-            Number of groups, from 1 to the number of blocks of the tree.
 
         Raises
         ------
@@ -428,6 +421,5 @@ def _merge_blocks(graph: Any, blocks: Labels, labels: Labels, min_size: int, min
     block_graph = contract_graph(graph, blocks)
     merged = merge_small_blocks(labels, block_graph.toarray(), np.bincount(blocks), min_size)
     if min_blocks <= merged.max() + 1 < len(merged):
-        blocks = merged[blocks]
-        block_graph = contract_graph(graph, blocks)
+        return merged[blocks], contract_graph(block_graph, merged)
     return blocks, block_graph

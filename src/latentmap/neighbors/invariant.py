@@ -28,7 +28,12 @@ CHUNK_ROWS = 256  # rows that a thread processes in one call
 
 
 def invariant_neighbors(
-    X: NDArray[np.float32], tangents: NDArray[np.float32], n_neighbors: int, *, n_jobs: int | None = None
+    X: NDArray[np.float32],
+    tangents: NDArray[np.float32],
+    n_neighbors: int,
+    *,
+    candidates: NeighborGraph | None = None,
+    n_jobs: int | None = None,
 ) -> NeighborGraph:
     """Find the nearest neighbours of every row of X by the tangent distance.
 
@@ -39,6 +44,8 @@ def invariant_neighbors(
         Directions in which each point may move, t for each; see :meth:`latentmap.Autoencoder.tangents`.
     n_neighbors : int
         Number of neighbours of each point, from 1 to n - 1.
+    candidates : NeighborGraph, optional
+        Neighbours of X by Euclidean distance, of which the first 60 are compared first; searched for by default.
     n_jobs : int, optional
         Number of threads; all CPUs by default.
 
@@ -52,7 +59,8 @@ def invariant_neighbors(
     Raises
     ------
     InputError
-        If X or the tangents contain NaN or infinity, the shapes do not match, or ``n_neighbors`` is out of range.
+        If X or the tangents contain NaN or infinity, the shapes do not match, ``n_neighbors`` is out of range, or
+        ``candidates`` are of other points.
 
     References
     ----------
@@ -72,11 +80,17 @@ def invariant_neighbors(
     X, tangents = np.ascontiguousarray(X, np.float32), np.ascontiguousarray(tangents, np.float32)
     check_tangents(X, tangents)
     n = len(X)
-    first = nearest_neighbors(X, min(n - 1, max(N_EUCLIDEAN_CANDIDATES, n_neighbors)), n_jobs=n_jobs)
+    n_candidates = min(n - 1, max(N_EUCLIDEAN_CANDIDATES, n_neighbors))
+    first = nearest_neighbors(X, n_candidates, n_jobs=n_jobs) if candidates is None else candidates
+    if len(first.indices) != n or first.n_neighbors < min(n - 1, n_neighbors):
+        raise InputError(
+            f"candidates has {first.n_neighbors} neighbours of {len(first.indices)} points: pass at least "
+            f"{n_neighbors} of {n}"
+        )
     points = TangentPoints(X, tangents)
     kept = min(n - 1, 2 * n_neighbors)
     with Workers(n_jobs) as workers:
-        indices, squared = points.nearest(points, first.indices, kept, workers)
+        indices, squared = points.nearest(points, first.indices[:, :n_candidates], kept, workers)
         for _ in range(N_DESCENT_ROUNDS if n > N_EUCLIDEAN_CANDIDATES + 1 else 0):
             indices, squared = _nn_descent_round(points, indices, squared, n_neighbors, workers)
     return NeighborGraph(indices[:, :n_neighbors], np.sqrt(squared[:, :n_neighbors]), first.order)

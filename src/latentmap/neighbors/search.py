@@ -41,6 +41,21 @@ class NeighborGraph:
         """Number of neighbours of each point."""
         return int(self.indices.shape[1])
 
+    def nearest(self, n_neighbors: int) -> "NeighborGraph":
+        """The graph of the first neighbours of each point.
+
+        Parameters
+        ----------
+        n_neighbors : int
+            At most ``self.n_neighbors``.
+
+        Returns
+        -------
+        NeighborGraph
+            It shares the memory of this one.
+        """
+        return NeighborGraph(self.indices[:, :n_neighbors], self.distances[:, :n_neighbors], self.order)
+
 
 def nearest_neighbors(
     X: ArrayLike,
@@ -73,8 +88,6 @@ def nearest_neighbors(
 
     Raises
     ------
-    InputError
-        For a number of neighbours out of range, or a metric that gives negative distances.
     InputError
         If X contains NaN or infinity, ``n_neighbors`` is out of range, or the metric gives negative distances.
 

@@ -18,6 +18,7 @@ from latentmap.run.layout import LATENTS
 from latentmap.run.options import RunOptions
 from latentmap.run.pending import begin, home_of
 from latentmap.run.run import open_run_images
+from latentmap.run.shared_neighbors import SharedNeighbors
 from latentmap.run.state import dependents
 
 
@@ -49,6 +50,8 @@ class Work:
         Labels instead of those of the source.
     keys : dict
         The key of each stage, as far as it is known.
+    neighbors : SharedNeighbors
+        Neighbours of the latent vectors.
     """
 
     folder: Path
@@ -61,6 +64,7 @@ class Work:
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
     labels: NDArray[Any] | NamedLabels | None = None
     keys: dict[str, str] = field(default_factory=dict)
+    neighbors: SharedNeighbors = field(default_factory=SharedNeighbors, init=False, repr=False)
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
     _pixels: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
     _latents: NDArray[np.float32] | None = field(default=None, init=False, repr=False)

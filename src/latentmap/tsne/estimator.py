@@ -196,15 +196,10 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         Raises
         ------
         InputError
-            For an initial map of another shape, a neighbour graph that does not fit, parameters that do not fit each
-            other, or a learning rate with which the map grows without bound.
-        InputTypeError
-            For a sparse matrix of distances with method "exact".
-        InputError
             If X contains NaN or infinity, a parameter is out of range, the perplexity is not less than the number of
             points, the initial map has another shape, the neighbour graph does not fit, or the map grows without
             bound at the given learning rate.
-        TypeError
+        InputTypeError
             If ``method="exact"`` and X is a sparse matrix of distances.
         """
         self._validate_params()
@@ -250,7 +245,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
         Raises
         ------
-        ValueError, TypeError
+        InputError, InputTypeError
             For the same reasons as :meth:`fit`.
         """
         return self.fit(X, y, neighbors=neighbors).embedding_

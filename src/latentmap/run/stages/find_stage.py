@@ -8,8 +8,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.core.memory import release_memory
-from latentmap.neighbors import nearest_neighbors
 from latentmap.run import tables
 from latentmap.run.finding import N_NEAREST, duplicates, outliers
 from latentmap.run.layout import DUPLICATES, IMAGES, LATENTS, OUTLIERS
@@ -21,14 +19,12 @@ def find(work: Work) -> list[str]:
     folder = work.folder
     n = len(work.pixels)
     with work.show("find"):
-        # Not the neighbours of the map or the groups: the result must not depend on the perplexity, and a search for
-        # more neighbours keeps others among those that are equally far.
-        graph = nearest_neighbors(work.latents, min(n - 1, N_NEAREST))
-        release_memory()  # what the search held
-        pairs = duplicates(work.pixels, graph.indices, graph.distances, _contents(folder))
-        tables.write_table(folder / DUPLICATES, pairs)
+        graph = work.neighbors.for_groups(work.latents).nearest(N_NEAREST)
+        indices, distances = graph.indices, graph.distances
+        tables.write_table(folder / DUPLICATES, duplicates(work.pixels, indices, distances, _contents(folder)))
         errors = tables.read_column(folder / LATENTS, "error")
-        tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, graph.distances))
+        tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, distances))
+    work.neighbors.forget()
     return [DUPLICATES, OUTLIERS]
 
 

@@ -11,21 +11,19 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from latentmap.autoencoder import Autoencoder
-from latentmap.autoencoder.tangents import N_DEFORMATIONS
 from latentmap.core.atomic_files import write_text
 from latentmap.core.memory import release_memory
 from latentmap.core.progress import Callback
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
 from latentmap.kmeans import KMeans
-from latentmap.neighbors import nearest_neighbors
+from latentmap.neighbors import invariant_neighbors
 from latentmap.run import tables
 from latentmap.run.layout import GROUPS, MODEL, NEIGHBORS, SUMMARY, TREE
+from latentmap.run.shared_neighbors import may_use_tangents
 from latentmap.run.work import Work
 
 N_KMEANS_CLUSTERS = 10  # the chapter's
-# Beyond 512 MiB of tangents (300,000 images with 64 dimensions) neighbours are plain Euclidean ones.
-MAX_TANGENT_VALUES = 2**27
 
 
 def group(work: Work) -> list[str]:
@@ -40,13 +38,13 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     model = GraphClustering(
         options.n_clusters, min_confidence=options.min_confidence, random_state=options.seed, callback=callback
     )
-    tangents = neighbors = None
+    neighbors, k = work.neighbors.for_groups(latents), default_neighbors(len(latents))
     pixels = work.pixels
-    if options.invariant and pixels.ndim > 2 and latents.size * N_DEFORMATIONS <= MAX_TANGENT_VALUES:
+    if options.invariant and pixels.ndim > 2 and may_use_tangents(latents):
         tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
-    else:
-        neighbors = nearest_neighbors(latents, default_neighbors(len(latents)))
-    model.fit(latents, tangents=tangents, neighbors=neighbors)
+        neighbors = invariant_neighbors(latents, tangents, k, candidates=neighbors)
+        del tangents
+    model.fit(latents, neighbors=neighbors.nearest(k))
     tree = model.tree_
     sizes = tree.totals(np.bincount(model.blocks_, minlength=tree.n_blocks).astype(float)).astype(np.int64)
     merges = {

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from latentmap.core.memory import release_memory
-from latentmap.neighbors import nearest_neighbors
 from latentmap.run import tables
 from latentmap.run.layout import MAP
 from latentmap.run.work import Work
@@ -17,8 +15,7 @@ def make_map(work: Work) -> list[str]:
         tsne = TSNE(perplexity=work.options.perplexity_for(n), random_state=work.options.seed, callback=callback)
         # both arrays are passed on without a name here, so that the fit can free them
         latents = [work.take_latents()]
-        neighbors = [nearest_neighbors(latents[0], tsne.n_neighbors_for(n))]
-        release_memory()  # what the search held
+        neighbors = [work.neighbors.for_map(latents[0], tsne.n_neighbors_for(n))]
         tsne.fit(latents.pop(), neighbors=neighbors.pop())
         xy = tsne.embedding_
     tables.write_table(work.folder / MAP, {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]})
