@@ -102,12 +102,12 @@ def _say_warning(
 ) -> None:
     """Print warnings of latentmap as sentences; warnings of other libraries keep their file and line."""
     if category is UserWarning:
-        _complain(_plain(message))
+        _complain(_plain_name(message))
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), file=file or sys.stderr, end="")
 
 
-def _plain(text: object) -> str:
+def _plain_name(text: object) -> str:
     """Escape tabs, line breaks and control characters, so that the text is one harmless line on a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
@@ -241,7 +241,7 @@ def similar(
         found = run.similar(asked, n)
         print("id\tgroup\tdistance\tpath")
         for row in found.to_pylist():
-            print(f"{row['id']}\t{row['group']}\t{row['distance']:.4f}\t{_plain(row['path'])}")
+            print(f"{row['id']}\t{row['group']}\t{row['distance']:.4f}\t{_plain_name(row['path'])}")
         if out is not None:
             from latentmap.report import draw_similar
 
@@ -332,7 +332,7 @@ def _request_for_report(folder: Path) -> str:
     """The line below the traceback of a bug. run.json has the versions, the options and the stages of the run."""
     state = folder / "run.json"
     about = state if state.exists() else folder
-    return f"latentmap: this is a bug in latentmap: please report it with the lines above and {_plain(about)}"
+    return f"latentmap: this is a bug in latentmap: please report it with the lines above and {_plain_name(about)}"
 
 
 def _sentence(error: Exception, interrupted: str) -> str:
@@ -354,12 +354,12 @@ def _print_info(run: "Run") -> None:
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     source = run.state["source"]
     shape = "×".join(map(str, source["image_shape"]))
-    console.print(_plain(f"{run.path}: {counted(source['n'], 'image')} of {shape} from {source['name']}"))
+    console.print(_plain_name(f"{run.path}: {counted(source['n'], 'image')} of {shape} from {source['name']}"))
     for line in describe_images(source):
-        console.print(_plain(line))
+        console.print(_plain_name(line))
     for one in run.state["added"]:
         drift = f"drift {one['drift']:.3f}" if "drift" in one else "not placed yet: give the command again"
-        console.print(_plain(f"  {counted(one['n'], 'image')} added from {one['name']}, {drift}"))
+        console.print(_plain_name(f"  {counted(one['n'], 'image')} added from {one['name']}, {drift}"))
     table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
     for stage in STAGES:
         record = run.stages.get(stage, {"state": "missing", "files": {}})

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = "latentmap-autoencoder"
-FORMAT_VERSION = 2
+MODEL_FORMAT_VERSION = 2
 MAX_CONFIG_BYTES = 2**26
 MAX_SIDE = 2**31  # length of an axis of one image
 # Prefix of the names of the reference tensors in the file of weights.
@@ -139,12 +139,12 @@ def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, T
     data = save_tensors({name: value.detach().cpu().contiguous() for name, value in weights.items()})
     complete = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": MODEL_FORMAT_VERSION,
         **config,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
     }
     write_bytes(folder / WEIGHTS_FILE, data)
-    write_text(folder / CONFIG_FILE, json.dumps(complete, indent=1, default=_as_json))
+    write_text(folder / CONFIG_FILE, json.dumps(complete, indent=1, default=_json_safe))
 
 
 def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -168,7 +168,7 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         If a file is missing, damaged or of another format.
     """
     config = _read_config(folder / CONFIG_FILE)
-    data = _read(folder / WEIGHTS_FILE)
+    data = _read_model_file(folder / WEIGHTS_FILE)
     if hashlib.sha256(data).hexdigest() != config.get("weights_sha256"):
         raise ModelFileError(
             f"{folder / WEIGHTS_FILE} is not the file that {CONFIG_FILE} describes (its SHA-256 differs): "
@@ -253,7 +253,7 @@ def _available_device(name: str) -> torch.device:
     return device
 
 
-def _read(path: Path, max_bytes: int | None = None) -> bytes:
+def _read_model_file(path: Path, max_bytes: int | None = None) -> bytes:
     try:
         if max_bytes is not None and path.stat().st_size > max_bytes:
             raise ModelFileError(f"{path} is larger than {max_bytes >> 20} MiB: latentmap did not write it")
@@ -265,7 +265,7 @@ def _read(path: Path, max_bytes: int | None = None) -> bytes:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    data = _read(path, MAX_CONFIG_BYTES)
+    data = _read_model_file(path, MAX_CONFIG_BYTES)
     try:
         config = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -273,11 +273,11 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise ModelFileError(f"{path} is not a model of latentmap: pass the folder that Autoencoder.save wrote")
     found = config.get("format_version")
-    if found != FORMAT_VERSION or not isinstance(found, int):
+    if found != MODEL_FORMAT_VERSION or not isinstance(found, int):
         kind = f" ({type(found).__name__})" if isinstance(found, str | float) else ""
         raise ModelFileError(
             f"{path} has format version {short_repr(found)}{kind}, this latentmap reads version "
-            f"{FORMAT_VERSION}: load it with the version that wrote it"
+            f"{MODEL_FORMAT_VERSION}: load it with the version that wrote it"
         )
     try:
         check(config, CONFIG_SCHEMA)
@@ -286,7 +286,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _as_json(value: object) -> object:
+def _json_safe(value: object) -> object:
     """Convert a NumPy number into a Python number, for JSON."""
     if isinstance(value, np.generic):
         return value.item()

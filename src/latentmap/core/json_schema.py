@@ -53,7 +53,7 @@ Schema = Scalar | ListOf | MapOf | OrNone | dict[str, Any]
 
 MAX_IMAGE_SIDE = 2**16  # pixels
 MAX_NESTING = 4  # levels of lists and objects in a value without its own schema
-MAX_COUNT = 2**40
+MAX_JSON_COUNT = 2**40
 
 
 def is_whole(value: Any) -> bool:
@@ -77,7 +77,7 @@ def _nesting(value: Any) -> int:
 
 TEXT = Scalar("a text", lambda value: isinstance(value, str))
 FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
-COUNT = Scalar("a whole number of at least 0", lambda value: is_whole(value) and 0 <= value <= MAX_COUNT)
+COUNT = Scalar("a whole number of at least 0", lambda value: is_whole(value) and 0 <= value <= MAX_JSON_COUNT)
 POSITIVE = Scalar("a number of at least 0", lambda value: is_number(value) and value >= 0)
 NUMBER = Scalar("a number", is_number)
 FRACTION = Scalar("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1)

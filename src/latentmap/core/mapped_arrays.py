@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_BYTES = 2**26  # 64 MiB
+MAPPED_BLOCK_BYTES = 2**26  # 64 MiB
 
 
 def mapped_file(array: NDArray[Any]) -> mmap.mmap | None:
@@ -45,7 +45,7 @@ def blocks(array: NDArray[Any], rows: int | None = None) -> Iterator[NDArray[Any
     array (m, ...)
         View of the next rows.
     """
-    step = rows or max(1, BLOCK_BYTES // max(1, prod(array.shape[1:]) * array.itemsize))
+    step = rows or max(1, MAPPED_BLOCK_BYTES // max(1, prod(array.shape[1:]) * array.itemsize))
     for begin in range(0, len(array), step):
         yield array[begin : begin + step]
         release(array)

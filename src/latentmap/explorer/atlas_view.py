@@ -33,7 +33,7 @@ from latentmap.images.collection import as_png
 from latentmap.run import Run, layout, tables
 from latentmap.run.edits import MARKS, EditedRun, Journal
 from latentmap.run.run import nearest_rows, sources_of
-from latentmap.run.state import FILE as STATE
+from latentmap.run.state import STATE_FILE as STATE
 
 # Not columns of the page: pictures, vectors, and what the map itself shows.
 NOT_COLUMNS = {"image", "latent", "neighbors", "x", "y", "id"}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-N_LEVELS = 12  # the finest grid has 2^11 cells a side
+N_ZOOM_LEVELS = 12  # the finest grid has 2^11 cells a side
 MORTON_BITS = 16  # of each coordinate
 ORDER_SEED = 0  # of the choice of one image in a cell
 
@@ -45,7 +45,7 @@ def order_for_zoom(xy: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], lis
     morton = _interleave_zeros(fine[:, 0]) | (_interleave_zeros(fine[:, 1]) << np.uint64(1))
     taken: list[NDArray[np.intp]] = []
     seen = np.empty(0, np.uint64)  # Morton codes, by level; a cell of any level is a prefix of such a code
-    for level in range(N_LEVELS):
+    for level in range(N_ZOOM_LEVELS):
         shift = np.uint64(2 * (MORTON_BITS - level))
         cells = morton[left_over] >> shift
         _, first = np.unique(cells, return_index=True)

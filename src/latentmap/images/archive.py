@@ -17,7 +17,7 @@ from latentmap.images.decompression import decompressed_limit, open_compressed
 from latentmap.images.file_kinds import IMAGE_SIGNATURES, N_FIRST_BYTES, FileKind, detect_file_kind
 from latentmap.images.image_table import make_image_table
 from latentmap.images.listing import Listing, file_stamp
-from latentmap.images.tar_members import BLOCK_BYTES, TarMembers, is_tar_header
+from latentmap.images.tar_members import TAR_BLOCK_BYTES, TarMembers, is_tar_header
 from latentmap.images.zip_members import ZipMembers
 
 # Formats of archives and compressed files that are not read, by their first bytes.
@@ -130,7 +130,7 @@ def _optional_context(opened: Any) -> Any:
 def _archive_format(path: Path) -> str | None:
     """Format of an archive: "zip" or "tar"; None for another file."""
     with path.open("rb") as file:
-        start = file.read(BLOCK_BYTES)
+        start = file.read(TAR_BLOCK_BYTES)
     for begin, name in UNREAD_ARCHIVE_SIGNATURES.items():
         if start.startswith(begin):
             raise SourceError(f"{path}: a {name} archive, which is not read: unpack it, and pass the folder")
@@ -142,7 +142,7 @@ def _archive_format(path: Path) -> str | None:
         return None
     with _optional_context(open_compressed(path)) as stream:
         if stream is not None:
-            return "tar" if is_tar_header(stream.read(BLOCK_BYTES)) else None
+            return "tar" if is_tar_header(stream.read(TAR_BLOCK_BYTES)) else None
     return "zip" if zipfile.is_zipfile(path) else None
 
 

@@ -17,7 +17,7 @@ from latentmap.images.idx import read_idx
 
 IMAGE_KEYS = ("images", "x", "X", "x_train", "arr_0")
 LABEL_KEYS = ("labels", "y", "Y", "y_train")
-READ_BYTES = 2**24  # that are read in one step of a member of an .npz file
+N_MEMBER_BYTES_READ = 2**24  # that are read in one step of a member of an .npz file
 MAX_LABEL_BYTES = 2**12  # of the label of one image in an .npz file
 # Errors that NumPy and zipfile raise for damaged files.
 NUMPY_FILE_ERRORS: tuple[type[Exception], ...] = (
@@ -107,7 +107,7 @@ def collection_from_npz(path: Path, scaling: ArrayScaling = DEFAULT_SCALING) -> 
             shape = arrays[key].shape
             if len(shape) in (3, 4):
                 check_size(shape, path.stem, scaling.max_bytes)
-            images = _read_member(archive, key, arrays[key], path)
+            images = _read_npz_member(archive, key, arrays[key], path)
             collection = collection_from_array(images, path.stem, scaling)
             label_key = next((key for key in LABEL_KEYS if key in arrays), None)
             if label_key is None:
@@ -117,7 +117,7 @@ def collection_from_npz(path: Path, scaling: ArrayScaling = DEFAULT_SCALING) -> 
                 raise SourceError(
                     f"{path}: labels of shape {labels.shape} and type {labels.dtype} for {len(collection)} images"
                 )
-            return collection.with_labels(_read_member(archive, label_key, labels, path))
+            return collection.with_labels(_read_npz_member(archive, label_key, labels, path))
     except NUMPY_FILE_ERRORS as error:
         if isinstance(error, SourceError):
             raise
@@ -128,10 +128,10 @@ def collection_from_npz(path: Path, scaling: ArrayScaling = DEFAULT_SCALING) -> 
 
 def _member_header(archive: zipfile.ZipFile, name: str, path: Path) -> _ArrayHeader:
     with archive.open(name) as file:
-        return _read_header(file, f"{path}: {name}")
+        return _read_npy_header(file, f"{path}: {name}")
 
 
-def _read_header(file: IO[bytes], name: str) -> _ArrayHeader:
+def _read_npy_header(file: IO[bytes], name: str) -> _ArrayHeader:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, is_fortran, dtype = read(file)
@@ -140,7 +140,7 @@ def _read_header(file: IO[bytes], name: str) -> _ArrayHeader:
     return _ArrayHeader(shape, is_fortran, dtype)
 
 
-def _read_member(archive: zipfile.ZipFile, key: str, header: _ArrayHeader, path: Path) -> NDArray[Any]:
+def _read_npz_member(archive: zipfile.ZipFile, key: str, header: _ArrayHeader, path: Path) -> NDArray[Any]:
     """Read an array in steps, so that a header that states more than there is takes no memory."""
     shape, is_fortran, dtype = header
     if dtype.hasobject:
@@ -148,8 +148,8 @@ def _read_member(archive: zipfile.ZipFile, key: str, header: _ArrayHeader, path:
     wanted = prod(shape) * dtype.itemsize
     data = bytearray()
     with archive.open(f"{key}.npy") as file:
-        _read_header(file, f"{path}: {key}")
-        while len(data) < wanted and (part := file.read(min(READ_BYTES, wanted - len(data)))):
+        _read_npy_header(file, f"{path}: {key}")
+        while len(data) < wanted and (part := file.read(min(N_MEMBER_BYTES_READ, wanted - len(data)))):
             data += part
         if len(data) == wanted and file.read(1):
             raise SourceError(f"{path}: {key} contains more than the {wanted:,} bytes of its shape {shape}")

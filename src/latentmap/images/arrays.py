@@ -18,7 +18,7 @@ from latentmap.images.column_types import digest_column
 from latentmap.images.value_range import Range, max_of_bit_depth, to_8_bits, union_range, value_range
 
 # Values that are converted to 8 bits in one step, which bounds the memory of their float64 copies.
-N_BLOCK_VALUES = 2**22
+N_VALUES_SCALED_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def check_size(shape: tuple[int, ...], name: str, max_bytes: int | None) -> None
 
 
 def _blocks_of(images: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    step = max(1, N_BLOCK_VALUES // prod(images.shape[1:]))
+    step = max(1, N_VALUES_SCALED_AT_ONCE // prod(images.shape[1:]))
     for block in blocks(images):
         for begin in range(0, len(block), step):
             yield block[begin : begin + step]

@@ -13,7 +13,7 @@ INTEGER_PATTERN = r"^(0|-?[1-9][0-9]{0,18})$"
 DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?(e[+-][0-9]+)?$"
 MAX_EXACT_DIGITS = 15  # of a decimal number, which float64 always represents
 MAX_HEX_BYTES = 64  # longer values, such as a second image, are replaced by their length
-N_BLOCK_ROWS = 2**12  # that are Python objects at the same time
+N_ROWS_CONVERTED_AT_ONCE = 2**12  # that are Python objects at the same time
 # Metadata of a text column whose type is inferred once all tables are joined.
 UNTYPED_MARK = {b"latentmap": b"as written"}
 
@@ -73,7 +73,7 @@ def _infer_number_type(text: pa.ChunkedArray) -> pa.ChunkedArray:
         except pa.ArrowInvalid:  # too large
             return text
     if _every_cell_matches(text, DECIMAL_PATTERN) and (
-        _every_cell_is(text, _python_text) or _every_cell_is(text, short_text)
+        _every_cell_is(text, _python_text) or _every_cell_is(text, short_cell)
     ):
         return text.cast(pa.float64())
     return text
@@ -85,10 +85,10 @@ def _every_cell_matches(text: pa.ChunkedArray, pattern: str) -> bool:
 
 def _every_cell_is(text: pa.ChunkedArray, written: Callable[[float], str]) -> bool:
     for chunk in text.chunks:
-        for begin in range(0, len(chunk), N_BLOCK_ROWS):
+        for begin in range(0, len(chunk), N_ROWS_CONVERTED_AT_ONCE):
             if any(
                 cell is not None and written(float(cell)) != cell
-                for cell in chunk.slice(begin, N_BLOCK_ROWS).to_pylist()
+                for cell in chunk.slice(begin, N_ROWS_CONVERTED_AT_ONCE).to_pylist()
             ):
                 return False
     return True
@@ -98,7 +98,7 @@ def _python_text(number: float) -> str:
     return repr(number)
 
 
-def short_text(number: float) -> str:
+def short_cell(number: float) -> str:
     """Shortest text of a float, without ".0"."""
     return repr(number).removesuffix(".0")
 
@@ -156,7 +156,7 @@ def to_portable_type(column: pa.ChunkedArray) -> pa.ChunkedArray:
     simple = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_string(kind)
     if simple or types.is_date(kind) or types.is_timestamp(kind) or types.is_time(kind):
         return column
-    return _map_values(column, _as_hex if _is_bytes(kind) else _as_json if types.is_nested(kind) else str)
+    return _map_values(column, _as_hex if _is_bytes(kind) else _json_cell if types.is_nested(kind) else str)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
@@ -172,8 +172,8 @@ def _is_bytes(kind: pa.DataType) -> bool:
 def _map_values(column: pa.ChunkedArray, written: Callable[[Any], str]) -> pa.ChunkedArray:
     parts = []
     for chunk in column.chunks:
-        for begin in range(0, len(chunk), N_BLOCK_ROWS):
-            values = chunk.slice(begin, N_BLOCK_ROWS)
+        for begin in range(0, len(chunk), N_ROWS_CONVERTED_AT_ONCE):
+            values = chunk.slice(begin, N_ROWS_CONVERTED_AT_ONCE)
             cells = [values[i].as_py() for i in range(len(values))]
             parts.append(pa.array([None if cell is None else written(cell) for cell in cells], pa.string()))
     return pa.chunked_array(parts, pa.string())
@@ -183,7 +183,7 @@ def _as_hex(value: bytes) -> str:
     return value.hex() if len(value) <= MAX_HEX_BYTES else f"{len(value):,} bytes"
 
 
-def _as_json(value: Any) -> str:
+def _json_cell(value: Any) -> str:
     return json.dumps(_json_value(value), ensure_ascii=False, allow_nan=False)
 
 
@@ -283,7 +283,7 @@ def to_text_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _float_text(kind: pa.DataType) -> Callable[[float], str]:
     single = kind.bit_width < 64  # float32 0.1 becomes "0.1", not "0.10000000149"
-    return lambda number: short_text(float(str(np.float32(number)))) if single else short_text(number)
+    return lambda number: short_cell(float(str(np.float32(number)))) if single else short_cell(number)
 
 
 def nan_to_null(column: pa.ChunkedArray) -> pa.ChunkedArray:

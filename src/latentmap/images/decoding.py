@@ -19,8 +19,8 @@ from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
-MAX_FILE_BYTES = 2**31
-READ_BYTES = 2**18  # that are read in one step
+MAX_PICTURE_FILE_BYTES = 2**31
+N_DECODED_BYTES_READ = 2**18  # that are read in one step
 
 
 class Failure(NamedTuple):
@@ -159,10 +159,10 @@ def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
 
 def _sha256(file: IO[bytes]) -> bytes:
     """SHA-256 of the rest of a file. Small files are read in one step, which is faster than the buffer of hashlib."""
-    data = file.read(READ_BYTES)
+    data = file.read(N_DECODED_BYTES_READ)
     digest = hashlib.sha256(data)
-    while len(data) == READ_BYTES:
-        data = file.read(READ_BYTES)
+    while len(data) == N_DECODED_BYTES_READ:
+        data = file.read(N_DECODED_BYTES_READ)
         digest.update(data)
     return digest.digest()
 
@@ -181,8 +181,8 @@ def _map_images(images: list[EncodedImage], function: Callable[[_OpenedImage], A
 
 def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any]) -> Any:
     def read(file: IO[bytes]) -> Any:
-        if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-            raise DecodingError(f"larger than {MAX_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
+        if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
+            raise DecodingError(f"larger than {MAX_PICTURE_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
         with open_image_file(file) as container:
             return function(_OpenedImage(file, container.picture(None), None, container.count(False)))
 
@@ -215,14 +215,14 @@ def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes]], A
     if isinstance(source, Failure):
         return source
     try:
-        with _open(source) as file:
+        with _open_image_source(source) as file:
             return function(file)
     except Exception as error:
         return Failure(reason_for(error))
 
 
 @contextmanager
-def _open(source: str | bytes) -> Iterator[IO[bytes]]:
+def _open_image_source(source: str | bytes) -> Iterator[IO[bytes]]:
     """Open a file, and raise an error at the end if it changed in the meantime."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from latentmap.core.errors import DecompressionLimitError
 
-READ_BYTES = 2**16  # of compressed data
+N_COMPRESSED_BYTES_READ = 2**16  # of compressed data
 MAX_LZMA_BYTES = 2**28  # of memory for the dictionary
 # Limit of decompressed data: this ratio to the compressed data, or MIN_LIMIT_BYTES, whichever is larger.
 MAX_COMPRESSION_RATIO = 100
@@ -135,7 +135,7 @@ class DecompressedStream(io.RawIOBase):
     def _read_part(self, size: int) -> bytes:
         while self._decompressor is not None:
             inner = self._decompressor
-            data = self._waiting or (self._read(READ_BYTES) if inner.needs_input else b"")
+            data = self._waiting or (self._read(N_COMPRESSED_BYTES_READ) if inner.needs_input else b"")
             starved = inner.needs_input and not data
             self._waiting = b""
             part = inner.decompress(data, size)
@@ -154,7 +154,7 @@ class DecompressedStream(io.RawIOBase):
 
     def _next_stream(self, rest: bytes) -> None:
         """Continue with a stream that follows, after optional zeros. Other data that follow are ignored."""
-        rest = rest.lstrip(b"\0") or self._read(READ_BYTES).lstrip(b"\0")
+        rest = rest.lstrip(b"\0") or self._read(N_COMPRESSED_BYTES_READ).lstrip(b"\0")
         continues = any(
             rest.startswith(start) and create is self._create for start, create in STREAM_DECOMPRESSORS.items()
         )

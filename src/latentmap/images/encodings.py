@@ -17,7 +17,7 @@ COMMON_SYLLABLES = frozenset(
     "집쪽차찬참창책처천철첫청체초총추축출충치친침카커코콩크키타탄태터토통투트특티파판패팔페편평포표푸품풍프피필하학한할함합항해행향허험"
     "현형호혼화확환활황회효후흐흑흙희히힘강꽃끼말닭돼뱀곰쥐벌벚귤감삵흰검붉푸"
 )
-MIN_COMMON_FRACTION = 0.25  # of the Hangul syllables
+MIN_COMMON_SYLLABLES = 0.25  # of the Hangul syllables
 MIN_SCRIPT_FRACTION = 0.9  # of the characters that are not ASCII
 # Bytes that cp1252 does not define, three of its accented letters in a row, punctuation or signs within a word, and two
 # signs in a row. They do not occur in Western text, and are frequent in text of other encodings.
@@ -109,7 +109,7 @@ def _is_korean(sample: bytes) -> bool:
     letters = _non_ascii_characters(sample, "cp949")
     syllables = [letter for letter in letters if "가" <= letter <= "힣" and letter.encode("cp949")[1] >= 0xA1]
     common = sum(letter in COMMON_SYLLABLES for letter in syllables)
-    return len(syllables) >= MIN_SCRIPT_FRACTION * len(letters) and common >= MIN_COMMON_FRACTION * len(syllables) > 0
+    return len(syllables) >= MIN_SCRIPT_FRACTION * len(letters) and common >= MIN_COMMON_SYLLABLES * len(syllables) > 0
 
 
 def _is_japanese(sample: bytes) -> bool:

@@ -12,7 +12,7 @@ from latentmap.core.errors import DecodingError
 from latentmap.images.high_bit_depth import HighBitDepthImage
 
 FITS_SIGNATURE = b"SIMPLE  ="
-CARD_BYTES, BLOCK_BYTES = 80, 2880
+CARD_BYTES, FITS_BLOCK_BYTES = 80, 2880
 MAX_CARDS = 36 * 1000  # in a header
 BITPIX_DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 FitsHeader = dict[str, str]
@@ -38,7 +38,7 @@ def read_fits(file: IO[bytes]) -> HighBitDepthImage | None:
     """
     file.seek(0)
     while True:
-        header = _read_header(file)
+        header = _read_fits_header(file)
         sizes: list[int] = [
             _parse_integer(header, f"NAXIS{i}", 0) for i in range(1, _parse_integer(header, "NAXIS", 0) + 1)
         ]
@@ -49,10 +49,10 @@ def read_fits(file: IO[bytes]) -> HighBitDepthImage | None:
             return None
         bits = abs(_parse_integer(header, "BITPIX", 8))
         length = n_values * bits // 8 + _parse_integer(header, "PCOUNT", 0) if sizes else 0
-        file.seek(-(-length // BLOCK_BYTES) * BLOCK_BYTES, io.SEEK_CUR)
+        file.seek(-(-length // FITS_BLOCK_BYTES) * FITS_BLOCK_BYTES, io.SEEK_CUR)
 
 
-def _read_header(file: IO[bytes]) -> FitsHeader:
+def _read_fits_header(file: IO[bytes]) -> FitsHeader:
     found: FitsHeader = {}
     for number in range(1, MAX_CARDS):
         card = file.read(CARD_BYTES)
@@ -60,7 +60,7 @@ def _read_header(file: IO[bytes]) -> FitsHeader:
             raise DecodingError("Truncated FITS file" if found else "no image in this FITS file")
         keyword = card[:8].decode("latin-1").strip()
         if keyword == "END":
-            file.seek(-number * CARD_BYTES % BLOCK_BYTES, io.SEEK_CUR)
+            file.seek(-number * CARD_BYTES % FITS_BLOCK_BYTES, io.SEEK_CUR)
             return found
         if card[8:9] == b"=":
             found[keyword] = card[9:].decode("latin-1").split("/")[0].strip()

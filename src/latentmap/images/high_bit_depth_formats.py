@@ -13,7 +13,7 @@ from latentmap.images.high_bit_depth import HighBitDepthImage
 # Of a value in a plain PGM or PPM file, including white space and comments.
 MAX_VALUE_BYTES = 32
 # Bytes in which the bit depth of JPEG 2000 is searched.
-MAX_HEADER_BYTES = 2**16
+MAX_PICTURE_HEADER_BYTES = 2**16
 
 
 def read_high_bit_depth(image: Image.Image, file: IO[bytes], start: bytes) -> HighBitDepthImage | None:
@@ -125,7 +125,7 @@ def _from_jpeg_2000(image: Image.Image, file: IO[bytes], _: bytes) -> HighBitDep
     if image.mode not in ("LA", "RGB", "RGBA"):
         return None
     file.seek(0)
-    start = file.read(MAX_HEADER_BYTES)
+    start = file.read(MAX_PICTURE_HEADER_BYTES)
     at = start.find(b"\xff\x4f\xff\x51")  # SOC and SIZ markers
     is_deep = 0 <= at < len(start) - 43 and (start[at + 42] & 0x7F) + 1 > 8
     return expand_to_16_bits(image) if is_deep else None

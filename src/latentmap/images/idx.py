@@ -17,7 +17,7 @@ IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0
 GZIP_MAGIC = b"\x1f\x8b"
 # Limit of NumPy.
 MAX_DIMENSIONS = 64
-CHUNK_BYTES = 2**24
+IDX_CHUNK_BYTES = 2**24
 
 
 def read_idx(path: str | os.PathLike[str], max_values: int | None = None) -> NDArray[Any]:
@@ -90,7 +90,7 @@ def _read_in_chunks(file: IO[bytes], n_bytes: int) -> bytes:
     """Read in chunks, so that a header that states more bytes than there are takes no memory."""
     chunks: list[bytes] = []
     while n_bytes > 0:
-        chunk = file.read(min(n_bytes, CHUNK_BYTES))
+        chunk = file.read(min(n_bytes, IDX_CHUNK_BYTES))
         if not chunk:
             break
         chunks.append(chunk)

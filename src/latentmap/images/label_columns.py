@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from latentmap.core.missing import is_missing
-from latentmap.images.column_types import nan_to_null, short_text, to_portable_type, to_text_column
+from latentmap.images.column_types import nan_to_null, short_cell, to_portable_type, to_text_column
 
 MAX_EXACT_INTEGER = 2**53  # float64 represents every integer up to this one
 
@@ -88,4 +88,4 @@ def _label_value(value: Any) -> Any:
 
 
 def _label_text(value: Any) -> str:
-    return short_text(value) if isinstance(value, float) else str(value)
+    return short_cell(value) if isinstance(value, float) else str(value)

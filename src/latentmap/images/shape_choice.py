@@ -17,7 +17,7 @@ MAX_TINY_SIDE = 32
 # Images beyond proportions of 1 to 4 (a binary logarithm) are elongated; their longer side has its own bound.
 MAX_LOG2_PROPORTION, MAX_LONG_SIDE = 2, 512
 # Fraction of the images that must have a size or proportions in common for the collection to take these.
-MIN_COMMON_FRACTION = 0.9
+MIN_COMMON_SIZE_FRACTION = 0.9
 
 
 def choose_shape(probes: Sequence[ImageProbe], options: ShapeOptions, n: int) -> Shape:
@@ -51,7 +51,7 @@ def _choose_size(probes: Sequence[ImageProbe], options: ShapeOptions, seen: str)
         why = f"the requested size, to which images are resized ({options.fit})"
         return options.size, options.size, False, why
     (height, width), count = Counter(map(tuple, sizes.tolist())).most_common(1)[0]
-    if count >= MIN_COMMON_FRACTION * len(sizes) and max(height, width) <= MAX_SIDE:
+    if count >= MIN_COMMON_SIZE_FRACTION * len(sizes) and max(height, width) <= MAX_SIDE:
         return height, width, True, f"the size of {count:,} of the images ({seen} examined), not resized"
     canvas = sizes.max(axis=0)
     if canvas.max() <= MAX_TINY_SIDE and (canvas <= 2 * np.median(sizes, axis=0)).all():
@@ -61,13 +61,13 @@ def _choose_size(probes: Sequence[ImageProbe], options: ShapeOptions, seen: str)
     proportions = np.log2(sizes[:, 1] / sizes[:, 0])
     if (
         max((proportions > MAX_LOG2_PROPORTION).mean(), (proportions < -MAX_LOG2_PROPORTION).mean())
-        >= MIN_COMMON_FRACTION
+        >= MIN_COMMON_SIZE_FRACTION
     ):
         longer, shorter = _elongated_canvas(side, 2 ** float(np.median(np.abs(proportions))))
         height, width = (shorter, longer) if np.median(proportions) > 0 else (longer, shorter)
         return height, width, False, f"the median proportions of {seen} elongated images ({options.fit})"
     proportion, count = Counter(np.round(proportions, 1).tolist()).most_common(1)[0]
-    if count >= MIN_COMMON_FRACTION * len(sizes) and abs(proportion) <= MAX_LOG2_PROPORTION:
+    if count >= MIN_COMMON_SIZE_FRACTION * len(sizes) and abs(proportion) <= MAX_LOG2_PROPORTION:
         exact = float(np.median(sizes[:, 1] / sizes[:, 0]))
         longer = min(MAX_SIDE, int(side * max(exact, 1 / exact)))
         height, width = (round(longer / exact), longer) if exact > 1 else (longer, round(longer * exact))

@@ -99,7 +99,7 @@ class DecodedStore:
         }
         sizes[FAILURES_FILE] = self.progress.reason_bytes
         for name, size in sizes.items():
-            file = self._files[name] = io.BytesIO() if self._folder is None else _open(self._folder / name)
+            file = self._files[name] = io.BytesIO() if self._folder is None else _open_cache(self._folder / name)
             file.truncate(size)
             file.seek(size)
         self._save_progress()
@@ -220,7 +220,7 @@ def open_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open_cache(path: Path) -> IO[bytes]:
     return path.open("r+b" if path.exists() else "w+b")
 
 

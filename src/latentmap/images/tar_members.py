@@ -16,9 +16,9 @@ from latentmap.images.decoding import EncodedImage, Failure, reason_for
 from latentmap.images.decompression import open_compressed
 from latentmap.images.file_kinds import N_FIRST_BYTES
 
-BLOCK_BYTES = 512
+TAR_BLOCK_BYTES = 512
 # Of the headers with a long name or attributes. A path has at most 4 KiB.
-MAX_HEADER_BYTES = 2**18
+MAX_TAR_HEADER_BYTES = 2**18
 MAX_GLOBAL_HEADERS = 1000
 MAX_MEMBERS = 10_000_000
 EXTENSION_TYPES = (
@@ -41,8 +41,8 @@ class _CheckedHeader(tarfile.TarInfo):
             header = super().frombuf(buf, encoding, errors)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise tarfile.ReadError(f"a header is damaged: {error}") from error
-        if header.type in EXTENSION_TYPES and header.size > MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {header.size:,} bytes, more than {MAX_HEADER_BYTES:,}")
+        if header.type in EXTENSION_TYPES and header.size > MAX_TAR_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes, more than {MAX_TAR_HEADER_BYTES:,}")
         return header
 
 
@@ -59,7 +59,7 @@ def is_tar_header(start: bytes) -> bool:
     bool
     """
     try:
-        tarfile.TarInfo.frombuf(start[:BLOCK_BYTES], "utf-8", "surrogateescape")
+        tarfile.TarInfo.frombuf(start[:TAR_BLOCK_BYTES], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
         return False
     return True
@@ -121,7 +121,7 @@ class TarMembers:
                     header = archive.next()
                     archive.members.clear()  # type: ignore[attr-defined]
                     missing = Failure("no longer in the archive")
-                    image = EncodedImage(missing) if header is None else _read_member(archive, header)
+                    image = EncodedImage(missing) if header is None else _read_tar_member(archive, header)
                 except ARCHIVE_ERRORS as error:
                     image = EncodedImage(Failure(f"damaged in the archive ({reason_for(error)})"))
                 yield image
@@ -140,7 +140,7 @@ class TarMembers:
                             return
                         if number >= len(last) or last[number] < position:
                             continue
-                        image = _read_member(archive, header)
+                        image = _read_tar_member(archive, header)
                         if last[number] > position or numbers[position] != number:
                             spooled[number] = _spool(file, image.source)
                         else:
@@ -172,7 +172,7 @@ def _open_archive(path: Path, is_uncompressed: bool) -> Iterator[tarfile.TarFile
 
 def _first_block(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(BLOCK_BYTES)
+        return file.read(TAR_BLOCK_BYTES)
 
 
 def _iterate_headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -202,7 +202,7 @@ def _unread_reason(header: tarfile.TarInfo) -> str | None:
     return TOO_LARGE_REASON if header.size > MAX_MEMBER_BYTES else None
 
 
-def _read_member(archive: tarfile.TarFile, header: tarfile.TarInfo) -> EncodedImage:
+def _read_tar_member(archive: tarfile.TarFile, header: tarfile.TarInfo) -> EncodedImage:
     reason = _unread_reason(header)
     if reason is not None:
         return EncodedImage(Failure(reason))

@@ -16,8 +16,8 @@ from latentmap.core.errors import SourceError
 from latentmap.images.encodings import detect_encoding
 
 DELIMITERS = ",;\t|"
-BLOCK_BYTES = 2**20
-N_BLOCK_ROWS = 2**15  # that are Python strings at the same time
+N_DETECTION_BYTES = 2**20
+N_ROWS_PARSED_AT_ONCE = 2**15  # that are Python strings at the same time
 MAX_CELL_CHARACTERS = 2**24
 # First bytes of workbooks that have the suffix of a text table.
 WORKBOOK_SIGNATURES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
@@ -95,7 +95,7 @@ def detect_file_encoding(path: Path) -> str:
         if file.read(8).startswith(WORKBOOK_SIGNATURES):
             raise SourceError(f"{path}: {WORKBOOK_ADVICE}")
         file.seek(0)
-        encoding = detect_encoding(iter(lambda: file.read(BLOCK_BYTES), b""))
+        encoding = detect_encoding(iter(lambda: file.read(N_DETECTION_BYTES), b""))
     if encoding is None:
         raise SourceError(f"{path}: {UNKNOWN_ENCODING}")
     if not encoding.startswith("utf"):
@@ -206,7 +206,7 @@ def _collect_columns(header: list[str], rows: Iterator[list[str]], keep_blank: b
     width, n = len(header), 0
     invalid_rows: dict[int, str] = {}
     chunks: list[list[pa.Array]] = [[] for _ in header]
-    while block := list(islice(rows, N_BLOCK_ROWS)):
+    while block := list(islice(rows, N_ROWS_PARSED_AT_ONCE)):
         lines = block if keep_blank else [row for row in block if row]
         for i, row in enumerate(lines):
             if len(row) > width and any(row[width:]):

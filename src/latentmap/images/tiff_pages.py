@@ -152,7 +152,7 @@ def _nodata_mask(page: TiffPage, values: NDArray[Any]) -> NDArray[np.bool_] | No
     """Pixels with the value that the GDAL_NODATA tag declares as missing: (height, width); None if there are none."""
     text = bytes(page.tags.get(GDAL_NODATA, b"")).split(b"\0")[0].strip()
     try:
-        marker = _parse_integer(text) if values.dtype.kind in "iu" else np.array(text, values.dtype.newbyteorder("="))
+        marker = _parse_nodata(text) if values.dtype.kind in "iu" else np.array(text, values.dtype.newbyteorder("="))
     except (ValueError, OverflowError):
         return None
     if isinstance(marker, int) and not np.iinfo(values.dtype).min <= marker <= np.iinfo(values.dtype).max:
@@ -163,7 +163,7 @@ def _nodata_mask(page: TiffPage, values: NDArray[Any]) -> NDArray[np.bool_] | No
     return masked if masked.any() else None
 
 
-def _parse_integer(text: bytes) -> int:
+def _parse_nodata(text: bytes) -> int:
     """Parse an integer of GDAL, such as -9999 or 2.55e2."""
     try:
         return int(text)

@@ -10,7 +10,7 @@ from latentmap.core.errors import DecodingError
 from latentmap.images.tiff_directories import COMPRESSION, FLOAT, PREDICTOR, SIGNED, UNSIGNED, VOID
 from latentmap.images.tiff_layout import PageLayout
 
-N_BLOCK_VALUES = 2**22  # bits that are unpacked in one step
+N_BITS_UNPACKED_AT_ONCE = 2**22  # bits that are unpacked in one step
 
 
 def decode_samples(raw: NDArray[np.uint8], layout: PageLayout) -> NDArray[Any]:
@@ -68,7 +68,7 @@ def _unpack_bits(raw: NDArray[np.uint8], shape: tuple[int, ...], bits: int, sign
     """Unpack samples of any number of bits, most significant bit first. Each row begins at a byte."""
     n = prod(shape[1:])
     found = np.empty((shape[0], n), np.uint64)
-    step = max(1, N_BLOCK_VALUES // (n * bits))
+    step = max(1, N_BITS_UNPACKED_AT_ONCE // (n * bits))
     for begin in range(0, shape[0], step):
         part = np.unpackbits(raw[begin : begin + step], axis=1)[:, : n * bits].reshape(-1, n, bits)
         values = np.zeros(part.shape[:2], np.uint64)

@@ -17,7 +17,7 @@ from latentmap.core.parallel import Array, Workers, chunk_bounds, compiled
 MAX_MULTIPLICATIONS = 10**10  # in one call of the kernel, so that an interrupt is handled soon
 # Fraction of points with a used-up bound gap above which one product of the whole block is faster.
 MAX_PENDING_FRACTION = 0.5
-BLOCK_SIZE = 1024  # points whose bounds are checked together
+N_POINTS_PER_BLOCK = 1024  # points whose bounds are checked together
 TILE_SIZE = 256  # points whose products with all centres fit into the cache
 GATHER_SIZE = 96  # pending points that are multiplied together; small matrices are faster in BLAS at this size
 
@@ -179,13 +179,13 @@ def _assign_chunk(
     X, labels, bound_gaps = data[0], state[0], state[1]
     n_starts, k = len(starts), center_shifts.shape[1] - 1
     d = X.shape[1]
-    pending = np.empty((n_starts, BLOCK_SIZE), np.int64)
+    pending = np.empty((n_starts, N_POINTS_PER_BLOCK), np.int64)
     n_pending = np.empty(n_starts, np.int64)
     products = np.empty(len(centers) * TILE_SIZE, X.dtype)
     rows = np.empty((GATHER_SIZE, d), X.dtype)
     n_tile = TILE_SIZE if len(centers) > GATHER_SIZE else GATHER_SIZE
-    for a in range(begin, end, BLOCK_SIZE):
-        b = min(a + BLOCK_SIZE, end)
+    for a in range(begin, end, N_POINTS_PER_BLOCK):
+        b = min(a + N_POINTS_PER_BLOCK, end)
         for s in range(n_starts):
             n_pending[s] = _update_bounds(bound_gaps[starts[s]], labels[starts[s]], center_shifts[s], a, b, pending[s])
         if n_pending.sum() > MAX_PENDING_FRACTION * n_starts * (b - a):

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.font_manager import FontProperties, fontManager, get_font
 
-MAX_NAME_LENGTH = 24  # characters
+MAX_DRAWN_LENGTH = 24  # characters
 MAX_TITLE_LENGTH = 60  # characters
 NO_GLYPH = "□"  # drawn for characters that no installed font has
 # Fonts to try, in this order: matplotlib's own, fonts with many scripts, fonts of the operating systems.
@@ -48,7 +48,7 @@ def literal(**style: Any) -> dict[str, Any]:
     return {"parse_math": False, "fontfamily": list(_installed_families()), **style}
 
 
-def short_text(value: object, max_length: int = MAX_NAME_LENGTH) -> str:
+def short_text(value: object, max_length: int = MAX_DRAWN_LENGTH) -> str:
     """Convert a value to text on one line, cut to a maximum length, with a box for characters that no font has.
 
     Parameters

@@ -17,12 +17,12 @@ from latentmap.run import Run, RunOptions
 from latentmap.run.stages import write_results
 from latentmap.run.work import Work
 
-FILE = "report.html"
+REPORT_FILE = "report.html"
 FIGURES = "figures"
 # Reasons of skipped files, names listed for each, and labels listed with their counts.
 N_REASONS, N_SKIPPED, N_LABELS = 20, 10, 30
 # The name and the meaning of each figure in metrics.json.
-METRICS = {
+METRIC_TEXTS = {
     "reconstruction_error": ("Reconstruction error", "Mean squared error per pixel value, in units of [0, 1]."),
     "n_groups": ("Groups", "Number of groups found or asked for."),
     "unsure": ("Unsure images", "Fraction of images in no group, because their confidence is below the one asked for."),
@@ -60,7 +60,7 @@ METRICS = {
     "kmeans_purity": ("K-means: purity", "The same metric of the groups by K-means."),
 }
 # Figures that compare groups with labels or with K-means, which mean nothing when there is one group.
-COMPARISONS = {"accuracy", "nmi", "ari", "purity", *(name for name in METRICS if name.startswith("kmeans_"))}
+COMPARISONS = {"accuracy", "nmi", "ari", "purity", *(name for name in METRIC_TEXTS if name.startswith("kmeans_"))}
 
 
 def report_stage(work: Work) -> list[str]:
@@ -102,8 +102,8 @@ def write_report(folder: Path) -> list[str]:
             figure.savefig(temporary, dpi=120, format="png")
         del figure
         release_memory()
-    write_text(folder / FILE, render("report.html.j2", folder=folder, **_facts(data)))
-    return [*written, FILE]
+    write_text(folder / REPORT_FILE, render("report.html.j2", folder=folder, **_facts(data)))
+    return [*written, REPORT_FILE]
 
 
 def _facts(data: ReportData) -> dict[str, Any]:
@@ -150,10 +150,10 @@ def _facts(data: ReportData) -> dict[str, Any]:
 
 
 def _metrics(run: Run, n_groups: int) -> list[tuple[str, str, float | None]]:
-    """Name, meaning and value of each metric that applies, in the order of ``METRICS``."""
+    """Name, meaning and value of each metric that applies, in the order of ``METRIC_TEXTS``."""
     found = run.metrics()
-    shown = [name for name in METRICS if name in found and (n_groups > 1 or name not in COMPARISONS)]
-    return [(*METRICS[name], found[name]) for name in shown]
+    shown = [name for name in METRIC_TEXTS if name in found and (n_groups > 1 or name not in COMPARISONS)]
+    return [(*METRIC_TEXTS[name], found[name]) for name in shown]
 
 
 def _skipped_by_reason(skipped: list[Skipped]) -> list[tuple[str, int, list[str]]]:

@@ -169,7 +169,7 @@ def _add_to_state(
     part = next_added_folder(here, state)
     limits = _value_range(state)
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
-    images = _decode(find_source(source, scaling), run, part, decoding, show)
+    images = _decode_addition(find_source(source, scaling), run, part, decoding, show)
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     known = _known(images, digests_of([here, *before]), digests_of(resumed))
@@ -206,7 +206,7 @@ def _value_range(state: dict[str, Any]) -> tuple[float, float] | None:
     return None if limits is None else (limits[0], limits[1])
 
 
-def _decode(
+def _decode_addition(
     found: Listing | ImageCollection, run: Run, part: Path, decoding: DecodeOptions, show: Show
 ) -> ImageCollection:
     """The images in the shape of the run, in colour or grey as it is."""

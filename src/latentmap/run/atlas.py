@@ -79,16 +79,16 @@ def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
 
 def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any], first: int) -> Iterator[pa.Table]:
     others = {name: table[name] for name in table.column_names if name not in INNER}
-    for begin in range(0, len(pixels), tables.ROWS):
-        rows = slice(begin, begin + tables.ROWS)
-        paths = table["path"].slice(begin, tables.ROWS).combine_chunks()
+    for begin in range(0, len(pixels), tables.N_GROUP_ROWS):
+        rows = slice(begin, begin + tables.N_GROUP_ROWS)
+        paths = table["path"].slice(begin, tables.N_GROUP_ROWS).combine_chunks()
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
         part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
         part["latent"] = tables.vectors(columns["latent"][rows])
         part |= {name: values[rows] for name, values in columns.items() if name != "latent"}
         if "label" in table.column_names:
-            part["label"] = table["label"].slice(begin, tables.ROWS)
-        part |= {name: values.slice(begin, tables.ROWS) for name, values in others.items() if name not in part}
+            part["label"] = table["label"].slice(begin, tables.N_GROUP_ROWS)
+        part |= {name: values.slice(begin, tables.N_GROUP_ROWS) for name, values in others.items() if name not in part}
         release(pixels)
         yield pa.table(part)
 

@@ -23,14 +23,14 @@ from latentmap.run import layout, tables
 from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
-from latentmap.run.folder_export import FolderNames, pictures, write_folders
+from latentmap.run.folder_export import FolderNames, png_pictures, write_folders
 from latentmap.run.new_files import new_file, new_folder
 from latentmap.run.run import Run
 from latentmap.run.state import check_encodable
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
-MAX_THUMBNAIL_SIDE = 64
+MAX_SPRITE_SIDE = 64
 EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
 MARK_TEXT = "An export of latentmap: `latentmap run` leaves it out of the images of the folders above it.\n"
 
@@ -183,7 +183,7 @@ def _imagefolder(run: Run, folder: Path) -> None:
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file_name", "id", *columns.column_names])
-        for image, png in pictures(run):
+        for image, png in png_pictures(run):
             row = columns.slice(image, 1).to_pylist()[0]
             name = f"{folders.of(image)}/{file_name(image, row['path'], '.png')}"
             (folder / name).parent.mkdir(exist_ok=True)
@@ -242,9 +242,9 @@ def _sprite(run: Run, path: Path, n: int) -> int:
     across = ceil(sqrt(n))
     if across > SPRITE_SIDE:  # not one pixel each
         return 0
-    side: int = max(1, min(MAX_THUMBNAIL_SIDE, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
+    side: int = max(1, min(MAX_SPRITE_SIDE, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
     sheet = Image.new("RGB", (across * side, across * side))
-    for number, png in pictures(run):
+    for number, png in png_pictures(run):
         picture = Image.fromarray(_decoded(png, run, number)).convert("RGB")
         picture.thumbnail((side, side))
         column, row = number % across, number // across

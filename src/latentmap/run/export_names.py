@@ -9,8 +9,8 @@ from latentmap.core.atomic_files import numbered
 MAX_NAME_BYTES = 100
 MAX_EXTENSION = 12  # characters, without the dot; what is longer is no extension
 # Devices of Windows, which cannot be names of files there, whatever the extension.
-RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
-RESERVED |= {f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"}
+RESERVED_FILE_NAMES = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
+RESERVED_FILE_NAMES |= {f"{device}{number}" for device in ("com", "lpt") for number in "0123456789¹²³"}
 # Categories of Unicode that are seen by nobody or end a line.
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
@@ -19,7 +19,7 @@ def plain_name(name: str) -> str:
     """A name that is valid on every file system; "" if nothing of it is left."""
     marked = "".join(char if _is_plain(char) else "\0" for char in name)
     cleaned = shortened(re.sub("\0+", "_", marked).strip(". "), MAX_NAME_BYTES).strip(". ")
-    return f"_{cleaned}" if cleaned.partition(".")[0].rstrip().casefold() in RESERVED else cleaned
+    return f"_{cleaned}" if cleaned.partition(".")[0].rstrip().casefold() in RESERVED_FILE_NAMES else cleaned
 
 
 def _is_plain(char: str) -> bool:
@@ -52,12 +52,12 @@ class DistinctNames:
     def name(self, thing: object, wanted: str) -> str:
         """The name for a key: the one given before, or the wanted one, with a number if it is taken."""
         if thing not in self._names:
-            free = next(one for one in numbered(wanted) if _key(one) not in self._taken)
-            self._taken.add(_key(free))
+            free = next(one for one in numbered(wanted) if _name_key(one) not in self._taken)
+            self._taken.add(_name_key(free))
             self._names[thing] = free
         return self._names[thing]
 
 
-def _key(name: str) -> str:
+def _name_key(name: str) -> str:
     """A key that is equal for names that some file systems take for one, by case or by accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())

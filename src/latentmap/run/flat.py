@@ -14,7 +14,7 @@ from latentmap.run.run import Run
 
 # Spreadsheets take text that begins with one of these for a formula. A number such as -1.5 is none.
 FORMULA = r"^'*[=+\-@\t\r\n＝＋－＠]"
-NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+PLAIN_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 def flat_tables(
@@ -36,7 +36,7 @@ def flat_tables(
     names = [name for name in tables.column_names(path) if name not in left_out]
     edits = None if edited is None else edited.table()
     first = 0
-    for batch in tables.read_batches(path, names, tables.ROWS):
+    for batch in tables.read_batches(path, names, tables.N_GROUP_ROWS):
         last = first + len(batch)
         chosen = (
             np.arange(first, last) if ids is None else ids[np.searchsorted(ids, first) : np.searchsorted(ids, last)]
@@ -72,7 +72,9 @@ def as_csv(table: pa.Table) -> pa.Table:
 
 def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Text with an apostrophe in front if a spreadsheet would interpret it as a formula."""
-    formula = pc.and_(pc.match_substring_regex(column, FORMULA), pc.invert(pc.match_substring_regex(column, NUMBER)))
+    formula = pc.and_(
+        pc.match_substring_regex(column, FORMULA), pc.invert(pc.match_substring_regex(column, PLAIN_NUMBER))
+    )
     return pc.if_else(formula, pc.binary_join_element_wise("'", column, ""), column)
 
 

@@ -19,7 +19,7 @@ from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing,
 from latentmap.run.run import Run
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-ROWS = 1024  # pictures that are in memory at once
+N_PICTURES_AT_ONCE = 1024  # pictures that are in memory at once
 
 
 @dataclass
@@ -116,7 +116,7 @@ def write_folders(
         else:
             written.add_missing(missing, originals.path(image))
             left.append(image)
-    for image, png in pictures(run, np.array(left, np.int64)):
+    for image, png in png_pictures(run, np.array(left, np.int64)):
         (folder / folders.of(image) / file_name(image, originals.path(image), ".png")).write_bytes(png)
         written.n_pngs += 1
         callback(Progress(written.n_links + written.n_copies + written.n_pngs, len(ids)))
@@ -161,7 +161,7 @@ class FolderNames:
         return self._names.name(self._edited.labels[label] if label >= 0 else group, f"group-{group:02d}")
 
 
-def pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[int, bytes]]:
+def png_pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[int, bytes]]:
     """Id and PNG file of each image, or of some, in ascending order.
 
     Raises
@@ -190,7 +190,7 @@ def pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[i
 
 def _of_row_group(path: Path, group: int, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None]]:
     first = 0
-    for batch in tables.read_batches(path, ["image"], ROWS, [group]):
+    for batch in tables.read_batches(path, ["image"], N_PICTURES_AT_ONCE, [group]):
         chosen = rows[(rows >= first) & (rows < first + len(batch))]
         column = batch.column(0).field("bytes")
         for row in chosen.tolist():

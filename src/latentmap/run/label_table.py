@@ -40,7 +40,7 @@ def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
         If the table cannot be read or has other columns, if a row names no image of the run or could mean several, or
         if an image is given two labels.
     """
-    table = _read(file)
+    table = _read_label_columns(file)
     names = table.column_names
     label, key, number = (find_column(names, wanted) for wanted in (LABEL_COLUMNS, PATH_COLUMNS, ("id",)))
     if label is None or (key is None and number is None):
@@ -65,7 +65,7 @@ def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
     return given
 
 
-def _read(file: Path) -> pa.Table:
+def _read_label_columns(file: Path) -> pa.Table:
     if not file.is_file():
         raise RunError(f"{file}: there is no such file of labels")
     try:

@@ -18,7 +18,7 @@ from latentmap.run.lock import locked
 from latentmap.run.run import Run
 from latentmap.run.state import key_of
 
-FILE = "labels.parquet"
+LABELS_FILE = "labels.parquet"
 STALE = "labels-stale.parquet"
 ABOUT = b"latentmap.about"  # in the file: a hash of the images, latent vectors and groups that the labels belong to
 
@@ -82,8 +82,8 @@ def spread_locked(run: Run, given: NDArray[Any]) -> Path:
         "confidence": spread.confidence_,
     }
     about = {ABOUT: json.dumps(_about(run.state)).encode()}
-    tables.write_table(run.path / FILE, pa.table(columns).replace_schema_metadata(about))
-    return run.path / FILE
+    tables.write_table(run.path / LABELS_FILE, pa.table(columns).replace_schema_metadata(about))
+    return run.path / LABELS_FILE
 
 
 def _about(state: dict[str, Any]) -> str:
@@ -95,7 +95,7 @@ def _about(state: dict[str, Any]) -> str:
 
 def set_stale_aside(folder: Path, state: dict[str, Any], say: Callable[[str], None]) -> None:
     """Rename labels.parquet if it belongs to other images or groups than the run has now."""
-    path = folder / FILE
+    path = folder / LABELS_FILE
     if not path.is_file():
         return
     try:
@@ -104,4 +104,4 @@ def set_stale_aside(folder: Path, state: dict[str, Any], say: Callable[[str], No
         return  # not ours to judge
     if about is not None and about != json.dumps(_about(state)).encode():
         path.replace(folder / STALE)
-        say(f"{FILE}: of the run as it was before, now called {STALE}: give `latentmap label` again")
+        say(f"{LABELS_FILE}: of the run as it was before, now called {STALE}: give `latentmap label` again")

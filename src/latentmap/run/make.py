@@ -28,9 +28,9 @@ from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
 from latentmap.run.stages.decode_stage import decoding_key
 from latentmap.run.state import (
-    FILE,
-    FORMAT_VERSION,
+    RUN_FORMAT_VERSION,
     STAGES,
+    STATE_FILE,
     as_paths,
     check_encodable,
     read_state,
@@ -43,8 +43,8 @@ FUNCTIONS: dict[str, Callable[[Work], list[str]]] = {
     "decode": stages.decode,
     "train": stages.train,
     "encode": stages.encode,
-    "group": stages.group,
     "map": stages.make_map,
+    "group": stages.group,
     "find": stages.find,
     "report": stages.report,
 }
@@ -123,7 +123,7 @@ def making_run(
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
-        old = read_state(begun_in) if (begun_in / FILE).exists() else {}
+        old = read_state(begun_in) if (begun_in / STATE_FILE).exists() else {}
         finished = read_state(folder) if begun_in != folder else old
         check_apart(folder, source)
         given = None if labels is None else read_labels(labels)
@@ -134,7 +134,7 @@ def making_run(
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
         try:
-            _decode(work)
+            _decode_source(work)
             work.state["source"] |= {
                 "path": as_paths(source),
                 "labels": None if isinstance(labels, list) else as_paths(labels),
@@ -208,7 +208,7 @@ def _commit(work: Work) -> None:
 def _initial_state(old: dict[str, Any], options: RunOptions) -> dict[str, Any]:
     """The initial content of run.json, including the results of an earlier call."""
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": RUN_FORMAT_VERSION,
         "source": old.get("source", {}),
         "options": options.as_dict(),
         **describe_environment(),
@@ -218,7 +218,7 @@ def _initial_state(old: dict[str, Any], options: RunOptions) -> dict[str, Any]:
     }
 
 
-def _decode(work: Work) -> None:
+def _decode_source(work: Work) -> None:
     """Decode the images, unless that is done, and say how many there are."""
     assert work.found is not None
     work.state["source"] = work.state["source"] or {"name": work.found.name, "n": 0, "image_shape": [], "skipped": 0}
@@ -254,7 +254,7 @@ def _prepare(folder: Path) -> Path:
         raise RunError(f"{folder}: cannot be written to ({error.strerror}): name another folder") from error
     # one that was killed before it had written anything left no more than these
     foreign = {name for name in held if name != LOCK_FILE and not TEMPORARY.fullmatch(name)}
-    if foreign and FILE not in held:
+    if foreign and STATE_FILE not in held:
         raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
     return folder
 

@@ -221,7 +221,11 @@ class RunOptions:
         "graph", "Clustering method: graph, or the chapter's kmeans.", "group", choices=("graph", "kmeans")
     )
     n_clusters: int | None = option(
-        None, "Number of groups; by default found on the graph, and 10 for kmeans.", "group", low=1, high=MAX_COUNT
+        None,
+        "Number of groups; by default found on the graph, and 10 for kmeans.",
+        "group",
+        low=1,
+        high=MAX_COUNT,
     )
     invariant: bool = option(
         True, "Whether groups treat a slightly shifted, rotated, sheared or stretched image as the same.", "group"

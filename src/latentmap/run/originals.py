@@ -19,8 +19,8 @@ from latentmap.run.run import Run, sources_of
 from latentmap.run.state import added_folders
 
 # Larger files are not read to be compared: no image decoder takes them.
-MAX_FILE_BYTES = 2**34
-CHUNK_BYTES = 2**20
+MAX_ORIGINAL_BYTES = 2**34
+HASHED_CHUNK_BYTES = 2**20
 
 
 class Missing(NamedTuple):
@@ -64,7 +64,7 @@ class Originals:
         parts = []
         folders = [run.path, *added_folders(run.path, run.state)]
         for folder, entry in zip(folders, [run.state["source"], *run.state["added"]], strict=True):
-            parts.append(_read(folder / layout.IMAGES, len(roots)))
+            parts.append(_read_image_columns(folder / layout.IMAGES, len(roots)))
             found = [[] if one.root is None else [one.root] for one in sources_of(entry)]
             roots += found or [_old_roots(entry)]
         return cls(roots, pa.concat_tables(parts))
@@ -109,7 +109,7 @@ class Originals:
         why = GONE
         for candidate in [os.path.join(root, way) for root in roots for way in _spellings(name)]:  # noqa: PTH118
             try:
-                with _open(candidate) as file:
+                with _open_regular_file(candidate) as file:
                     if take(file, digest):
                         return Path(os.path.abspath(candidate))  # noqa: PTH100 - links in it are kept
                 why = CHANGED
@@ -120,7 +120,7 @@ class Originals:
         return Missing(why, roots[0])
 
 
-def _read(path: Path, n_sources: int) -> pa.Table:
+def _read_image_columns(path: Path, n_sources: int) -> pa.Table:
     """The columns of one table of images, with its sources numbered after the earlier ones."""
     with reading(path):
         names = pq.read_schema(path).names
@@ -152,17 +152,17 @@ def _spellings(name: str) -> list[str]:
     return [name] if raw == name else [name, raw]
 
 
-def _open(path: str) -> BinaryIO:
+def _open_regular_file(path: str) -> BinaryIO:
     """Open a regular file; anything else, such as a pipe, could block."""
     status = os.stat(path)  # noqa: PTH116
-    if not S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+    if not S_ISREG(status.st_mode) or status.st_size > MAX_ORIGINAL_BYTES:
         raise ValueError(path)
     return open(path, "rb")  # noqa: PTH123
 
 
 def _is_same(file: BinaryIO, digest: bytes | None) -> bool:
     found = hashlib.sha256()
-    while chunk := file.read(CHUNK_BYTES):
+    while chunk := file.read(HASHED_CHUNK_BYTES):
         found.update(chunk)
     return found.digest() == digest
 
@@ -171,7 +171,7 @@ def _copy_same(file: BinaryIO, digest: bytes | None, target: Path) -> bool:
     """Copy a file while hashing it, so that the copy is what was checked."""
     found = hashlib.sha256()
     with target.open("xb") as copy:
-        while chunk := file.read(CHUNK_BYTES):
+        while chunk := file.read(HASHED_CHUNK_BYTES):
             found.update(chunk)
             copy.write(chunk)
     if found.digest() == digest:

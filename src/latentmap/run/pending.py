@@ -19,7 +19,7 @@ from latentmap.run.carrying import carry_over
 from latentmap.run.edits import EDITS_FILE
 from latentmap.run.layout import ADDED, CHECKPOINT
 from latentmap.run.lock import journal_locked
-from latentmap.run.state import FILE, STAGES, added_folders, read_state, write_state
+from latentmap.run.state import STAGES, STATE_FILE, added_folders, read_state, write_state
 
 PENDING, SWAP = ".pending", ".swap"
 # Lines for the journal of edits that go in with the swap.
@@ -43,7 +43,7 @@ def settle(folder: Path) -> Path:
     if (folder / SWAP).is_dir():
         _swap(folder)
     pending = folder / PENDING
-    if pending.exists() and not (pending / FILE).exists():  # killed while it was begun
+    if pending.exists() and not (pending / STATE_FILE).exists():  # killed while it was begun
         shutil.rmtree(pending)
     return pending if pending.exists() else folder
 
@@ -100,7 +100,7 @@ def commit(folder: Path) -> list[str]:
 def _swap(folder: Path) -> None:
     """Move the files of a complete new run over the old ones. It may be interrupted and called again at any point."""
     swap = folder / SWAP
-    if (swap / FILE).exists():
+    if (swap / STATE_FILE).exists():
         new, old = read_state(swap), read_state(folder)
         _carry(folder, swap)
         names = sorted(_files_below(swap), key=_order)
@@ -108,7 +108,7 @@ def _swap(folder: Path) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (swap / name).replace(folder / name)
         _remove_stale(folder, old, new)
-        (swap / FILE).replace(folder / FILE)
+        (swap / STATE_FILE).replace(folder / STATE_FILE)
     shutil.rmtree(swap)
 
 
@@ -119,7 +119,7 @@ def _order(name: str) -> tuple[bool, str]:
 
 def _files_below(swap: Path) -> list[str]:
     found = (path.relative_to(swap).as_posix() for path in swap.rglob("*") if path.is_file())
-    return [name for name in found if name not in (FILE, CARRIED, CHECKPOINT) and not TEMPORARY.search(name)]
+    return [name for name in found if name not in (STATE_FILE, CARRIED, CHECKPOINT) and not TEMPORARY.search(name)]
 
 
 def _carry(folder: Path, swap: Path) -> None:

@@ -36,16 +36,16 @@ def place_additions(work: Work) -> None:
         if _is_placed(part, one, work.keys):
             continue
         one["drift"] = round(place_images(work, part, number), 4)
-        one["key"] = _key(one, work.keys)
+        one["key"] = _placement_key(one, work.keys)
         write_state(work.folder, state)
         work.say(f"added/{part.name}: placed again")
 
 
 def _is_placed(part: Path, one: dict[str, Any], keys: dict[str, str]) -> bool:
-    return one.get("key") == _key(one, keys) and (part / layout.PLACED).exists()
+    return one.get("key") == _placement_key(one, keys) and (part / layout.PLACED).exists()
 
 
-def _key(one: dict[str, Any], keys: dict[str, str]) -> str:
+def _placement_key(one: dict[str, Any], keys: dict[str, str]) -> str:
     return key_of([one["fingerprint"], *(keys[stage] for stage in ("encode", "group", "map", "find"))])
 
 

@@ -19,11 +19,11 @@ from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import layout
 from latentmap.run.state import added_folders
 
-ROWS = 1024  # of the atlas, read at once
+N_ATLAS_ROWS_AT_ONCE = 1024  # of the atlas, read at once
 
 
 @dataclass(frozen=True)
-class Pixels:
+class PixelFile:
     """A file of pixels of a run, and its expected content."""
 
     path: Path
@@ -62,7 +62,7 @@ def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True
     source = state["source"]
     record = state["stages"].get("decode", {}).get("files", {}).get(f"{layout.CACHE}/{PIXELS_FILE}")
     wanted = [
-        Pixels(
+        PixelFile(
             folder / layout.CACHE / PIXELS_FILE,
             (source["n"], *source["image_shape"]),
             source["fingerprint"],
@@ -70,7 +70,7 @@ def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True
         )
     ]
     for part, one in zip(added_folders(folder, state), state["added"], strict=True):
-        wanted.append(Pixels(part / layout.CACHE / PIXELS_FILE, (one["n"], *one["image_shape"]), one["fingerprint"]))
+        wanted.append(PixelFile(part / layout.CACHE / PIXELS_FILE, (one["n"], *one["image_shape"]), one["fingerprint"]))
     if all(one.is_intact(thorough=thorough) for one in wanted):
         return
     images = images_of_atlas(folder, wanted[0].shape[1:], sum(one.shape[0] for one in wanted))
@@ -95,7 +95,7 @@ def images_of_atlas(folder: Path, shape: tuple[int, ...], n: int) -> Iterator[ND
         atlas = pq.ParquetFile(path)
         if atlas.metadata.num_rows < n:
             raise ValueError(f"{atlas.metadata.num_rows} rows, and the run has {n} images")
-        for batch in atlas.iter_batches(ROWS, columns=["id", "image"]):
+        for batch in atlas.iter_batches(N_ATLAS_ROWS_AT_ONCE, columns=["id", "image"]):
             ids, pictures = batch.column(0).to_pylist(), batch.column(1).field("bytes")
             for number, picture in zip(ids, pictures, strict=True):
                 if row == n:
@@ -112,7 +112,7 @@ def images_of_atlas(folder: Path, shape: tuple[int, ...], n: int) -> Iterator[ND
         ) from error
 
 
-def _write(one: Pixels, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> None:
+def _write(one: PixelFile, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> None:
     if keep:
         for _ in range(one.shape[0]):
             next(images)

@@ -15,21 +15,21 @@ from latentmap.run.layout import ADDED, added_name
 from latentmap.run.options import RunOptions, check_options, names_in_key
 from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
 
-FORMAT_VERSION = 2
-FILE = "run.json"
+RUN_FORMAT_VERSION = 2
+STATE_FILE = "run.json"
 MAX_STATE_BYTES = 2**26
 # Folders inside the folder of a run that hold links to the user's files, and how deep others go.
 FREE = {"exports"}
 MAX_FOLDERS = 8
 
-# Stage -> the stages that it needs. In the order in which they run.
+# Stage -> the stages that it needs. In the order in which they run: the map, which needs most neighbours, comes first.
 # Later stages depend on the pixels that "decode" finds, and not on how they were found.
 STAGES: dict[str, tuple[str, ...]] = {
     "decode": (),
     "train": (),
     "encode": ("train",),
-    "group": ("encode",),
     "map": ("encode",),
+    "group": ("encode",),
     "find": ("encode",),
     "report": ("group", "map", "find"),
 }
@@ -69,13 +69,13 @@ def read_state(folder: Path) -> dict[str, Any]:
         that lead out of it.
     """
     check_links(folder)
-    path = folder / FILE
+    path = folder / STATE_FILE
     state = _read_json(folder, path)
     found = state.get("format_version")
-    if found != FORMAT_VERSION or not isinstance(found, int):
+    if found != RUN_FORMAT_VERSION or not isinstance(found, int):
         kind = f" ({type(found).__name__})" if isinstance(found, str | float) else ""
         raise RunError(
-            f"{path}: format version {short_repr(found)}{kind}, this latentmap reads version {FORMAT_VERSION}: "
+            f"{path}: format version {short_repr(found)}{kind}, this latentmap reads version {RUN_FORMAT_VERSION}: "
             "open it with the version that made it, or run into another folder"
         )
     for name in ("source", "options", "stages", "added"):
@@ -99,7 +99,7 @@ def _read_json(folder: Path, path: Path) -> dict[str, Any]:
             raise RunError(f"{path}: larger than {MAX_STATE_BYTES >> 20} MiB: latentmap did not write it")
         state = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise RunError(f"{folder}: no {FILE} in it: pass a folder that `latentmap run` made") from error
+        raise RunError(f"{folder}: no {STATE_FILE} in it: pass a folder that `latentmap run` made") from error
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror})") from error
     except RunError:
@@ -166,7 +166,7 @@ def check_encodable(path: Path) -> None:
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
     """Write run.json atomically."""
-    write_text(folder / FILE, json.dumps(state, indent=1, ensure_ascii=False))
+    write_text(folder / STATE_FILE, json.dumps(state, indent=1, ensure_ascii=False))
 
 
 def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str, Any]]) -> dict[str, str]:
@@ -179,7 +179,7 @@ def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str
         if stage == "decode":
             continue
         parts: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
+            "format_version": RUN_FORMAT_VERSION,
             "images": source["annotations" if stage == "report" else "fingerprint"],
             "options": {name: getattr(options, name) for name in names_in_key(stage)},
             "needs": [keys[need] for need in needs],

@@ -23,7 +23,7 @@ from latentmap.core.json_schema import (
 
 MAX_PATH_CHARACTERS = 1024
 # Names in the folder of a run that no stage writes: what people did, and what guards the folder.
-RESERVED = {"run.json", "edits.jsonl", "labels.parquet", "exports", "added", "explorer"}
+RUN_FILE_NAMES = {"run.json", "edits.jsonl", "labels.parquet", "exports", "added", "explorer"}
 _FORBIDDEN = re.compile(r'[\x00-\x1f\\:*?"<>|]')
 
 
@@ -36,7 +36,7 @@ def is_inside(name: Any) -> bool:
 
 
 def _is_stage_file(name: Any) -> bool:
-    return is_inside(name) and PurePosixPath(name).parts[0] not in RESERVED
+    return is_inside(name) and PurePosixPath(name).parts[0] not in RUN_FILE_NAMES
 
 
 PART = Scalar(

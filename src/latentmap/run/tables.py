@@ -18,14 +18,14 @@ from latentmap.images.store import PIXELS_FILE
 from latentmap.run.checking import reading
 from latentmap.run.layout import CACHE, IMAGES, SKIPPED
 
-ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
+N_GROUP_ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
 
 
 def write_table(path: Path, columns: dict[str, Any] | pa.Table) -> None:
     """Write NumPy or Arrow columns as a Parquet file. Equal columns give equal bytes."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
     with atomic_write(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=8 * ROWS)
+        pq.write_table(table, temporary, compression="zstd", row_group_size=8 * N_GROUP_ROWS)
 
 
 def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from latentmap.autoencoder.training.elementwise import BLOCK_SIZE, add_rows
+from latentmap.autoencoder.training.elementwise import N_VALUES_PER_BLOCK, add_rows
 from latentmap.autoencoder.training.stored_values import ONE, narrow
 from latentmap.core.parallel import Array, compiled
 
@@ -97,9 +97,9 @@ def _update_weights(
     root: Any,
     epsilon: Any,
 ) -> None:
-    gradient = np.empty(BLOCK_SIZE, np.float32)
-    for start in range(begin, end, BLOCK_SIZE):
-        stop = min(start + BLOCK_SIZE, end)
+    gradient = np.empty(N_VALUES_PER_BLOCK, np.float32)
+    for start in range(begin, end, N_VALUES_PER_BLOCK):
+        stop = min(start + N_VALUES_PER_BLOCK, end)
         g = gradient[: stop - start]
         add_rows(gradients, start, stop, g)
         w, c = weights[start:stop], copies[start:stop]

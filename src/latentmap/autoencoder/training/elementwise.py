@@ -14,7 +14,7 @@ from latentmap.core.parallel import Array, compiled
 IDENTITY, ELU, LEAKY_RELU, TANH, SIGMOID, SILU = range(6)
 
 # Values of a block in which several rows are summed: they stay in the first-level cache.
-BLOCK_SIZE = 2048
+N_VALUES_PER_BLOCK = 2048
 
 
 @compiled
@@ -267,10 +267,10 @@ def squared_norm(rows: Array) -> float:
     -------
     float
     """
-    total = np.empty(BLOCK_SIZE, np.float32)
+    total = np.empty(N_VALUES_PER_BLOCK, np.float32)
     squares = 0.0
-    for begin in range(0, rows.shape[1], BLOCK_SIZE):
-        end = min(begin + BLOCK_SIZE, rows.shape[1])
+    for begin in range(0, rows.shape[1], N_VALUES_PER_BLOCK):
+        end = min(begin + N_VALUES_PER_BLOCK, rows.shape[1])
         add_rows(rows, begin, end, total)
         part = ZERO
         for i in range(end - begin):

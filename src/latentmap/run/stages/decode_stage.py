@@ -9,7 +9,7 @@ from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
 from latentmap.run.layout import CACHE
-from latentmap.run.state import FORMAT_VERSION, key_of
+from latentmap.run.state import RUN_FORMAT_VERSION, key_of
 from latentmap.run.work import Work
 
 
@@ -35,7 +35,7 @@ def decoding_key(found: Listing | ImageCollection, work: Work) -> str:
     """A hash over all that decoding depends on, as far as it is known without decoding."""
     stamp = found.stamp if isinstance(found, Listing) else [found.fingerprint, found.annotations_fingerprint]
     labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
-    return key_of([FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
+    return key_of([RUN_FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
 
 
 def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
