@@ -34,7 +34,9 @@ demo: $(VENV)/.installed
 reproduce: $(VENV)/.installed
 	$(BIN)/python -m latentmap reproduce -o chapter
 
+# Kernels are compiled once, and not by each process of the tests.
 test: $(VENV)/.installed-dev
+	$(BIN)/python -m latentmap.run.warmup
 	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --dist worksteal --durations 15
 
 test-slow: $(VENV)/.installed-dev

@@ -50,6 +50,30 @@ def test_nothing_is_left_to_compile(tmp_path):
     assert done.stdout.strip() == "new"
 
 
+def test_no_process_is_started_when_all_kernels_are_compiled(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    started = []
+    real = subprocess.Popen
+    monkeypatch.setattr(
+        warmup.subprocess, "Popen", lambda *_, **__: started.append(1) or real([sys.executable, "-c", ""])
+    )
+    for expected, signature in ((1, None), (1, warmup._signature()), (2, "of other sources")):
+        if signature is not None:
+            (tmp_path / warmup.MARKER_FILE).write_text(signature)
+        with warmup.compiling_in_background():
+            pass
+        assert len(started) == expected
+
+
+def test_the_signature_follows_the_sources(tmp_path, monkeypatch):
+    monkeypatch.setattr(warmup, "PACKAGE", tmp_path)
+    (tmp_path / "kernel.py").write_text("a")
+    before = warmup._signature()
+    assert before == warmup._signature()
+    (tmp_path / "kernel.py").write_text("ab")
+    assert before != warmup._signature()
+
+
 def test_it_ends_with_the_work_beside_it():
     begun = time.monotonic()
     with warmup.compiling_in_background():
@@ -57,7 +81,9 @@ def test_it_ends_with_the_work_beside_it():
     assert time.monotonic() - begun < 1
 
 
-def test_it_is_done_without_where_no_process_can_be_made(monkeypatch):
+def test_it_is_done_without_where_no_process_can_be_made(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
     def refuse(*_, **__):
         raise OSError
 

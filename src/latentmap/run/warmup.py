@@ -3,12 +3,19 @@
 ``python -m latentmap.run.warmup`` does it once and for all on a machine: the machine code is kept on disk.
 """
 
+import hashlib
 import os
+import platform
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
 
 from latentmap.core.subprocesses import python_command, python_environment
+
+PACKAGE = Path(__file__).parents[1]
+MARKER_FILE = "latentmap-kernels.txt"  # in numba's cache directory, once all kernels are in it
 
 
 @contextmanager
@@ -16,8 +23,11 @@ def compiling_in_background() -> Iterator[None]:
     """Compile the kernels of the later stages while the body runs.
 
     A process and not a thread: the compiler would keep the interpreter's lock from the body. What is compiled when
-    the body ends is on disk; the rest is compiled at its first call.
+    the body ends is on disk; the rest is compiled at its first call. Nothing is started if all of it is on disk.
     """
+    if _is_compiled():
+        yield
+        return
     try:
         process = subprocess.Popen(
             python_command("-m", "latentmap.run.warmup"),
@@ -36,8 +46,29 @@ def compiling_in_background() -> Iterator[None]:
         process.wait()
 
 
+def _is_compiled() -> bool:
+    with suppress(OSError):
+        return _marker().read_text(encoding="utf-8") == _signature()
+    return False
+
+
+def _marker() -> Path:
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or PACKAGE / "__pycache__") / MARKER_FILE
+
+
+def _signature() -> str:
+    """A hash over what numba's cache depends on: the processor, versions, and size and time of the source files."""
+    from llvmlite.binding import get_host_cpu_name
+
+    parts = [platform.machine(), get_host_cpu_name(), platform.python_version(), version("numba")]
+    for path in sorted(PACKAGE.rglob("*.py")):
+        status = path.stat()
+        parts += [str(path), f"{status.st_mtime_ns} {status.st_size}"]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def compile_kernels() -> None:
-    """Run every kernel once, with the array types of a run."""
+    """Run every kernel once, with the array types of a run, and mark the cache as complete."""
     import numpy as np
 
     from latentmap.autoencoder import Autoencoder
@@ -55,6 +86,9 @@ def compile_kernels() -> None:
     for pixels in (np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.float32)):
         for precision in PRECISIONS:
             Autoencoder("conv", latent_dim=1, epochs=1, precision=precision, max_grad_norm=1.0).fit(pixels)
+    with suppress(OSError):  # numba keeps its cache elsewhere then
+        _marker().parent.mkdir(parents=True, exist_ok=True)
+        _marker().write_text(_signature(), encoding="utf-8")
 
 
 if __name__ == "__main__":
