@@ -37,7 +37,7 @@ reproduce: $(VENV)/.installed
 # Kernels are compiled once, and not by each process of the tests.
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m latentmap.run.warmup
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --dist worksteal --durations 15
+	PYTHONDONTWRITEBYTECODE= OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --dist worksteal --durations 15
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow

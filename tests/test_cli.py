@@ -117,11 +117,17 @@ def test_a_wrong_call_is_met_with_a_sentence(arguments, words, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "run.json").write_text('{"format_version": 0}')
-    result = command(*(argument.format(tmp_path) for argument in arguments))
-    assert result.returncode == 2
+    result = CliRunner().invoke(app, [argument.format(tmp_path) for argument in arguments])
+    assert result.exit_code == 2
     assert words in result.stderr
     assert result.stderr.startswith("latentmap: ")
-    assert "Traceback" not in result.stderr
+
+
+def test_a_process_that_is_called_wrongly_prints_one_line(tmp_path):
+    result = command("run", tmp_path / "nowhere", "-o", tmp_path / "run")
+    assert result.returncode == 2
+    assert result.stderr.startswith("latentmap: ")
+    assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user whom permissions bind")
@@ -134,8 +140,8 @@ def test_an_unwritable_folder_is_met_with_a_sentence(tmp_path):
 
 
 def test_label_wants_a_table_of_labels(tmp_path):
-    done = command("label", tmp_path, tmp_path / "labels.csv")
-    assert done.returncode == 2
+    done = CliRunner().invoke(app, ["label", str(tmp_path), str(tmp_path / "labels.csv")])
+    assert done.exit_code == 2
     assert "no run.json in it" in done.stderr
 
 
