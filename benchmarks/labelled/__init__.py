@@ -1,0 +1,1 @@
+"""Collections of images whose categories are known, out of packages or drawn here."""
