@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Autoencoder": "latentmap.autoencoder",
     "GraphClustering": "latentmap.groups",
+    "ImageFeatures": "latentmap.features",
     "KMeans": "latentmap.kmeans",
     "LabelSpreading": "latentmap.groups",
     "TSNE": "latentmap.tsne",
@@ -60,6 +61,7 @@ __all__ = [
     "GraphClustering",
     "IdxError",
     "ImageCollection",
+    "ImageFeatures",
     "InputError",
     "InputTypeError",
     "KMeans",
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
         TrainingError,
         UnavailableError,
     )
+    from latentmap.features import ImageFeatures
     from latentmap.groups import GraphClustering, LabelSpreading
     from latentmap.images import ImageCollection, load_mnist, open_images, read_idx
     from latentmap.kmeans import KMeans

@@ -29,6 +29,7 @@ from latentmap.explorer.columns import (
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.explorer.picture_files import as_bytes
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
+from latentmap.features import ImageFeatures
 from latentmap.images.collection import as_png
 from latentmap.run import Run, layout, tables
 from latentmap.run.edits import MARKS, EditedRun, Journal
@@ -36,7 +37,7 @@ from latentmap.run.run import nearest_rows, sources_of
 from latentmap.run.state import STATE_FILE as STATE
 
 # Not columns of the page: pictures, vectors, and what the map itself shows.
-NOT_COLUMNS = {"image", "latent", "neighbors", "x", "y", "id"}
+NOT_COLUMNS = {"image", *tables.VECTORS, "neighbors", "x", "y", "id"}
 N_INTERPOLATED = 6  # nearest points whose latent vectors give that of a place on the map
 MAX_COORDINATE = 1e30
 
@@ -235,10 +236,24 @@ class AtlasView:
         ChangedError
             If the run was changed since it was opened.
         """
+        return self._read_vectors("latent")
+
+    @locked_cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """Vectors by which neighbours are found, in the order of the ids: latent vectors or features.
+
+        Raises
+        ------
+        ChangedError
+            If the run was changed since it was opened.
+        """
+        return self._read_vectors("features") if self.run.has_features else self.latents
+
+    def _read_vectors(self, name: str) -> NDArray[np.float32]:
         try:
-            found = tables.read_column(self.path / layout.ATLAS, "latent")
+            found = tables.read_column(self.path / layout.ATLAS, name)
         except RunError as error:
-            raise DamagedError(f"{self.path / layout.ATLAS}: latent vectors cannot be read ({error})") from error
+            raise DamagedError(f"{self.path / layout.ATLAS}: vectors cannot be read ({error})") from error
         if _stamp(self.path / layout.ATLAS) != self._atlas or len(found) != self.n or found.ndim != 2:
             raise ChangedError("the run has changed on disk: load the page again")
         return found
@@ -247,6 +262,14 @@ class AtlasView:
     def model(self) -> Autoencoder:
         """The network of the run."""
         return self.run.model()
+
+    def vectors_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Vectors of new images, to find their neighbours by."""
+        return self._features.transform(pixels) if self.run.has_features else self.model.transform(pixels)
+
+    @locked_cached_property
+    def _features(self) -> ImageFeatures:
+        return self.run.features()
 
     @locked_cached_property
     def _on_map(self) -> cKDTree:
@@ -259,13 +282,13 @@ class AtlasView:
             self.decode(self.xy[:1])
 
     def neighbors(self, image: int, n: int) -> list[dict[str, Any]]:
-        """The images with the nearest latent vectors, without the image itself."""
-        return [one for one in self.nearest(self.latents[image], n + 1) if one["id"] != image][:n]
+        """The images nearest to one image, without the image itself."""
+        return [one for one in self.nearest(self.vectors[image], n + 1) if one["id"] != image][:n]
 
-    def nearest(self, latent: NDArray[np.float32], n: int) -> list[dict[str, Any]]:
-        """The images nearest to a latent vector."""
+    def nearest(self, vector: NDArray[np.float32], n: int) -> list[dict[str, Any]]:
+        """The images nearest to a latent vector, or to features where the run has them."""
         with self._comparing:  # one search uses all cores
-            rows, distances = nearest_rows(self.latents, latent, n)
+            rows, distances = nearest_rows(self.vectors, vector, n)
         return [{"id": int(row), "distance": float(d)} for row, d in zip(rows, distances, strict=True)]
 
     def latents_at(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

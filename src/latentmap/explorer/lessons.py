@@ -69,7 +69,7 @@ def read_sweep_map(data: AtlasView, perplexity: int) -> bytes:
 def make_sweep(data: AtlasView) -> None:
     """Map the latent vectors with each perplexity, and align each map with that of the run."""
     m = min(data.n, MAX_MAPPED)
-    latents, base = data.latents[data.order[:m]], data.xy[:m].astype(np.float64)
+    points, base = data.vectors[data.order[:m]], data.xy[:m].astype(np.float64)
     folder = sweep_folder(data)
     folder.mkdir(parents=True, exist_ok=True)
     perplexities = possible_perplexities(data)
@@ -79,7 +79,7 @@ def make_sweep(data: AtlasView) -> None:
             continue
         print(f"{number + 1}/{len(perplexities)} perplexity {perplexity}", flush=True)
         tsne = TSNE(perplexity=perplexity, init=(base / base.std() * 1e-4).astype(np.float32), random_state=0)
-        xy = align(tsne.fit_transform(latents), base)
+        xy = align(tsne.fit_transform(points), base)
         tables.write_table(path, {"x": xy[:, 0], "y": xy[:, 1]})
 
 

@@ -83,9 +83,9 @@ def _json(value: Any) -> bytes:
 
 
 def _neighbors_stream(data: AtlasView) -> bytes:
-    """Nearest images of each in latent space and their distances, in the order of the ids: n × N_NEIGHBORS rows."""
+    """Nearest images of each and their distances, in the order of the ids: n × N_NEIGHBORS rows."""
     k = min(N_NEIGHBORS, data.n - 1)
-    ids, distances = nearest_others(data.latents, k) if k else (np.empty(0, int), np.empty(0))
+    ids, distances = nearest_others(data.vectors, k) if k else (np.empty(0, int), np.empty(0))
     return as_stream({"neighbors": ids.astype(np.int32).ravel(), "distances": distances.astype(np.float32).ravel()})
 
 

@@ -21,6 +21,7 @@ RESERVED_COLUMNS = {
     "path",
     "image",
     "latent",
+    "features",
     "error",
     "group",
     "confidence",

@@ -100,19 +100,17 @@ def _standing_out(data: ReportData) -> "Iterator[tuple[str, Figure]]":
         rows, of_row = np.concatenate(pairs), np.repeat(np.arange(len(pairs)), [len(rows) for rows in pairs])
         yield "duplicates", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="")
     alone = np.argsort(-data.outliers["isolation"].to_numpy(), kind="stable")[:N_STRIPS]
-    latents = run.latents()
-    yield "isolated", plots.strips(_with_nearest(images, latents, alone))
+    points = run.points()
+    yield "isolated", plots.strips(_with_nearest(images, points, alone))
     random = np.random.default_rng(run.options.seed)
     chosen = random.choice(len(images), min(N_NEIGHBORS, len(images)), replace=False)
-    yield "neighbors", plots.strips(_with_nearest(images, latents, chosen))
+    yield "neighbors", plots.strips(_with_nearest(images, points, chosen))
 
 
-def _with_nearest(images: "NDArray[Any]", latents: "NDArray[Any]", rows: "NDArray[Any]") -> "NDArray[Any]":
+def _with_nearest(images: "NDArray[Any]", points: "NDArray[Any]", rows: "NDArray[Any]") -> "NDArray[Any]":
     """Rows of pictures: an image and those nearest to it."""
-    followers = [nearest_rows(latents, latents[row], N_STEPS)[0] for row in rows]
-    strips = [
-        [row, *near[near != row]][: min(N_STEPS, len(latents))] for row, near in zip(rows, followers, strict=True)
-    ]
+    followers = [nearest_rows(points, points[row], N_STEPS)[0] for row in rows]
+    strips = [[row, *near[near != row]][: min(N_STEPS, len(points))] for row, near in zip(rows, followers, strict=True)]
     return images[np.array(strips)]
 
 

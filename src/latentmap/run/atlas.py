@@ -15,7 +15,7 @@ from latentmap.images.column_types import unify_types
 from latentmap.images.image_table import replace_columns
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
-from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
+from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, FEATURES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
 from latentmap.run.state import added_folders, read_state
 
@@ -45,6 +45,9 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         **{name: tables.read_column(folder / MAP, name) for name in "xy"},
         "outlier": tables.read_column(folder / OUTLIERS, "outlier"),
     }
+    has_features = (folder / FEATURES).exists()
+    if has_features:
+        columns["features"] = tables.read_column(folder / FEATURES, "features")
     columns["duplicate_of"] = _first_of(copies, n)
     columns["added"] = pa.array(np.zeros(n, np.int16))
     state = read_state(folder)
@@ -63,7 +66,9 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         table = all_images.slice(first, len(own))
         placed = pq.read_table(part / PLACED)
         names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
-        columns = {"latent": tables.read_column(part / PLACED, "latent")} | {name: placed[name] for name in names}
+        vectors = tables.VECTORS if has_features else ("latent",)
+        columns = {name: tables.read_column(part / PLACED, name) for name in vectors}
+        columns |= {name: placed[name] for name in names}
         pixels = open_pixels(part / CACHE / PIXELS_FILE, (len(table), *images.image_shape))
         for batch in _joined(pixels, table, columns, first):
             yield batch.select(schema.names).cast(schema)
@@ -84,8 +89,8 @@ def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any],
         paths = table["path"].slice(begin, tables.N_GROUP_ROWS).combine_chunks()
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
         part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
-        part["latent"] = tables.vectors(columns["latent"][rows])
-        part |= {name: values[rows] for name, values in columns.items() if name != "latent"}
+        part |= {name: tables.vectors(columns[name][rows]) for name in tables.VECTORS if name in columns}
+        part |= {name: values[rows] for name, values in columns.items() if name not in tables.VECTORS}
         if "label" in table.column_names:
             part["label"] = table["label"].slice(begin, tables.N_GROUP_ROWS)
         part |= {name: values.slice(begin, tables.N_GROUP_ROWS) for name, values in others.items() if name not in part}

@@ -19,6 +19,7 @@ from latentmap.core.errors import RunError
 from latentmap.run.layout import (
     ATLAS,
     DUPLICATES,
+    FEATURES,
     GROUPS,
     IMAGES,
     LATENTS,
@@ -75,6 +76,7 @@ COLUMNS: dict[str, dict[str, Test]] = {
     IMAGES: {"id": is_integer, "path": is_text, "sha256": is_digest},
     SKIPPED: {"path": is_text, "reason": is_text},
     LATENTS: {"id": is_integer, "latent": is_vector, "error": is_float},
+    FEATURES: {"id": is_integer, "features": is_vector},
     GROUPS: {"id": is_integer, "group": is_integer, "confidence": is_float, "block": is_integer, "tree": is_text},
     TREE: {"node": is_integer, "left": is_integer, "right": is_integer, "association": is_float, "size": is_integer},
     NEIGHBORS: {"id": is_integer, "neighbors": is_index_list, "distances": is_vector},

@@ -43,6 +43,7 @@ FUNCTIONS: dict[str, Callable[[Work], list[str]]] = {
     "decode": stages.decode,
     "train": stages.train,
     "encode": stages.encode,
+    "features": stages.compute_features,
     "map": stages.make_map,
     "group": stages.group,
     "find": stages.find,

@@ -217,6 +217,14 @@ class RunOptions:
         choices=("auto", "float32", "bfloat16"),
         key_rank=1,
     )
+    features: str = option(
+        "latent",
+        "Vectors by which neighbours are found, for groups, map, duplicates and similar images: latent (the latent "
+        "vectors), or visual (features of shape, texture, parts and colour).",
+        "features",
+        choices=("latent", "visual"),
+        key_rank=1,
+    )
     groups: str = option(
         "graph", "Clustering method: graph, or the chapter's kmeans.", "group", choices=("graph", "kmeans")
     )
@@ -238,7 +246,9 @@ class RunOptions:
         "map",
         is_positive=True,
     )
-    seed: int = option(0, "Seed for all random number generators.", "train", "group", "map", low=0, high=MAX_SEED)
+    seed: int = option(
+        0, "Seed for all random number generators.", "train", "features", "group", "map", low=0, high=MAX_SEED
+    )
 
     def __post_init__(self) -> None:
         for one in declared_options(type(self)):

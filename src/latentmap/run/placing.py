@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from latentmap.autoencoder import Autoencoder
+from latentmap.features import ImageFeatures
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images.store import PIXELS_FILE
 from latentmap.neighbors import NeighborSearch
@@ -46,7 +47,7 @@ def _is_placed(part: Path, one: dict[str, Any], keys: dict[str, str]) -> bool:
 
 
 def _placement_key(one: dict[str, Any], keys: dict[str, str]) -> str:
-    return key_of([one["fingerprint"], *(keys[stage] for stage in ("encode", "group", "map", "find"))])
+    return key_of([one["fingerprint"], *(keys[stage] for stage in ("encode", "features", "group", "map", "find"))])
 
 
 def place_images(work: Work, part: Path, number: int) -> float:
@@ -67,14 +68,17 @@ def place_images(work: Work, part: Path, number: int) -> float:
     pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (n_new, *work.state["source"]["image_shape"]))
     model = Autoencoder.load(folder / layout.MODEL)
     latents, errors = model.transform_and_score(pixels)
-    known = work.latents
+    if options.features == "visual":
+        known, points = work.points, ImageFeatures.load(folder / layout.MODEL).transform(pixels)
+    else:
+        known, points = work.latents, latents
     xy = np.column_stack([tables.read_column(folder / layout.MAP, name) for name in "xy"])
     perplexity = options.perplexity_for(len(known))
     tsne = TSNE.with_map(known, xy, perplexity=perplexity, random_state=options.seed)
     search = NeighborSearch(known, "euclidean", None)
     k = max(N_NEAREST, default_neighbors(len(known)))
-    indices, distances = search.query(latents, min(k, len(known)), None)
-    placed = tsne.transform(latents)
+    indices, distances = search.query(points, min(k, len(known)), None)
+    placed = tsne.transform(points)
     groups, confidence = _groups_of_neighbors(folder, indices, distances, options.min_confidence)
     isolation = distances[:, :N_NEAREST].mean(axis=1)
     usual = tables.read_column(folder / layout.OUTLIERS, "isolation")
@@ -96,6 +100,8 @@ def place_images(work: Work, part: Path, number: int) -> float:
         "strange": strange,
         "added": np.full(n_new, number, np.int16),
     }
+    if options.features == "visual":
+        columns["features"] = tables.vectors(points)
     tables.write_table(part / layout.PLACED, columns)
     return float(strange.mean())
 

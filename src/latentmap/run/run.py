@@ -16,6 +16,7 @@ from PIL import Image
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import RunError
+from latentmap.features import ImageFeatures
 from latentmap.groups import LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
@@ -206,7 +207,7 @@ class Run:
         InputError
             If no label is known, or there is not one for each image.
         """
-        return LabelSpreading().fit(self.latents(), labels, neighbors=self.neighbors())
+        return LabelSpreading().fit(self.points(), labels, neighbors=self.neighbors())
 
     def map(self) -> NDArray[np.float32]:
         """Places on the map (n, 2).
@@ -254,7 +255,7 @@ class Run:
             Without pandas.
         """
         path = self._file(layout.ATLAS)
-        names = [name for name in tables.column_names(path) if name not in ("image", "latent")]
+        names = [name for name in tables.column_names(path) if name not in ("image", *tables.VECTORS)]
         found: pd.DataFrame = tables.read(path, names).to_pandas()
         return found.set_index("id")
 
@@ -357,8 +358,62 @@ class Run:
         shape = self.shape()
         return replace(shape, color="grey") if shape.channels == 1 else shape
 
+    @property
+    def has_features(self) -> bool:
+        """Whether neighbours are found by visual features and not by latent vectors."""
+        return self.options.features == "visual"
+
+    def points(self) -> NDArray[np.float32]:
+        """Vectors by which neighbours were found: visual features, or the latent vectors.
+
+        Returns
+        -------
+        array (n, d), float32
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
+        return tables.read_column(self._file(layout.FEATURES), "features") if self.has_features else self.latents()
+
+    def features(self) -> ImageFeatures:
+        """The fitted features, for ``features="visual"``.
+
+        Returns
+        -------
+        ImageFeatures
+
+        Raises
+        ------
+        RunError
+            If the run was made with latent vectors, or is not finished.
+        """
+        if not self.has_features:
+            raise RunError(f"{self.path}: made without features: make it with features='visual'")
+        self._file(layout.FEATURES)
+        return ImageFeatures.load(self.path / layout.MODEL)
+
+    def points_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Vectors of new images, to compare with :meth:`points`.
+
+        Parameters
+        ----------
+        pixels : array (m, *image_shape), uint8
+
+        Returns
+        -------
+        array (m, d), float32
+
+        Raises
+        ------
+        RunError
+            If the run is not finished.
+        """
+        return (self.features() if self.has_features else self.model()).transform(pixels)
+
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
-        """The images of the run whose latent vectors are nearest to that of an image.
+        """The images of the run that are nearest to an image, by its latent vector or its features.
 
         Parameters
         ----------
@@ -370,23 +425,23 @@ class Run:
         Returns
         -------
         pyarrow.Table
-            ``id``, ``path``, ``group`` and ``distance`` of the latent vectors, nearest first.
+            ``id``, ``path``, ``group`` and ``distance``, nearest first.
 
         Raises
         ------
         RunError
             If the file cannot be decoded, or there is no such id.
         """
-        latents = tables.read_column(self._file(layout.ATLAS), "latent")
+        points = tables.read_column(self._file(layout.ATLAS), "features" if self.has_features else "latent")
         itself = -1
         if isinstance(image, int | np.integer):
             itself = int(image)
             self._check_id(itself)
-            query = latents[itself][None]
+            query = points[itself][None]
         else:
             pixels = self.pixels(image) if isinstance(image, str | Path) else np.asarray(image)
-            query = self.model().transform(pixels[None])
-        rows, distances = nearest_rows(latents, query[0], n + 1)
+            query = self.points_of(pixels[None])
+        rows, distances = nearest_rows(points, query[0], n + 1)
         others = rows != itself
         rows, distances = rows[others][:n], distances[others][:n]
         table = tables.read(self._file(layout.ATLAS), ["id", "path", "group"]).take(rows)
@@ -465,13 +520,13 @@ class Run:
 
 
 def nearest_rows(
-    latents: NDArray[np.float32], query: NDArray[np.float32], n: int
+    points: NDArray[np.float32], query: NDArray[np.float32], n: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The ``n`` rows nearest to one latent vector, and their distances, nearest first."""
-    rough = np.einsum("ij,ij->i", latents, latents) - 2 * (latents @ query)
-    n_candidates = min(len(latents), 4 * n + 16)  # products lose the last digits, so that candidates are sorted again
+    """The ``n`` rows nearest to one vector, and their distances, nearest first."""
+    rough = np.einsum("ij,ij->i", points, points) - 2 * (points @ query)
+    n_candidates = min(len(points), 4 * n + 16)  # products lose the last digits, so that candidates are sorted again
     candidates = np.sort(np.argpartition(rough, n_candidates - 1)[:n_candidates])
-    distances = np.sqrt(((latents[candidates] - query) ** 2).sum(axis=1))
+    distances = np.sqrt(((points[candidates] - query) ** 2).sum(axis=1))
     order = np.argsort(distances, kind="stable")[:n]
     return candidates[order], distances[order]
 

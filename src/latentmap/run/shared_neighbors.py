@@ -1,4 +1,4 @@
-"""Nearest neighbours of the latent vectors of a run, which the map, the groups and the search for duplicates share."""
+"""Nearest neighbours of the points of a run, which the map, the groups and the search for duplicates share."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,13 @@ from latentmap.tsne import TSNE
 MAX_TANGENT_VALUES = 2**27
 
 
-def may_use_tangents(latents: NDArray[np.float32]) -> bool:
-    """Whether the tangents of latent vectors (n, latent_dim) are small enough to be held in memory."""
-    return latents.size * N_DEFORMATIONS <= MAX_TANGENT_VALUES
+def may_use_tangents(points: NDArray[np.float32]) -> bool:
+    """Whether the tangents of latent vectors (n, d) are small enough to be held in memory."""
+    return points.size * N_DEFORMATIONS <= MAX_TANGENT_VALUES
 
 
 class SharedNeighbors:
-    """Neighbours of latent vectors by Euclidean distance, searched once.
+    """Neighbours of points by Euclidean distance, searched once.
 
     The number that is searched does not depend on options, since a search for more neighbours may keep others among
     those that are equally far.
@@ -30,30 +30,30 @@ class SharedNeighbors:
     def __init__(self) -> None:
         self._graph: NeighborGraph | None = None
 
-    def for_groups(self, latents: NDArray[np.float32]) -> NeighborGraph:
+    def for_groups(self, points: NDArray[np.float32]) -> NeighborGraph:
         """The neighbours by which groups, duplicates and outliers are found.
 
         Parameters
         ----------
-        latents : array (n, latent_dim), float32
-            The latent vectors of the run, the same at each call.
+        points : array (n, d), float32
+            The latent vectors or features of the run, the same at each call.
 
         Returns
         -------
         NeighborGraph
         """
         if self._graph is None:
-            self._search(latents)
+            self._search(points)
         assert self._graph is not None
         return self._graph
 
-    def for_map(self, latents: NDArray[np.float32], n_neighbors: int) -> NeighborGraph:
+    def for_map(self, points: NDArray[np.float32], n_neighbors: int) -> NeighborGraph:
         """The neighbours from which the map is made, which are not kept: only those for groups are.
 
         Parameters
         ----------
-        latents : array (n, latent_dim), float32
-            The latent vectors of the run, the same at each call.
+        points : array (n, d), float32
+            The latent vectors or features of the run, the same at each call.
         n_neighbors : int
             Number of neighbours that the map needs.
 
@@ -61,18 +61,18 @@ class SharedNeighbors:
         -------
         NeighborGraph
         """
-        graph = self._search(latents)
-        return graph if graph.n_neighbors >= n_neighbors else nearest_neighbors(latents, n_neighbors)
+        graph = self._search(points)
+        return graph if graph.n_neighbors >= n_neighbors else nearest_neighbors(points, n_neighbors)
 
     def forget(self) -> None:
         """Free the neighbours."""
         self._graph = None
 
-    def _search(self, latents: NDArray[np.float32]) -> NeighborGraph:
-        n = len(latents)
-        n_kept = min(n - 1, max(default_neighbors(n), N_EUCLIDEAN_CANDIDATES if may_use_tangents(latents) else 0))
+    def _search(self, points: NDArray[np.float32]) -> NeighborGraph:
+        n = len(points)
+        n_kept = min(n - 1, max(default_neighbors(n), N_EUCLIDEAN_CANDIDATES if may_use_tangents(points) else 0))
         n_mapped = TSNE(perplexity=RunOptions().perplexity_for(n)).n_neighbors_for(n)
-        graph = nearest_neighbors(latents, max(n_kept, n_mapped))
+        graph = nearest_neighbors(points, max(n_kept, n_mapped))
         release_memory()  # what the search held
         indices, distances = (np.ascontiguousarray(part[:, :n_kept]) for part in (graph.indices, graph.distances))
         self._graph = NeighborGraph(indices, distances, graph.order)

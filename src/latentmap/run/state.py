@@ -28,9 +28,10 @@ STAGES: dict[str, tuple[str, ...]] = {
     "decode": (),
     "train": (),
     "encode": ("train",),
-    "map": ("encode",),
-    "group": ("encode",),
-    "find": ("encode",),
+    "features": (),
+    "map": ("encode", "features"),
+    "group": ("encode", "features"),
+    "find": ("encode", "features"),
     "report": ("group", "map", "find"),
 }
 STATE = {

@@ -21,6 +21,10 @@ from latentmap.run.layout import CACHE, IMAGES, SKIPPED
 N_GROUP_ROWS = 2**13  # of a row group: what is in memory at once when a table is written or read in parts
 
 
+# Columns of the atlas that hold a vector for each image; "features" is there if neighbours were found by features.
+VECTORS = ("latent", "features")
+
+
 def write_table(path: Path, columns: dict[str, Any] | pa.Table) -> None:
     """Write NumPy or Arrow columns as a Parquet file. Equal columns give equal bytes."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)

@@ -14,7 +14,7 @@ from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing
 from latentmap.images.named_labels import NamedLabels
 from latentmap.run import tables
-from latentmap.run.layout import LATENTS
+from latentmap.run.layout import FEATURES, LATENTS
 from latentmap.run.options import RunOptions
 from latentmap.run.pending import begin, home_of
 from latentmap.run.run import open_run_images
@@ -51,7 +51,7 @@ class Work:
     keys : dict
         The key of each stage, as far as it is known.
     neighbors : SharedNeighbors
-        Neighbours of the latent vectors.
+        Neighbours of the points.
     """
 
     folder: Path
@@ -68,6 +68,7 @@ class Work:
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
     _pixels: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
     _latents: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
+    _features: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
 
     @property
     def images(self) -> ImageCollection:
@@ -98,10 +99,23 @@ class Work:
     def latents(self, latents: NDArray[np.float32]) -> None:
         self._latents = latents
 
-    def take_latents(self) -> NDArray[np.float32]:
-        """Return the latent vectors and stop keeping them, so that a stage can free them before it ends."""
-        latents, self._latents = self.latents, None
-        return latents
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """Vectors by which neighbours are found: visual features (n, d), or the latent vectors."""
+        if self.options.features == "latent":
+            return self.latents
+        if self._features is None:
+            self._features = tables.read_column(self.folder / FEATURES, "features")
+        return self._features
+
+    @points.setter
+    def points(self, features: NDArray[np.float32]) -> None:
+        self._features = features
+
+    def take_points(self) -> NDArray[np.float32]:
+        """Return the points and stop keeping them, so that a stage can free them before it ends."""
+        points, self._latents, self._features = self.points, None, None
+        return points
 
     @property
     def home(self) -> Path:
@@ -115,7 +129,7 @@ class Work:
 
     def let_go(self) -> None:
         """Close the mapped files of pixels, which some systems cannot rename while they are open."""
-        self._pixels = self._images = self._latents = None
+        self._pixels = self._images = self._latents = self._features = None
 
     def keep_pixels_only(self) -> None:
         """Free the tables of the images, which are read again when they are needed."""

@@ -25,7 +25,7 @@ routes = Routes()
 
 @routes.get("/api/images/{image}/neighbors")
 def neighbors(server: "Server", request: Request) -> dict[str, Any]:
-    """The images nearest to one image in latent space."""
+    """The images nearest to one image."""
     data = server.data
     number = whole_number(request, "image", 0, data.n - 1)
     return {"neighbors": data.neighbors(number, whole_number(request, "n", 1, MAX_NEIGHBORS, 8))}
@@ -55,7 +55,7 @@ def _similar(server: "Server", body: bytes) -> dict[str, Any]:
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     pixels = data.run.fitted(decoded.pixels)
-    found = data.nearest(data.model.transform(pixels[None])[0], N_SIMILAR)
+    found = data.nearest(data.vectors_of(pixels[None])[0], N_SIMILAR)
     nearest = found[0]["id"]
     x, y = data.xy[data.place[nearest]].tolist()  # a mean of several places could be empty
     return {"neighbors": found, "at": nearest, "x": x, "y": y, "png": as_base64(as_png(pixels))}

@@ -19,7 +19,7 @@ def find(work: Work) -> list[str]:
     folder = work.folder
     n = len(work.pixels)
     with work.show("find"):
-        graph = work.neighbors.for_groups(work.latents).nearest(N_NEAREST)
+        graph = work.neighbors.for_groups(work.points).nearest(N_NEAREST)
         indices, distances = graph.indices, graph.distances
         tables.write_table(folder / DUPLICATES, duplicates(work.pixels, indices, distances, _contents(folder)))
         errors = tables.read_column(folder / LATENTS, "error")

@@ -1,4 +1,4 @@
-"""The stage "group": groups of latent vectors, on the graph of neighbours or by K-means."""
+"""The stage "group": groups of latent vectors or features, on the graph of neighbours or by K-means."""
 
 import json
 import warnings
@@ -27,24 +27,24 @@ N_KMEANS_CLUSTERS = 10  # the chapter's
 
 
 def group(work: Work) -> list[str]:
-    """Group the latent vectors: groups.parquet, and on the graph groups.json, tree.parquet and neighbors.parquet."""
+    """Group the images: groups.parquet, and on the graph groups.json, tree.parquet and neighbors.parquet."""
     with work.show("group") as callback:
         by_kmeans = work.options.groups == "kmeans"
-        return (_group_by_kmeans if by_kmeans else _group_on_graph)(work, work.latents, callback)
+        return (_group_by_kmeans if by_kmeans else _group_on_graph)(work, work.points, callback)
 
 
-def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:
+def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback) -> list[str]:
     options, folder = work.options, work.folder
     model = GraphClustering(
         options.n_clusters, min_confidence=options.min_confidence, random_state=options.seed, callback=callback
     )
-    neighbors, k = work.neighbors.for_groups(latents), default_neighbors(len(latents))
+    neighbors, k = work.neighbors.for_groups(points), default_neighbors(len(points))
     pixels = work.pixels
-    if options.invariant and pixels.ndim > 2 and may_use_tangents(latents):
+    if options.features == "latent" and options.invariant and pixels.ndim > 2 and may_use_tangents(points):
         tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
-        neighbors = invariant_neighbors(latents, tangents, k, candidates=neighbors)
+        neighbors = invariant_neighbors(points, tangents, k, candidates=neighbors)
         del tangents
-    model.fit(latents, neighbors=neighbors.nearest(k))
+    model.fit(points, neighbors=neighbors.nearest(k))
     tree = model.tree_
     sizes = tree.totals(np.bincount(model.blocks_, minlength=tree.n_blocks).astype(float)).astype(np.int64)
     merges = {
@@ -59,7 +59,7 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     _write_groups(folder, model.labels_, model.confidence_, model.blocks_, paths)
     graph = model.neighbors_
     near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
-    tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(latents)), **near})
+    tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(points)), **near})
     del neighbors, graph, near, model.neighbors_
     release_memory()
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
@@ -69,10 +69,10 @@ def _group_on_graph(work: Work, latents: NDArray[np.float32], callback: Callback
     return [GROUPS, SUMMARY, TREE, NEIGHBORS]
 
 
-def _group_by_kmeans(work: Work, latents: NDArray[np.float32], callback: Callback) -> list[str]:
-    k = min(len(latents), work.options.n_clusters or N_KMEANS_CLUSTERS)
-    kmeans = fit_kmeans(latents, k, 10, work.options.seed, callback)
-    nearest = np.sort(kmeans.transform(latents), axis=1)[:, :2].astype(np.float64)
+def _group_by_kmeans(work: Work, points: NDArray[np.float32], callback: Callback) -> list[str]:
+    k = min(len(points), work.options.n_clusters or N_KMEANS_CLUSTERS)
+    kmeans = fit_kmeans(points, k, 10, work.options.seed, callback)
+    nearest = np.sort(kmeans.transform(points), axis=1)[:, :2].astype(np.float64)
     sums = nearest.sum(axis=1)
     confidence = np.divide(nearest[:, -1], sums, out=np.ones(len(sums)), where=(sums > 0) & (k > 1))
     labels = kmeans.labels_
@@ -80,13 +80,11 @@ def _group_by_kmeans(work: Work, latents: NDArray[np.float32], callback: Callbac
     return [GROUPS]
 
 
-def fit_kmeans(
-    latents: NDArray[np.float32], k: int, n_init: int, seed: int, callback: Callback | None = None
-) -> KMeans:
-    """Fit K-means to latent vectors. With fewer distinct vectors than k it makes as many groups as there are."""
+def fit_kmeans(points: NDArray[np.float32], k: int, n_init: int, seed: int, callback: Callback | None = None) -> KMeans:
+    """Fit K-means to points (n, d). With fewer distinct vectors than k it makes as many groups as there are."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return KMeans(k, n_init=n_init, random_state=seed, callback=callback).fit(latents)
+        return KMeans(k, n_init=n_init, random_state=seed, callback=callback).fit(points)
 
 
 def _write_groups(folder: Path, labels: Any, confidence: Any, blocks: Any, paths: Any) -> None:

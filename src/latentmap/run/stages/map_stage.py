@@ -1,4 +1,4 @@
-"""The stage "map": t-SNE of the latent vectors."""
+"""The stage "map": t-SNE of the latent vectors or features."""
 
 import numpy as np
 
@@ -14,9 +14,9 @@ def make_map(work: Work) -> list[str]:
     with work.show("map") as callback:
         tsne = TSNE(perplexity=work.options.perplexity_for(n), random_state=work.options.seed, callback=callback)
         # both arrays are passed on without a name here, so that the fit can free them
-        latents = [work.take_latents()]
-        neighbors = [work.neighbors.for_map(latents[0], tsne.n_neighbors_for(n))]
-        tsne.fit(latents.pop(), neighbors=neighbors.pop())
+        points = [work.take_points()]
+        neighbors = [work.neighbors.for_map(points[0], tsne.n_neighbors_for(n))]
+        tsne.fit(points.pop(), neighbors=neighbors.pop())
         xy = tsne.embedding_
     tables.write_table(work.folder / MAP, {"id": np.arange(n), "x": xy[:, 0], "y": xy[:, 1]})
     return [MAP]

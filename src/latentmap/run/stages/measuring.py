@@ -20,7 +20,7 @@ from latentmap.run.layout import GROUPS, LATENTS, MAP, SUMMARY
 from latentmap.run.stages.group_stage import fit_kmeans
 
 
-def measure(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> dict[str, float | None]:
+def measure(folder: Path, images: ImageCollection, points: NDArray[np.float32]) -> dict[str, float | None]:
     """The metrics of a run by name; None where one is undefined.
 
     Parameters
@@ -28,7 +28,8 @@ def measure(folder: Path, images: ImageCollection, latents: NDArray[np.float32])
     folder : Path
         A run whose images are grouped and mapped.
     images : ImageCollection
-    latents : array (n, latent_dim), float32
+    points : array (n, d), float32
+        The latent vectors or features by which the images were grouped and mapped.
     """
     groups = tables.read_column(folder / GROUPS, "group")
     xy = np.column_stack([tables.read_column(folder / MAP, name) for name in "xy"])
@@ -39,10 +40,10 @@ def measure(folder: Path, images: ImageCollection, latents: NDArray[np.float32])
         "reconstruction_error": float(errors.mean(dtype=np.float64)),
         "n_groups": len(np.unique(groups[groups >= 0])),
         "unsure": float((groups < 0).mean()),
-        "silhouette": silhouette(latents[sure], groups[sure]),
-        "density_validity": density_validity(latents, groups),
-        "trustworthiness": trustworthiness(latents, xy, n_neighbors=near),
-        "neighborhood_preservation": neighborhood_preservation(latents, xy, n_neighbors=near),
+        "silhouette": silhouette(points[sure], groups[sure]),
+        "density_validity": density_validity(points, groups),
+        "trustworthiness": trustworthiness(points, xy, n_neighbors=near),
+        "neighborhood_preservation": neighborhood_preservation(points, xy, n_neighbors=near),
     }
     summary = folder / SUMMARY
     if summary.exists():
@@ -50,8 +51,8 @@ def measure(folder: Path, images: ImageCollection, latents: NDArray[np.float32])
     labels = images.labels
     labelled = np.zeros(len(groups), bool) if labels is None else ~missing_mask(labels)
     if summary.exists() and found["n_groups"] > 1:  # as one group, K-means says nothing
-        plain = fit_kmeans(latents, int(found["n_groups"]), 3, 0).labels_
-        found["kmeans_silhouette"] = silhouette(latents, plain)
+        plain = fit_kmeans(points, int(found["n_groups"]), 3, 0).labels_
+        found["kmeans_silhouette"] = silhouette(points, plain)
         if labels is not None and labelled.any():
             found |= {f"kmeans_{name}": value for name, value in clustering_report(labels, plain).items()}
     if labels is not None and (labelled & sure).any():

@@ -18,6 +18,6 @@ def report(work: Work) -> list[str]:
 def write_results(work: Work) -> list[str]:
     """Join all tables into atlas.parquet, and measure: metrics.json."""
     write_atlas(work.folder, work.images, work.latents)
-    metrics = measure(work.folder, work.images, work.take_latents())
+    metrics = measure(work.folder, work.images, work.take_points())
     write_text(work.folder / METRICS, json.dumps(metrics, indent=1))
     return [ATLAS, METRICS]

@@ -1,0 +1,360 @@
+"""Features of images as a scikit-learn estimator."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from latentmap.core.errors import InputError
+from latentmap.core.parallel import Workers, chunk_bounds, one_blas_thread
+from latentmap.core.progress import Callback, Progress
+from latentmap.features.agreement import agreement_weights
+from latentmap.features.color import color_histograms
+from latentmap.features.feature_files import read_features, write_features
+from latentmap.features.parts import PARTS_SIDE, PartDictionary
+from latentmap.features.reduction import Reduction
+from latentmap.features.resampling import Pixels, resample
+from latentmap.features.shape import MAX_SHAPE_SIDE, shape_histograms
+from latentmap.features.texture import texture_statistics
+
+MIN_IMAGES = 3
+N_SAMPLE = 5_000  # images that the parts and the reductions are learned from
+N_COMPARED = 2_000  # images whose neighbours decide about the weights
+CHUNK_SIZE = 64  # images that a thread processes in one call
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """A block of features: its name, the kind that it belongs to, and its weight before the data are seen."""
+
+    name: str
+    kind: str
+    prior: float
+
+
+BLOCKS = (
+    FeatureBlock("fine shape", "shape", 1.0),
+    FeatureBlock("coarse shape", "shape", 1.0),
+    FeatureBlock("shape of the object", "shape", 1.0),
+    FeatureBlock("texture", "texture", 2.0),
+    FeatureBlock("parts", "parts", 2.0),
+    FeatureBlock("color", "color", 1.0),
+)
+KINDS = tuple(dict.fromkeys(block.kind for block in BLOCKS))
+
+
+class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Feature vectors by which images that look alike are near each other.
+
+    Six blocks of features describe an image: oriented gradients in fine and in coarse cells of the image and in cells
+    of the object in it (shape), statistics of log-Gabor filters (texture), similarities to patches that are typical of
+    the collection (parts), and a histogram of colours. Each block is reduced to its principal components, whitened by
+    half. The weights of the blocks follow from how well their neighbours agree, without labels.
+
+    Parameters
+    ----------
+    n_components : int, default=64
+        Maximum number of dimensions of each block.
+    random_state : int, RandomState or None, default=None
+        Seed or generator for the sample of images and patches that the features are learned from.
+    n_jobs : int, optional
+        Number of threads; all CPUs by default. Results do not depend on it.
+    callback : callable, optional
+        Called with a :class:`latentmap.core.progress.Progress` after each chunk of images.
+
+    Attributes
+    ----------
+    weights_ : dict
+        Weight of each kind of feature ("shape", "texture", "parts", "color") in the squared distance; they sum to 1.
+    block_weights_ : array (6,), float64
+        Weight of each block.
+    image_shape_ : tuple of int
+        Shape of an image: (height, width) or (height, width, channels).
+    n_features_out_ : int
+        Number of features.
+
+    References
+    ----------
+    Dalal and Triggs (2005), Histograms of oriented gradients for human detection.
+    Coates, Lee and Ng (2011), An analysis of single-layer networks in unsupervised feature learning.
+    Manjunath and Ma (1996), Texture features for browsing and retrieval of image data.
+
+    Examples
+    --------
+    >>> import latentmap as lm
+    >>> images, _ = lm.load_mnist("test")
+    >>> features = lm.ImageFeatures(random_state=0)
+    >>> features.fit_transform(images[:200]).shape
+    (200, 342)
+    >>> max(features.weights_, key=features.weights_.get)
+    'shape'
+    """
+
+    def __init__(
+        self,
+        *,
+        n_components: int = 64,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.callback = callback
+
+    def fit(self, images: ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        """Learn the parts, the reductions and the weights from a collection.
+
+        Parameters
+        ----------
+        images : array (n, h, w) or (n, h, w, channels), uint8, or float32 or float64 in [0, 1]
+            At least 3 images.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            For an array of another shape or type, values out of range, fewer than 3 images, or ``n_components`` below
+            1.
+        """
+        self._learn(_check_images(images))
+        return self
+
+    def fit_transform(self, images: ArrayLike, y: object = None) -> NDArray[np.float32]:  # noqa: ARG002
+        """Learn from a collection, and compute its features.
+
+        Parameters
+        ----------
+        images : array (n, h, w) or (n, h, w, channels), uint8, or float32 or float64 in [0, 1]
+            At least 3 images.
+        y : ignored
+
+        Returns
+        -------
+        array (n, n_features_out_), float32
+
+        Raises
+        ------
+        InputError
+            For the same reasons as :meth:`fit`.
+        """
+        pixels = _check_images(images)
+        rows, sample = self._learn(pixels)
+        if len(rows) < len(pixels):
+            return self.transform(pixels)
+        found = np.empty((len(pixels), self.n_features_out_), np.float32)
+        for begin in range(0, len(rows), CHUNK_SIZE):
+            part = slice(begin, begin + CHUNK_SIZE)
+            found[part] = self._reduce([block[part] for block in sample])
+        return found
+
+    def transform(self, images: ArrayLike) -> NDArray[np.float32]:
+        """Compute the features of images.
+
+        Parameters
+        ----------
+        images : array (n, h, w) or (n, h, w, channels), uint8, or float32 or float64 in [0, 1]
+            Images of the shape that the features were fitted to.
+
+        Returns
+        -------
+        array (n, n_features_out_), float32
+            The Euclidean distance of two rows says how different the images look. Its square is the weighted mean of
+            the squared distances by each block; two images of the collection have a mean of 1.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        InputError
+            For an array of another shape or type, or values out of range.
+        """
+        check_is_fitted(self)
+        pixels = _check_images(images)
+        if pixels.shape[1:] != self.image_shape_:
+            raise InputError(f"images of shape {pixels.shape[1:]}: pass images of {self.image_shape_}, as in fit")
+        found = np.empty((len(pixels), self.n_features_out_), np.float32)
+        for rows, blocks in self._chunks(pixels, np.arange(len(pixels)), self._parts):
+            found[rows] = self._reduce(blocks)
+        return found
+
+    def distance_shares(self, one: ArrayLike, other: ArrayLike) -> dict[str, NDArray[np.float32]]:
+        """Compute the fraction of each kind of feature in squared distances: what makes images different.
+
+        Parameters
+        ----------
+        one, other : array (m, n_features_out_), float32
+            Features of the two images of each pair.
+
+        Returns
+        -------
+        dict of array (m,), float32
+            The fraction by kind; 0 for all kinds where the features are equal.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        InputError
+            If the arrays have another number of features.
+        """
+        check_is_fitted(self)
+        left, right = np.asarray(one, np.float32), np.asarray(other, np.float32)
+        if left.shape != right.shape or left.ndim != 2 or left.shape[1] != self.n_features_out_:
+            raise InputError(
+                f"features of shapes {left.shape} and {right.shape}: pass two arrays (m, {self.n_features_out_})"
+            )
+        squares = (left - right) ** 2
+        total = squares.sum(axis=1)
+        return {
+            kind: np.divide(part.sum(axis=1), total, out=np.zeros(len(total), np.float32), where=total > 0)
+            for kind in KINDS
+            for part in [squares[:, self.kind_of_feature_ == kind]]
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted features as features.safetensors and features.json, which run no code when they are read.
+
+        Parameters
+        ----------
+        folder : path
+            The folder; created if it does not exist.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        check_is_fitted(self)
+        write_features(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read features that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        ImageFeatures
+
+        Raises
+        ------
+        ModelFileError
+            If a file is missing, damaged or of another format.
+        """
+        config, parts, reductions = read_features(Path(folder), len(BLOCKS))
+        features = cls(n_components=config["n_components"])
+        features.image_shape_ = tuple(config["image_shape"])
+        features._set_learned(parts, reductions, np.array(config["block_weights"]))
+        return features
+
+    def _learn(self, pixels: NDArray[Any]) -> tuple[NDArray[np.intp], list[Pixels]]:
+        """Learn from a sample of the images; return their rows and their blocks of features."""
+        if len(pixels) < MIN_IMAGES:
+            raise InputError(f"{len(pixels)} images: pass at least {MIN_IMAGES}")
+        if not isinstance(self.n_components, int | np.integer) or self.n_components < 1:
+            raise InputError(f"n_components={self.n_components!r}: ask for a whole number of at least 1")
+        random = check_random_state(self.random_state)
+        rows = np.sort(random.choice(len(pixels), min(len(pixels), N_SAMPLE), replace=False))
+        self.image_shape_ = pixels.shape[1:]
+        small = [_at_parts_size(_as_values(pixels[part])) for part in _slices(rows)]
+        parts = PartDictionary.learn(np.concatenate(small), random)
+        sample: list[list[Pixels]] = [[] for _ in BLOCKS]
+        for _, blocks in self._chunks(pixels, rows, parts):
+            for found, block in zip(sample, blocks, strict=True):
+                found.append(block)
+        joined = [np.concatenate(found) for found in sample]
+        reductions = [Reduction.fit(block, self.n_components) for block in joined]
+        compared = random.choice(len(rows), min(len(rows), N_COMPARED), replace=False)
+        reduced = [one.apply(block[compared]) for one, block in zip(reductions, joined, strict=True)]
+        self._set_learned(parts, reductions, agreement_weights(reduced, [block.prior for block in BLOCKS]))
+        return rows, joined
+
+    def _set_learned(
+        self, parts: PartDictionary, reductions: list[Reduction], block_weights: NDArray[np.float64]
+    ) -> None:
+        self._parts, self._reductions, self.block_weights_ = parts, reductions, block_weights
+        sizes = [one.axes.shape[1] for one in reductions]
+        self.kind_of_feature_ = np.repeat([block.kind for block in BLOCKS], sizes)
+        self.n_features_out_ = sum(sizes)
+        self.weights_ = {
+            kind: float(sum(w for block, w in zip(BLOCKS, block_weights, strict=True) if block.kind == kind))
+            for kind in KINDS
+        }
+
+    def _chunks(
+        self, pixels: NDArray[Any], rows: NDArray[np.intp], parts: PartDictionary
+    ) -> Iterator[tuple[NDArray[np.intp], list[Pixels]]]:
+        """Blocks of features of some images, a chunk of them at a time and in order."""
+        with Workers(self.n_jobs) as workers, one_blas_thread():
+            chunks = [rows[part] for part in np.split(np.arange(len(rows)), range(CHUNK_SIZE, len(rows), CHUNK_SIZE))]
+            for first in range(0, len(chunks), workers.n_threads):
+                group = chunks[first : first + workers.n_threads]
+                found: list[list[Pixels]] = [[] for _ in group]
+
+                def compute(number: int, group: Any = group, found: Any = found) -> None:
+                    found[number] = _blocks(_as_values(pixels[group[number]]), parts)
+
+                workers.run(compute, len(group))
+                yield from zip(group, found, strict=True)
+                if self.callback is not None:
+                    self.callback(Progress(min(len(rows), (first + len(group)) * CHUNK_SIZE), len(rows)))
+
+    def _reduce(self, blocks: list[Pixels]) -> Pixels:
+        scales = np.sqrt(self.block_weights_).astype(np.float32)
+        return np.concatenate(
+            [one.apply(block) * scale for one, block, scale in zip(self._reductions, blocks, scales, strict=True)],
+            axis=1,
+        )
+
+
+def _blocks(images: Pixels, parts: PartDictionary) -> list[Pixels]:
+    """Blocks of features of a chunk of images (n, h, w, c), in the order of ``BLOCKS``."""
+    _, h, w, _ = images.shape
+    ratio = min(1.0, MAX_SHAPE_SIDE / max(h, w))
+    shape = shape_histograms(resample(images, max(1, round(h * ratio)), max(1, round(w * ratio))))
+    small = _at_parts_size(images)
+    return [*shape, texture_statistics(small.mean(axis=3)), parts.activations(small), color_histograms(small)]
+
+
+def _at_parts_size(images: Pixels) -> Pixels:
+    return resample(images, PARTS_SIDE, PARTS_SIDE)
+
+
+def _slices(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    bounds = chunk_bounds(len(rows), -(-len(rows) // CHUNK_SIZE))
+    return [rows[begin:end] for begin, end in pairwise(bounds)]
+
+
+def _as_values(images: NDArray[Any]) -> Pixels:
+    """Images as (n, h, w, channels), float32 in [0, 1]."""
+    values = images.astype(np.float32)
+    if images.dtype == np.uint8:
+        values /= 255
+    elif not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        raise InputError("images of numbers outside of [0, 1], or NaN: pass uint8, or scale them to [0, 1]")
+    return values if values.ndim == 4 else values[..., None]
+
+
+def _check_images(images: ArrayLike) -> NDArray[Any]:
+    pixels = images if isinstance(images, np.ndarray) else np.asarray(images)
+    if pixels.ndim not in (3, 4) or 0 in pixels.shape[1:]:
+        raise InputError(f"images of shape {pixels.shape}: pass (n, h, w) or (n, h, w, channels)")
+    if pixels.dtype != np.uint8 and pixels.dtype.kind != "f":
+        raise InputError(f"images of type {pixels.dtype}: pass uint8, or float32 or float64 in [0, 1]")
+    return pixels

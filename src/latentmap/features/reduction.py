@@ -1,0 +1,45 @@
+"""Reduction of a block of features to few dimensions of comparable weight."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_EIGENVALUE = 1e-7  # of the largest; directions below carry rounding errors only
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """An affine map to principal components that are whitened by half.
+
+    The variances of the components become their square roots, so that the first ones do not drown the others, and their
+    noise is not raised to the level of the first. The mean squared distance of two rows becomes 1.
+
+    Attributes
+    ----------
+    center : array (p,), float32
+    axes : array (p, k), float32
+    """
+
+    center: NDArray[np.float32]
+    axes: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, rows: NDArray[np.float32], n_components: int) -> "Reduction":
+        """Fit the map to rows (m, p), float32. It has no components if all rows are equal."""
+        center = rows.mean(axis=0, dtype=np.float64)
+        centered = rows - center.astype(np.float32)
+        values, vectors = np.linalg.eigh((centered.T @ centered).astype(np.float64) / len(rows))
+        values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
+        is_kept = values > max(MIN_EIGENVALUE * values[0], np.finfo(np.float32).tiny)
+        values, vectors = values[is_kept][: len(rows) - 1], vectors[:, is_kept][:, : len(rows) - 1]
+        # the largest entry of each axis is positive: eigenvectors are known up to their sign only
+        vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
+        scale = np.sqrt(2 * np.sqrt(values).sum()) if len(values) else 1.0
+        axes = np.ascontiguousarray(vectors / values**0.25 / scale, np.float32)
+        return cls(center.astype(np.float32), axes)
+
+    def apply(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map rows (m, p) to components (m, k), float32."""
+        components: NDArray[np.float32] = np.matmul(rows - self.center, self.axes, dtype=np.float32)
+        return components

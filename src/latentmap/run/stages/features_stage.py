@@ -1,0 +1,26 @@
+"""The stage "features": vectors by which the images that look alike are near each other."""
+
+import numpy as np
+
+from latentmap.features import ImageFeatures
+from latentmap.run import tables
+from latentmap.run.layout import FEATURES, MODEL
+from latentmap.run.work import Work
+
+
+def compute_features(work: Work) -> list[str]:
+    """Compute visual features: features.parquet, and model/features.*; nothing if latent vectors are the features."""
+    if work.options.features == "latent":
+        return []
+    with work.show("features") as callback:
+        model = ImageFeatures(random_state=work.options.seed, callback=callback)
+        features = model.fit_transform(work.pixels)
+        if features.shape[1] == 0:  # all images are equal
+            features = np.zeros((len(features), 1), np.float32)
+    model.save(work.folder / MODEL)
+    columns = {"id": np.arange(len(features)), "features": tables.vectors(features)}
+    tables.write_table(work.folder / FEATURES, columns)
+    weights = sorted(model.weights_.items(), key=lambda item: -item[1])
+    work.say("  neighbours by " + ", ".join(f"{kind} {weight:.0%}" for kind, weight in weights if weight >= 0.005))
+    work.points = features
+    return [FEATURES, f"{MODEL}/features.json", f"{MODEL}/features.safetensors"]
