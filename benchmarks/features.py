@@ -99,7 +99,7 @@ def main() -> None:
             found["scores"]["latents"] = agreement(latents(images), labels)
         _measure_ours(found, images, labels)
         print(name, {key: np.round(value, 3).tolist() for key, value in found["scores"].items()}, flush=True)
-        save("features", results)
+        save("features", results, packages=("numpy", "scikit-learn", "scikit-image"))
 
 
 def _measure_ours(found: dict[str, Any], images: Images, labels: NDArray[Any]) -> None:

@@ -379,8 +379,49 @@ def run_options() -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in [head, ["---"] * len(head), *rows])
 
 
+FEATURE_COLUMNS = ("pixels", "colours", "HOG", "HOG and colours", "ours")
+NOT_IN_MEAN = {"MNIST", "digits 8×8"}
+
+
+def features() -> str:
+    """Fractions of neighbours of the same category, by collection and by features."""
+    record = load("features")
+    results = record["results"]
+
+    def cells(found: dict[str, Any]) -> list[str]:
+        best = [max(found["scores"][name][i] for name in FEATURE_COLUMNS) for i in (0, 1)]
+        return [
+            " / ".join(
+                f"**{value:.3f}**" if value == most else f"{value:.3f}" for value, most in zip(pair, best, strict=True)
+            )
+            for pair in (found["scores"][name] for name in FEATURE_COLUMNS)
+        ]
+
+    rows = [[name, f"{found['n']:,}", str(found["categories"]), *cells(found)] for name, found in results.items()]
+    rows.append(["mean without digits", "", "", *cells({"scores": _mean_scores(results)})])
+    head = ["collection", "images", "categories", *FEATURE_COLUMNS]
+    return _table(head, rows) + _source(record, "scikit-learn", "scikit-image")
+
+
+def features_in_short() -> str:
+    """Means of the same fractions."""
+    record = load("features")
+    means = _mean_scores(record["results"])
+    rows = [[name, *(f"{value:.3f}" for value in means[name])] for name in reversed(FEATURE_COLUMNS)]
+    head = ["features", "nearest", "five nearest"]
+    names = {"ours": "latentmap", "HOG": "HOG, 64 components", "pixels": "pixels, 64 components"}
+    return _table(head, [[names.get(name, name), *values] for name, *values in rows]) + _source(record, "scikit-image")
+
+
+def _mean_scores(results: dict[str, Any]) -> dict[str, list[float]]:
+    chosen = [found["scores"] for name, found in results.items() if name not in NOT_IN_MEAN]
+    return {name: [statistics.mean(scores[name][i] for scores in chosen) for i in (0, 1)] for name in FEATURE_COLUMNS}
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "run_options": run_options,
+    "features": features,
+    "features_in_short": features_in_short,
     "reconstruction": reconstruction,
     "reconstruction_korean": reconstruction_korean,
     "scale": scale,

@@ -230,7 +230,7 @@ def similar(
         Path | None, typer.Option("--out", "-o", help="Picture to draw of what is found, a PNG.", callback=_expanded)
     ] = None,
 ) -> None:
-    """Find the images of a run that are nearest to an image in latent space."""
+    """Find the images of a run that are most similar to an image."""
     with _errors_as_sentences("nothing was changed", path):
         if n < 1:
             raise InputError(f"number={n}: ask for at least 1 image")

@@ -48,7 +48,8 @@ def texture_statistics(grey: NDArray[np.float32]) -> NDArray[np.float32]:
             statistics = np.empty((len(grey), 2), np.float32)
             _measure_response(response, margin, 1 / side**2, statistics)
             found.append(statistics)
-    return np.log(np.concatenate(found, axis=1) + np.float32(MIN_RESPONSE)).astype(np.float32)
+    logarithms: NDArray[np.float32] = np.log(np.concatenate(found, axis=1) + np.float32(MIN_RESPONSE))
+    return logarithms
 
 
 @compiled

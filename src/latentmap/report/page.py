@@ -30,18 +30,21 @@ METRIC_TEXTS = {
         "Stability of the groups",
         "Agreement with the groups found on random parts of the images; 1 means that they are the same.",
     ),
-    "silhouette": ("Silhouette", "Silhouette of the groups in latent space, on a sample; 1 means tight and far apart."),
+    "silhouette": (
+        "Silhouette",
+        "Silhouette of the groups by the distances of neighbours, on a sample; 1 means tight and far apart.",
+    ),
     "density_validity": (
         "Density validity",
         "Density validity of the groups, on a sample; 1 means denser inside than between them.",
     ),
     "trustworthiness": (
         "Trustworthiness of the map",
-        "1 when all neighbours on the map are neighbours in latent space.",
+        "1 when all neighbours on the map are neighbours before it.",
     ),
     "neighborhood_preservation": (
         "Neighbourhood preservation",
-        "Fraction of the 15 nearest neighbours in latent space that are among the 15 nearest on the map.",
+        "Fraction of the 15 nearest neighbours of each image that are among the 15 nearest on the map.",
     ),
     "accuracy": (
         "Clustering accuracy",
@@ -53,7 +56,7 @@ METRIC_TEXTS = {
         "Agreement on pairs of images beyond chance; 1 when groups and labels are the same.",
     ),
     "purity": ("Purity", "Fraction of images with the most frequent label of their group."),
-    "kmeans_silhouette": ("K-means: silhouette", "Silhouette of as many groups by K-means on the same latent vectors."),
+    "kmeans_silhouette": ("K-means: silhouette", "Silhouette of as many groups by K-means on the same vectors."),
     "kmeans_accuracy": ("K-means: accuracy", "The same metric of the groups by K-means."),
     "kmeans_nmi": ("K-means: mutual information", "The same metric of the groups by K-means."),
     "kmeans_ari": ("K-means: adjusted Rand index", "The same metric of the groups by K-means."),

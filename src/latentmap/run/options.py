@@ -218,11 +218,11 @@ class RunOptions:
         key_rank=1,
     )
     features: str = option(
-        "latent",
-        "Vectors by which neighbours are found, for groups, map, duplicates and similar images: latent (the latent "
-        "vectors), or visual (features of shape, texture, parts and colour).",
+        "visual",
+        "Vectors by which neighbours are found, for groups, map, duplicates and similar images: visual (features of "
+        "shape, texture, parts and colour), or latent (the latent vectors).",
         "features",
-        choices=("latent", "visual"),
+        choices=("visual", "latent"),
         key_rank=1,
     )
     groups: str = option(
@@ -236,7 +236,9 @@ class RunOptions:
         high=MAX_COUNT,
     )
     invariant: bool = option(
-        True, "Whether groups treat a slightly shifted, rotated, sheared or stretched image as the same.", "group"
+        True,
+        "Whether groups of latent vectors treat a slightly shifted, rotated, sheared or stretched image as the same.",
+        "group",
     )
     min_confidence: float = option(0.0, "Images with a lower confidence get group -1.", "group", low=0, high=1)
     perplexity: float = option(

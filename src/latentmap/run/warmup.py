@@ -73,6 +73,7 @@ def compile_kernels() -> None:
 
     from latentmap.autoencoder import Autoencoder
     from latentmap.autoencoder.training.precision import PRECISIONS
+    from latentmap.features import ImageFeatures
     from latentmap.groups import GraphClustering
     from latentmap.kmeans import KMeans
     from latentmap.tsne import TSNE
@@ -80,6 +81,8 @@ def compile_kernels() -> None:
 
     X = np.random.default_rng(0).normal(size=(MAX_EXACT_POINTS + 1, 2)).astype(np.float32)
     KMeans(4, n_init=2, random_state=0).fit(X)
+    for shape in ((4, 8, 8), (4, 8, 8, 3)):
+        ImageFeatures(random_state=0).fit_transform(np.zeros(shape, np.uint8))
     GraphClustering(random_state=0).fit(X[:300], tangents=np.ones((300, 1, X.shape[1]), np.float32))
     for few in (X[:50], X):  # all pairs, and the grid
         TSNE(perplexity=2, max_iter=250, random_state=0).fit(few).transform(few[:2] + 1)

@@ -7,13 +7,18 @@ from latentmap.run import tables
 from latentmap.run.layout import FEATURES, MODEL
 from latentmap.run.work import Work
 
+# Dimensions of each of the six blocks. Above 100,000 images fewer of them keep the memory within that of 64 dimensions.
+N_COMPONENTS, N_FEW_COMPONENTS = 64, 12
+MAX_FULL_IMAGES = 100_000
+
 
 def compute_features(work: Work) -> list[str]:
     """Compute visual features: features.parquet, and model/features.*; nothing if latent vectors are the features."""
     if work.options.features == "latent":
         return []
     with work.show("features") as callback:
-        model = ImageFeatures(random_state=work.options.seed, callback=callback)
+        n_components = N_COMPONENTS if len(work.pixels) <= MAX_FULL_IMAGES else N_FEW_COMPONENTS
+        model = ImageFeatures(n_components=n_components, random_state=work.options.seed, callback=callback)
         features = model.fit_transform(work.pixels)
         if features.shape[1] == 0:  # all images are equal
             features = np.zeros((len(features), 1), np.float32)
