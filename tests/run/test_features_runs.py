@@ -98,7 +98,7 @@ def test_another_choice_of_features_keeps_the_network(made, tmp_path):
     run, images, _ = made
     path = Path(shutil.copytree(run.path, tmp_path / "run"))
     said: list[str] = []
-    make_run(images, path, RunOptions(**OPTIONS), say=said.append)
+    make_run(images, path, RunOptions(features="latent", **OPTIONS), say=said.append)
     kept = [line.split(":")[0] for line in said if line.endswith("kept")]
     assert kept == ["decode", "train", "encode"]
     latent = Run(path)
@@ -117,5 +117,5 @@ def test_equal_images_have_a_run(tmp_path):
 
 
 def test_unknown_features_are_met_with_a_sentence():
-    with pytest.raises(OptionError, match="features='x': choose among latent, visual"):
+    with pytest.raises(OptionError, match="features='x': choose among visual, latent"):
         RunOptions(features="x")

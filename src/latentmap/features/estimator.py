@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from latentmap.core.errors import InputError
+from latentmap.core.mapped_arrays import release
 from latentmap.core.parallel import Workers, chunk_bounds, one_blas_thread
 from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
@@ -28,6 +29,7 @@ MIN_IMAGES = 3
 N_SAMPLE = 5_000  # images that the parts and the reductions are learned from
 N_COMPARED = 2_000  # images whose neighbours decide about the weights
 CHUNK_SIZE = 64  # images that a thread processes in one call
+N_CHUNKS_MAPPED = 128  # after which the pages of a memory-mapped file are released
 
 
 @dataclass(frozen=True)
@@ -312,6 +314,8 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
                 workers.run(compute, len(group))
                 yield from zip(group, found, strict=True)
+                if first % N_CHUNKS_MAPPED < len(group):
+                    release(pixels)
                 if self.callback is not None:
                     self.callback(Progress(min(len(rows), (first + len(group)) * CHUNK_SIZE), len(rows)))
 

@@ -46,8 +46,6 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         "outlier": tables.read_column(folder / OUTLIERS, "outlier"),
     }
     has_features = (folder / FEATURES).exists()
-    if has_features:
-        columns["features"] = tables.read_column(folder / FEATURES, "features")
     columns["duplicate_of"] = _first_of(copies, n)
     columns["added"] = pa.array(np.zeros(n, np.int16))
     state = read_state(folder)
@@ -57,7 +55,8 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         n_sources += len(sources_of(entry))
     all_images = pa.concat_tables(unify_types(tables_of_images), promote_options="default")
     schema = None
-    for batch in _joined(images.images, all_images.slice(0, n), columns, 0):
+    features = tables.read_batches(folder / FEATURES, ["features"], tables.N_GROUP_ROWS) if has_features else None
+    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, features):
         schema = batch.schema
         yield batch
     assert schema is not None
@@ -82,7 +81,13 @@ def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
     return replace_columns(table, source=pa.array(table["source"].to_numpy() + np.int16(n_sources)))
 
 
-def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any], first: int) -> Iterator[pa.Table]:
+def _joined(
+    pixels: NDArray[np.uint8],
+    table: pa.Table,
+    columns: dict[str, Any],
+    first: int,
+    features: Iterator[pa.RecordBatch] | None = None,
+) -> Iterator[pa.Table]:
     others = {name: table[name] for name in table.column_names if name not in INNER}
     for begin in range(0, len(pixels), tables.N_GROUP_ROWS):
         rows = slice(begin, begin + tables.N_GROUP_ROWS)
@@ -90,6 +95,8 @@ def _joined(pixels: NDArray[np.uint8], table: pa.Table, columns: dict[str, Any],
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
         part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
         part |= {name: tables.vectors(columns[name][rows]) for name in tables.VECTORS if name in columns}
+        if features is not None:
+            part["features"] = next(features)["features"]
         part |= {name: values[rows] for name, values in columns.items() if name not in tables.VECTORS}
         if "label" in table.column_names:
             part["label"] = table["label"].slice(begin, tables.N_GROUP_ROWS)

@@ -112,6 +112,10 @@ class Work:
     def points(self, features: NDArray[np.float32]) -> None:
         self._features = features
 
+    def forget_latents(self) -> None:
+        """Free the latent vectors, which are read again when they are needed."""
+        self._latents = None
+
     def take_points(self) -> NDArray[np.float32]:
         """Return the points and stop keeping them, so that a stage can free them before it ends."""
         points, self._latents, self._features = self.points, None, None

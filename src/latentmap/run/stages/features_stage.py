@@ -8,7 +8,7 @@ from latentmap.run.layout import FEATURES, MODEL
 from latentmap.run.work import Work
 
 # Dimensions of each of the six blocks. Above 100,000 images fewer of them keep the memory within that of 64 dimensions.
-N_COMPONENTS, N_FEW_COMPONENTS = 64, 12
+N_COMPONENTS, N_FEW_COMPONENTS = 64, 10
 MAX_FULL_IMAGES = 100_000
 
 
@@ -16,6 +16,7 @@ def compute_features(work: Work) -> list[str]:
     """Compute visual features: features.parquet, and model/features.*; nothing if latent vectors are the features."""
     if work.options.features == "latent":
         return []
+    work.forget_latents()  # they are not needed before the report
     with work.show("features") as callback:
         n_components = N_COMPONENTS if len(work.pixels) <= MAX_FULL_IMAGES else N_FEW_COMPONENTS
         model = ImageFeatures(n_components=n_components, random_state=work.options.seed, callback=callback)
