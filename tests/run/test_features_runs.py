@@ -73,6 +73,9 @@ def test_the_explorer_finds_the_same(made):
     view = AtlasView(run.path)
     assert [one["id"] for one in view.neighbors(7, 5)] == run.similar(7, n=5)["id"].to_pylist()
     assert view.nearest(view.vectors_of(images[7:8])[0], 1)[0]["id"] == 7
+    for one in view.neighbors(7, 5):
+        assert set(one["shares"]) == {"shape", "texture", "parts", "color"}
+        assert sum(one["shares"].values()) == pytest.approx(1, abs=1e-3)
 
 
 def test_added_images_are_placed_by_their_features(made, tmp_path):

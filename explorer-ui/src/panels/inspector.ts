@@ -8,6 +8,7 @@ import { GROUP, LABEL, MARK } from "../model/columns";
 import type { Model } from "../model/model";
 import { Signal } from "../model/signal";
 import { button, h } from "../page/dom";
+import { differenceText } from "./difference";
 import { imageAt, thumbnail } from "./thumbnails";
 
 const N_NEIGHBORS = 8;
@@ -133,15 +134,17 @@ export class Inspector {
     };
   }
 
-  private neighbor({ id, distance }: Neighbor): HTMLElement {
-    const text = distance.toPrecision(3);
+  private neighbor(found: Neighbor): HTMLElement {
+    const { id } = found;
+    const text = found.distance.toPrecision(3);
+    const difference = differenceText(found);
     return h(
       "button",
       {
         type: "button",
         class: "thumb",
-        title: `${id}, ${text}`,
-        "aria-label": `${t("image")} ${id}, ${text}`,
+        title: [`${id}, ${text}`, difference].filter(Boolean).join("\n"),
+        "aria-label": [`${t("image")} ${id}, ${text}`, difference].filter(Boolean).join(". "),
         on: { click: () => this.actions.show(this.model.rowOf[id]), dblclick: () => this.actions.open(this.model.rowOf[id]) },
       },
       thumbnail(this.model, id, 44, ""),

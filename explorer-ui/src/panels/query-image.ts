@@ -8,6 +8,7 @@ import type { Camera } from "../map/camera";
 import type { Model } from "../model/model";
 import { Signal } from "../model/signal";
 import { button, h } from "../page/dom";
+import { differenceText } from "./difference";
 import { thumbnail } from "./thumbnails";
 
 const SIDE = 120; // pixels of the image in the panel
@@ -152,9 +153,10 @@ export class QueryImage {
     this.element.hidden = false;
   }
 
-  private neighbor({ id, distance }: Neighbor): HTMLElement {
-    const text = distance.toPrecision(3);
-    const what = t("likeDropped", { id, distance: text });
+  private neighbor(found: Neighbor): HTMLElement {
+    const { id } = found;
+    const text = found.distance.toPrecision(3);
+    const what = [t("likeDropped", { id, distance: text }), differenceText(found)].filter(Boolean).join("\n");
     return h(
       "button",
       { type: "button", class: "thumb", title: what, "aria-label": what, "data-id": id, on: { click: () => this.show(this.model.rowOf[id]) } },

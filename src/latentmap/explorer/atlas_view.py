@@ -285,11 +285,22 @@ class AtlasView:
         """The images nearest to one image, without the image itself."""
         return [one for one in self.nearest(self.vectors[image], n + 1) if one["id"] != image][:n]
 
+    def _shares(self, vector: NDArray[np.float32], rows: NDArray[np.intp]) -> list[dict[str, float]]:
+        """Fraction of each kind of feature in the squared distance of a vector to some images."""
+        found = self._features.distance_shares(np.repeat(vector[None], len(rows), axis=0), self.vectors[rows])
+        return [{kind: round(float(share[i]), 4) for kind, share in found.items()} for i in range(len(rows))]
+
     def nearest(self, vector: NDArray[np.float32], n: int) -> list[dict[str, Any]]:
         """The images nearest to a latent vector, or to features where the run has them."""
         with self._comparing:  # one search uses all cores
             rows, distances = nearest_rows(self.vectors, vector, n)
-        return [{"id": int(row), "distance": float(d)} for row, d in zip(rows, distances, strict=True)]
+        found: list[dict[str, Any]] = [
+            {"id": int(row), "distance": float(d)} for row, d in zip(rows, distances, strict=True)
+        ]
+        if self.run.has_features:
+            for one, shares in zip(found, self._shares(vector, rows), strict=True):
+                one["shares"] = shares
+        return found
 
     def latents_at(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Latent vectors of places of the map: means over the nearest points, weighted by inverse square distance."""
