@@ -32,7 +32,7 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
     size, fit, color, background, frames, strict, cache_limit, labels
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
-    precision, groups, n_clusters, invariant, min_confidence, perplexity, seed
+    precision, features, groups, n_clusters, invariant, min_confidence, perplexity, seed
         How they are mapped: see :class:`latentmap.run.RunOptions`.
 
     Returns

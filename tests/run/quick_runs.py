@@ -11,7 +11,7 @@ from latentmap.run.executor import run_stage
 from latentmap.run.stages import write_results
 from latentmap.run.work import Work
 
-OPTIONS = RunOptions(epochs=1, latent_dim=3, n_clusters=3)
+OPTIONS = RunOptions(epochs=1, latent_dim=3, n_clusters=3, features="latent")
 
 
 def images(n: int, seed: int) -> np.ndarray:
@@ -88,6 +88,7 @@ def quick_stages() -> dict[str, Callable]:
     decode = make.FUNCTIONS["decode"]
     return {
         **{"decode": decode, "train": train, "encode": encode, "group": group},
+        "features": lambda work: [],
         **{"map": map_, "find": find, "report": join},
     }
 

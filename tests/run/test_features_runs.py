@@ -1,5 +1,6 @@
 """Runs whose neighbours are found by visual features: what is stored, found, added and refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,16 @@ def test_equal_images_have_a_run(tmp_path):
 def test_unknown_features_are_met_with_a_sentence():
     with pytest.raises(OptionError, match="features='x': choose among visual, latent"):
         RunOptions(features="x")
+
+
+def test_runs_from_before_there_were_features_are_read_as_ever(made, tmp_path):
+    images = made[1]
+    run = make_run(images, tmp_path / "run", RunOptions(features="latent", **OPTIONS))
+    state = json.loads((run.path / "run.json").read_text())
+    del state["options"]["features"], state["stages"]["features"]
+    (run.path / "run.json").write_text(json.dumps(state))
+    older = Run(run.path)
+    assert not older.has_features
+    assert older.similar(7, n=2).equals(run.similar(7, n=2))
+    add_images(run.path, signs(4, 3)[0])
+    assert pq.read_table(run.path / "atlas.parquet").num_rows == 124

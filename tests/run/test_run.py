@@ -21,7 +21,7 @@ from latentmap.run.labels import spread_labels
 from latentmap.run.lock import locked
 
 TABLES = [
-    *("images.parquet", "latents.parquet", "groups.parquet", "map.parquet"),
+    *("images.parquet", "latents.parquet", "features.parquet", "groups.parquet", "map.parquet"),
     *("duplicates.parquet", "outliers.parquet", "atlas.parquet"),
 ]
 KILLED = ("decode", "train", "report")
@@ -133,7 +133,7 @@ def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy
     assert run_again(source, copy, perplexity=20.0, n_clusters=3) == ["group", "report"]
     assert run_again(source, copy, labels=["x", "y"] * 200) == ["decode", "map", "group", "report"]
     assert run_again(source, copy) == ["decode", "report"]
-    assert run_again(source, copy, network="dense") == list(STAGES)[1:]
+    assert run_again(source, copy, network="dense") == [one for one in STAGES if one not in ("decode", "features")]
     other = tmp_path / "other.npy"
     np.save(other, 255 - open_images(source).images)
     assert run_again(other, copy, network="dense") == list(STAGES)
@@ -145,6 +145,8 @@ def test_changed_options_redo_what_depends_on_them_and_nothing_else(source, copy
         ("images.parquet", ["decode"]),
         ("model/weights.safetensors", ["train", "encode", "report"]),
         ("latents.parquet", ["encode"]),
+        ("features.parquet", ["features"]),
+        ("model/features.safetensors", ["features"]),
         ("groups.parquet", ["group"]),
         ("map.parquet", ["map"]),
         ("duplicates.parquet", ["find"]),
@@ -185,7 +187,7 @@ def test_a_finished_run_stays_as_it_is_until_all_that_is_made_anew_is_whole(sour
 def test_atlas_joins_everything(whole, source):
     table = pq.read_table(whole / "atlas.parquet")
     assert table.column_names == [
-        *("id", "path", "image", "latent", "error", "group", "confidence", "tree", "x", "y"),
+        *("id", "path", "image", "latent", "features", "error", "group", "confidence", "tree", "x", "y"),
         *("outlier", "duplicate_of", "added", "label", "source", "frame"),
     ]
     assert table.num_rows == 400
@@ -194,6 +196,7 @@ def test_atlas_joins_everything(whole, source):
     np.testing.assert_array_equal(run.images().labels, collection.labels)
     assert run.images().paths == collection.paths
     np.testing.assert_array_equal(np.array(table["latent"].to_pylist(), np.float32), run.latents())
+    np.testing.assert_array_equal(np.array(table["features"].to_pylist(), np.float32), run.points())
     np.testing.assert_array_equal(table["group"].to_numpy(), run.groups())
     np.testing.assert_allclose(run.model().score_samples(collection.images), run.errors(), rtol=1e-5)
     assert str(table.schema.field("latent").type) == "fixed_size_list<element: float>[5]"

@@ -83,6 +83,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         state.setdefault(name, [] if name == "added" else {})
     for name in ("versions", "platform", "threads"):
         state.setdefault(name, {} if name == "versions" else "unknown")
+    _complete_older(state)
     try:
         check(state, STATE)
         _check_source(state)
@@ -92,6 +93,16 @@ def read_state(folder: Path) -> dict[str, Any]:
             error
         )
     return state
+
+
+def _complete_older(state: dict[str, Any]) -> None:
+    """Complete the state of a run from before there were features: its neighbours are those of latent vectors."""
+    options, done = state["options"], state["stages"]
+    if not isinstance(options, dict) or not isinstance(done, dict) or not options or "features" in options:
+        return
+    options["features"] = "latent"
+    if "encode" in done:
+        done["features"] = {"state": "done", "key": "", "seconds": 0.0, "files": {}}
 
 
 def _read_json(folder: Path, path: Path) -> dict[str, Any]:
@@ -183,7 +194,8 @@ def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str
             "format_version": RUN_FORMAT_VERSION,
             "images": source["annotations" if stage == "report" else "fingerprint"],
             "options": {name: getattr(options, name) for name in names_in_key(stage)},
-            "needs": [keys[need] for need in needs],
+            # latent vectors need no features, and their runs keep the keys that they had before there were any
+            "needs": [keys[need] for need in needs if need != "features" or options.features != "latent"],
         }
         if stage == "report" and added:
             parts["added"] = [one["fingerprint"] for one in added]
