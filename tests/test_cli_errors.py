@@ -27,7 +27,9 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("errors")
     random = np.random.default_rng(0)
     images = random.integers(0, 255, (12, 8, 8), np.uint8)
-    map_images(images, folder / "run", epochs=1, latent_dim=2, quiet=True)
+    map_images(images, folder / "run", epochs=1, latent_dim=2, features="latent", quiet=True)
+    map_images(images, folder / "no-features", epochs=1, latent_dim=2, quiet=True)
+    (folder / "no-features" / "model" / "features.safetensors").write_bytes(b"junk")
     for name, file in (("no-atlas", "atlas.parquet"), ("no-model", "model/config.json"), ("no-state", "run.json")):
         shutil.copytree(folder / "run", folder / name)
         (folder / name / file).write_bytes(b"\xff" * 100)
@@ -86,7 +88,7 @@ BAD = [
     *(["run", "good.npy", "-o", out] for out in ("good.npy", "loop", "empty.csv/run", "no-state")),
     *(["info", run] for run in ("empty", "nowhere", "loop", "no-state", "no-atlas")),
     *(["similar", run, "3"] for run in ("empty", "nowhere", "no-state", "no-atlas")),
-    *(["similar", run, "good.png"] for run in ("no-model", "cut-weights")),
+    *(["similar", run, "good.png"] for run in ("no-model", "cut-weights", "no-features")),
     *(["similar", "run", "3", "-o", out] for out in ("empty", "nowhere/found.png", "good.npy/found.png")),
     *(["similar", "run", image] for image in ("99", "-99")),
     *(["export", "run", kind, "good.npy"] for kind in ("csv", "folders", "onnx", "x")),

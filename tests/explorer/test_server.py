@@ -130,7 +130,7 @@ def test_one_image_its_facts_reconstruction_and_neighbours(client, copied):
     assert [one["distance"] for one in found] == pytest.approx(similar["distance"].to_pylist())
 
 
-def test_many_that_ask_first_load_the_latent_vectors_once(copied, monkeypatch):
+def test_many_that_ask_first_load_the_vectors_once(copied, monkeypatch):
     data = AtlasView(copied)
     read, reads = tables.read_column, []
 
@@ -142,7 +142,7 @@ def test_many_that_ask_first_load_the_latent_vectors_once(copied, monkeypatch):
     monkeypatch.setattr(tables, "read_column", slow)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda image: data.neighbors(image, 3), range(8)))
-    assert reads == ["latent"]
+    assert reads == ["features"]
     assert [len(one) for one in found] == [3] * 8
 
 
