@@ -134,6 +134,16 @@ class Page:
         x, y = self.ask(f"latentmap.placeOf({image})")
         return left + x, top + y
 
+    def is_free(self, image: int) -> bool:
+        """Whether no label of a group is where an image lies, or as near as a finger is wide."""
+        x, y = self.point(image)
+        return bool(
+            self.ask(
+                f"""[...document.querySelectorAll('.label')].map((one) => one.getBoundingClientRect()).every((box) =>
+                {x} < box.left - 20 || {x} > box.right + 20 || {y} < box.top - 20 || {y} > box.bottom + 20)"""
+            )
+        )
+
     def drag(self, points: list[tuple[float, float]]) -> None:
         mouse = self.page.mouse
         mouse.move(*points[0])

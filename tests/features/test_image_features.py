@@ -240,3 +240,9 @@ def test_a_block_of_noise_gets_no_weight():
     weights = agreement_weights([*blocks, block(random.normal(size=(600, 16)))], [1, 1, 1])
     assert weights[2] < 0.05
     assert weights[0] == pytest.approx(weights[1], rel=0.3)
+
+
+def test_fewer_rows_than_columns_are_reduced_alike():
+    rows = np.random.default_rng(0).normal(size=(30, 40)).astype(np.float32)
+    few, many = Reduction.fit(rows, 8).apply(rows), Reduction.fit(np.concatenate([rows, rows]), 8).apply(rows)
+    np.testing.assert_allclose(np.abs(few), np.abs(many), atol=1e-4)

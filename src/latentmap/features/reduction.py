@@ -29,8 +29,8 @@ class Reduction:
         """Fit the map to rows (m, p), float32. It has no components if all rows are equal."""
         center = rows.mean(axis=0, dtype=np.float64)
         centered = rows - center.astype(np.float32)
-        values, vectors = np.linalg.eigh((centered.T @ centered).astype(np.float64) / len(rows))
-        values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
+        values, vectors = _principal_axes(centered)
+        values, vectors = values[:n_components], vectors[:, :n_components]
         is_kept = values > max(MIN_EIGENVALUE * values[0], np.finfo(np.float32).tiny)
         values, vectors = values[is_kept][: len(rows) - 1], vectors[:, is_kept][:, : len(rows) - 1]
         # the largest entry of each axis is positive: eigenvectors are known up to their sign only
@@ -43,3 +43,14 @@ class Reduction:
         """Map rows (m, p) to components (m, k), float32."""
         components: NDArray[np.float32] = np.matmul(rows - self.center, self.axes, dtype=np.float32)
         return components
+
+
+def _principal_axes(centered: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances along the principal axes of rows (m, p), the largest first, and the axes (p, min(m, p))."""
+    m, p = centered.shape
+    if m >= p:
+        values, vectors = np.linalg.eigh((centered.T @ centered).astype(np.float64) / m)
+    else:  # the smaller matrix has the same eigenvalues
+        values, rows = np.linalg.eigh((centered @ centered.T).astype(np.float64) / m)
+        vectors = centered.T @ rows / np.sqrt(np.maximum(values, np.finfo(float).tiny) * m)
+    return values[::-1], vectors[:, ::-1]
