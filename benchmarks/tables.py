@@ -85,7 +85,8 @@ def scale() -> str:
         for row in rows
     ]
     head = ["images of 32×32", *stages, "total", "peak memory, GiB", "on disk, GB"]
-    note = f"Times are in seconds. Each network was trained for {rows[0]['epochs']} epochs.\n"
+    note = f"Times are in seconds. Each network was trained for {rows[0]['epochs']} epochs. "
+    note += "Neighbours were found by latent vectors (`--features latent`).\n"
     if "incomplete" in record:
         note += f"Incomplete: {record['incomplete']}.\n"
     return _table(head, body) + _source(record, "torch") + note
