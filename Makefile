@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 help:
 	@echo "make demo          train on the embedded MNIST, draw its map and write demo/report.html"
 	@echo "make test          run the tests                make test-slow  the ones that take minutes"
-	@echo "make test-browser  drive the explorer of the demo in Chromium; screenshots in build/screenshots"
+	@echo "make test-browser  drive the explorer in Chromium; screenshots in build/screenshots"
 	@echo "make lint          ruff, mypy --strict and import-linter     make bench      run the benchmarks"
 	@echo "make explorer      build the explorer's page from explorer-ui (needs Node 20 or newer)"
 	@echo "make reproduce     the course chapter, published beside measured, in chapter/index.html"
@@ -34,16 +34,20 @@ demo: $(VENV)/.installed
 reproduce: $(VENV)/.installed
 	$(BIN)/python -m latentmap reproduce -o chapter
 
-# Kernels are compiled once, and not by each process of the tests.
+# Kernels are compiled once, and not by each process of the tests. These have one thread each: more would wait for each other.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
+	$(BIN)/python -m pytest -n logical --dist worksteal --durations 15
+
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m latentmap.run.warmup
-	PYTHONDONTWRITEBYTECODE= OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n logical --dist worksteal --durations 15
+	$(PYTEST) --ignore tests/browser
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
 
-test-browser: $(VENV)/.installed-dev demo
-	LATENTMAP_RUN=demo $(BIN)/python -m pytest tests/browser
+# LATENTMAP_RUN=demo drives the explorer of that run instead of a small one.
+test-browser: $(VENV)/.installed-dev
+	$(PYTEST) tests/browser
 
 explorer:
 	cd explorer-ui && npm ci --silent && npm run --silent build
