@@ -3,9 +3,7 @@
 Run with ``python -m benchmarks.collections``. Icons, flags and glyphs come out of Debian packages, fetched by apt-get.
 """
 
-import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +13,9 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 import latentmap as lm
+from benchmarks.labelled.packages import debian
 from benchmarks.record import save
 
-FOLDER = Path(__file__).parent / "data"
 CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # A dimension whose standard deviation is below this share of the largest carries nothing.
 ASLEEP = 1e-2
@@ -36,19 +34,19 @@ def digits() -> tuple[Images, Images]:
 
 def flags() -> tuple[Images, Images]:
     """Flags of 16×11 pixels, in colour."""
-    return _split(lm.open_images(_package("famfamfam-flag-png")).images)
+    return _split(lm.open_images(debian("famfamfam-flag-png")).images)
 
 
 def icons(side: int) -> tuple[Images, Images]:
     """Icons of the Oxygen theme, in colour."""
-    folder = _package("oxygen-icon-theme") / "usr/share/icons/oxygen/base" / f"{side}x{side}"
+    folder = debian("oxygen-icon-theme") / "usr/share/icons/oxygen/base" / f"{side}x{side}"
     return _split(lm.open_images(folder, size=side).images)
 
 
 def glyphs() -> tuple[Images, Images]:
     """Letters and figures of the Noto fonts, drawn in 32×32."""
     drawn = []
-    for path in sorted(_package("fonts-noto-core").rglob("*.ttf")):
+    for path in sorted(debian("fonts-noto-core").rglob("*.ttf")):
         font = ImageFont.truetype(str(path), 24)
         for character in CHARACTERS:
             picture = Image.new("L", (32, 32))
@@ -111,18 +109,6 @@ def _split(images: Images) -> tuple[Images, Images]:
     order = np.random.default_rng(0).permutation(np.sort(unique))
     n = len(order) * 4 // 5
     return images[order[:n]], images[order[n:]]
-
-
-def _package(name: str) -> Path:
-    """The files of a Debian package, unpacked below benchmarks/data/."""
-    folder = FOLDER / name
-    if not folder.exists():
-        FOLDER.mkdir(exist_ok=True)
-        subprocess.run(["apt-get", "download", "-qq", name], cwd=FOLDER, check=True)
-        (archive,) = FOLDER.glob(f"{name}_*.deb")
-        subprocess.run(["dpkg", "-x", archive, folder], check=True)
-        archive.unlink()
-    return folder
 
 
 if __name__ == "__main__":

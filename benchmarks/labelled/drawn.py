@@ -38,7 +38,7 @@ def _half_spaces(normals: list[tuple[float, float, float]], distances: list[floa
 
 
 def _both(first: Surface, second: Surface) -> Surface:
-    """What two solids have in common."""
+    """The intersection of two solids."""
     return lambda p: np.maximum(first(p), second(p))
 
 
@@ -140,7 +140,7 @@ def _shaded(colour: NDArray[np.float64], random: np.random.Generator) -> NDArray
 
 @dataclass(frozen=True)
 class Cell:
-    """What a kind of cell looks like; lengths in pixels, colours from 0 to 1."""
+    """The appearance of a kind of cell; lengths in pixels, colours from 0 to 1."""
 
     radius: float
     colour: tuple[float, float, float]

@@ -75,8 +75,8 @@ def test_the_explorer_finds_the_same(made):
     assert [one["id"] for one in view.neighbors(7, 5)] == run.similar(7, n=5)["id"].to_pylist()
     assert view.nearest(view.vectors_of(images[7:8])[0], 1)[0]["id"] == 7
     for one in view.neighbors(7, 5):
-        assert set(one["shares"]) == {"shape", "texture", "parts", "color"}
-        assert sum(one["shares"].values()) == pytest.approx(1, abs=1e-3)
+        assert set(one["fractions"]) == {"shape", "texture", "parts", "color"}
+        assert sum(one["fractions"].values()) == pytest.approx(1, abs=1e-3)
 
 
 def test_added_images_are_placed_by_their_features(made, tmp_path):
@@ -118,6 +118,8 @@ def test_equal_images_have_a_run(tmp_path):
     run = make_run(np.full((12, 6, 6), 9, np.uint8), tmp_path / "run", RunOptions(features="visual", **OPTIONS))
     assert np.isfinite(run.map()).all()
     assert len(run.duplicates()) == 11
+    add_images(run.path, np.full((1, 6, 6), 200, np.uint8))
+    assert pq.read_table(run.path / "atlas.parquet")["duplicate_of"].to_pylist()[-1] is None
 
 
 def test_unknown_features_are_met_with_a_sentence():

@@ -86,7 +86,7 @@ export interface EditedColumns {
 export interface Neighbor {
   id: number;
   distance: number;
-  shares?: { [kind: string]: number }; // of each kind of feature in the squared distance
+  fractions?: { [kind: string]: number }; // of each kind of feature in the squared distance
 }
 
 export const MARKS = ["outlier", "duplicate", "hidden"] as const;

@@ -128,7 +128,7 @@ export const ENGLISH = {
   noImage: "Point at an image to inspect it; click to pin it.",
   reconstruction: "Reconstruction",
   neighbors: "Nearest neighbours",
-  differsBy: "The difference is {shares}",
+  differsBy: "The difference is {fractions}",
   shape: "shape",
   texture: "texture",
   parts: "parts",

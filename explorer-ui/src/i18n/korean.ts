@@ -130,7 +130,7 @@ export const KOREAN: Record<Key, string> = {
   noImage: "이미지를 가리키면 여기에 보이고, 클릭하면 고정됩니다.",
   reconstruction: "복원",
   neighbors: "가까운 이웃",
-  differsBy: "차이: {shares}",
+  differsBy: "차이: {fractions}",
   shape: "모양",
   texture: "질감",
   parts: "부분",

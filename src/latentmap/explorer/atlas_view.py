@@ -264,7 +264,7 @@ class AtlasView:
         return self.run.model()
 
     def vectors_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Vectors of new images, to find their neighbours by."""
+        """Vectors of new images, by which their neighbours are found."""
         return self._features.transform(pixels) if self.run.has_features else self.model.transform(pixels)
 
     @locked_cached_property
@@ -285,10 +285,10 @@ class AtlasView:
         """The images nearest to one image, without the image itself."""
         return [one for one in self.nearest(self.vectors[image], n + 1) if one["id"] != image][:n]
 
-    def _shares(self, vector: NDArray[np.float32], rows: NDArray[np.intp]) -> list[dict[str, float]]:
+    def _fractions(self, vector: NDArray[np.float32], rows: NDArray[np.intp]) -> list[dict[str, float]]:
         """Fraction of each kind of feature in the squared distance of a vector to some images."""
-        found = self._features.distance_shares(np.repeat(vector[None], len(rows), axis=0), self.vectors[rows])
-        return [{kind: round(float(share[i]), 4) for kind, share in found.items()} for i in range(len(rows))]
+        found = self._features.distance_fractions(np.repeat(vector[None], len(rows), axis=0), self.vectors[rows])
+        return [{kind: round(float(fraction[i]), 4) for kind, fraction in found.items()} for i in range(len(rows))]
 
     def nearest(self, vector: NDArray[np.float32], n: int) -> list[dict[str, Any]]:
         """The images nearest to a latent vector, or to features where the run has them."""
@@ -298,8 +298,8 @@ class AtlasView:
             {"id": int(row), "distance": float(d)} for row, d in zip(rows, distances, strict=True)
         ]
         if self.run.has_features:
-            for one, shares in zip(found, self._shares(vector, rows), strict=True):
-                one["shares"] = shares
+            for one, fractions in zip(found, self._fractions(vector, rows), strict=True):
+                one["fractions"] = fractions
         return found
 
     def latents_at(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

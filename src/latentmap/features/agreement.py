@@ -33,7 +33,7 @@ def agreement_weights(blocks: Sequence[NDArray[np.float32]], prior: Sequence[flo
         Weights that sum to 1; the prior alone decides where no block agrees with the others.
     """
     weights = np.array(prior, float)
-    usable = [number for number, block in enumerate(blocks) if block.shape[1]]
+    usable = [number for number, block in enumerate(blocks) if block.any()]
     n_nearest = min(N_NEAREST, (len(blocks[0]) - 1) // 2)
     if len(usable) > 1 and n_nearest:
         squares = {number: _squared_distances(blocks[number]) for number in usable}

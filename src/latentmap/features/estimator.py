@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from latentmap.core.errors import InputError
 from latentmap.core.mapped_arrays import release
-from latentmap.core.parallel import Workers, chunk_bounds, one_blas_thread
+from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.color import color_histograms
@@ -192,7 +191,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             found[rows] = self._reduce(blocks)
         return found
 
-    def distance_shares(self, one: ArrayLike, other: ArrayLike) -> dict[str, NDArray[np.float32]]:
+    def distance_fractions(self, one: ArrayLike, other: ArrayLike) -> dict[str, NDArray[np.float32]]:
         """Compute the fraction of each kind of feature in squared distances: what makes images different.
 
         Parameters
@@ -223,7 +222,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return {
             kind: np.divide(part.sum(axis=1), total, out=np.zeros(len(total), np.float32), where=total > 0)
             for kind in KINDS
-            for part in [squares[:, self.kind_of_feature_ == kind]]
+            for part in [squares[:, self._kinds_of_columns == kind]]
         }
 
     def save(self, folder: str | Path) -> None:
@@ -274,7 +273,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         random = check_random_state(self.random_state)
         rows = np.sort(random.choice(len(pixels), min(len(pixels), N_SAMPLE), replace=False))
         self.image_shape_ = pixels.shape[1:]
-        small = [_at_parts_size(_as_values(pixels[part])) for part in _slices(rows)]
+        small = [_at_parts_size(_as_values(pixels[part])) for part in _chunked(rows)]
         parts = PartDictionary.learn(np.concatenate(small), random)
         sample: list[list[Pixels]] = [[] for _ in BLOCKS]
         for _, blocks in self._chunks(pixels, rows, parts):
@@ -292,7 +291,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self._parts, self._reductions, self.block_weights_ = parts, reductions, block_weights
         sizes = [one.axes.shape[1] for one in reductions]
-        self.kind_of_feature_ = np.repeat([block.kind for block in BLOCKS], sizes)
+        self._kinds_of_columns = np.repeat([block.kind for block in BLOCKS], sizes)
         self.n_features_out_ = sum(sizes)
         self.weights_ = {
             kind: float(sum(w for block, w in zip(BLOCKS, block_weights, strict=True) if block.kind == kind))
@@ -304,7 +303,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Iterator[tuple[NDArray[np.intp], list[Pixels]]]:
         """Blocks of features of some images, a chunk of them at a time and in order."""
         with Workers(self.n_jobs) as workers, one_blas_thread():
-            chunks = [rows[part] for part in np.split(np.arange(len(rows)), range(CHUNK_SIZE, len(rows), CHUNK_SIZE))]
+            chunks = _chunked(rows)
             for first in range(0, len(chunks), workers.n_threads):
                 group = chunks[first : first + workers.n_threads]
                 found: list[list[Pixels]] = [[] for _ in group]
@@ -340,9 +339,8 @@ def _at_parts_size(images: Pixels) -> Pixels:
     return resample(images, PARTS_SIDE, PARTS_SIDE)
 
 
-def _slices(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    bounds = chunk_bounds(len(rows), -(-len(rows) // CHUNK_SIZE))
-    return [rows[begin:end] for begin, end in pairwise(bounds)]
+def _chunked(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    return np.split(rows, range(CHUNK_SIZE, len(rows), CHUNK_SIZE))
 
 
 def _as_values(images: NDArray[Any]) -> Pixels:

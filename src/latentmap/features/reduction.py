@@ -26,16 +26,18 @@ class Reduction:
 
     @classmethod
     def fit(cls, rows: NDArray[np.float32], n_components: int) -> "Reduction":
-        """Fit the map to rows (m, p), float32. It has no components if all rows are equal."""
+        """Fit the map to rows (m, p), float32. If all rows are equal, the only component is the mean."""
         center = rows.mean(axis=0, dtype=np.float64)
         centered = rows - center.astype(np.float32)
         values, vectors = _principal_axes(centered)
         values, vectors = values[:n_components], vectors[:, :n_components]
         is_kept = values > max(MIN_EIGENVALUE * values[0], np.finfo(np.float32).tiny)
         values, vectors = values[is_kept][: len(rows) - 1], vectors[:, is_kept][:, : len(rows) - 1]
+        if not len(values):  # all rows are equal: other rows differ from them by their mean
+            return cls(center.astype(np.float32), np.full((rows.shape[1], 1), 1 / rows.shape[1], np.float32))
         # the largest entry of each axis is positive: eigenvectors are known up to their sign only
         vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))])
-        scale = np.sqrt(2 * np.sqrt(values).sum()) if len(values) else 1.0
+        scale = np.sqrt(2 * np.sqrt(values).sum())
         axes = np.ascontiguousarray(vectors / values**0.25 / scale, np.float32)
         return cls(center.astype(np.float32), axes)
 

@@ -15,9 +15,8 @@ from scipy import fft
 
 from latentmap.core.parallel import Array, compiled
 
-TEXTURE_SIDE = 32  # pixels per side of the images
 MARGIN = 8  # pixels that are mirrored at each side, so that opposite borders do not touch
-N_SCALES, N_ORIENTATIONS = 4, 8
+N_ORIENTATIONS = 8
 FINEST_FREQUENCY = 0.35  # cycles per pixel of the first scale; each further one has half of it
 BANDWIDTH = 0.6  # ratio of the deviation of the filter's logarithmic profile to its frequency
 CROPPED_SIDES = (48, 36, 24, 12)  # of the spectrum of each scale, since it is next to empty outside

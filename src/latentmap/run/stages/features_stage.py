@@ -21,8 +21,6 @@ def compute_features(work: Work) -> list[str]:
         n_components = N_COMPONENTS if len(work.pixels) <= MAX_FULL_IMAGES else N_FEW_COMPONENTS
         model = ImageFeatures(n_components=n_components, random_state=work.options.seed, callback=callback)
         features = model.fit_transform(work.pixels)
-        if features.shape[1] == 0:  # all images are equal
-            features = np.zeros((len(features), 1), np.float32)
     model.save(work.folder / MODEL)
     columns = {"id": np.arange(len(features)), "features": tables.vectors(features)}
     tables.write_table(work.folder / FEATURES, columns)
