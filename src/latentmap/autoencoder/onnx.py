@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.autoencoder.networks import Network
-from latentmap.core.atomic_files import atomic_write
-from latentmap.core.errors import ExportError, InputError, MissingPackageError
+from latentmap.core.errors import InputError
+from latentmap.core.onnx_files import check_onnx_packages, write_onnx
 
 # Largest difference allowed between torch and onnxruntime.
 MAX_ONNX_DIFFERENCE = 1e-4
-# Images in the batch that checks an exported network: not the number that it was traced with.
+# Images in the batch that checks an exported network.
 N_CHECK_IMAGES = 5
 
 
@@ -42,43 +42,15 @@ def export_onnx(network: Network, path: Path, part: str, image_shape: tuple[int,
     """
     if part not in ("encoder", "decoder"):
         raise InputError(f"part={part!r}: choose 'encoder' or 'decoder'")
-    try:
-        import onnx  # noqa: F401 - torch's exporter needs it
-        import onnxruntime
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError(
-            f"ONNX export needs the package {error.name}: pip install 'latentmap[onnx]'"
-        ) from error
-    module = (
-        _EncoderOrDecoder(copy.deepcopy(network), part, image_shape).cpu().eval()
-    )  # the original stays on its device
+    check_onnx_packages()
+    # the original stays on its device
+    module = _EncoderOrDecoder(copy.deepcopy(network), part, image_shape).cpu().eval()
     shape = image_shape if part == "encoder" else (network.latent_dim,)
-    names = ("images", "latents") if part == "encoder" else ("latents", "images")
-    generator = torch.Generator().manual_seed(0)
-    with atomic_write(path) as temporary:
-        torch.onnx.export(
-            module,
-            (torch.rand(2, *shape, generator=generator),),
-            temporary,
-            input_names=[names[0]],
-            output_names=[names[1]],
-            dynamic_shapes=({0: torch.export.Dim("n")},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        session = onnxruntime.InferenceSession(temporary.read_bytes(), providers=["CPUExecutionProvider"])
-        inputs = torch.rand(N_CHECK_IMAGES, *shape, generator=generator)
-        with torch.inference_mode():
-            expected = module(inputs).numpy()
-        found = session.run(None, {names[0]: inputs.numpy()})[0]
-        difference = float(np.abs(found - expected).max())
-        if not difference <= MAX_ONNX_DIFFERENCE:
-            raise ExportError(
-                f"onnxruntime differs from torch by {difference:g}, more than {MAX_ONNX_DIFFERENCE:g}: "
-                "the file is not written"
-            )
+    given, found = ("images", "latents") if part == "encoder" else ("latents", "images")
+    inputs = np.random.default_rng(0).random((N_CHECK_IMAGES, *shape), np.float32)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(inputs)).numpy()
+    write_onnx(path, module, {given: inputs}, found, expected, max_difference=MAX_ONNX_DIFFERENCE, reference="torch")
 
 
 class _EncoderOrDecoder(nn.Module):

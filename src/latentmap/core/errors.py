@@ -25,7 +25,7 @@
     * ChangedError: the run on disk is no longer the one that was opened
     * DamagedError: a file of the run cannot be read
 
-  * ExportError (ValueError): an exported network that differs from the one in memory
+  * ExportError (ValueError): an exported ONNX file that differs from the model in memory
   * PortError (OSError): the port of the explorer is taken
 
   These are caught inside latentmap and reported in another form, such as a row of ``skipped.parquet`` or a RunError:
@@ -115,7 +115,7 @@ class DamagedError(RunError):
 
 
 class ExportError(LatentmapError, ValueError):
-    """An exported network that computes something else than the one in memory."""
+    """An exported ONNX file that computes something else than the model in memory."""
 
 
 class PortError(LatentmapError, OSError):
