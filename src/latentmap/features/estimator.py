@@ -1,5 +1,6 @@
 """Features of images as a scikit-learn estimator."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import InputError
 from latentmap.core.mapped_arrays import release
 from latentmap.core.parallel import Workers, one_blas_thread
@@ -18,10 +20,11 @@ from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.color import color_histograms
 from latentmap.features.feature_files import read_features, write_features
+from latentmap.features.onnx import export_features
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
 from latentmap.features.reduction import Reduction
 from latentmap.features.resampling import Pixels, resample
-from latentmap.features.shape import MAX_SHAPE_SIDE, shape_histograms
+from latentmap.features.shape import shape_histograms, shape_size
 from latentmap.features.texture import texture_statistics
 
 MIN_IMAGES = 3
@@ -264,6 +267,35 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         features._set_learned(parts, reductions, np.array(config["block_weights"]))
         return features
 
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the features as an ONNX file, after comparing what onnxruntime computes from it with :meth:`transform`.
+
+        The file maps ``images`` (n, *image_shape_), float32 in [0, 1], to ``features`` (n, n_features_out_), float32.
+        The number of images n is free. All n are computed at once, each in a few megabytes.
+
+        Features differ from those of :meth:`transform` by rounding, typically by 1e-6. Up to a few hundredths are
+        possible where rounding decides: if two channels have gradients of equal length in different directions, if
+        pixels differ from the colour of the border by just the threshold of the object, or if the responses of a
+        texture filter do not vary, as on exact stripes.
+
+        Parameters
+        ----------
+        path : path
+            File to write.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        MissingPackageError
+            If the packages of ``pip install 'latentmap[onnx]'`` are missing.
+        ExportError
+            If the results of onnxruntime differ for random images by more than 1e-3, or by more than 1e-3 of the
+            longest row of features if that is above 1; the file is then not written.
+        """
+        check_is_fitted(self)
+        export_features(self, user_path(path))
+
     def _learn(self, pixels: NDArray[Any]) -> tuple[NDArray[np.intp], list[Pixels]]:
         """Learn from a sample of the images; return their rows and their blocks of features."""
         if len(pixels) < MIN_IMAGES:
@@ -329,8 +361,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _blocks(images: Pixels, parts: PartDictionary) -> list[Pixels]:
     """Blocks of features of a chunk of images (n, h, w, c), in the order of ``BLOCKS``."""
     _, h, w, _ = images.shape
-    ratio = min(1.0, MAX_SHAPE_SIDE / max(h, w))
-    shape = shape_histograms(resample(images, max(1, round(h * ratio)), max(1, round(w * ratio))))
+    shape = shape_histograms(resample(images, *shape_size(h, w)))
     small = _at_parts_size(images)
     return [*shape, texture_statistics(small.mean(axis=3)), parts.activations(small), color_histograms(small)]
 

@@ -23,15 +23,15 @@ def resample(images: NDArray[Any], height: int, width: int) -> Pixels:
     """
     _, h, w, _ = images.shape
     if h != height:
-        images = np.einsum("yh,nhwc->nywc", _weights(h, height), images, optimize=True)
+        images = np.einsum("yh,nhwc->nywc", resampling_weights(h, height), images, optimize=True)
     if w != width:
-        images = np.einsum("xw,nhwc->nhxc", _weights(w, width), images, optimize=True)
+        images = np.einsum("xw,nhwc->nhxc", resampling_weights(w, width), images, optimize=True)
     return np.ascontiguousarray(images, np.float32)
 
 
 @cache
-def _weights(old: int, new: int) -> Pixels:
-    """Weights (new, old) of the old pixels in each new one."""
+def resampling_weights(old: int, new: int) -> Pixels:
+    """Weights (new, old), float32, of the old pixels of a side in each new one."""
     edges = np.linspace(0, old, new + 1)
     if new < old:
         pixels = np.arange(old)

@@ -47,6 +47,12 @@ def shape_histograms(images: NDArray[np.float32]) -> tuple[Array, Array, Array]:
     return fine.reshape(n, -1), coarse.reshape(n, -1), of_object.reshape(n, -1)
 
 
+def shape_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width that images are brought to before shapes are computed: theirs, or 64 for the longer side."""
+    ratio = min(1.0, MAX_SHAPE_SIDE / max(height, width))
+    return max(1, round(height * ratio)), max(1, round(width * ratio))
+
+
 def object_squares(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Find the smallest square around the pixels that differ from the colour of the border.
 

@@ -43,7 +43,7 @@ def texture_statistics(grey: NDArray[np.float32]) -> NDArray[np.float32]:
         part = fft.ifftshift(spectrum[:, begin : begin + cropped, begin : begin + cropped], axes=(1, 2))
         margin = MARGIN * cropped // side
         for orientation in range(N_ORIENTATIONS):
-            response = fft.ifft2(part * _filter(side, cropped, scale, orientation), workers=1, norm="forward")
+            response = fft.ifft2(part * log_gabor_filter(side, cropped, scale, orientation), workers=1, norm="forward")
             statistics = np.empty((len(grey), 2), np.float32)
             _measure_response(response, margin, 1 / side**2, statistics)
             found.append(statistics)
@@ -70,8 +70,8 @@ def _measure_response(responses: Array, margin: int, scale: float, statistics: A
 
 
 @cache
-def _filter(side: int, cropped: int, scale: int, orientation: int) -> NDArray[Any]:
-    """Values of a log-Gabor filter (cropped, cropped) in the plane of frequencies, the zero frequency first."""
+def log_gabor_filter(side: int, cropped: int, scale: int, orientation: int) -> NDArray[Any]:
+    """Values of a log-Gabor filter (cropped, cropped), float32, by frequency, the zero frequency first."""
     frequency = (np.arange(side) - side // 2) / side
     radius = np.hypot(frequency[:, None], frequency[None])
     radius[side // 2, side // 2] = 1
