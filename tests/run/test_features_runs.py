@@ -79,6 +79,18 @@ def test_the_explorer_finds_the_same(made):
         assert sum(one["fractions"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_the_features_are_exported_beside_the_network(made, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    run, images, _ = made
+    out = export_run(run.path, "onnx", tmp_path / "out")
+    assert {path.name for path in out.iterdir()} == {"encoder.onnx", "decoder.onnx", "features.onnx", "shape.json"}
+    assert json.loads((out / "shape.json").read_text())["n_features"] == run.points().shape[1]
+    session = onnxruntime.InferenceSession(out / "features.onnx")
+    (found,) = session.run(None, {"images": images[:9].astype(np.float32) / 255})
+    np.testing.assert_allclose(found, run.points()[:9], atol=1e-3)
+
+
 def test_added_images_are_placed_by_their_features(made, tmp_path):
     import shutil
 

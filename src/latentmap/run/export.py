@@ -58,7 +58,7 @@ def export_run(
           that were no files of their own, and for files that are gone or have changed since they were decoded.
         - "projector": a folder for TensorBoard's embedding projector.
         - "imagefolder": PNG files in a folder a group, and metadata.csv, for ``datasets.load_dataset("imagefolder")``.
-        - "onnx": encoder.onnx and decoder.onnx.
+        - "onnx": encoder.onnx, decoder.onnx, features.onnx if neighbours are found by visual features, and shape.json.
     out : path
         A new file for "csv" and "parquet", a new or empty folder for the others.
     copy : bool, default=False
@@ -267,6 +267,10 @@ def _onnx(run: Run, folder: Path) -> None:
     model.export_onnx(folder / "encoder.onnx", "encoder")
     model.export_onnx(folder / "decoder.onnx", "decoder")
     shape = {"image_shape": list(model.image_shape_), "latent_dim": model.latent_dim, "scale": "pixels / 255"}
+    if run.has_features:
+        features = run.features()
+        features.export_onnx(folder / "features.onnx")
+        shape["n_features"] = features.n_features_out_
     (folder / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
 
 
