@@ -1,5 +1,6 @@
 """Features as a PyTorch module and as an ONNX file: both compute what ``transform`` computes."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from latentmap.features import onnx
 from latentmap.features.torch_blocks import FeatureModule, _turn
 
 MAX_DIFFERENCE = 1e-3
-SHAPES = [(28, 28), (20, 33, 3), (128, 96), (24, 20, 1), (30, 24, 2), (16, 16, 4), (90, 100, 3), (1, 5), (7, 3, 3)]
+SHAPES = [(28, 28), (20, 33, 3), (128, 96), (32, 20, 1), (30, 32, 2), (16, 16, 4), (90, 100, 3), (1, 5), (7, 3, 3)]
 
 
 def discs(n: int, image_shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -169,10 +170,16 @@ def test_the_check_does_not_report_progress(fitted, tmp_path, monkeypatch):
     assert not calls
 
 
+def test_torch_is_imported_for_an_export_only():
+    code = "import sys, latentmap.features; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_features_that_are_not_fitted_and_missing_packages_are_met_with_a_sentence(fitted, tmp_path, monkeypatch):
     with pytest.raises(NotFittedError, match="not fitted"):
         ImageFeatures().export_onnx(tmp_path / "x.onnx")
     monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr(ImageFeatures, "transform", None)  # nothing is computed before
     with pytest.raises(MissingPackageError, match=r"needs the package onnx: pip install 'latentmap\[onnx\]'"):
         fitted.export_onnx(tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())

@@ -245,9 +245,8 @@ class _TextureBlock(nn.Module):
 
     def forward(self, grey: Tensor) -> Tensor:
         """Map grey images (n, 32, 32) to the logarithms (n, 64)."""
-        # the filters ignore the mean, which would leave rounding errors in plain images
-        centered = (grey - grey.mean(dim=(1, 2), keepdim=True)).unsqueeze(1)
-        return torch.log(torch.cat([scale(centered) for scale in self.scales], dim=1) + texture.MIN_RESPONSE)
+        statistics = torch.cat([scale(grey.unsqueeze(1)) for scale in self.scales], dim=1)
+        return torch.log(statistics + texture.MIN_RESPONSE)
 
 
 class _TextureScale(nn.Module):
