@@ -110,8 +110,8 @@ def _measure_ours(found: dict[str, Any], images: Images, labels: NDArray[Any]) -
     found["weights"] = features.weights_
     found["scores"]["ours"] = agreement(rows, labels)
     begin = 0
-    for block, reduction in zip(BLOCKS, features._reductions, strict=True):
-        end = begin + reduction.axes.shape[1]
+    for block, mapped in zip(BLOCKS, features._maps, strict=True):
+        end = begin + mapped.n_components
         if end > begin:
             found["scores"][block.name] = agreement(rows[:, begin:end], labels)
         begin = end

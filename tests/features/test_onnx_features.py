@@ -64,7 +64,7 @@ def extremes(image_shape: tuple[int, ...]) -> np.ndarray:
 
 def module_of(features: ImageFeatures) -> Callable[[np.ndarray], np.ndarray]:
     scales = np.sqrt(features.block_weights_).astype(np.float32)
-    module = FeatureModule(features.image_shape_, features._parts, features._reductions, scales)
+    module = FeatureModule(features.image_shape_, features._parts, features._maps, scales)
     return lambda images: module(torch.from_numpy(images)).numpy()
 
 

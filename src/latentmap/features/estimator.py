@@ -18,17 +18,17 @@ from latentmap.core.mapped_arrays import release
 from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
+from latentmap.features.block_map import BlockMap
 from latentmap.features.color import color_histograms
 from latentmap.features.feature_files import read_features, write_features
 from latentmap.features.onnx import export_features
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
-from latentmap.features.reduction import Reduction
 from latentmap.features.resampling import Pixels, resample
 from latentmap.features.shape import shape_histograms, shape_size
 from latentmap.features.texture import texture_statistics
 
 MIN_IMAGES = 3
-N_SAMPLE = 5_000  # images that the parts and the reductions are learned from
+N_SAMPLE = 5_000  # images that the parts and the maps of the blocks are learned from
 N_COMPARED = 2_000  # images whose neighbours decide about the weights
 CHUNK_SIZE = 64  # images that a thread processes in one call
 N_CHUNKS_MAPPED = 128  # after which the pages of a memory-mapped file are released
@@ -60,7 +60,8 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Six blocks of features describe an image: oriented gradients in fine and in coarse cells of the image and in cells
     of the object in it (shape), statistics of log-Gabor filters (texture), similarities to patches that are typical of
     the collection (parts), and a histogram of colours. Each block is reduced to its principal components, whitened by
-    half. The weights of the blocks follow from how well their neighbours agree, without labels.
+    half, and then to components of a kernel that compares distances with those to the nearest images. The weights of
+    the blocks follow from how well their neighbours agree, without labels.
 
     Parameters
     ----------
@@ -87,6 +88,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     References
     ----------
     Dalal and Triggs (2005), Histograms of oriented gradients for human detection.
+    Zelnik-Manor and Perona (2004), Self-tuning spectral clustering.
     Coates, Lee and Ng (2011), An analysis of single-layer networks in unsupervised feature learning.
     Manjunath and Ma (1996), Texture features for browsing and retrieval of image data.
 
@@ -115,7 +117,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.callback = callback
 
     def fit(self, images: ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        """Learn the parts, the reductions and the weights from a collection.
+        """Learn the parts, the maps of the blocks and the weights from a collection.
 
         Parameters
         ----------
@@ -161,7 +163,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         found = np.empty((len(pixels), self.n_features_out_), np.float32)
         for begin in range(0, len(rows), CHUNK_SIZE):
             part = slice(begin, begin + CHUNK_SIZE)
-            found[part] = self._reduce([block[part] for block in sample])
+            found[part] = self._map([block[part] for block in sample])
         return found
 
     def transform(self, images: ArrayLike) -> NDArray[np.float32]:
@@ -191,7 +193,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"images of shape {pixels.shape[1:]}: pass images of {self.image_shape_}, as in fit")
         found = np.empty((len(pixels), self.n_features_out_), np.float32)
         for rows, blocks in self._chunks(pixels, np.arange(len(pixels)), self._parts):
-            found[rows] = self._reduce(blocks)
+            found[rows] = self._map(blocks)
         return found
 
     def distance_fractions(self, one: ArrayLike, other: ArrayLike) -> dict[str, NDArray[np.float32]]:
@@ -261,10 +263,10 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ModelFileError
             If a file is missing, damaged or of another format.
         """
-        config, parts, reductions = read_features(Path(folder), len(BLOCKS))
+        config, parts, maps = read_features(Path(folder), len(BLOCKS))
         features = cls(n_components=config["n_components"])
         features.image_shape_ = tuple(config["image_shape"])
-        features._set_learned(parts, reductions, np.array(config["block_weights"]))
+        features._set_learned(parts, maps, np.array(config["block_weights"]))
         return features
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
@@ -312,17 +314,16 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for found, block in zip(sample, blocks, strict=True):
                 found.append(block)
         joined = [np.concatenate(found) for found in sample]
-        reductions = [Reduction.fit(block, self.n_components) for block in joined]
-        compared = random.choice(len(rows), min(len(rows), N_COMPARED), replace=False)
-        reduced = [one.apply(block[compared]) for one, block in zip(reductions, joined, strict=True)]
-        self._set_learned(parts, reductions, agreement_weights(reduced, [block.prior for block in BLOCKS]))
+        shuffled = random.permutation(len(rows))
+        maps = [BlockMap.fit(block[shuffled], self.n_components) for block in joined]
+        compared = shuffled[:N_COMPARED]
+        mapped = [one.apply(block[compared]) for one, block in zip(maps, joined, strict=True)]
+        self._set_learned(parts, maps, agreement_weights(mapped, [block.prior for block in BLOCKS]))
         return rows, joined
 
-    def _set_learned(
-        self, parts: PartDictionary, reductions: list[Reduction], block_weights: NDArray[np.float64]
-    ) -> None:
-        self._parts, self._reductions, self.block_weights_ = parts, reductions, block_weights
-        sizes = [one.axes.shape[1] for one in reductions]
+    def _set_learned(self, parts: PartDictionary, maps: list[BlockMap], block_weights: NDArray[np.float64]) -> None:
+        self._parts, self._maps, self.block_weights_ = parts, maps, block_weights
+        sizes = [one.n_components for one in maps]
         self._kinds_of_columns = np.repeat([block.kind for block in BLOCKS], sizes)
         self.n_features_out_ = sum(sizes)
         self.weights_ = {
@@ -350,10 +351,10 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 if self.callback is not None:
                     self.callback(Progress(min(len(rows), (first + len(group)) * CHUNK_SIZE), len(rows)))
 
-    def _reduce(self, blocks: list[Pixels]) -> Pixels:
+    def _map(self, blocks: list[Pixels]) -> Pixels:
         scales = np.sqrt(self.block_weights_).astype(np.float32)
         return np.concatenate(
-            [one.apply(block) * scale for one, block, scale in zip(self._reductions, blocks, scales, strict=True)],
+            [one.apply(block) * scale for one, block, scale in zip(self._maps, blocks, scales, strict=True)],
             axis=1,
         )
 

@@ -23,7 +23,7 @@ def export_features(features: "ImageFeatures", path: Path) -> None:
     from latentmap.features.torch_blocks import FeatureModule  # torch takes a second to import
 
     scales = np.sqrt(features.block_weights_).astype(np.float32)
-    module = FeatureModule(features.image_shape_, features._parts, features._reductions, scales).eval()
+    module = FeatureModule(features.image_shape_, features._parts, features._maps, scales).eval()
     images = _check_images(features.image_shape_)
     silent = copy.copy(features)
     silent.callback = None  # the check is no work of the caller's

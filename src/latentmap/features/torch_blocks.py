@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from latentmap.features import color, parts, shape, texture
+from latentmap.features.block_map import BlockMap
+from latentmap.features.kernel import WIDTH, LocalKernel, nearest_rank
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
-from latentmap.features.reduction import Reduction
 from latentmap.features.resampling import resampling_weights
 from latentmap.features.shape import shape_size
 
@@ -29,17 +30,17 @@ class FeatureModule(nn.Module):
     image_shape : tuple of int
         Shape of an image: (height, width) or (height, width, channels).
     dictionary : PartDictionary
-    reductions : sequence of Reduction
-        Reduction of each block.
-    scales : array (len(reductions),), float32
-        Factor of each reduced block.
+    maps : sequence of BlockMap
+        Map of each block.
+    scales : array (len(maps),), float32
+        Factor of each mapped block.
     """
 
     def __init__(
         self,
         image_shape: tuple[int, ...],
         dictionary: PartDictionary,
-        reductions: Sequence[Reduction],
+        maps: Sequence[BlockMap],
         scales: NDArray[np.float32],
     ) -> None:
         super().__init__()
@@ -50,13 +51,12 @@ class FeatureModule(nn.Module):
         self.texture = _TextureBlock()
         self.parts = _PartsBlock(dictionary)
         self.color: nn.Module = _ColorBlock() if channels == [N_RGB] else _GreyBlock()
-        self.reductions = nn.ModuleList(map(_ScaledReduction, reductions, scales.tolist()))
+        self.maps = nn.ModuleList(map(_ScaledMap, maps, scales.tolist()))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (n, *image_shape), float32 in [0, 1], to features (n, n_features_out_), float32."""
         blocks = self._image_blocks(images)
-        reduced = [reduction(block) for reduction, block in zip(self.reductions, blocks, strict=True)]
-        return torch.cat(reduced, dim=1)
+        return torch.cat([block_map(block) for block_map, block in zip(self.maps, blocks, strict=True)], dim=1)
 
     def _image_blocks(self, images: Tensor) -> list[Tensor]:
         """Blocks of features (n, p), in the order of ``BLOCKS``."""
@@ -70,16 +70,46 @@ class FeatureModule(nn.Module):
         ]
 
 
-class _ScaledReduction(nn.Module):
+class _ScaledMap(nn.Module):
+    """Components of a block, times a factor; see :class:`latentmap.features.block_map.BlockMap`."""
+
     center: Tensor
     axes: Tensor
 
-    def __init__(self, reduction: Reduction, scale: float) -> None:
+    def __init__(self, block_map: BlockMap, scale: float) -> None:
         super().__init__()
-        _set_constants(self, center=reduction.center, axes=reduction.axes * np.float32(scale))
+        reduction, kernel = block_map.reduction, block_map.kernel
+        self.kernel = None if kernel is None else _Kernel(kernel)
+        self.scale = scale
+        _set_constants(self, center=reduction.center, axes=reduction.axes)
 
     def forward(self, rows: Tensor) -> Tensor:
-        return (rows - self.center) @ self.axes
+        reduced = (rows - self.center) @ self.axes
+        return self.scale * (reduced if self.kernel is None else self.kernel(reduced))
+
+
+class _Kernel(nn.Module):
+    """Components of the kernel with local scales; see :class:`latentmap.features.kernel.LocalKernel`."""
+
+    landmarks: Tensor
+    squares: Tensor
+    scales: Tensor
+    axes: Tensor
+    offset: Tensor
+
+    def __init__(self, kernel: LocalKernel) -> None:
+        super().__init__()
+        self.n_nearest = nearest_rank(len(kernel.scales))
+        self.min_scale = float(kernel.min_scale)
+        constants = {name: array for name, array in vars(kernel).items() if name != "min_scale"}
+        _set_constants(self, squares=(kernel.landmarks**2).sum(axis=1), **constants)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        squares = (rows**2).sum(dim=1, keepdim=True) + self.squares - 2 * rows @ self.landmarks.T
+        squares = squares.clamp(min=0)
+        nearest = squares.topk(self.n_nearest + 1, dim=1, largest=False).values[:, -1:]
+        scales = nearest.sqrt().clamp(min=self.min_scale)
+        return torch.exp(-squares / (WIDTH * scales * self.scales)) @ self.axes - self.offset
 
 
 class _Resampling(nn.Module):
