@@ -164,8 +164,7 @@ def test_a_job_makes_the_map_and_the_groups_and_changes_nothing_else(client, cop
     assert xy.shape == (240, 2)
     assert np.abs(xy - data.xy).mean() < 0.25 * data.square[2]  # turned onto the map of the run
     assert not np.allclose(xy, data.xy)
-    groups = table["group"].to_numpy()
-    assert sorted(set(groups.tolist())) == [0, 1, 2, 3]  # as many as the run was asked for
+    assert set(table["group"].to_pylist()) == {0, 1, 2, 3}
     new = {path for path in copied.rglob("*") if path.is_file()} - set(kept)
     assert [path.name for path in new] == ["map-and-groups.parquet"]
     assert {path: path.read_bytes() for path in kept} == kept
@@ -175,8 +174,9 @@ def test_a_job_makes_the_map_and_the_groups_and_changes_nothing_else(client, cop
     assert not again["running"]
 
 
-def test_neighbours_on_the_map_are_those_by_the_weights(copied):
+def test_the_map_shows_neighbours_by_the_weights_and_the_groups_follow_the_options_of_the_run(copied):
     data = AtlasView(copied)
+    data.run.state["options"]["n_clusters"] = 2
     make_reweighted_map(data, "color:1.000000")
     table = tables.read(reweighted_map_path(data, "color:1.000000"))
     xy = np.column_stack([table["x"], table["y"]])[data.place]  # in the order of the ids
@@ -189,6 +189,7 @@ def test_neighbours_on_the_map_are_those_by_the_weights(copied):
         overlaps.append([np.isin(on_map, by_color).mean(), np.isin(on_own_map, by_color).mean()])
     new, own = np.mean(overlaps, axis=0)
     assert new > own + 0.1, (new, own)
+    assert set(table["group"].to_pylist()) == {0, 1}  # as many as the run was asked for
 
 
 def test_maps_of_other_weights_and_other_runs_have_other_files(copied):
