@@ -152,6 +152,30 @@ def test_the_map_and_the_groups_by_other_weights_and_the_way_back(look, shapes):
     assert {path: path.read_bytes() for path in shapes.run.glob("*.*")} == files
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_sliders_can_be_used_by_everybody(look, shapes, theme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = look(f"{shapes.url}&theme={theme}")
+    page.page.set_viewport_size({"width": width, "height": 844})
+    open_sliders(page)
+    only(page, "color")
+    page.page.click("[data-act=other-map]")
+    page.until("latentmap.state.isOtherMap", PATIENCE_FOR_WORK)
+    page.page.click("[data-act=color-other]")
+    page.until("latentmap.state.colorBy === 'groups by other weights'")
+    found = Axe().run(page.page).response["violations"]
+    assert [(one["id"], node["html"]) for one in found for node in one["nodes"]] == []
+    for part in (".other-map", ".weights", ".weight", ".inspector"):
+        assert page.ask(f"(e => e.scrollWidth <= e.clientWidth + 1)(document.querySelector('{part}'))"), part
+    page.page.locator(".weight input >> nth=0").focus()  # the neighbours stay in view above the slider
+    slider, strip = (page.page.locator(one).first.bounding_box() for one in (".weight input", ".inspector .strip"))
+    assert strip["y"] + strip["height"] <= slider["y"]
+    assert strip["y"] + 20 >= page.page.locator("aside.right").bounding_box()["y"]
+    page.shoot(f"weights-{width}-{theme}")
+
+
 def test_an_image_that_is_sent_is_compared_by_the_weights_and_follows_the_map(look, shapes):
     page = look(shapes.url)
     open_sliders(page)

@@ -38,7 +38,7 @@ export class WeightSliders {
   }
 
   private slider(kind: string, id: string): Slider {
-    const input = h("input", { type: "range", id, min: 0, max: 100, step: 1, "data-kind": kind });
+    const input = h("input", { type: "range", id, min: 0, max: 100, step: 1, "aria-label": kindName(kind), "data-kind": kind });
     input.addEventListener("input", () => this.weights.set(kind, input.valueAsNumber));
     return { kind, input, percent: h("span", { class: "percent", "aria-hidden": "true" }) };
   }

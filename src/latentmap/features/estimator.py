@@ -257,7 +257,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         >>> model = lm.ImageFeatures(random_state=0)
         >>> features = model.fit_transform(images[:200])
         >>> by_shape = model.reweighted(features, {"shape": 1})
-        >>> float(model.distance_fractions(by_shape[:1], by_shape[1:2])["shape"][0])
+        >>> round(float(model.distance_fractions(by_shape[:1], by_shape[1:2])["shape"][0]), 3)
         1.0
         """
         found: NDArray[np.float32] = self._checked(features) * np.sqrt(self._factors(weights))
