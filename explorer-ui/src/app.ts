@@ -29,9 +29,11 @@ import { Header } from "./panels/header";
 import { Inspector } from "./panels/inspector";
 import { createLightbox, openImage } from "./panels/lightbox";
 import { QueryImage } from "./panels/query-image";
+import { ReweightedMap } from "./panels/reweighted-map";
 import { Search } from "./panels/search";
 import { SelectionPanel } from "./panels/selection-panel";
 import { ShortcutList } from "./panels/shortcut-list";
+import { WeightSliders } from "./panels/weight-sliders";
 import { ViewSaver } from "./saving/save-view";
 
 const QUERY_MESSAGE_TIME = 10_000; // milliseconds
@@ -51,6 +53,8 @@ export class App {
   readonly query: QueryImage;
   readonly decoder: DecoderTool | null;
   readonly lessons: Lessons | null;
+  /** Null where the kinds of features cannot be weighted. */
+  readonly reweighted: ReweightedMap | null;
   private readonly message = new Message();
   private readonly header: Header;
   private readonly groups: Groups;
@@ -75,7 +79,10 @@ export class App {
     this.editor = server && new Editor(model, server);
     this.selectionSync = server && new SelectionSync(server, () => model.idsOf(model.selectedRows()));
     this.query = new QueryImage(model, camera, (text) => message.show(text, QUERY_MESSAGE_TIME), goTo);
-    this.inspector = new Inspector(model, {
+    const canWeight = server !== null && model.weights.kinds.length > 1;
+    this.reweighted = canWeight ? new ReweightedMap(model, server, colorBy) : null;
+    const sliders = this.reweighted && new WeightSliders(model.weights, this.reweighted.element);
+    this.inspector = new Inspector(model, sliders?.element ?? null, {
       show: goTo,
       open: (row) => openImage(model.points.id[row]),
       choose: server && (() => this.query.choose()),
@@ -111,7 +118,7 @@ export class App {
       colorBy: (name) => void this.control.colorBy(name),
       setThumbnailSize: (size) => this.control.setThumbnailSize(size),
       useTool: (tool) => this.useTool(tool),
-      toggleLessons: lessons && (() => lessons.toggle()),
+      toggleLessons: lessons && (() => this.toggleLessons(lessons)),
       chooseQuery: server && (() => this.query.choose()),
       copyLink: () => void this.control.copyLink(),
       saveHtml: server && (() => saver.saveHtml(server)),
@@ -129,7 +136,14 @@ export class App {
     return this.server !== null || !DECODER_TOOLS.includes(tool);
   }
 
+  /** Lessons are about the run's own map. */
+  private toggleLessons(lessons: Lessons): void {
+    this.reweighted?.back();
+    lessons.toggle();
+  }
+
   private useTool(tool: Tool): void {
+    if (this.reweighted?.isShown && DECODER_TOOLS.includes(tool)) return this.message.show(t("decoderOwnMap"));
     this.actions.useTool(tool);
     this.header.showTool(tool);
   }
@@ -141,7 +155,7 @@ export class App {
       view.canvas,
       this.overlay.element,
       view.labels.element,
-      view.legend,
+      h("div", { class: "map-top" }, this.reweighted?.banner, view.legend),
       h("div", { class: "corner" }, view.zoomBar.element, view.minimap.element),
       this.query.element,
       this.query.zone,
@@ -201,8 +215,20 @@ export class App {
     this.view.frameDrawn.on(() => this.address.saveSoon());
     this.inspector.changed.on(() => this.address.saveSoon());
     this.query.changed.on(() => this.view.invalidate());
+    model.weights.changed.on(() => this.address.saveSoon());
+    this.reweighted?.changed.on(() => this.noteOtherMap());
     editor?.notified.on((text) => message.show(text));
     editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), () => location.reload())));
+  }
+
+  /** Another map was shown or left: what is about the run's own map ends. */
+  private noteOtherMap(): void {
+    if (this.reweighted!.isShown) {
+      this.lessons?.close();
+      this.decoder?.close();
+      if (DECODER_TOOLS.includes(this.actions.gestures.tool)) this.useTool("pan");
+    }
+    this.view.minimap.repaint();
   }
 
   private listenForKeys(): void {
@@ -228,6 +254,7 @@ export class App {
     view.start();
     await model.recolor();
     await this.control.apply(readView(location.hash));
+    void this.reweighted?.resume();
     model.select(recallSelection(model.facts.version).map((id) => model.rowOf[id]).filter((row) => row !== undefined));
     performance.mark("interactive");
     await view.loadLabels();

@@ -16,6 +16,7 @@ describe("the address", () => {
       thumbnails: "large",
       theme: "light",
       language: "ko",
+      weights: "shape:60,color:12.5",
     };
     expect(readView(writeView(view))).toEqual(view);
   });

@@ -33,6 +33,8 @@ export function makeEdits(groups: number[], labels: string[] = [], marked: { [ma
 /** A source whose columns and edits are given; `requests` lists the columns that were requested. */
 export class FakeSource implements Source {
   readonly requests: string[] = [];
+  /** Weights by which neighbours were requested. */
+  readonly weights: string[] = [];
   edit: EditedColumns;
 
   constructor(private readonly given: Given) {
@@ -59,7 +61,8 @@ export class FakeSource implements Source {
     return this.edit;
   }
 
-  async neighbors(id: number): Promise<Neighbor[]> {
+  async neighbors(id: number, _: number, weights: string): Promise<Neighbor[]> {
+    this.weights.push(weights);
     return (this.given.neighbors?.[id] ?? []).map((other, i) => ({ id: other, distance: i + 1 }));
   }
 }
@@ -81,6 +84,7 @@ export function makeModel(given: Given): { model: Model; source: FakeSource } {
     typical: {},
     onGraph: true,
     perplexity: 30,
+    weights: {},
     edits: makeEdits([...source.edit.group], given.labels ?? [], marked),
     ...given.facts,
   };

@@ -25,6 +25,15 @@ describe("the walk through neighbours", () => {
     expect(await walk.next(2)).toBe(1); // a new walk: 1 counts as not visited
   });
 
+  it("goes by the weights of the kinds of features", async () => {
+    const { model, source } = makeModel({ ...given, facts: { weights: { shape: 0.5, color: 0.5 } } });
+    const walk = new NeighborWalk(model);
+    await walk.next(0);
+    model.weights.set("color", 0);
+    await walk.next(1);
+    expect(source.weights).toEqual(["", "shape:50"]);
+  });
+
   it("leaves hidden images out", async () => {
     const { model } = makeModel(given);
     model.setSearchResult([0, 2, 3]);

@@ -22,7 +22,10 @@ from latentmap.explorer.run_facts import facts_with_edits
 from latentmap.explorer.serving import hosts
 from latentmap.run.edits import EDITS_FILE
 
-READS = ["/", "/api/run", "/api/points", "/api/edits", "/api/images/1", "/api/learn/sweep"]
+READS = [
+    *("/", "/api/run", "/api/points", "/api/edits", "/api/images/1", "/api/learn/sweep"),
+    *("/api/images/1/neighbors", "/api/reweighted", "/api/reweighted/map"),
+]
 WRITES = [
     "/api/edits",
     "/api/spread",
@@ -31,6 +34,7 @@ WRITES = [
     "/api/strip",
     "/api/similar",
     "/api/learn/sweep",
+    "/api/reweighted",
 ]
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -271,6 +275,8 @@ QUERIES = {
     "/api/interpolation": "a",
     "/api/search": "q",
     "/api/learn/kmeans": "k",
+    "/api/reweighted": "weights",
+    "/api/reweighted/map": "weights",
 }
 odd = st.integers().map(str) | st.floats().map(str) | st.text(st.characters(codec="utf-8"), max_size=12)
 
@@ -285,6 +291,7 @@ def test_no_question_makes_the_server_fail(client, route, x, value):
     assert answer.status_code < 500, answer.text
 
 
+PARAMETERS = ["n", "q", "x", "y", "a", "b", "steps", "k", "seed", "on", "v", "weights"]
 ROUTES = [route for route in _routes() if not route.path.startswith("/assets")]
 
 
@@ -292,7 +299,7 @@ ROUTES = [route for route in _routes() if not route.path.startswith("/assets")]
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
-    query=st.dictionaries(st.sampled_from(["n", "q", "x", "y", "a", "b", "steps", "k", "seed", "on", "v"]), odd),
+    query=st.dictionaries(st.sampled_from(PARAMETERS), odd),
     body=st.binary(max_size=60)
     | st.dictionaries(FIELDS, anything, max_size=4).map(lambda body: json.dumps(body).encode()),
     ranges=st.sampled_from(["", "bytes=0-3", "bytes=-1", "bytes=99999999999-", "bytes=a-b", "=-"]),

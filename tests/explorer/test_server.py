@@ -283,9 +283,9 @@ def test_jobs_run_once_and_end_with_the_server(copied, server, client):
     # turned onto the map of the run: points lie nearer their own places than the map is wide
     assert np.abs(places - data.xy).mean() < 0.25 * data.square[2]
     assert client.post("/api/learn/activations", json={}).json()["running"]
-    first = server.jobs._running["activations"]
+    first = server.jobs._jobs["activations"].process
     client.post("/api/learn/activations", json={})
-    assert server.jobs._running["activations"] is first
+    assert server.jobs._jobs["activations"].process is first
     server.close()
     assert first.poll() is not None
 

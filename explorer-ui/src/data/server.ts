@@ -46,8 +46,9 @@ export class Server implements Source {
     return decodeImage(await (await this.request(this.versioned(`/api/pages/${number}`))).blob());
   }
 
-  async neighbors(id: number, n: number): Promise<Neighbor[]> {
-    return ((await this.json(`/api/images/${id}/neighbors?n=${n}`)) as { neighbors: Neighbor[] }).neighbors;
+  async neighbors(id: number, n: number, weights: string): Promise<Neighbor[]> {
+    const query = weights && `&weights=${encodeURIComponent(weights)}`;
+    return ((await this.json(`/api/images/${id}/neighbors?n=${n}${query}`)) as { neighbors: Neighbor[] }).neighbors;
   }
 
   /** Fetch an Arrow stream. */

@@ -9,8 +9,8 @@ export interface Source {
   column(name: string): Promise<Values>;
   edited(): Promise<EditedColumns>;
   spriteSheet(number: number): Promise<ImageBitmap>;
-  /** Up to `n` nearest neighbours of an image in latent space, nearest first. */
-  neighbors(id: number, n: number): Promise<Neighbor[]>;
+  /** Up to `n` nearest neighbours of an image, nearest first; by other weights of the kinds of features unless `weights` is "". */
+  neighbors(id: number, n: number, weights: string): Promise<Neighbor[]>;
 }
 
 export const MAX_NEIGHBORS = 100; // limit of the server

@@ -24,6 +24,9 @@ export function t(key: Key, values: { [name: string]: string | number } = {}): s
   return formatText((language === "ko" ? KOREAN : ENGLISH)[key], values, language);
 }
 
+/** Whether a text is the key of one, such as the name of a kind of features. */
+export const isKey = (text: string): text is Key => Object.hasOwn(ENGLISH, text);
+
 /** Fill in the placeholders of a text. */
 export function formatText(text: string, values: { [name: string]: string | number }, language: Language): string {
   return text.replace(PLACEHOLDER, (_, name: string, first?: string, second?: string) => {

@@ -41,8 +41,8 @@ export class NeighborWalk {
   }
 
   private async neighborsOf(row: number): Promise<number[]> {
-    const { source, points, rowOf } = this.model;
-    return (await source.neighbors(points.id[row], MAX_NEIGHBORS)).map(({ id }) => rowOf[id]);
+    const { source, points, rowOf, weights } = this.model;
+    return (await source.neighbors(points.id[row], MAX_NEIGHBORS, weights.text)).map(({ id }) => rowOf[id]);
   }
 
   /** Fallback if all neighbours were visited, or none are known. */

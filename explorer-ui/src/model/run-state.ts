@@ -5,6 +5,7 @@ import { MARKS, type Column, type EditedColumns, type Edits, type Facts, type Gr
 import { t } from "../i18n/translate";
 import { categoryColor, slotsOf, type Rgb } from "./colors";
 import { Columns, GROUP, LABEL, MARK, type DerivedColumn } from "./columns";
+import { KindWeights } from "./kind-weights";
 import { Signal } from "./signal";
 
 export class RunState {
@@ -21,6 +22,8 @@ export class RunState {
   marks: Uint8Array;
   readonly positionsChanged = new Signal();
   readonly editsChanged = new Signal();
+  /** Weights by which neighbours are found. */
+  readonly weights: KindWeights;
   private readonly columns: Columns;
   /** Index into the palette for each number of a group. */
   private slots = new Map<number, number>();
@@ -37,6 +40,7 @@ export class RunState {
     this.rowOf = new Int32Array(this.n);
     points.id.forEach((id, row) => (this.rowOf[id] = row));
     this.columns = new Columns(source, facts.columns);
+    this.weights = new KindWeights(facts.weights);
     this.edits = facts.edits;
     this.group = edited.group;
     this.label = edited.label;

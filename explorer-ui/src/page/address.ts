@@ -21,6 +21,8 @@ export interface View {
   thumbnails?: ThumbnailSize;
   theme?: string;
   language?: string;
+  /** Weights of the kinds of features, unless the data chose them. */
+  weights?: string;
 }
 
 /** Parse a view; invalid parts are left out. */
@@ -34,7 +36,7 @@ export function readView(hash: string): View {
   const [x, y, zoom, image] = ["x", "y", "z", "image"].map(number);
   if (x !== undefined && y !== undefined && zoom !== undefined) Object.assign(view, { x, y, zoom });
   if (image !== undefined) view.image = image;
-  for (const [name, key] of [["color", "color"], ["q", "search"], ["theme", "theme"], ["lang", "language"]] as const) {
+  for (const [name, key] of [["color", "color"], ["q", "search"], ["theme", "theme"], ["lang", "language"], ["weights", "weights"]] as const) {
     const value = values.get(name);
     if (value) view[key] = value;
   }
@@ -73,6 +75,7 @@ export function writeView(view: View): string {
   if (view.thumbnails) values.set("thumbnails", view.thumbnails);
   if (view.theme) values.set("theme", view.theme);
   if (view.language) values.set("lang", view.language);
+  if (view.weights) values.set("weights", view.weights);
   return `#${values}`;
 }
 
@@ -109,6 +112,7 @@ export class Address {
       filters: Object.fromEntries(model.filters),
       ...(model.colorBy !== GROUP ? { color: model.colorBy } : {}),
       ...(inspector.pinned ? { image: model.points.id[inspector.row] } : {}),
+      ...(model.weights.text ? { weights: model.weights.text } : {}),
       ...(camera.thumbnailSize !== "auto" ? { thumbnails: camera.thumbnailSize } : {}),
       // settings equal to those of the system are left to the system of the reader
       ...(theme && theme !== systemTheme() ? { theme } : {}),

@@ -2,7 +2,7 @@
 
 import type { App } from "../app";
 
-export function pageState({ model, camera, view, actions, inspector, overlay, query, decoder, lessons }: App): object {
+export function pageState({ model, camera, view, actions, inspector, overlay, query, decoder, lessons, reweighted }: App): object {
   return {
     zoom: camera.zoom,
     center: [camera.x, camera.y],
@@ -23,6 +23,8 @@ export function pageState({ model, camera, view, actions, inspector, overlay, qu
     tool: actions.gestures.tool,
     sprites: view.sprites.map(({ row }) => ({ id: model.points.id[row], at: camera.toScreen(model.x[row], model.y[row]) })),
     decodeTimes: decoder?.times ?? [],
+    weights: model.weights.text,
+    isOtherMap: reweighted?.isShown ?? false,
     centers: lessons?.kmeans.centers ?? null,
   };
 }

@@ -40,6 +40,7 @@ export class ViewControl {
     const size = view.thumbnails ?? THUMBNAIL_SIZES.find((one) => one === recall("pictures")) ?? "auto";
     camera.thumbnailSize = size;
     header.showThumbnailSize(size);
+    model.weights.apply(view.weights ?? "");
     if (view.x !== undefined) camera.set(view.x, view.y!, view.zoom!);
     if (view.filters || model.filters.size) {
       await model.setFilters(view.filters ?? {});

@@ -1,6 +1,7 @@
 // The inspected image: the image and its reconstruction, its nearest neighbours and its columns.
 
 import { errorMessage } from "../data/error-message";
+import { Latest } from "../data/latest";
 import { Server } from "../data/server";
 import { MARKS, type Neighbor } from "../data/types";
 import { t } from "../i18n/translate";
@@ -12,6 +13,7 @@ import { differenceText } from "./difference";
 import { imageAt, thumbnail } from "./thumbnails";
 
 const N_NEIGHBORS = 8;
+const WEIGHTS_DELAY = 120; // milliseconds without a move of a slider until neighbours are requested
 const SIDE = 128; // pixels of the image and of its reconstruction
 
 interface InspectorActions {
@@ -30,21 +32,35 @@ export class Inspector {
   neighbors: number[] = [];
   readonly changed = new Signal();
   private request = 0;
+  private readonly nearest = new Latest<Neighbor[]>(
+    (found) => this.showNeighbors(found),
+    (error) => this.strip.replaceChildren(h("p", { class: "hint", text: errorMessage(error) })),
+  );
+  /** The parts that depend on the image; between them is `weights`, which keeps the focus. */
+  private readonly top = h("div", { class: "part" });
+  private readonly bottom = h("div", { class: "part" });
+  private strip = h("div");
 
   constructor(
     private readonly model: Model,
+    /** The sliders of the weights of the kinds of features. */
+    weights: HTMLElement | null,
     private readonly actions: InspectorActions,
   ) {
+    this.element.append(this.top, ...(weights ? [weights] : []), this.bottom);
+    model.weights.changed.on(() => this.reweigh());
     this.clear();
   }
 
   clear(): void {
     this.request += 1;
+    this.nearest.drop();
     this.row = -1;
     this.pinned = false;
     this.neighbors = [];
     const { choose } = this.actions;
-    this.element.replaceChildren(
+    this.bottom.replaceChildren();
+    this.top.replaceChildren(
       h("h2", { text: t("image") }),
       h("p", { class: "hint", text: t("noImage") }),
       ...(choose ? [h("p", { class: "hint drop-hint", text: t("dropHint") }), button(t("choosePicture"), choose, { "data-act": "choose" })] : []),
@@ -70,7 +86,7 @@ export class Inspector {
     this.neighbors = [];
     const id = model.points.id[row];
     const facts = h("table", { class: "facts" });
-    const neighbors = h("div", { class: "strip" });
+    this.strip = h("div", { class: "strip" });
     const name = `${t("image")} ${id}`;
     const open = h(
       "button",
@@ -82,45 +98,53 @@ export class Inspector {
     if (source instanceof Server) {
       pictures.append(figure(imageAt(model, source.reconstructionAddress(id), SIDE, t("reconstruction")), t("reconstruction")));
     }
-    this.element.replaceChildren(
+    this.top.replaceChildren(
       h("h2", {}, t("image"), this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
       pictures,
       h("h3", { text: t("neighbors") }),
-      neighbors,
+      this.strip,
+    );
+    this.bottom.replaceChildren(
       facts,
       this.pinned && this.actions.interpolateFrom ? interpolationButton(row, this.actions.interpolateFrom) : h("p"),
     );
     this.changed.emit();
-    if (source instanceof Server) {
-      try {
-        const [found, values] = await Promise.all([
-          source.neighbors(id, N_NEIGHBORS),
-          source.json(`api/images/${id}/facts`) as Promise<{ [name: string]: unknown }>,
-        ]);
-        if (request !== this.request) return;
-        this.showNeighbors(found, neighbors);
-        fill(facts, { ...this.edited(row), ...withoutGroups(values) });
-      } catch (error) {
-        if (request === this.request) facts.replaceChildren(h("caption", { text: errorMessage(error) }));
-      }
-    } else {
-      const values: { [name: string]: unknown } = {};
-      for (const column of model.facts.columns) {
-        const value = (await model.column(column.name))[row];
-        values[column.name] = column.kind === "category" ? nameOf(column.categories!, value as number) : value;
-      }
-      const found = await source.neighbors(id, N_NEIGHBORS);
-      if (request !== this.request) return;
-      this.showNeighbors(found, neighbors);
-      fill(facts, { ...this.edited(row), ...withoutGroups(values) });
+    void this.nearest.ask(() => this.findNeighbors());
+    try {
+      const values = source instanceof Server ? await source.json(`api/images/${id}/facts`) : await this.savedFacts(row);
+      if (request === this.request) fill(facts, { ...this.edited(row), ...withoutGroups(values) });
+    } catch (error) {
+      if (request === this.request) facts.replaceChildren(h("caption", { text: errorMessage(error) }));
     }
-    if (request === this.request) this.changed.emit();
   }
 
-  private showNeighbors(found: Neighbor[], strip: HTMLElement): void {
+  /** The columns of a row on a page that was saved as one file. */
+  private async savedFacts(row: number): Promise<{ [name: string]: unknown }> {
+    const values: { [name: string]: unknown } = {};
+    for (const column of this.model.facts.columns) {
+      const value = (await this.model.column(column.name))[row];
+      values[column.name] = column.kind === "category" ? nameOf(column.categories!, value as number) : value;
+    }
+    return values;
+  }
+
+  private findNeighbors(): Promise<Neighbor[]> {
+    const { source, points, weights } = this.model;
+    return source.neighbors(points.id[this.row], N_NEIGHBORS, weights.text);
+  }
+
+  /** Find the neighbours by other weights; the ones before stay until then. */
+  private reweigh(): void {
+    if (this.row < 0 || this.model.weights.isEmpty) this.nearest.drop();
+    else this.nearest.askSoon(() => this.findNeighbors(), WEIGHTS_DELAY);
+  }
+
+  private showNeighbors(found: Neighbor[]): void {
+    const { strip } = this;
     this.neighbors = found.map((one) => this.model.rowOf[one.id]);
     strip.replaceChildren(...found.map((one) => this.neighbor(one)));
     if (!found.length) strip.previousElementSibling?.remove(); // a page saved without neighbours
+    this.changed.emit();
   }
 
   private edited(row: number): { [name: string]: unknown } {

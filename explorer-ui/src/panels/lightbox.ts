@@ -110,7 +110,7 @@ class Lightbox {
 
   private async findNeighbors(id: number): Promise<void> {
     try {
-      const neighbors = await this.model.source.neighbors(id, N_NEIGHBORS);
+      const neighbors = await this.model.source.neighbors(id, N_NEIGHBORS, this.model.weights.text);
       if (this.ids.length !== 1 || this.ids[0] !== id) return;
       this.ids = [id, ...neighbors.map((one) => one.id)];
       this.showPosition();

@@ -17,15 +17,15 @@ const MIN_ZOOM = 3; // when the map moves to the result
 
 interface Found {
   neighbors: Neighbor[];
-  x: number;
-  y: number;
+  /** Id of the nearest image, at whose position the query image is shown. */
+  at: number;
 }
 
 export class QueryImage {
   readonly element = h("section", { class: "dropped", "aria-label": t("droppedPicture"), hidden: true });
   readonly zone = h("div", { class: "drop-zone", hidden: true }, h("p", { text: t("dropHere") }));
-  /** Position on the map, the image (null if this browser does not support its format), and the rows of its neighbours. */
-  result: { x: number; y: number; image: ImageBitmap | null; neighbors: number[] } | null = null;
+  /** Position and row on the map, the image (null if this browser does not support its format), and the rows of its neighbours. */
+  result: { row: number; x: number; y: number; image: ImageBitmap | null; neighbors: number[] } | null = null;
   readonly changed = new Signal();
   private readonly chooser = h("input", { type: "file", accept: "image/*,.dcm,.fits,.tif,.tiff,.heic", hidden: true, tabindex: -1, "aria-hidden": "true" });
   private request = 0;
@@ -43,6 +43,7 @@ export class QueryImage {
       this.chooser.value = ""; // so that the same file can be chosen again
     });
     this.element.append(this.chooser);
+    model.positionsChanged.on(() => this.follow());
     this.listen();
   }
 
@@ -76,6 +77,12 @@ export class QueryImage {
     void this.find(files[0], files.length);
   }
 
+  /** Stay beside the nearest image when another map is shown. */
+  private follow(): void {
+    const { result, model } = this;
+    if (result) Object.assign(result, { x: model.x[result.row], y: model.y[result.row] });
+  }
+
   /** Open the file dialog. */
   choose(): void {
     this.chooser.click();
@@ -97,14 +104,14 @@ export class QueryImage {
 
   async find(file: File, n = 1): Promise<void> {
     this.close();
-    const { source } = this.model;
+    const { source, weights: { text: weights } } = this.model;
     if (!(source instanceof Server)) return this.notify(t("dropNeedsServer"));
     const request = ++this.request;
     const name = file.name || t("droppedPicture");
     this.render(name, n, h("p", { class: "hint", role: "status", text: t("dropAsked") }));
     let found: Found;
     try {
-      found = (await (await source.post("api/similar", file)).json()) as Found;
+      found = (await (await source.post(`api/similar${weights && `?weights=${encodeURIComponent(weights)}`}`, file)).json()) as Found;
     } catch (error) {
       if (request !== this.request) return;
       const why = errorMessage(error);
@@ -119,8 +126,9 @@ export class QueryImage {
   private showResult(found: Found, file: File, name: string, n: number, image: ImageBitmap | null): void {
     const { model, camera } = this;
     const rows = found.neighbors.map(({ id }) => model.rowOf[id]);
-    this.result = { x: found.x, y: found.y, image, neighbors: rows };
-    const go = (): void => camera.flyTo(found.x, found.y, Math.max(MIN_ZOOM, camera.zoom));
+    const row = model.rowOf[found.at];
+    this.result = { row, x: model.x[row], y: model.y[row], image, neighbors: rows };
+    const go = (): void => camera.flyTo(model.x[row], model.y[row], Math.max(MIN_ZOOM, camera.zoom));
     this.address = image ? URL.createObjectURL(file) : "";
     const element = image ? h("img", { src: this.address, alt: name, class: "dropped-picture" }) : h("p", { class: "hint", text: t("dropNotShown") });
     if (image) {

@@ -1,7 +1,7 @@
 """The data of a run for the explorer: its tables in zoom order, its pictures and its model."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.explorer.picture_files import as_bytes
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.features import ImageFeatures
+from latentmap.features.reweighting import weighted_kinds
 from latentmap.images.collection import as_png
 from latentmap.run import Run, layout, tables
 from latentmap.run.edits import MARKS, EditedRun, Journal
@@ -281,26 +282,59 @@ class AtlasView:
             _ = self.columns
             self.decode(self.xy[:1])
 
-    def neighbors(self, image: int, n: int) -> list[dict[str, Any]]:
+    @locked_cached_property
+    def weights(self) -> dict[str, float]:
+        """The kinds of features that can be weighted, with the weights that the data chose; none without features."""
+        return weighted_kinds(self._features.weights_) if self.run.has_features else {}
+
+    def reweighted(self, rows: NDArray[np.intp], weights: Mapping[str, float]) -> NDArray[np.float32]:
+        """Features of some images by other weights of the kinds."""
+        return self._features.reweighted(self.vectors[rows], weights)
+
+    def neighbors(self, image: int, n: int, weights: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
         """The images nearest to one image, without the image itself."""
-        return [one for one in self.nearest(self.vectors[image], n + 1) if one["id"] != image][:n]
+        return [one for one in self.nearest(self.vectors[image], n + 1, weights) if one["id"] != image][:n]
 
-    def _fractions(self, vector: NDArray[np.float32], rows: NDArray[np.intp]) -> list[dict[str, float]]:
-        """Fraction of each kind of feature in the squared distance of a vector to some images."""
-        found = self._features.distance_fractions(np.repeat(vector[None], len(rows), axis=0), self.vectors[rows])
-        return [{kind: round(float(fraction[i]), 4) for kind, fraction in found.items()} for i in range(len(rows))]
+    def nearest(
+        self, vector: NDArray[np.float32], n: int, weights: Mapping[str, float] | None = None
+    ) -> list[dict[str, Any]]:
+        """The images nearest to a latent vector, or to features where the run has them.
 
-    def nearest(self, vector: NDArray[np.float32], n: int) -> list[dict[str, Any]]:
-        """The images nearest to a latent vector, or to features where the run has them."""
+        Parameters
+        ----------
+        vector : array (d,), float32
+        n : int
+        weights : mapping of str to float, optional
+            Weight of each kind of feature; by default those that the data chose.
+
+        Raises
+        ------
+        InputError
+            If the weights are none of these features.
+        """
         with self._comparing:  # one search uses all cores
-            rows, distances = nearest_rows(self.vectors, vector, n)
+            rows, distances = (
+                nearest_rows(self.vectors, vector, n)
+                if weights is None
+                else self._features.nearest(self.vectors, vector, weights, n)
+            )
         found: list[dict[str, Any]] = [
             {"id": int(row), "distance": float(d)} for row, d in zip(rows, distances, strict=True)
         ]
         if self.run.has_features:
-            for one, fractions in zip(found, self._fractions(vector, rows), strict=True):
+            for one, fractions in zip(found, self._fractions(vector, rows, weights), strict=True):
                 one["fractions"] = fractions
         return found
+
+    def _fractions(
+        self, vector: NDArray[np.float32], rows: NDArray[np.intp], weights: Mapping[str, float] | None
+    ) -> list[dict[str, float]]:
+        """Fraction of each kind of feature in the squared distance of a vector to some images."""
+        one, others = vector[None], self.vectors[rows]
+        if weights is not None:
+            one, others = self._features.reweighted(one, weights), self._features.reweighted(others, weights)
+        found = self._features.distance_fractions(np.repeat(one, len(rows), axis=0), others)
+        return [{kind: round(float(fraction[i]), 4) for kind, fraction in found.items()} for i in range(len(rows))]
 
     def latents_at(self, places: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Latent vectors of places of the map: means over the nearest points, weighted by inverse square distance."""

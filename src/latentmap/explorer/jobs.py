@@ -1,16 +1,31 @@
-"""Long computations of the lessons, each in a process of its own."""
+"""Long computations that the page starts, each in a process of its own."""
 
 import contextlib
 import subprocess
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from latentmap.core.subprocesses import python_command, python_environment
 
 
+@dataclass
+class RunningJob:
+    """The process of a job, the argument that it got, and the last line that it printed."""
+
+    process: "subprocess.Popen[str]"
+    argument: str | None
+    said: str = ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.poll() is None
+
+
 class LessonJobs:
-    """Processes that compute lessons: at most one of each name; they end with the server.
+    """Processes that compute lessons and maps: at most one of each name; they end with the server.
 
     Parameters
     ----------
@@ -20,17 +35,31 @@ class LessonJobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._running: dict[str, subprocess.Popen[str]] = {}
-        self._said: dict[str, str] = {}
+        self._jobs: dict[str, RunningJob] = {}
         self._lock = threading.Lock()
 
-    def start(self, name: str) -> None:
-        """Start a job, unless it is running."""
+    def start(self, name: str, argument: str | None = None) -> bool:
+        """Start a job, unless it is running.
+
+        Parameters
+        ----------
+        name : str
+            One of ``latentmap.explorer.job_process.JOBS``.
+        argument : str, optional
+            Argument of the job, which the caller has checked.
+
+        Returns
+        -------
+        bool
+            Whether the job runs with this argument; False if one of the same name runs with another.
+        """
         with self._lock:
-            if self._is_running(name):
-                return
-            self._running[name] = subprocess.Popen(
-                python_command("-m", "latentmap.explorer.lessons", str(self._folder.resolve()), name),
+            job = self._jobs.get(name)
+            if job is not None and job.is_running:
+                return job.argument == argument
+            arguments = [name] if argument is None else [name, argument]
+            process = subprocess.Popen(
+                python_command("-m", "latentmap.explorer.job_process", str(self._folder.resolve()), *arguments),
                 env=python_environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -38,29 +67,33 @@ class LessonJobs:
                 encoding="utf-8",
                 errors="replace",
             )
-            self._said[name] = ""
-            threading.Thread(target=self._listen, args=(name, self._running[name]), daemon=True).start()
+            job = self._jobs[name] = RunningJob(process, argument)
+            threading.Thread(target=_listen, args=(job,), daemon=True).start()
+            return True
 
-    def _listen(self, name: str, process: "subprocess.Popen[str]") -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._said[name] = line.strip()
+    def state(self, name: str, argument: str | None = None) -> dict[str, Any]:
+        """Whether a job is running, whether it failed, and the last line that it printed.
 
-    def _is_running(self, name: str) -> bool:
-        return name in self._running and self._running[name].poll() is None
-
-    def state(self, name: str) -> dict[str, Any]:
-        """Whether a job is running, whether it failed, and the last line that it printed."""
-        process = self._running.get(name)
-        status = None if process is None else process.poll()
-        return {"running": process is not None and status is None, "failed": bool(status), "said": self._said.get(name)}
+        With another argument than that of the last job of this name, it is neither.
+        """
+        job = self._jobs.get(name)
+        if job is None or job.argument != argument:
+            return {"running": False, "failed": False, "said": None}
+        status = job.process.poll()
+        return {"running": status is None, "failed": bool(status), "said": job.said}
 
     def stop(self) -> None:
         """End all processes."""
-        for process in self._running.values():
+        for process in [job.process for job in self._jobs.values()]:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         pipe.close()
+
+
+def _listen(job: RunningJob) -> None:
+    assert job.process.stdout is not None
+    for line in job.process.stdout:
+        job.said = line.strip()

@@ -1,9 +1,6 @@
 """The data of the lessons: maps of several perplexities, K-means step by step, ReLU and ELU."""
 
 import json
-import os
-import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,18 +185,3 @@ def compare_activations(data: AtlasView) -> None:
 
 
 JOBS = {"sweep": make_sweep, "activations": compare_activations}
-
-
-def _end_with_parent() -> None:
-    """End this process when its standard input is closed, which is when the server ends."""
-
-    def wait() -> None:
-        os.read(0, 1)  # not through sys.stdin, whose lock would be held when this process ends by itself
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-if __name__ == "__main__":
-    _end_with_parent()
-    JOBS[sys.argv[2]](AtlasView(sys.argv[1]))

@@ -44,7 +44,16 @@ def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
         "nBlocks": data.journal.n_blocks,
         "onGraph": data.run.options.groups == "graph",
         "perplexity": data.run.options.perplexity,
+        "weights": _weights(data),
     }
+
+
+def _weights(data: AtlasView) -> dict[str, float]:
+    """The weight of each kind of feature; none if the features cannot be read, which requests report."""
+    try:
+        return data.weights
+    except LatentmapError:
+        return {}
 
 
 def _typical(data: AtlasView) -> dict[str, list[int]]:

@@ -1,7 +1,7 @@
 """Features of images as a scikit-learn estimator."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,7 @@ from latentmap.features.feature_files import read_features, write_features
 from latentmap.features.onnx import export_features
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
 from latentmap.features.resampling import Pixels, resample
+from latentmap.features.reweighting import column_factors, nearest_by_factors
 from latentmap.features.shape import shape_histograms, shape_size
 from latentmap.features.texture import texture_statistics
 
@@ -226,9 +227,89 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         total = squares.sum(axis=1)
         return {
             kind: np.divide(part.sum(axis=1), total, out=np.zeros(len(total), np.float32), where=total > 0)
-            for kind in KINDS
+            for kind in self.weights_
             for part in [squares[:, self._kinds_of_columns == kind]]
         }
+
+    def reweighted(self, features: ArrayLike, weights: Mapping[str, float]) -> NDArray[np.float32]:
+        """Compute the features that other weights of the kinds give.
+
+        Parameters
+        ----------
+        features : array (n, n_features_out_), float32
+            Features of this estimator.
+        weights : mapping of str to float
+            New weight of each kind in the squared distance, in any unit: only their ratios matter. Kinds that are left
+            out get 0. Kinds to which the data gave the weight 0 in :attr:`weights_` cannot get another.
+
+        Returns
+        -------
+        array (n, n_features_out_), float32
+            Equal to ``features`` for ``weights_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        InputError
+            If the array has another number of features, or for a kind without features, a negative or infinite weight,
+            or no weight above 0.
+
+        Examples
+        --------
+        >>> import latentmap as lm
+        >>> images, _ = lm.load_mnist("test")
+        >>> model = lm.ImageFeatures(random_state=0)
+        >>> features = model.fit_transform(images[:200])
+        >>> by_shape = model.reweighted(features, {"shape": 1})
+        >>> round(float(model.distance_fractions(by_shape[:1], by_shape[1:2])["shape"][0]), 3)
+        1.0
+        """
+        found: NDArray[np.float32] = self._checked(features) * np.sqrt(self._factors(weights))
+        return found
+
+    def nearest(
+        self, features: NDArray[np.float32], query: NDArray[np.float32], weights: Mapping[str, float], n: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Find the images nearest to one by other weights of the kinds, without a copy of the features.
+
+        Parameters
+        ----------
+        features : array (m, n_features_out_), float32
+            Features of this estimator.
+        query : array (n_features_out_,), float32
+            Features of the image whose neighbours are found.
+        weights : mapping of str to float
+            New weight of each kind, as for :meth:`reweighted`.
+        n : int
+            Number of images to find, at least 1.
+
+        Returns
+        -------
+        rows : array (n,), int
+            Rows of ``features``, nearest first; all of them if there are fewer.
+        distances : array (n,), float32
+            Distances between the reweighted features.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        InputError
+            For the same reasons as :meth:`reweighted`.
+        """
+        (vector,) = self._checked(np.asarray(query)[None])
+        return nearest_by_factors(self._checked(features), vector, self._factors(weights), n)
+
+    def _checked(self, features: ArrayLike) -> NDArray[np.float32]:
+        check_is_fitted(self)
+        rows = np.asarray(features, np.float32)
+        if rows.ndim != 2 or rows.shape[1] != self.n_features_out_:
+            raise InputError(f"features of shape {rows.shape}: pass an array (n, {self.n_features_out_})")
+        return rows
+
+    def _factors(self, weights: Mapping[str, float]) -> NDArray[np.float32]:
+        return column_factors(self._kinds_of_columns, weights, self.weights_)
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted features as features.safetensors and features.json, which run no code when they are read.

@@ -82,7 +82,9 @@ def compile_kernels() -> None:
     X = np.random.default_rng(0).normal(size=(MAX_EXACT_POINTS + 1, 2)).astype(np.float32)
     KMeans(4, n_init=2, random_state=0).fit(X)
     for shape in ((4, 8, 8), (4, 8, 8, 3)):
-        ImageFeatures(random_state=0).fit_transform(np.zeros(shape, np.uint8))
+        model = ImageFeatures(random_state=0)
+        features = model.fit_transform(np.zeros(shape, np.uint8))
+        model.nearest(features, features[0], model.weights_, 1)
     GraphClustering(random_state=0).fit(X[:300], tangents=np.ones((300, 1, X.shape[1]), np.float32))
     for few in (X[:50], X):  # all pairs, and the grid
         TSNE(perplexity=2, max_iter=250, random_state=0).fit(few).transform(few[:2] + 1)

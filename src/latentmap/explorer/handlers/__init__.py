@@ -11,6 +11,7 @@ from latentmap.explorer.handlers import (
     page_files,
     run_data,
     similarity,
+    weighting,
 )
 
 ROUTES: list[BaseRoute] = [
@@ -23,4 +24,5 @@ ROUTES: list[BaseRoute] = [
     *editing.routes,
     *exports.routes,
     *learning.routes,
+    *weighting.routes,
 ]

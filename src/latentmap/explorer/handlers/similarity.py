@@ -8,6 +8,7 @@ from starlette.requests import Request
 from latentmap.explorer.answers import BadRequest, read_body, whole_number
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.routing import Routes
+from latentmap.explorer.weight_requests import requested_weights
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import EncodedImage, Failure
 
@@ -25,10 +26,11 @@ routes = Routes()
 
 @routes.get("/api/images/{image}/neighbors")
 def neighbors(server: "Server", request: Request) -> dict[str, Any]:
-    """The images nearest to one image."""
+    """The images nearest to one image, by other weights of the kinds of features if the request has them."""
     data = server.data
     number = whole_number(request, "image", 0, data.n - 1)
-    return {"neighbors": data.neighbors(number, whole_number(request, "n", 1, MAX_NEIGHBORS, 8))}
+    n, weights = whole_number(request, "n", 1, MAX_NEIGHBORS, 8), requested_weights(request, data)
+    return {"neighbors": data.neighbors(number, n, weights)}
 
 
 @routes.get("/api/search")
@@ -45,17 +47,18 @@ def search(server: "Server", request: Request) -> dict[str, Any]:
 
 @routes.post("/api/similar")
 async def similar_images(server: "Server", request: Request) -> dict[str, Any]:
-    """Images similar to one that is sent, and its place on the map."""
-    return await run_in_threadpool(_similar, server, await read_body(request))
+    """Images similar to one that is sent, by other weights if the request has them, and its place on the map."""
+    weights = await run_in_threadpool(requested_weights, request, server.data)
+    return await run_in_threadpool(_similar, server, await read_body(request), weights)
 
 
-def _similar(server: "Server", body: bytes) -> dict[str, Any]:
+def _similar(server: "Server", body: bytes, weights: dict[str, float] | None) -> dict[str, Any]:
     data = server.data
     (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), data.run.shape_for_more())
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     pixels = data.run.fitted(decoded.pixels)
-    found = data.nearest(data.vectors_of(pixels[None])[0], N_SIMILAR)
+    found = data.nearest(data.vectors_of(pixels[None])[0], N_SIMILAR, weights)
     nearest = found[0]["id"]
     x, y = data.xy[data.place[nearest]].tolist()  # a mean of several places could be empty
     return {"neighbors": found, "at": nearest, "x": x, "y": y, "png": as_base64(as_png(pixels))}
