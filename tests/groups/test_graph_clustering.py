@@ -217,5 +217,5 @@ def test_tangents_and_neighbours_of_other_points_are_met_with_a_sentence():
     X = np.random.default_rng(0).normal(size=(30, 2))
     with pytest.raises(ValueError, match=r"tangents of shape \(29, 1, 2\) for points of shape \(30, 2\)"):
         GraphClustering().fit(X, tangents=np.zeros((29, 1, 2)))
-    with pytest.raises(ValueError, match="neighbors has 2 of 30 points: pass at least 4 of 30"):
+    with pytest.raises(ValueError, match="neighbors has 2 of 30 points: pass at least 7 of 30"):
         GraphClustering().fit(X, neighbors=nearest_neighbors(X, 2))

@@ -11,6 +11,7 @@ from latentmap.explorer.sprite_sheets import FOLDER
 from latentmap.explorer.weight_requests import parse_weights
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
+from latentmap.groups.resampling import neighbors_to_search
 from latentmap.neighbors import nearest_neighbors
 from latentmap.run import tables
 from latentmap.run.state import key_of
@@ -75,11 +76,12 @@ def make_reweighted_map(data: AtlasView, weights: str) -> None:
         callback=_report("map"),
     )
     print("neighbours", flush=True)
-    graph = nearest_neighbors(points, max(tsne.n_neighbors_for(m), default_neighbors(m)))
+    n_grouped = neighbors_to_search(default_neighbors(m), m)
+    graph = nearest_neighbors(points, max(tsne.n_neighbors_for(m), n_grouped))
     xy = align(tsne.fit_transform(points, neighbors=graph), base)
     groups = GraphClustering(
         options.n_clusters, min_confidence=options.min_confidence, random_state=options.seed, callback=_report("groups")
-    ).fit(points, neighbors=graph.nearest(default_neighbors(m)))
+    ).fit(points, neighbors=graph.nearest(n_grouped))
     path.parent.mkdir(parents=True, exist_ok=True)
     tables.write_table(path, {"x": xy[:, 0], "y": xy[:, 1], "group": groups.labels_.astype(np.int32)})
 

@@ -13,43 +13,47 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from latentmap.core.errors import InputError
 from latentmap.core.parallel import Workers
 from latentmap.core.progress import Callback, Progress
-from latentmap.groups.blocks import assign_leftovers, group_weights, grouped_tree, refine_groups
-from latentmap.groups.communities import Labels, communities, contract_graph
-from latentmap.groups.components import induced_subgraph
+from latentmap.groups.block_tree import BlockTree, default_min_size, merge_blocks
+from latentmap.groups.blocks import grouped_tree, refine_groups
+from latentmap.groups.communities import Labels
 from latentmap.groups.graph import affinity_graph, connect_components, default_neighbors, mean_over_neighbors
-from latentmap.groups.selection import MIN_SEPARATION, measure_separation, separated_groups
+from latentmap.groups.null_model import intrinsic_dimension, null_stabilities
+from latentmap.groups.resampling import (
+    find_stabilities,
+    graph_of_part,
+    min_size_in_part,
+    neighbors_to_search,
+    random_part,
+)
+from latentmap.groups.resolution import RESOLUTIONS, best_resolution, excess_stability
+from latentmap.groups.separation import group_separations
 from latentmap.groups.spreading import memberships
 from latentmap.groups.summary import GroupSummary, summarize_groups
-from latentmap.groups.tree import average_linkage, check_cut, merge_small_blocks
+from latentmap.groups.tree import check_cut
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.neighbors.invariant import N_EUCLIDEAN_CANDIDATES, TangentPoints, check_tangents, invariant_neighbors
 from latentmap.neighbors.search import NeighborSearch
 
-# Minimum size of a group, as a fraction of the points. A group also has at least twice as many points as neighbours.
-MIN_GROUP_FRACTION = 1 / 500
-MIN_BLOCKS_PER_GROUP = 4
-MAX_BLOCKS = 3000  # about
-BLOCK_RESOLUTION = 0.1  # resolution per block, at which communities have about the wanted size
-# Minimum separations that are tried in turn until there are at least n_clusters groups.
-LOWER_RATIOS = (MIN_SEPARATION, 1.5, 1.0, 0.75, 0.5, 0.25, 0.0)
+N_RESAMPLES, N_FEW_RESAMPLES = 10, 5  # random parts of the points in which groups are searched again
+MAX_RESAMPLED_OFTEN = 5_000  # points; stabilities of more are known well enough from few parts
 
 
 class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Clustering on the neighbour graph, which also finds the number of groups.
 
     Neighbours are joined by weighted edges. Communities of this graph form small blocks, and average linkage builds a
-    dendrogram over the blocks. The nodes of the dendrogram with a narrow border and no narrow cut inside, measured by
-    conductance, become groups. A random walk with restart on the graph gives the membership of each point in each
-    group.
+    dendrogram over the blocks. It is cut where the groups are found again in random parts of the points, more surely
+    than those of a cloud without structure. A random walk with restart on the graph gives the membership of each point
+    in each group.
 
     Parameters
     ----------
     n_clusters : int, optional
         Number of groups; found from the data by default.
     n_neighbors : int, optional
-        Number of neighbours of each point. By default the logarithm of the number of points, clipped to [4, 12].
+        Number of neighbours of each point; 15 by default, and a quarter of the points if there are fewer than 60.
     min_cluster_size : int, optional
-        Minimum number of points of a group. By default 1/500 of the points, and at least twice ``n_neighbors``.
+        Minimum number of points of a group. By default 1/500 of the points, and at least ``n_neighbors``.
     min_confidence : float, default=0
         Points with a lower confidence get the label -1. From 0 to 1.
     random_state : int, RandomState or None, default=None
@@ -83,7 +87,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     References
     ----------
     Blondel et al. (2008), Fast unfolding of communities in large networks.
-    Kannan, Vempala and Vetta (2004), On clusterings: good, bad and spectral.
+    Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering structure in clustered data.
 
     Examples
     --------
@@ -133,7 +137,8 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             Directions along which a point may move without a change of content, from
             :meth:`latentmap.Autoencoder.tangents`. Neighbours are then found by tangent distance.
         neighbors : NeighborGraph, optional
-            Precomputed neighbours of X, at least ``n_neighbors`` of each point.
+            Precomputed neighbours of X, at least ``n_neighbors`` of each point. Half as many again make the stability
+            of groups known better.
 
         Returns
         -------
@@ -150,15 +155,21 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._check_parameters(n)
         random = check_random_state(self.random_state)
         k = min(n - 1, self.n_neighbors or default_neighbors(n))
-        min_size = self.min_cluster_size or max(2 * k, round(MIN_GROUP_FRACTION * n))
+        min_size = self.min_cluster_size or default_min_size(n, k)
         if self.n_clusters is not None:
             min_size = max(1, min(min_size, n // (3 * self.n_clusters)))
         self._tangents = None if tangents is None else np.ascontiguousarray(tangents, np.float32)
         neighbors = self._find_neighbors(data, k, neighbors)
-        self.neighbors_ = neighbors
+        self.neighbors_ = neighbors.nearest(k)
         self._report(1)
         graph = connect_components(affinity_graph(neighbors, k), data, min_size, self.n_jobs)
-        blocks, groups, separation = self._partition(graph, min_size, random)
+        whole = BlockTree.build(graph, min_size, random, self.n_clusters or 1)
+        self._resolution = None
+        if self.n_clusters is None:
+            self._resolution = self._find_resolution(whole, neighbors, k, data, random)
+        groups = self._group(graph, whole, random)
+        blocks = whole.blocks
+        del whole
         self._report(2)
         probabilities = memberships(graph, groups)
         most_probable = probabilities.argmax(axis=1).astype(np.int32)
@@ -166,13 +177,14 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             groups = most_probable
         by_size = np.argsort(-np.bincount(groups), kind="stable")
         groups = np.argsort(by_size)[groups].astype(np.int32)
-        self.probabilities_, self.separation_ = probabilities[:, by_size], separation[by_size]
+        self.probabilities_ = probabilities[:, by_size]
         self.confidence_ = self.probabilities_[np.arange(n), groups]
         self.n_clusters_ = len(by_size)
         self._report(3)
         self._build_tree(graph, blocks, groups, min_size)
         self.labels_ = np.where(self.confidence_ < self.min_confidence, -1, groups).astype(np.int32)
         self._data, self._k, self._min_size, self._graph, self._all_labels = data, k, min_size, graph, groups
+        self._neighbors = neighbors
         return self
 
     def predict(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> Labels:
@@ -293,16 +305,16 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def stability(self, n_resamples: int = 5, fraction: float = 0.8, random_state: int = 0) -> float:
-        """Compute the stability of the groups: their mean adjusted Rand index with groups found on random subgraphs.
+        """Compute the stability of the groups: their mean adjusted Rand index with groups of random parts.
 
         Parameters
         ----------
         n_resamples : int, default=5
-            Number of subgraphs.
+            Number of parts.
         fraction : float, default=0.8
-            Fraction of the points in each subgraph.
+            Fraction of the points in each part. Groups are found in it at the same resolution, or as many.
         random_state : int, default=0
-            Seed for the subgraphs.
+            Seed for the parts.
 
         Returns
         -------
@@ -318,13 +330,11 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         random, n = check_random_state(random_state), len(self._all_labels)
         scores = []
         for _ in range(n_resamples):
-            rows = np.sort(random.choice(n, max(2, round(fraction * n)), replace=False))
-            subgraph = connect_components(
-                induced_subgraph(self._graph, rows), self._data[rows], self._min_size, self.n_jobs
-            )
-            found = self._partition(subgraph, max(1, round(fraction * self._min_size)), random)[1]
-            scores.append(adjusted_rand_score(self._all_labels[rows], found))
-            del subgraph  # as large as the graph
+            rows, min_size = random_part(n, fraction, random), min_size_in_part(self._min_size, fraction)
+            graph = graph_of_part(self._neighbors, rows, self._k, self._data, min_size, self.n_jobs)
+            part = BlockTree.build(graph, min_size, random, self.n_clusters or 1)
+            scores.append(adjusted_rand_score(self._all_labels[rows], self._group(graph, part, random)))
+            del graph, part  # as large as those of all points
         return float(np.mean(scores))
 
     def _find_neighbors(self, X: NDArray[Any], k: int, known: NeighborGraph | None) -> NeighborGraph:
@@ -334,68 +344,48 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                     f"neighbors has {known.n_neighbors} of {len(known.indices)} points: pass at least {k} of {len(X)}"
                 )
             return known
+        n_searched = neighbors_to_search(k, len(X))
         if self._tangents is not None:
             check_tangents(X, self._tangents)
-            return invariant_neighbors(X, self._tangents, k, n_jobs=self.n_jobs)
-        return nearest_neighbors(X, k, n_jobs=self.n_jobs)
+            return invariant_neighbors(X, self._tangents, n_searched, n_jobs=self.n_jobs)
+        return nearest_neighbors(X, n_searched, n_jobs=self.n_jobs)
 
-    def _partition(
-        self, graph: Any, min_size: int, random: np.random.RandomState
-    ) -> tuple[Labels, Labels, NDArray[np.float64]]:
-        """Blocks and groups of the points, and the separation of each group."""
-        blocks, block_graph = self._find_blocks(graph, min_size, random)
-        edge_weight = 2 * float(graph.data.mean()) if graph.nnz else 1.0
-        groups, separation = self._group_blocks(block_graph.toarray(), np.bincount(blocks), edge_weight, min_size)
-        return blocks, refine_groups(graph, block_graph, blocks, groups, random), separation
+    def _find_resolution(
+        self, whole: BlockTree, neighbors: NeighborGraph, k: int, X: NDArray[Any], random: np.random.RandomState
+    ) -> float | None:
+        """The resolution at which the tree has groups; None if there is only one."""
+        n_resamples = N_RESAMPLES if len(X) <= MAX_RESAMPLED_OFTEN else N_FEW_RESAMPLES
+        found = find_stabilities(whole, neighbors, k, X, n_resamples, random, self.n_jobs)
+        dimension = intrinsic_dimension(neighbors.distances[:, :k])
+        excess = excess_stability(found, null_stabilities(found.counts, len(X), k, dimension))
+        best = best_resolution(found.counts, excess, len(X))
+        return None if best is None else float(RESOLUTIONS[best])
 
-    def _find_blocks(self, graph: Any, min_size: int, random: np.random.RandomState) -> tuple[Labels, Any]:
-        """Small communities of the graph, as the block of each point, and the graph contracted to the blocks."""
-        n = graph.shape[0]
-        target_size = max(1, min_size // MIN_BLOCKS_PER_GROUP, n // MAX_BLOCKS)
-        min_blocks = self.n_clusters or 1
-        resolution = max(1.0, BLOCK_RESOLUTION * n / target_size)
-        blocks = communities(graph, resolution, random)
-        while blocks.max() + 1 < min(n, min_blocks):
-            resolution *= 4
-            blocks = communities(graph, resolution, random) if resolution < n**2 else np.arange(n, dtype=np.int32)
-        return _merge_blocks(graph, blocks, np.zeros(blocks.max() + 1, np.int32), target_size, min_blocks)
-
-    def _group_blocks(
-        self, block_weights: NDArray[np.float64], sizes: NDArray[np.int64], edge_weight: float, min_size: int
-    ) -> tuple[Labels, NDArray[np.float64]]:
-        """Group of each block, and separation of each group."""
-        tree = average_linkage(block_weights, block_weights.sum(axis=1))
-        separation = measure_separation(tree, block_weights, sizes, edge_weight)
-        n_clusters = self.n_clusters
-        for ratio in LOWER_RATIOS if n_clusters is not None else LOWER_RATIOS[:1]:
-            nodes = separated_groups(tree, separation, min_size, ratio)
-            if len(nodes) >= (n_clusters or 1):
-                break
-        if n_clusters == 1 or (n_clusters is None and len(nodes) < 2):
-            return np.zeros(tree.n_blocks, np.int32), np.full(1, np.nan)
-        if n_clusters is not None and len(nodes) < n_clusters:
-            return tree.cut(n_clusters), np.full(n_clusters, np.nan)
-        groups = np.full(tree.n_blocks, -1, np.int32)
-        for group, node in enumerate(nodes):
-            groups[tree.blocks_under(node)] = group
-        groups = assign_leftovers(groups, block_weights)
-        ratios = separation.ratios[nodes]
-        if n_clusters is not None and len(nodes) > n_clusters:
-            weights = group_weights(block_weights, groups)
-            merged = average_linkage(weights, weights.sum(axis=1)).cut(n_clusters)
-            ratios = np.array([np.nanmin(ratios[merged == group]) for group in range(n_clusters)])
-            groups = merged[groups]
-        return groups, ratios
+    def _group(self, graph: Any, whole: BlockTree, random: np.random.RandomState) -> Labels:
+        """Group of each point, by cutting the tree at the resolution or into the number of groups."""
+        if self.n_clusters is not None:
+            groups = whole.cut_into(self.n_clusters)
+        elif self._resolution is not None:
+            groups = whole.cut_at(self._resolution)
+        else:
+            groups = np.zeros(len(whole.sizes), np.int32)
+        return refine_groups(graph, whole.graph, whole.blocks, groups, random)
 
     def _build_tree(self, graph: Any, blocks: Labels, groups: Labels, min_size: int) -> None:
-        """Build the tree whose last merges join the groups, and whose earlier merges join blocks within groups."""
+        """Build the tree whose last merges join the groups, and whose earlier merges join blocks within groups.
+
+        The separation of each group is measured on it.
+        """
         pairs, inverse = np.unique(np.stack([groups, blocks]), axis=1, return_inverse=True)
         group_of_part = pairs[0].astype(np.int32)
         parts = inverse.ravel().astype(np.int32)
-        self.blocks_, block_graph = _merge_blocks(graph, parts, group_of_part, max(1, min_size // 2), 1)
+        self.blocks_, block_graph = merge_blocks(graph, parts, group_of_part, max(1, min_size // 2), 1)
         group_of_block = np.zeros(block_graph.shape[0], np.int32)
         group_of_block[self.blocks_] = groups
-        self.tree_ = grouped_tree(block_graph.toarray(), group_of_block)
+        weights, edge_weight = block_graph.toarray(), 2 * float(graph.data.mean()) if graph.nnz else 1.0
+        self.tree_ = grouped_tree(weights, group_of_block)
+        sizes = np.bincount(self.blocks_)
+        self.separation_ = group_separations(self.tree_, weights, sizes, group_of_block, edge_weight)
 
     def _report(self, done: int) -> None:
         if self.callback is not None:
@@ -414,12 +404,3 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"{name}={value} exceeds n_samples={n}: ask for at most {n}")
         if not isinstance(self.min_confidence, Real) or not 0 <= self.min_confidence <= 1:
             raise InputError(f"min_confidence={self.min_confidence!r}: ask for one from 0 to 1")
-
-
-def _merge_blocks(graph: Any, blocks: Labels, labels: Labels, min_size: int, min_blocks: int) -> tuple[Labels, Any]:
-    """Merge small blocks of the same label unless fewer than ``min_blocks`` remain; return blocks and their graph."""
-    block_graph = contract_graph(graph, blocks)
-    merged = merge_small_blocks(labels, block_graph.toarray(), np.bincount(blocks), min_size)
-    if min_blocks <= merged.max() + 1 < len(merged):
-        return merged[blocks], contract_graph(block_graph, merged)
-    return blocks, block_graph

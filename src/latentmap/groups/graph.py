@@ -11,14 +11,12 @@ from latentmap.neighbors import NeighborGraph, NeighborSearch
 
 # Minimum weight of an edge, so that the weight of a distant neighbour does not round to 0.
 MIN_WEIGHT = 1e-6
+N_NEIGHBORS = 15  # with fewer, trees over a thousand points or less are less right; with more, small groups are lost
 
 
 def default_neighbors(n: int) -> int:
-    """Default number of neighbours for n points: the natural logarithm of n, clipped to [4, 12].
-
-    A k-nearest-neighbour graph is connected with high probability if k grows like log n.
-    """
-    return min(max(1, n - 1), int(np.clip(round(np.log(n)), 4, 12)))
+    """Default number of neighbours for n points: 15, and a quarter of the points if there are fewer than 60."""
+    return max(1, min(N_NEIGHBORS, n // 4))
 
 
 def affinity_graph(neighbors: NeighborGraph, n_neighbors: int) -> Any:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from latentmap.autoencoder.tangents import N_DEFORMATIONS
 from latentmap.core.memory import release_memory
 from latentmap.groups.graph import default_neighbors
+from latentmap.groups.resampling import neighbors_to_search
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.neighbors.invariant import N_EUCLIDEAN_CANDIDATES
 from latentmap.run.options import RunOptions
@@ -70,7 +71,8 @@ class SharedNeighbors:
 
     def _search(self, points: NDArray[np.float32]) -> NeighborGraph:
         n = len(points)
-        n_kept = min(n - 1, max(default_neighbors(n), N_EUCLIDEAN_CANDIDATES if may_use_tangents(points) else 0))
+        n_grouped = neighbors_to_search(default_neighbors(n), n)
+        n_kept = min(n - 1, max(n_grouped, N_EUCLIDEAN_CANDIDATES if may_use_tangents(points) else 0))
         n_mapped = TSNE(perplexity=RunOptions().perplexity_for(n)).n_neighbors_for(n)
         graph = nearest_neighbors(points, max(n_kept, n_mapped))
         release_memory()  # what the search held

@@ -16,6 +16,7 @@ from latentmap.core.memory import release_memory
 from latentmap.core.progress import Callback
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
+from latentmap.groups.resampling import neighbors_to_search
 from latentmap.kmeans import KMeans
 from latentmap.neighbors import invariant_neighbors
 from latentmap.run import tables
@@ -42,9 +43,11 @@ def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback)
     pixels = work.pixels
     if options.features == "latent" and options.invariant and pixels.ndim > 2 and may_use_tangents(points):
         tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
-        neighbors = invariant_neighbors(points, tangents, k, candidates=neighbors)
+        n_searched = neighbors_to_search(k, len(points))
+        neighbors = invariant_neighbors(points, tangents, n_searched, candidates=neighbors)
         del tangents
-    model.fit(points, neighbors=neighbors.nearest(k))
+    model.fit(points, neighbors=neighbors)
+    stability = model.stability()
     tree = model.tree_
     sizes = tree.totals(np.bincount(model.blocks_, minlength=tree.n_blocks).astype(float)).astype(np.int64)
     merges = {
@@ -60,12 +63,12 @@ def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback)
     graph = model.neighbors_
     near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
     tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(points)), **near})
-    del neighbors, graph, near, model.neighbors_
+    del neighbors, graph, near, model.neighbors_, model._neighbors
     release_memory()
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
     for one in summary:
         one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN
-    write_text(folder / SUMMARY, json.dumps({"stability": model.stability(), "groups": summary}, default=_as_json))
+    write_text(folder / SUMMARY, json.dumps({"stability": stability, "groups": summary}, default=_as_json))
     return [GROUPS, SUMMARY, TREE, NEIGHBORS]
 
 

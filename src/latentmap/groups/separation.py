@@ -1,8 +1,8 @@
-"""Selection of the nodes of a dendrogram that are groups, by conductance.
+"""Separation of the nodes of a dendrogram, by conductance.
 
-The conductance of a set of nodes is the weight of the edges that leave it, divided by its volume. A group is a set
-whose narrowest balanced cut has a greater conductance than its border to the rest. A part of a homogeneous cloud fails
-this test: its border is as wide as any cut through it, in any dimension.
+The conductance of a set of nodes is the weight of the edges that leave it, divided by its volume. A set is separated if
+its narrowest balanced cut has a greater conductance than its border to the rest. A part of a homogeneous cloud is not:
+its border is as wide as any cut through it, in any dimension.
 
 References
 ----------
@@ -17,13 +17,9 @@ from numpy.typing import NDArray
 
 from latentmap.groups.tree import Dendrogram
 
-# Ratio of conductances from which a node is a group; clouds without structure, and parts of a digit, stay below.
-MIN_SEPARATION = 2.0
-# Ratio from which the rest beside a group is kept as a group; below, its blocks are assigned to other groups.
-MIN_REST_SEPARATION = 0.75
 # Each side of a balanced cut holds at least this fraction of the points of the set.
 MIN_CUT_FRACTION = 0.15
-# Numbers of edges are uncertain by this many standard deviations (Poisson). A group must have a ratio above 1 also if
+# Numbers of edges are uncertain by this many standard deviations (Poisson). A ratio above 1 must stay above 1 also if
 # both numbers deviate against it.
 N_STANDARD_DEVIATIONS = 1.5
 
@@ -91,47 +87,37 @@ def measure_separation(
     return Separation(node_sizes, ratios)
 
 
-def separated_groups(
-    tree: Dendrogram, separation: Separation, min_size: int, ratio: float = MIN_SEPARATION
-) -> list[int]:
-    """Select the finest set of disjoint nodes that are groups.
+def group_separations(
+    tree: Dendrogram,
+    block_weights: NDArray[np.float64],
+    sizes: NDArray[np.int64],
+    groups: NDArray[np.int32],
+    edge_weight: float,
+) -> NDArray[np.float64]:
+    """Compute the separation of K groups that are nodes of a dendrogram.
 
     Parameters
     ----------
-    tree : Dendrogram
-    separation : Separation
-        Separation of the nodes of the tree.
-    min_size : int
-        Minimum number of points of a group.
-    ratio : float, default=2
-        Minimum ratio of conductances of a group.
+    tree, block_weights, sizes, edge_weight
+        As in :func:`measure_separation`.
+    groups : array (B,), int32
+        Group of each block; cutting the tree into K groups gives them.
 
     Returns
     -------
-    list of int
-        Nodes of the tree. Fewer than two mean that all points form one group.
+    array (K,), float64
+        NaN for a single group.
     """
-    ratios, sizes, B = separation.ratios, separation.sizes, tree.n_blocks
-    ratio_of = np.nan_to_num(ratios, nan=0.0)
-    root = 2 * B - 2
-
-    def is_group(node: int) -> bool:
-        return node != root and sizes[node] >= min_size and ratio_of[node] >= ratio
-
-    chosen: list[list[int]] = [[node] if is_group(node) else [] for node in range(B)]
-    for step, (left, right) in enumerate(tree.merges):
-        node = B + step
-        parts = [chosen[left], chosen[right]]
-        found = [*parts[0], *parts[1]]
-        if len(found) < 2 and is_group(node) and (not found or ratio_of[node] >= ratio_of[found[0]] / 2):
-            chosen.append([node])  # a group that has grown replaces its core
-            continue
-        if found:
-            for side, own in zip((left, right), parts, strict=True):
-                if not own and sizes[side] >= min_size and ratio_of[side] >= MIN_REST_SEPARATION:
-                    found = [*found, int(side)]
-        chosen.append(found)
-    return chosen[root]
+    n_groups = int(groups.max()) + 1
+    if n_groups == 1:
+        return np.full(1, np.nan)
+    ratios = measure_separation(tree, block_weights, sizes, edge_weight).ratios
+    first_undone = 2 * tree.n_blocks - n_groups
+    tops = np.flatnonzero((np.arange(len(ratios)) < first_undone) & (tree.parents() >= first_undone))
+    separations = np.empty(n_groups)
+    for node in tops:
+        separations[groups[tree.blocks_under(int(node))[0]]] = ratios[node]
+    return separations
 
 
 def _ratios(cuts: NDArray[np.float64], borders: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,130 @@
+"""Graphs of random parts of the points, to see which groups are found again."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+from latentmap.groups.block_tree import BlockTree
+from latentmap.groups.graph import affinity_graph, connect_components
+from latentmap.groups.resolution import RESOLUTIONS, Stabilities
+from latentmap.neighbors import NeighborGraph
+
+FRACTION = 0.8  # of the points in a part
+EXTRA_NEIGHBORS = 1.5  # times as many are searched, so that enough of them are in the part
+
+
+def neighbors_to_search(n_neighbors: int, n: int) -> int:
+    """Number of neighbours of n points among which nearly always ``n_neighbors`` are in a part of the points."""
+    return min(n - 1, int(np.ceil(EXTRA_NEIGHBORS * n_neighbors)))
+
+
+def random_part(n: int, fraction: float, random: np.random.RandomState) -> NDArray[np.intp]:
+    """A random fraction of n rows, at least 2, ascending."""
+    return np.sort(random.choice(n, max(2, round(fraction * n)), replace=False))
+
+
+def min_size_in_part(min_size: int, fraction: float) -> int:
+    """Minimum size of a group in a part of the points."""
+    return max(1, round(fraction * min_size))
+
+
+def find_stabilities(
+    whole: BlockTree,
+    neighbors: NeighborGraph,
+    n_neighbors: int,
+    X: NDArray[Any],
+    n_resamples: int,
+    random: np.random.RandomState,
+    n_jobs: int | None,
+) -> Stabilities:
+    """Compare the cuts of a tree with those of trees over random parts of the points, at each resolution.
+
+    Parameters
+    ----------
+    whole : BlockTree
+        The tree of all n points.
+    neighbors : NeighborGraph
+        See :func:`graph_of_part`.
+    n_neighbors : int
+        Number of neighbours of each point.
+    X : array (n, d)
+        All points.
+    n_resamples : int
+        Number of parts.
+    random : RandomState
+        Generator for the parts, and for the order in which nodes are visited.
+    n_jobs : int, optional
+        Number of threads; all CPUs by default.
+
+    Returns
+    -------
+    Stabilities
+    """
+    cuts = _labels_at_resolutions(whole)
+    counts = np.array([labels.max() + 1 for labels in cuts], np.int64)
+    scores = np.zeros((n_resamples, len(cuts)))
+    min_size = min_size_in_part(whole.min_size, FRACTION)
+    for own in scores:
+        rows = random_part(len(X), FRACTION, random)
+        graph = graph_of_part(neighbors, rows, n_neighbors, X, min_size, n_jobs)
+        part = BlockTree.build(graph, min_size, random)
+        del graph  # as large as that of all points
+        for number, labels in enumerate(_labels_at_resolutions(part)):
+            if counts[number] > 1:
+                own[number] = adjusted_rand_score(cuts[number][rows], labels)
+    return Stabilities(counts, scores.mean(axis=0))
+
+
+def _labels_at_resolutions(tree: BlockTree) -> list[NDArray[np.int32]]:
+    return [tree.cut_at(resolution)[tree.blocks] for resolution in RESOLUTIONS]
+
+
+def graph_of_part(
+    neighbors: NeighborGraph,
+    rows: NDArray[np.intp],
+    n_neighbors: int,
+    X: NDArray[Any],
+    min_size: int,
+    n_jobs: int | None,
+) -> Any:
+    """Build the graph of some of the points, each joined to its nearest ones among them.
+
+    Parameters
+    ----------
+    neighbors : NeighborGraph
+        Neighbours of all n points, more than ``n_neighbors``; otherwise some points of the part have fewer.
+    rows : array (m,), int
+        The points of the part, ascending.
+    n_neighbors : int
+        Number of neighbours of each point.
+    X : array (n, d)
+        All points.
+    min_size : int
+        Smaller components are connected to others.
+    n_jobs : int, optional
+        Number of threads; all CPUs by default.
+
+    Returns
+    -------
+    sparse CSR matrix (m, m)
+    """
+    number = np.full(len(neighbors.indices), -1, np.int32)
+    number[rows] = np.arange(len(rows), dtype=np.int32)
+    indices, distances = number[neighbors.indices[rows]], neighbors.distances[rows]
+    nearest = np.argsort(indices < 0, axis=1, kind="stable")[:, :n_neighbors]
+    indices, distances = np.take_along_axis(indices, nearest, 1), np.take_along_axis(distances, nearest, 1)
+    # where a point has too few neighbours in the part, it is its own neighbour, at the distance of the last one
+    is_missing = indices < 0
+    n_found = np.maximum((~is_missing).sum(axis=1), 1)
+    last = np.take_along_axis(distances, n_found[:, None] - 1, 1)
+    own = np.broadcast_to(np.arange(len(rows), dtype=np.int32)[:, None], indices.shape)
+    part = NeighborGraph(
+        np.where(is_missing, own, indices), np.where(is_missing, last, distances), np.arange(len(rows))
+    )
+    graph = affinity_graph(part, n_neighbors)
+    if is_missing.any():
+        graph.setdiag(0)
+        graph.eliminate_zeros()
+    return connect_components(graph, X[rows], min_size, n_jobs)

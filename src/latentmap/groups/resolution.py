@@ -1,0 +1,90 @@
+"""Choice of the resolution at which a dendrogram is cut: the number of groups.
+
+Three things speak for a cut: its groups are found again in random parts of the points, more surely than those of a
+cloud without structure; it stays the same over a range of resolutions; and it is fine. The first two are the stability,
+averaged over neighbouring resolutions and rescaled, so that 0 is that of a cloud and 1 is perfect. Stabilities are
+known to within about n^(-1/2), and a cut may lose six times this for each doubling of the number of groups: a group too
+many is merged with a click, whereas one too few hides what is in it.
+
+References
+----------
+Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering structure in clustered data.
+Lange, Roth, Braun and Buhmann (2004), Stability-based validation of clustering solutions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Ascending, up to 1: the nodes of a coarser cut have no more edges between them than in a random graph.
+RESOLUTIONS = 1.25 ** np.arange(-32.0, 1.0)
+N_SMOOTHED = 2  # resolutions on either side over which stabilities are averaged
+LOSS_PER_DOUBLING = 6.0  # of stability, in units of n^(-1/2)
+MIN_EXCESS = 0.4  # of the stability over that of a cloud, below which there are no groups
+
+
+@dataclass(frozen=True)
+class Stabilities:
+    """Cuts at ascending resolutions.
+
+    Attributes
+    ----------
+    counts : array (m,), int64
+        Number of groups.
+    means : array (m,), float64
+        Mean adjusted Rand index with the cuts of random parts at the same resolution; 0 for a single group.
+    """
+
+    counts: NDArray[np.int64]
+    means: NDArray[np.float64]
+
+
+def excess_stability(
+    found: Stabilities, expected: NDArray[np.float64], n_smoothed: int = N_SMOOTHED
+) -> NDArray[np.float64]:
+    """Rescale and average stabilities.
+
+    Parameters
+    ----------
+    found : Stabilities
+    expected : array (m,), float64
+        Stability of as many groups of a cloud without structure, below 1.
+    n_smoothed : int, default=2
+        Number of resolutions on either side that are averaged, if they have more than one group.
+
+    Returns
+    -------
+    array (m,), float64
+        0 is as stable as the cloud, 1 is perfect; 0 for a single group.
+    """
+    is_cut = (found.counts > 1).astype(float)
+    excess = is_cut * (found.means - expected) / (1 - expected)
+    window = np.ones(2 * n_smoothed + 1)
+    sums, numbers = (np.convolve(values, window, "same") for values in (excess, is_cut))
+    mean: NDArray[np.float64] = is_cut * sums / np.maximum(numbers, 1)
+    return mean
+
+
+def best_resolution(counts: NDArray[np.int64], excess: NDArray[np.float64], n: int) -> int | None:
+    """Choose a cut.
+
+    Parameters
+    ----------
+    counts : array (m,), int64
+        Number of groups of each cut.
+    excess : array (m,), float64
+        Stability of each cut; see :func:`excess_stability`.
+    n : int
+        Number of points.
+
+    Returns
+    -------
+    int or None
+        Index of the cut; None if no cut has groups.
+    """
+    is_possible = (counts > 1) & (excess >= MIN_EXCESS)
+    if not is_possible.any():
+        return None
+    scores = excess + LOSS_PER_DOUBLING / np.sqrt(n) * np.log2(counts)
+    return int(np.where(is_possible, scores, -np.inf).argmax())
