@@ -3,8 +3,8 @@
 
 Run with ``python -m benchmarks.groups`` after ``pip install -c constraints.txt -r benchmarks/requirements.txt``. Ours
 and what works on our latent vectors begin with images: each of five seeds trains a network of its own. ``seconds`` are
-all of a method's, training included; ``grouping`` those after latent vectors and tangents. ``--resume`` goes on with
-the seeds that are missing in the results.
+all of a method's, training included; ``grouping`` those after features, or latent vectors and tangents. ``--resume``
+goes on with the seeds that are missing in the results, and ``--ours`` measures our methods again and keeps the others.
 
 Deep embedded clustering (ClustPy's DEC and IDEC) and N2D's recipe take many minutes here, so they have one seed and
 fewer epochs than published on MNIST, as said beside each.
@@ -38,7 +38,6 @@ from sklearn.mixture import GaussianMixture
 import latentmap as lm
 from benchmarks.record import load, save
 from latentmap.core.parallel import one_blas_thread
-from latentmap.groups.graph import default_neighbors
 from latentmap.metrics import clustering_report
 
 SEEDS = range(5)
@@ -50,7 +49,9 @@ PICTURE = Path(__file__).parent.parent / "docs" / "images" / "groups.png"
 PLACES = {
     "latentmap, K found": (-10, 6),
     "latentmap, K given": (-6, 18),
-    "latentmap without invariance, K given": (0, -18),
+    "latentmap by latent vectors, K found": (8, 14),
+    "latentmap by latent vectors, K given": (8, 2),
+    "latentmap by latent vectors without invariance, K given": (8, -8),
     "N2D's recipe, K given": (8, 6),
     "UMAP and mixture, K given, chapter's latents": (-8, -14),
     "HDBSCAN on UMAP, chapter's latents": (-8, -4),
@@ -75,17 +76,19 @@ def main() -> None:
         "digits": ((digits.images * 15.9375).astype(np.uint8), digits.target),
         "MNIST": lm.load_mnist("all"),
     }
-    results: dict[str, Any] = load("groups")["results"] if "--resume" in sys.argv else {}
+    only_ours = "--ours" in sys.argv
+    results: dict[str, Any] = load("groups")["results"] if only_ours or "--resume" in sys.argv else {}
     for name, (images, labels) in sets.items():
         runs: dict[str, list[dict[str, float]]] = results.get(name, {}).get("methods", {})
+        if only_ours:
+            runs = {method: rows for method, rows in runs.items() if "latentmap" not in method}
         done = {int(row["seed"]) for row in runs.get(LAST, [])}
         if done.issuperset(SEEDS):
             continue
-        begun = time.perf_counter()
-        chapter = lm.Autoencoder("conv", activation="elu", random_state=0).fit(images).transform(images)
-        seconds = time.perf_counter() - begun
+        chapter = None if only_ours else _chapter_latents(images)
         for seed in sorted(set(SEEDS) - done):
-            for method, groups, facts in _methods(name, images, (chapter, seconds), seed):
+            found = _ours(images, seed) if chapter is None else _methods(name, images, chapter, seed)
+            for method, groups, facts in found:
                 measured = _measured(groups, labels, facts.pop("confidence", None))
                 row = {"seed": seed, **facts, **measured}
                 runs.setdefault(method, []).append(row)
@@ -94,6 +97,13 @@ def main() -> None:
                 save("groups", results, packages=("numpy", "torch", "scikit-learn", "umap-learn", "clustpy"))
     _draw(results["MNIST"]["methods"])
     print("benchmarks/results/groups.json")
+
+
+def _chapter_latents(images: NDArray[np.uint8]) -> tuple[NDArray[Any], float]:
+    """Latent vectors of the chapter's network, and the seconds that they took."""
+    begun = time.perf_counter()
+    latents = lm.Autoencoder("conv", activation="elu", random_state=0).fit(images).transform(images)
+    return latents, time.perf_counter() - begun
 
 
 def _draw(methods: dict[str, list[dict[str, float]]]) -> None:
@@ -108,7 +118,7 @@ def _draw(methods: dict[str, list[dict[str, float]]]) -> None:
         side = PLACES.get(name, (8, -3))
         where = "right" if side[0] < 0 else "left"
         axes.annotate(name, (x, y), side, textcoords="offset points", fontsize=8, color=color, ha=where)
-    axes.set(xlabel="seconds, training included", ylabel="share of the digits in the right group", xscale="log")
+    axes.set(xlabel="seconds, training included", ylabel="fraction of the digits in the right group", xscale="log")
     axes.set_ylim(0.45, 1.05)
     axes.set_xlim(right=2000)
     axes.spines[["top", "right"]].set_visible(False)
@@ -141,25 +151,28 @@ def _methods(name: str, images: NDArray[np.uint8], chapter: tuple[NDArray[Any], 
 
 def _ours(images: NDArray[np.uint8], seed: int) -> Iterator[Found]:
     begun = time.perf_counter()
+    features = lm.ImageFeatures(random_state=seed).fit_transform(images)
+    seconds = time.perf_counter() - begun
+    yield _grouped("latentmap, K found", features, None, None, seed, seconds)
+    yield _grouped("latentmap, K given", features, None, 10, seed, seconds)
+    begun = time.perf_counter()
     model = lm.Autoencoder(random_state=seed).fit(images)
     latents = model.transform(images)
     tangents = model.tangents(images)
-    trained = time.perf_counter() - begun
+    seconds = time.perf_counter() - begun
+    yield _grouped("latentmap by latent vectors, K found", latents, tangents, None, seed, seconds)
+    yield _grouped("latentmap by latent vectors, K given", latents, tangents, 10, seed, seconds)
+    yield _grouped("latentmap by latent vectors without invariance, K given", latents, None, 10, seed, seconds)
+    yield _timed(LAST, lambda: _kmeans(latents, seed), seconds)
+
+
+def _grouped(
+    method: str, vectors: NDArray[Any], tangents: NDArray[Any] | None, k: int | None, seed: int, before: float
+) -> Found:
     begun = time.perf_counter()
-    neighbors = lm.invariant_neighbors(latents, tangents, default_neighbors(len(images)))
-    searched = time.perf_counter() - begun
-    for method, k in (("latentmap, K found", None), ("latentmap, K given", 10)):
-        begun = time.perf_counter()
-        found = lm.GraphClustering(k, random_state=seed).fit(latents, neighbors=neighbors)
-        grouping = searched + time.perf_counter() - begun
-        facts = {"seconds": trained + grouping, "grouping": grouping, "confidence": found.confidence_}
-        yield method, found.labels_, facts
-    begun = time.perf_counter()
-    plain = lm.GraphClustering(10, random_state=seed).fit(latents)
+    found = lm.GraphClustering(k, random_state=seed).fit(vectors, tangents=tangents)
     grouping = time.perf_counter() - begun
-    facts = {"seconds": trained + grouping, "grouping": grouping, "confidence": plain.confidence_}
-    yield "latentmap without invariance, K given", plain.labels_, facts
-    yield _timed("K-means on latentmap's latents", lambda: _kmeans(latents, seed), trained)
+    return method, found.labels_, {"seconds": before + grouping, "grouping": grouping, "confidence": found.confidence_}
 
 
 def _measured(groups: NDArray[Any], labels: NDArray[Any], confidence: Any) -> dict[str, float]:

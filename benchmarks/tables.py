@@ -384,6 +384,23 @@ FEATURE_COLUMNS = ("pixels", "colours", "HOG", "HOG and colours", "ours")
 NOT_IN_MEAN = {"MNIST", "digits 8×8"}
 
 
+def group_counts() -> str:
+    """Number of groups found and agreement with the categories, by collection."""
+    record = load("group_counts")
+    methods = list(next(iter(record["results"].values()))[0]["ari"])
+    rows = []
+    for name, measured in record["results"].items():
+        scores = [statistics.median(row["ari"][method] for row in measured) for method in methods]
+        cells = [f"**{score:.2f}**" if score == max(scores) else f"{score:.2f}" for score in scores]
+        found = ", ".join(map(str, sorted({row["found"] for row in measured})))
+        stability = statistics.median(row["stability"] for row in measured)
+        best = statistics.median(row["best_cut"] for row in measured)
+        rows.append([name, str(measured[0]["categories"]), found, f"{stability:.2f}", *cells, f"{best:.2f}"])
+    head = ["collection", "categories", "groups found", "stability", *methods, "best cut of our tree"]
+    note = "Adjusted Rand index; medians of five samples where several numbers were found.\n"
+    return _table(head, rows) + _source(record, "scikit-learn", "umap-learn") + note
+
+
 def features() -> str:
     """Fractions of neighbours of the same category, by collection and by features."""
     record = load("features")
@@ -421,6 +438,7 @@ def _mean_scores(results: dict[str, Any]) -> dict[str, list[float]]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "run_options": run_options,
+    "group_counts": group_counts,
     "features": features,
     "features_in_short": features_in_short,
     "reconstruction": reconstruction,

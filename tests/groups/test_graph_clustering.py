@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from latentmap import GraphClustering, KMeans, nearest_neighbors
+from latentmap import GraphClustering, ImageFeatures, KMeans, load_mnist, nearest_neighbors
 from latentmap.metrics import clustering_accuracy
 
 
@@ -61,6 +61,31 @@ def test_a_single_cloud_is_one_group(n, d, kind):
     assert model.n_clusters_ == 1
     assert (model.labels_ == 0).all()
     assert (model.confidence_ == 1).all()
+
+
+@pytest.mark.parametrize("n", [900, 1500])
+def test_circles_and_crescents_are_groups(n):
+    random = np.random.default_rng(n)
+    labels = random.integers(3, size=n)
+    turn, radius = random.uniform(0, 2 * np.pi, n), 1.0 + labels
+    circles = np.column_stack([radius * np.cos(turn), radius * np.sin(turn)]) + random.normal(scale=0.05, size=(n, 2))
+    assert adjusted_rand_score(labels, GraphClustering(random_state=0).fit_predict(circles)) == 1.0
+    labels, turn = random.integers(2, size=n), random.uniform(0, np.pi, n)
+    crescents = np.column_stack([np.cos(turn), np.sin(turn)])
+    crescents[labels == 1] = [1, 0.5] - crescents[labels == 1]
+    crescents += random.normal(scale=0.05, size=(n, 2))
+    assert adjusted_rand_score(labels, GraphClustering(random_state=0).fit_predict(crescents)) == 1.0
+
+
+@pytest.mark.parametrize(("n", "least"), [(300, 0.55), (1_000, 0.8), (3_000, 0.9)])
+def test_digits_of_small_samples_are_found_without_their_number(n, least):
+    """The aims are those for the median of five samples; here is one of them."""
+    images, labels = load_mnist("test")
+    rows = np.random.default_rng(0).choice(len(images), n, replace=False)
+    features = ImageFeatures(random_state=0).fit_transform(images[rows])
+    found = GraphClustering(random_state=0).fit(features)
+    assert adjusted_rand_score(labels[rows], found.labels_) > least
+    assert 8 <= found.n_clusters_ <= 13
 
 
 def test_overlapping_groups_are_told_apart_better_than_by_kmeans_where_they_are_no_balls():

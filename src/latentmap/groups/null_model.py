@@ -73,7 +73,8 @@ def null_stabilities(counts: NDArray[np.int64], n: int, n_neighbors: int, dimens
         for kind in ("normal", "uniform")
         for seed in range(N_CLOUDS)
     ]
-    return np.clip(np.max([_interpolate(cloud, counts) for cloud in clouds], axis=0), 0, MAX_STABILITY)
+    most: NDArray[np.float64] = np.max([_interpolate(cloud, counts) for cloud in clouds], axis=0)
+    return np.clip(most, 0, MAX_STABILITY)
 
 
 def _interpolate(cloud: Stabilities, counts: NDArray[np.int64]) -> NDArray[np.float64]:
