@@ -161,14 +161,20 @@ def run(
     """
     with _errors_as_sentences(f"the same command resumes: {out}", out):
         from latentmap.api import map_images
+        from latentmap.run.findings import findings
 
         names = options.pop("augmentation") or None
         augmentation = None if names is None else tuple(name for name in names if name != "none")
-        map_images(source, out, quiet=quiet, augmentation=augmentation, **options)
+        found = map_images(source, out, quiet=quiet, augmentation=augmentation, **options)
+        lines = findings(found)
+    for line in lines:
+        _say(f"found   {line}")
     _say(f"report  {out / 'report.html'}")
     _say(f"map     {out / 'figures' / 'map.png'}")
     _say(f"tables  {out / 'atlas.parquet'}")
-    _say(f"explore latentmap explore {shlex.quote(str(out))}")
+    for next_step in ("explore {}", "label {} LABELS.csv", "add {} MORE_IMAGES"):
+        name = next_step.split()[0]
+        _say(f"{name:7} latentmap {next_step.format(shlex.quote(str(out)))}")
 
 
 @app.command()

@@ -1,0 +1,49 @@
+"""What a finished run found, in a few sentences."""
+
+import numpy as np
+
+from latentmap.run.run import Run
+
+
+def findings(run: Run) -> list[str]:
+    """Groups and how sure they are, duplicates, outliers and skipped files.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+
+    Returns
+    -------
+    list of str
+        A sentence each, without a full stop.
+    """
+    exact = run.duplicates()["exact"].to_numpy(zero_copy_only=False).astype(bool)
+    n_outliers = int(run.outliers()["is_outlier"].to_numpy(zero_copy_only=False).sum())
+    found = [
+        _groups(run),
+        f"{_counted(int(exact.sum()), 'exact duplicate')} and {_counted(int((~exact).sum()), 'near duplicate')}",
+        f"{_counted(n_outliers, 'outlier')}",
+    ]
+    n_skipped = len(run.skipped())
+    return [*found, f"{_counted(n_skipped, 'file')} skipped, with reasons in the report"] if n_skipped else found
+
+
+def _groups(run: Run) -> str:
+    groups = run.groups()
+    sizes = np.bincount(groups[groups >= 0])
+    stability = run.metrics().get("stability")
+    sure = "" if stability is None else f", stability {stability:.2f}: {_in_words(stability)}"
+    if len(sizes) == 1:
+        return "one group: nothing separates the images clearly"
+    return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} images{sure}"
+
+
+def _in_words(stability: float) -> str:
+    if stability >= 0.9:
+        return "nearly the same in random parts of the images"
+    return "mostly the same in random parts of the images" if stability >= 0.7 else "often others in random parts"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
