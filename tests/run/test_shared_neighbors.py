@@ -53,4 +53,4 @@ def test_what_is_forgotten_is_searched_again(searches):
 def test_large_latent_vectors_keep_only_what_groups_need(searches, monkeypatch):
     monkeypatch.setattr(shared_neighbors, "MAX_TANGENT_VALUES", 100)
     X = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
-    assert SharedNeighbors().for_groups(X).n_neighbors == 6  # log 400
+    assert SharedNeighbors().for_groups(X).n_neighbors == 23  # half as many again as in the graph

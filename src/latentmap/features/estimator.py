@@ -99,7 +99,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     >>> images, _ = lm.load_mnist("test")
     >>> features = lm.ImageFeatures(random_state=0)
     >>> features.fit_transform(images[:200]).shape
-    (200, 352)
+    (200, 384)
     >>> max(features.weights_, key=features.weights_.get)
     'shape'
     """

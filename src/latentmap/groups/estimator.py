@@ -51,7 +51,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_clusters : int, optional
         Number of groups; found from the data by default.
     n_neighbors : int, optional
-        Number of neighbours of each point; 15 by default, and a quarter of the points if there are fewer than 60.
+        Number of neighbours of each point; 15 by default. For fewer than 60 points a quarter of them, and at least 4.
     min_cluster_size : int, optional
         Minimum number of points of a group. By default 1/500 of the points, and at least ``n_neighbors``.
     min_confidence : float, default=0

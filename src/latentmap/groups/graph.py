@@ -9,14 +9,15 @@ from scipy import sparse
 from latentmap.groups.components import connected_components
 from latentmap.neighbors import NeighborGraph, NeighborSearch
 
+# With fewer neighbours, trees over a thousand points or less are less right; with more, small groups are lost.
+N_NEIGHBORS, MIN_NEIGHBORS = 15, 4
 # Minimum weight of an edge, so that the weight of a distant neighbour does not round to 0.
 MIN_WEIGHT = 1e-6
-N_NEIGHBORS = 15  # with fewer, trees over a thousand points or less are less right; with more, small groups are lost
 
 
 def default_neighbors(n: int) -> int:
-    """Default number of neighbours for n points: 15, and a quarter of the points if there are fewer than 60."""
-    return max(1, min(N_NEIGHBORS, n // 4))
+    """Default number of neighbours for n points: 15. For fewer than 60 points a quarter of them, and at least 4."""
+    return max(1, min(n - 1, N_NEIGHBORS, max(MIN_NEIGHBORS, n // 4)))
 
 
 def affinity_graph(neighbors: NeighborGraph, n_neighbors: int) -> Any:
