@@ -33,6 +33,9 @@ export class WeightSliders {
       h("div", { class: "buttons" }, this.resetButton),
       job,
     );
+    this.element.addEventListener("toggle", () => {
+      if (this.element.open) this.resetButton.scrollIntoView({ block: "nearest" });
+    });
     weights.changed.on(() => this.update());
     this.update();
   }
