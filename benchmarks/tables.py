@@ -391,7 +391,8 @@ def group_counts() -> str:
     rows = []
     for name, measured in record["results"].items():
         scores = [statistics.median(row["ari"][method] for row in measured) for method in methods]
-        cells = [f"**{score:.2f}**" if score == max(scores) else f"{score:.2f}" for score in scores]
+        most = f"{max(scores):.2f}"
+        cells = [f"**{most}**" if f"{score:.2f}" == most else f"{score:.2f}" for score in scores]
         found = ", ".join(map(str, sorted({row["found"] for row in measured})))
         stability = statistics.median(row["stability"] for row in measured)
         best = statistics.median(row["best_cut"] for row in measured)
