@@ -481,6 +481,11 @@ def test_one_group_is_cut_into_more_by_a_slider(edited, look):
     page.page.click(".cut-reset")
     page.until("latentmap.model.edits.groups.length === 1")
     assert page.page.locator(".cut-reset").is_disabled()
+    supported = Run.open(edited.run).cuts()
+    offers = page.page.locator(".cut-offers button")
+    assert offers.count() == len(supported) > 0
+    offers.first.click()
+    page.until(f"latentmap.model.edits.groups.length === {supported[0].n_clusters}")
 
 
 # ---------------------------------------------------------------- labels

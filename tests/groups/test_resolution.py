@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from latentmap.groups.resolution import MIN_EXCESS, Stabilities, best_resolution, excess_stability
+from latentmap.groups.resolution import (
+    MIN_EXCESS,
+    Cut,
+    Stabilities,
+    best_resolution,
+    excess_stability,
+    supported_cuts,
+)
 
 
 def test_the_excess_is_zero_for_a_cloud_and_one_for_perfect_groups():
@@ -28,3 +35,10 @@ def test_few_points_prefer_finer_cuts_and_many_the_most_stable():
 
 def test_no_cut_is_chosen_where_none_is_more_stable_than_a_cloud():
     assert best_resolution(np.array([1, 4]), np.array([1.0, MIN_EXCESS - 0.01]), 100) is None
+
+
+def test_the_chosen_cut_comes_first_and_other_peaks_follow():
+    found = Stabilities(np.array([1, 2, 4, 4, 6, 9]), np.array([0, 0.95, 0.5, 0.6, 0.9, 0.7]))
+    excess = np.array([0, 0.9, 0.3, 0.5, 0.8, 0.45])
+    assert supported_cuts(found, excess, 4) == [Cut(6, 0.9), Cut(2, 0.95)]
+    assert supported_cuts(found, excess, 1) == [Cut(2, 0.95), Cut(6, 0.9)]

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from latentmap import map_images
+from latentmap.groups import Cut
 from latentmap.run.findings import findings
 
 
@@ -31,6 +32,7 @@ def test_groups_duplicates_and_skipped_files_are_told(folder, tmp_path):
     assert groups.startswith("2 groups of 40 to 41 images, stability 1.00: nearly the same")
     assert duplicates.startswith("1 exact duplicate and ")
     assert outliers.endswith(("outlier", "outliers"))
+    assert run.cuts() == [Cut(2, run.metrics()["stability"])]
     assert skipped == "1 file skipped, with reasons in the report"
 
 
@@ -40,3 +42,4 @@ def test_one_group_and_groups_without_a_stability(folder, tmp_path):
     by_kmeans = map_images(str(folder), tmp_path / "kmeans", epochs=1, latent_dim=2, groups="kmeans", quiet=True)
     assert findings(by_kmeans)[0].startswith("10 groups of ")
     assert "stability" not in findings(by_kmeans)[0]
+    assert one.cuts() == by_kmeans.cuts() == []

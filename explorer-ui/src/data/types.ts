@@ -51,6 +51,8 @@ export interface Facts {
   typical: { [group: string]: number[] };
   /** Maximum number of groups that the tree can be cut into. */
   nBlocks?: number;
+  /** Numbers of groups that the images support, that of the run first. */
+  cuts?: { n: number; stability: number }[];
   /** Whether groups are found on the graph of neighbours; only then is there a tree to split and cut. */
   onGraph: boolean;
   perplexity: number;

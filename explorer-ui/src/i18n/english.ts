@@ -118,6 +118,8 @@ export const ENGLISH = {
   cutOne: "All images are in one group. Choose a larger number of groups:",
   cutMore: "Cut the whole tree into another number of groups:",
   cutInto: "{n} {n:group|groups}",
+  cutOffers: "Numbers that the images support, with their stability (1: random parts of the images give the same groups):",
+  cutOffer: "{n} · {stability}",
   cut: "Cut",
   cutReset: "Undo the cut",
   cutLoses: "This replaces all splits and merges.",

@@ -120,6 +120,8 @@ export const KOREAN: Record<Key, string> = {
   cutOne: "모든 이미지가 한 그룹에 있습니다. 더 많은 그룹으로 나누기:",
   cutMore: "트리 전체를 다른 개수의 그룹으로 나누기:",
   cutInto: "그룹 {n}개",
+  cutOffers: "이미지가 뒷받침하는 그룹 수와 안정성(1: 이미지 일부만으로도 같은 그룹):",
+  cutOffer: "{n} · {stability}",
   cut: "나누기",
   cutReset: "나누기 취소",
   cutLoses: "그동안 나누고 합친 것을 대신합니다.",

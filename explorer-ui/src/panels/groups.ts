@@ -196,11 +196,18 @@ export class Groups {
         this.rebuild();
       });
     };
+    const offer = ({ n, stability }: { n: number; stability: number }): HTMLElement =>
+      button(t("cutOffer", { n, stability: stability.toFixed(2) }), () => {
+        slider.value = String(n);
+        apply();
+      });
+    const offers = (model.facts.cuts ?? []).filter(({ n }) => n >= 2 && n <= limit);
     const undo = button(t("cutReset"), () => void editor.send({ kind: "undo" }), {
       class: "cut-reset",
       disabled: this.cutAt !== model.edits.revision,
     });
     const parts = [
+      ...(offers.length ? [h("p", { class: "hint", text: t("cutOffers") }), h("div", { class: "buttons cut-offers" }, ...offers.map(offer))] : []),
       h("p", { class: "hint", text: now === 1 ? t("cutOne") : t("cutMore") }),
       h("div", { class: "slider" }, slider),
       h("div", { class: "buttons" }, count, button(t("cut"), apply, { class: "cut-do" }), undo),

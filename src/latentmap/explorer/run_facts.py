@@ -43,6 +43,7 @@ def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
         "typical": _typical(data),
         "nBlocks": data.journal.n_blocks,
         "onGraph": data.run.options.groups == "graph",
+        "cuts": [{"n": cut.n_clusters, "stability": cut.stability} for cut in data.run.cuts()],
         "perplexity": data.run.options.perplexity,
         "weights": _weights(data),
     }

@@ -25,7 +25,7 @@ from latentmap.groups.resampling import (
     neighbors_to_search,
     random_part,
 )
-from latentmap.groups.resolution import RESOLUTIONS, best_resolution, excess_stability
+from latentmap.groups.resolution import RESOLUTIONS, Cut, best_resolution, excess_stability, supported_cuts
 from latentmap.groups.separation import group_separations
 from latentmap.groups.spreading import memberships
 from latentmap.groups.summary import GroupSummary, summarize_groups
@@ -75,6 +75,9 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Membership of each point in its own group.
     separation_ : array (n_clusters_,), float64
         Separation of each group; see :class:`latentmap.groups.GroupSummary`.
+    cuts_ : list of Cut
+        Numbers of groups that the data support, with their stability: the chosen one first, then others. Empty if
+        ``n_clusters`` is given, or there is one group.
     tree_ : Dendrogram
         Tree over blocks; ``tree_.cut(n_clusters_)`` gives the groups.
     blocks_ : array (n,), int32
@@ -117,6 +120,8 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.callback = callback
+
+    cuts_: list[Cut]
 
     def fit(
         self,
@@ -164,7 +169,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._report(1)
         graph = connect_components(affinity_graph(neighbors, k), data, min_size, self.n_jobs)
         whole = BlockTree.build(graph, min_size, random, self.n_clusters or 1)
-        self._resolution = None
+        self._resolution, self.cuts_ = None, []
         if self.n_clusters is None:
             self._resolution = self._find_resolution(whole, neighbors, k, data, random)
         groups = self._group(graph, whole, random)
@@ -359,7 +364,10 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         dimension = intrinsic_dimension(neighbors.distances[:, :k])
         excess = excess_stability(found, null_stabilities(found.counts, len(X), k, dimension))
         best = best_resolution(found.counts, excess, len(X))
-        return None if best is None else float(RESOLUTIONS[best])
+        if best is None:
+            return None
+        self.cuts_ = supported_cuts(found, excess, best)
+        return float(RESOLUTIONS[best])
 
     def _group(self, graph: Any, whole: BlockTree, random: np.random.RandomState) -> Labels:
         """Group of each point, by cutting the tree at the resolution or into the number of groups."""

@@ -22,6 +22,7 @@ RESOLUTIONS = 1.25 ** np.arange(-32.0, 1.0)
 N_SMOOTHED = 2  # resolutions on either side over which stabilities are averaged
 LOSS_PER_DOUBLING = 6.0  # of stability, in units of n^(-1/2)
 MIN_EXCESS = 0.4  # of the stability over that of a cloud, below which there are no groups
+MAX_OTHER_CUTS = 3  # that are offered beside the chosen one
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,22 @@ class Stabilities:
 
     counts: NDArray[np.int64]
     means: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A number of groups that the data support.
+
+    Attributes
+    ----------
+    n_clusters : int
+        Number of groups.
+    stability : float
+        Mean adjusted Rand index with the groups of random parts of the points.
+    """
+
+    n_clusters: int
+    stability: float
 
 
 def excess_stability(
@@ -88,3 +105,32 @@ def best_resolution(counts: NDArray[np.int64], excess: NDArray[np.float64], n: i
         return None
     scores = excess + LOSS_PER_DOUBLING / np.sqrt(n) * np.log2(counts)
     return int(np.where(is_possible, scores, -np.inf).argmax())
+
+
+def supported_cuts(found: Stabilities, excess: NDArray[np.float64], chosen: int) -> list[Cut]:
+    """List the cuts that the data support: the chosen one, and others that are more stable than those next to them.
+
+    Parameters
+    ----------
+    found : Stabilities
+    excess : array (m,), float64
+        See :func:`excess_stability`.
+    chosen : int
+        Index of the chosen cut.
+
+    Returns
+    -------
+    list of Cut
+        The chosen one first, and then at most three others by descending excess.
+    """
+    counts = np.unique(found.counts)
+    best = [int(np.where(found.counts == count, excess, -np.inf).argmax()) for count in counts]
+    heights = np.concatenate([[-np.inf], excess[best], [-np.inf]])
+    is_peak = (heights[1:-1] >= heights[:-2]) & (heights[1:-1] >= heights[2:]) & (heights[1:-1] >= MIN_EXCESS)
+    others = [
+        index
+        for index, count, peak in zip(best, counts, is_peak, strict=True)
+        if peak and count > 1 and count != found.counts[chosen]
+    ]
+    others = sorted(others, key=lambda index: -excess[index])[:MAX_OTHER_CUTS]
+    return [Cut(int(found.counts[index]), float(found.means[index])) for index in (chosen, *others)]

@@ -129,6 +129,7 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "precision": model.precision_,
         "threshold": model.outlier_threshold(),
         "summary": data.summary[:MAX_GROUPS],
+        "cuts": data.run.cuts(),
         "n_groups": n_groups,
         "n_grouped": int(sizes.sum()),
         "n_unsure": int((groups < 0).sum()),

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentmap.core.errors import RunError
+from latentmap.groups import Cut
 from latentmap.run.layout import (
     ATLAS,
     DUPLICATES,
@@ -229,3 +230,14 @@ def check_summary(path: Path, n_groups: int) -> list[dict[str, Any]]:
             f"{path}: damaged ({len(found)} of {n_groups} groups in it): the command that made the run makes it again"
         )
     return found
+
+
+def check_cuts(path: Path) -> list[Cut]:
+    """The numbers of groups that the data support; none in files of earlier versions."""
+    found = read_json(path).get("cuts", [])
+    try:
+        return [Cut(int(one["n_clusters"]), float(one["stability"])) for one in found]
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        raise RunError(
+            f"{path}: damaged (no list of cuts in it: {error}): the command that made the run makes it again"
+        ) from error

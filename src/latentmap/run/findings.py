@@ -22,6 +22,7 @@ def findings(run: Run) -> list[str]:
     n_outliers = int(run.outliers()["is_outlier"].to_numpy(zero_copy_only=False).sum())
     found = [
         _groups(run),
+        *_other_cuts(run),
         f"{_counted(int(exact.sum()), 'exact duplicate')} and {_counted(int((~exact).sum()), 'near duplicate')}",
         f"{_counted(n_outliers, 'outlier')}",
     ]
@@ -37,6 +38,11 @@ def _groups(run: Run) -> str:
     if len(sizes) == 1:
         return "one group: nothing separates the images clearly"
     return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} images{sure}"
+
+
+def _other_cuts(run: Run) -> list[str]:
+    others = [f"{cut.n_clusters} groups (stability {cut.stability:.2f})" for cut in run.cuts()[1:]]
+    return [f"the images also support {' or '.join(others)}"] if others else []
 
 
 def _in_words(stability: float) -> str:

@@ -17,7 +17,7 @@ from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import RunError
 from latentmap.features import ImageFeatures
-from latentmap.groups import LabelSpreading
+from latentmap.groups import Cut, LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
 from latentmap.images.decoding import EncodedImage, Failure, decode_images
@@ -25,7 +25,7 @@ from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
-from latentmap.run.checking import check_summary, check_tables, damaged, read_json, reading
+from latentmap.run.checking import check_cuts, check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
@@ -161,6 +161,25 @@ class Run:
         check_cut(tree, n_clusters)
         blocks: NDArray[np.int32] = tables.read_column(self._file(layout.GROUPS), "block")
         return tree.cut(n_clusters)[blocks]
+
+    def cuts(self) -> list[Cut]:
+        """Numbers of groups that the images support, with their stability: the one of the run first.
+
+        Pass another of them to :meth:`cut`. The list is empty if the number was given, there is one group, or the
+        groups are by K-means.
+
+        Returns
+        -------
+        list of Cut
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
+        if self.options.groups == "kmeans":
+            return []
+        return check_cuts(self._file(layout.SUMMARY))
 
     def group_summary(self) -> list[dict[str, Any]]:
         """A description of each group. The keys are the fields of :class:`latentmap.groups.GroupSummary`.

@@ -68,7 +68,11 @@ def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback)
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
     for one in summary:
         one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN
-    write_text(folder / SUMMARY, json.dumps({"stability": stability, "groups": summary}, default=_as_json))
+    cuts = [asdict(cut) for cut in model.cuts_]
+    for chosen in cuts[:1]:  # known better than that of the cut, since the borders of the groups are refined
+        chosen["stability"] = stability
+    facts = {"stability": stability, "cuts": cuts, "groups": summary}
+    write_text(folder / SUMMARY, json.dumps(facts, default=_as_json))
     return [GROUPS, SUMMARY, TREE, NEIGHBORS]
 
 
