@@ -85,6 +85,8 @@ def main() -> None:
         done = {int(row["seed"]) for row in runs.get(LAST, [])}
         if done.issuperset(SEEDS):
             continue
+        if done:  # seeds that were interrupted begin again
+            runs = {method: [row for row in rows if row["seed"] in done] for method, rows in runs.items()}
         chapter = None if only_ours else _chapter_latents(images)
         for seed in sorted(set(SEEDS) - done):
             found = _ours(images, seed) if chapter is None else _methods(name, images, chapter, seed)
