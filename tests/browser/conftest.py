@@ -140,7 +140,7 @@ class Page:
         return bool(
             self.ask(
                 f"""[...document.querySelectorAll('.label')].map((one) => one.getBoundingClientRect()).every((box) =>
-                {x} < box.left - 20 || {x} > box.right + 20 || {y} < box.top - 20 || {y} > box.bottom + 20)"""
+                {x} < box.left - 28 || {x} > box.right + 28 || {y} < box.top - 28 || {y} > box.bottom + 28)"""
             )
         )
 

@@ -261,7 +261,7 @@ def test_search_and_filters(look, served):
     n_threes = int(((confidence >= np.float32(0.9)) & (labels == "3")).sum())
     page.until(f"latentmap.state.nVisible === {n_threes}")
     few = page.state("sprites")
-    assert len(few) > 8
+    assert len(few) > 3
     assert {labels[one["id"]] for one in few} == {"3"}
     page.page.locator(".filters fieldset").nth(1).get_by_text("all", exact=True).click()
     page.until(f"latentmap.state.nVisible === {n_sure}")
@@ -521,6 +521,17 @@ def test_groups_are_named_split_merged_and_all_of_it_undone(look, served):
     assert Run.open(served.run).edits()["group_name"].to_pylist().count("round <b>ones</b>") == sizes[0]
 
 
+def wait_for_folder(page: Page, exports: Path) -> Path:
+    """The folder of an export that is done; until then its name begins with a dot."""
+    end = time.monotonic() + PATIENCE_FOR_WORK
+    while time.monotonic() < end:
+        for path in exports.iterdir():
+            if path.is_dir() and not path.name.startswith("."):
+                return path
+        page.page.wait_for_timeout(100)
+    raise AssertionError(f"no folder in {exports}")
+
+
 def test_selections_are_labelled_marked_spread_and_exported(look, served, tmp_path):
     page = look(served.url)
     page.box(0.3)
@@ -543,10 +554,10 @@ def test_selections_are_labelled_marked_spread_and_exported(look, served, tmp_pa
     assert table["id"].to_pylist() == ids
     assert set(table["given_label"].to_pylist()) == {'=first, "quoted"'}
     page.page.click("[data-export=folder]")
-    page.until(f"document.querySelector('.kept').textContent.startsWith('{len(ids)} images exported: ')")
+    folder = wait_for_folder(page, served.run / "exports")
     page.until("document.querySelector('.running').hidden")
-    folders = [path for path in (served.run / "exports").iterdir() if path.is_dir()]
-    assert len(ids) in [sum(path.is_file() for path in folder.rglob("*")) for folder in folders]
+    assert page.page.text_content(".kept").startswith(f"{len(ids)} images exported: ")
+    assert sum(path.is_file() for path in folder.rglob("*")) == len(ids)
     page.page.click("[data-mark=hidden]")
     page.until(f"latentmap.state.nVisible === latentmap.state.n - {len(ids)}")
     assert Run.open(served.run).edits()["marked_hidden"].to_numpy(zero_copy_only=False).sum() == len(ids)

@@ -523,6 +523,7 @@ def test_panels_have_their_place_at_every_width(chromium, served, size, language
         .every((e) => e.getBoundingClientRect().right <= innerWidth)"""
     )
     assert page.ask("document.documentElement.scrollWidth <= innerWidth")
+    page.until("document.querySelectorAll('.label').length > 3")  # they are where a finger would hit them
     _, _, width, height = page.stage()
     near = sorted(
         page.state("sprites"), key=lambda one: abs(one["at"][0] - 0.6 * width) + abs(one["at"][1] - 0.3 * height)
