@@ -49,14 +49,14 @@ PICTURE = Path(__file__).parent.parent / "docs" / "images" / "groups.png"
 PLACES = {
     "latentmap, K found": (-10, 6),
     "latentmap, K given": (-6, 18),
-    "latentmap by latent vectors, K found": (8, 14),
-    "latentmap by latent vectors, K given": (8, 2),
-    "latentmap by latent vectors without invariance, K given": (8, -8),
-    "N2D's recipe, K given": (8, 6),
+    "latentmap by latent vectors, K found": (4, -18),
+    "latentmap by latent vectors, K given": (0, 14),
+    "latentmap by latent vectors without invariance, K given": (0, -32),
+    "N2D's recipe, K given": (8, -3),
     "UMAP and mixture, K given, chapter's latents": (-8, -14),
     "HDBSCAN on UMAP, chapter's latents": (-8, -4),
     "K-means on latentmap's latents": (0, -16),
-    "K-means on the chapter's latents": (-8, 8),
+    "K-means on the chapter's latents": (0, 10),
     "K-means on pixels": (-4, 10),
     "K-means on PCA-64": (0, -16),
     "ClustPy DEC, K given": (-8, -12),
@@ -76,17 +76,20 @@ def main() -> None:
         "digits": ((digits.images * 15.9375).astype(np.uint8), digits.target),
         "MNIST": lm.load_mnist("all"),
     }
-    only_ours = "--ours" in sys.argv
-    results: dict[str, Any] = load("groups")["results"] if only_ours or "--resume" in sys.argv else {}
+    only_ours, resumes = "--ours" in sys.argv, "--resume" in sys.argv
+    results: dict[str, Any] = load("groups")["results"] if only_ours or resumes else {}
     for name, (images, labels) in sets.items():
         runs: dict[str, list[dict[str, float]]] = results.get(name, {}).get("methods", {})
-        if only_ours:
+        if only_ours and not resumes:
             runs = {method: rows for method, rows in runs.items() if "latentmap" not in method}
         done = {int(row["seed"]) for row in runs.get(LAST, [])}
         if done.issuperset(SEEDS):
             continue
         if done:  # seeds that were interrupted begin again
-            runs = {method: [row for row in rows if row["seed"] in done] for method, rows in runs.items()}
+            runs = {
+                method: [row for row in rows if row["seed"] in done or (only_ours and "latentmap" not in method)]
+                for method, rows in runs.items()
+            }
         chapter = None if only_ours else _chapter_latents(images)
         for seed in sorted(set(SEEDS) - done):
             found = _ours(images, seed) if chapter is None else _methods(name, images, chapter, seed)
