@@ -165,16 +165,16 @@ def run(
 
         names = options.pop("augmentation") or None
         augmentation = None if names is None else tuple(name for name in names if name != "none")
-        found = map_images(source, out, quiet=quiet, augmentation=augmentation, **options)
-        lines = findings(found)
+        lines = findings(map_images(source, out, quiet=quiet, augmentation=augmentation, **options))
     for line in lines:
         _say(f"found   {line}")
     _say(f"report  {out / 'report.html'}")
     _say(f"map     {out / 'figures' / 'map.png'}")
     _say(f"tables  {out / 'atlas.parquet'}")
-    for next_step in ("explore {}", "label {} LABELS.csv", "add {} MORE_IMAGES"):
-        name = next_step.split()[0]
-        _say(f"{name:7} latentmap {next_step.format(shlex.quote(str(out)))}")
+    folder = shlex.quote(str(out))
+    _say(f"explore latentmap explore {folder}")
+    _say(f"label   latentmap label {folder} LABELS.csv")
+    _say(f"add     latentmap add {folder} MORE_IMAGES")
 
 
 @app.command()

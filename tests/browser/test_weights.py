@@ -1,4 +1,4 @@
-"""What counts as alike: sliders change the neighbours at once, and a job makes the map and the groups by them."""
+"""The sliders for the weights of features, and the map and groups that are made with them."""
 
 from collections.abc import Iterator
 from pathlib import Path

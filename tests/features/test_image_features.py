@@ -9,9 +9,9 @@ import latentmap as lm
 from latentmap import ImageFeatures, InputError, ModelFileError
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.color import color_histograms
+from latentmap.features.edge_histograms import object_squares, shape_histograms
 from latentmap.features.reduction import Reduction
 from latentmap.features.resampling import resample
-from latentmap.features.shape import object_squares, shape_histograms
 from latentmap.features.texture import texture_statistics
 from latentmap.neighbors import NeighborSearch
 

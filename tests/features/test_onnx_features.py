@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 import latentmap as lm
 from latentmap import ImageFeatures
 from latentmap.core.errors import ExportError, MissingPackageError
-from latentmap.features import onnx
+from latentmap.features import onnx_export
 from latentmap.features.torch_blocks import FeatureModule, _turn
 
 MAX_DIFFERENCE = 1e-3
@@ -143,7 +143,7 @@ def test_features_that_were_loaded_are_exported(tmp_path):
 
 def test_an_export_with_other_results_is_not_written(fitted, tmp_path, monkeypatch):
     pytest.importorskip("onnxscript")
-    monkeypatch.setattr(onnx, "MAX_ONNX_DIFFERENCE", -1.0)
+    monkeypatch.setattr(onnx_export, "MAX_ONNX_DIFFERENCE", -1.0)
     with pytest.raises(ExportError, match="onnxruntime differs from transform by"):
         fitted.export_onnx(tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
@@ -151,8 +151,8 @@ def test_an_export_with_other_results_is_not_written(fitted, tmp_path, monkeypat
 
 def test_large_features_may_differ_in_proportion(fitted, tmp_path, monkeypatch):
     allowed = []
-    monkeypatch.setattr(onnx, "write_onnx", lambda *_, max_difference, **__: allowed.append(max_difference))
-    monkeypatch.setattr(onnx, "check_onnx_packages", lambda: None)
+    monkeypatch.setattr(onnx_export, "write_onnx", lambda *_, max_difference, **__: allowed.append(max_difference))
+    monkeypatch.setattr(onnx_export, "check_onnx_packages", lambda: None)
     fitted.export_onnx(tmp_path / "x.onnx")
     monkeypatch.setattr(fitted, "block_weights_", fitted.block_weights_ * 1e6)
     fitted.export_onnx(tmp_path / "x.onnx")
@@ -163,8 +163,8 @@ def test_large_features_may_differ_in_proportion(fitted, tmp_path, monkeypatch):
 def test_the_check_does_not_report_progress(fitted, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(fitted, "callback", calls.append)
-    monkeypatch.setattr(onnx, "write_onnx", lambda *_, **__: None)
-    monkeypatch.setattr(onnx, "check_onnx_packages", lambda: None)
+    monkeypatch.setattr(onnx_export, "write_onnx", lambda *_, **__: None)
+    monkeypatch.setattr(onnx_export, "check_onnx_packages", lambda: None)
     fitted.export_onnx(tmp_path / "x.onnx")
     assert fitted.callback is not None
     assert not calls

@@ -1,4 +1,4 @@
-"""What a finished run found, in words."""
+"""The sentences that end a run."""
 
 import shutil
 
@@ -8,6 +8,7 @@ from PIL import Image
 
 from latentmap import map_images
 from latentmap.groups import Cut
+from latentmap.run import Run
 from latentmap.run.findings import findings
 
 
@@ -36,10 +37,12 @@ def test_groups_duplicates_and_skipped_files_are_told(folder, tmp_path):
     assert skipped == "1 file skipped, with reasons in the report"
 
 
-def test_one_group_and_groups_without_a_stability(folder, tmp_path):
+def test_one_group_no_group_and_groups_without_a_stability(folder, tmp_path, monkeypatch):
     one = map_images(str(folder), tmp_path / "one", epochs=1, latent_dim=2, n_clusters=1, quiet=True)
-    assert findings(one)[0].startswith("one group: nothing")
+    assert findings(one)[0] == "one group"
     by_kmeans = map_images(str(folder), tmp_path / "kmeans", epochs=1, latent_dim=2, groups="kmeans", quiet=True)
     assert findings(by_kmeans)[0].startswith("10 groups of ")
     assert "stability" not in findings(by_kmeans)[0]
     assert one.cuts() == by_kmeans.cuts() == []
+    monkeypatch.setattr(Run, "groups", lambda _: np.full(81, -1))
+    assert findings(one)[0] == "no groups: all images have a confidence below 0"

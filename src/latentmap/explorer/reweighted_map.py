@@ -11,7 +11,7 @@ from latentmap.explorer.sprite_sheets import FOLDER
 from latentmap.explorer.weight_requests import parse_weights
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
-from latentmap.groups.resampling import neighbors_to_search
+from latentmap.groups.stability import neighbors_to_search
 from latentmap.neighbors import nearest_neighbors
 from latentmap.run import tables
 from latentmap.run.state import key_of
@@ -57,12 +57,7 @@ def read_reweighted_map(data: AtlasView, weights: str) -> bytes:
 def make_reweighted_map(data: AtlasView, weights: str) -> None:
     """Map and group the images by other weights, with the options of the run, and align the map with that of the run.
 
-    Parameters
-    ----------
-    data : AtlasView
-        The run.
-    weights : str
-        The weights, as :func:`latentmap.explorer.weight_requests.format_weights` writes them.
+    The parameters are those of :func:`reweighted_map_path`.
     """
     path, options = reweighted_map_path(data, weights), data.run.options
     if path.exists():

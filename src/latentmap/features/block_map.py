@@ -1,4 +1,4 @@
-"""The way of a block of features to the few components that distances are made of."""
+"""Map of a block of features to a few components, whose distances are compared."""
 
 from dataclasses import dataclass
 

@@ -20,12 +20,12 @@ from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.block_map import BlockMap
 from latentmap.features.color import color_histograms
+from latentmap.features.edge_histograms import shape_histograms, shape_size
 from latentmap.features.feature_files import read_features, write_features
-from latentmap.features.onnx import export_features
+from latentmap.features.onnx_export import export_features
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
 from latentmap.features.resampling import Pixels, resample
 from latentmap.features.reweighting import column_factors, nearest_by_factors
-from latentmap.features.shape import shape_histograms, shape_size
 from latentmap.features.texture import texture_statistics
 
 MIN_IMAGES = 3

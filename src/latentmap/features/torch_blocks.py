@@ -1,7 +1,8 @@
 """The features of images as a PyTorch module of operations that ONNX has.
 
-The module serves exports: it repeats the kernels of ``shape``, ``texture``, ``parts`` and ``color``, with products of
-constant matrices in place of loops over pixels and of Fourier transforms. Inside it, images are (n, c, h, w).
+The module serves exports: it repeats the kernels of ``edge_histograms``, ``texture``, ``parts`` and ``color``, with
+products of constant matrices in place of loops over pixels and of Fourier transforms. Inside it, images are
+(n, c, h, w).
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from latentmap.features import color, parts, shape, texture
+from latentmap.features import color, edge_histograms, parts, texture
 from latentmap.features.block_map import BlockMap
+from latentmap.features.edge_histograms import shape_size
 from latentmap.features.kernel import WIDTH, LocalKernel, nearest_rank
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
 from latentmap.features.resampling import resampling_weights
-from latentmap.features.shape import shape_size
 
 N_RGB = 3
 
@@ -139,7 +140,7 @@ class _Resampling(nn.Module):
 
 
 class _ShapeBlocks(nn.Module):
-    """Histograms of oriented gradients; see :func:`latentmap.features.shape.shape_histograms`."""
+    """Histograms of oriented gradients; see :func:`latentmap.features.edge_histograms.shape_histograms`."""
 
     rows: Tensor
     columns: Tensor
@@ -152,7 +153,7 @@ class _ShapeBlocks(nn.Module):
         super().__init__()
         rows, columns = (np.arange(side, dtype=np.float32) + np.float32(0.5) for side in (height, width))
         _set_constants(self, rows=rows, columns=columns)
-        for name, n_cells in (("fine", shape.N_FINE), ("coarse", shape.N_COARSE)):
+        for name, n_cells in (("fine", edge_histograms.N_FINE), ("coarse", edge_histograms.N_COARSE)):
             in_rows, in_columns = (_cell_weights(torch.from_numpy(at / len(at)), n_cells) for at in (rows, columns))
             scale = n_cells * n_cells / (height * width)
             _set_constants(self, **{f"{name}_rows": (in_rows * scale).numpy(), f"{name}_columns": in_columns.T.numpy()})
@@ -160,7 +161,7 @@ class _ShapeBlocks(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         signed = _oriented_gradients(images)
         # the directions of edges have half of the angles, so that each takes those of two opposite gradients
-        unsigned = signed[:, : shape.N_UNSIGNED] + signed[:, shape.N_UNSIGNED :]
+        unsigned = signed[:, : edge_histograms.N_UNSIGNED] + signed[:, edge_histograms.N_UNSIGNED :]
         histograms = (
             self.fine_rows @ signed @ self.fine_columns,
             self.coarse_rows @ unsigned @ self.coarse_columns,
@@ -171,10 +172,10 @@ class _ShapeBlocks(nn.Module):
     def _of_object(self, images: Tensor, gradients: Tensor) -> Tensor:
         """Histograms (n, directions, cells, cells) in the cells of the square around the object."""
         top, left, side = _object_squares(images)
-        rows = _cell_weights((self.rows - top) / side, shape.N_FINE)
-        columns = _cell_weights((self.columns - left) / side, shape.N_FINE)
+        rows = _cell_weights((self.rows - top) / side, edge_histograms.N_FINE)
+        columns = _cell_weights((self.columns - left) / side, edge_histograms.N_FINE)
         sums = rows.unsqueeze(1) @ gradients @ columns.transpose(1, 2).unsqueeze(1)
-        return sums * (shape.N_FINE**2 / (side * side))[:, :, None, None]
+        return sums * (edge_histograms.N_FINE**2 / (side * side))[:, :, None, None]
 
 
 def _oriented_gradients(images: Tensor) -> Tensor:
@@ -184,9 +185,9 @@ def _oriented_gradients(images: Tensor) -> Tensor:
     if images.shape[1] > 1:  # the channel with the largest gradient counts
         largest = squared.argmax(dim=1, keepdim=True)
         across, down, squared = (values.gather(1, largest) for values in (across, down, squared))
-    place = _turn(across, down) * shape.N_SIGNED
-    apart = (place - torch.arange(shape.N_SIGNED, dtype=torch.float32)[:, None, None]).abs()
-    apart = torch.minimum(apart, shape.N_SIGNED - apart)
+    place = _turn(across, down) * edge_histograms.N_SIGNED
+    apart = (place - torch.arange(edge_histograms.N_SIGNED, dtype=torch.float32)[:, None, None]).abs()
+    apart = torch.minimum(apart, edge_histograms.N_SIGNED - apart)
     return functional.relu(1 - apart) * squared.sqrt()
 
 
@@ -214,11 +215,11 @@ def _cell_weights(places: Tensor, n_cells: int) -> Tensor:
 
 
 def _object_squares(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Top, left and side (n, 1) of the object; see :func:`latentmap.features.shape.object_squares`."""
+    """Top, left and side (n, 1) of the object; see :func:`latentmap.features.edge_histograms.object_squares`."""
     edges = (images[:, :, 0], images[:, :, -1], images[:, :, :, 0], images[:, :, :, -1])
     background = _median(torch.cat(edges, dim=2))
     contrast = (images - background[:, :, None, None]).abs().amax(dim=1)
-    differs = (contrast > shape.MIN_CONTRAST).to(torch.float32)
+    differs = (contrast > edge_histograms.MIN_CONTRAST).to(torch.float32)
     top, bottom = _extent(differs.amax(dim=2))
     left, right = _extent(differs.amax(dim=1))
     side = torch.maximum(bottom - top, right - left)
@@ -248,8 +249,8 @@ def _normalized(histograms: Tensor) -> Tensor:
     found = torch.zeros_like(histograms)
     for pair in (energy + _shifted(energy, 2, side) for side in (-1, 1)):
         for block in (pair + _shifted(pair, 3, side) for side in (-1, 1)):
-            scaled = histograms / (block + shape.MIN_NORM**2).sqrt()
-            found = found + scaled.clamp(max=shape.MAX_NORMALIZED) * 0.25
+            scaled = histograms / (block + edge_histograms.MIN_NORM**2).sqrt()
+            found = found + scaled.clamp(max=edge_histograms.MAX_NORMALIZED) * 0.25
     return found
 
 

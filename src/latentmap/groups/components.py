@@ -1,10 +1,9 @@
-"""Connected components and induced subgraphs of sparse graphs, without copies of all edges."""
+"""Connected components of sparse graphs, without copies of all edges."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from latentmap.core.parallel import Array, compiled
 
@@ -50,48 +49,3 @@ def _label_components(indptr: Array, indices: Array, labels: Array, components: 
                     stack[n_stacked] = other
                     n_stacked += 1
         component += 1
-
-
-def induced_subgraph(graph: Any, rows: NDArray[np.intp]) -> Any:
-    """Extract the subgraph of some nodes.
-
-    Parameters
-    ----------
-    graph : sparse CSR matrix (n, n)
-    rows : array (m,), int
-        The nodes, ascending.
-
-    Returns
-    -------
-    sparse CSR matrix (m, m)
-    """
-    # graph[rows][:, rows] copies all edges of the rows first
-    place = np.full(graph.shape[0], -1, np.int32)
-    place[rows] = np.arange(len(rows))
-    begin = np.zeros(len(rows) + 1, np.int32 if graph.nnz <= np.iinfo(np.int32).max else np.int64)
-    _count_within(graph.indptr, graph.indices, rows, place, begin)
-    begin = np.cumsum(begin, dtype=begin.dtype)
-    indices, data = np.empty(begin[-1], np.int32), np.empty(begin[-1], graph.data.dtype)
-    _copy_within(graph.indptr, graph.indices, graph.data, rows, place, (indices, data))
-    return sparse.csr_matrix((data, indices, begin), shape=(len(rows), len(rows)))
-
-
-@compiled
-def _count_within(indptr: Array, indices: Array, rows: Array, place: Array, counts: Array) -> None:
-    for i in range(len(rows)):
-        for edge in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            if place[indices[edge]] >= 0:
-                counts[i + 1] += 1
-
-
-@compiled
-def _copy_within(
-    indptr: Array, indices: Array, data: Array, rows: Array, place: Array, out: tuple[Array, Array]
-) -> None:
-    n_copied = 0
-    for i in range(len(rows)):
-        for edge in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            if place[indices[edge]] >= 0:
-                out[0][n_copied] = place[indices[edge]]
-                out[1][n_copied] = data[edge]
-                n_copied += 1

@@ -18,16 +18,16 @@ from latentmap.groups.blocks import grouped_tree, refine_groups
 from latentmap.groups.communities import Labels
 from latentmap.groups.graph import affinity_graph, connect_components, default_neighbors, mean_over_neighbors
 from latentmap.groups.null_model import intrinsic_dimension, null_stabilities
-from latentmap.groups.resampling import (
+from latentmap.groups.resolution import RESOLUTIONS, Cut, best_resolution, excess_stability, supported_cuts
+from latentmap.groups.separation import group_separations
+from latentmap.groups.spreading import memberships
+from latentmap.groups.stability import (
     find_stabilities,
     graph_of_part,
     min_size_in_part,
     neighbors_to_search,
     random_part,
 )
-from latentmap.groups.resolution import RESOLUTIONS, Cut, best_resolution, excess_stability, supported_cuts
-from latentmap.groups.separation import group_separations
-from latentmap.groups.spreading import memberships
 from latentmap.groups.summary import GroupSummary, summarize_groups
 from latentmap.groups.tree import check_cut
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
@@ -42,8 +42,8 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Clustering on the neighbour graph, which also finds the number of groups.
 
     Neighbours are joined by weighted edges. Communities of this graph form small blocks, and average linkage builds a
-    dendrogram over the blocks. It is cut where the groups are found again in random parts of the points, more surely
-    than those of a cloud without structure. A random walk with restart on the graph gives the membership of each point
+    dendrogram over the blocks. It is cut where random parts of the points give the same groups, more
+    surely than in a cloud without structure. A random walk with restart on the graph gives the membership of each point
     in each group.
 
     Parameters
@@ -121,8 +121,6 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.callback = callback
 
-    cuts_: list[Cut]
-
     def fit(
         self,
         X: ArrayLike,
@@ -169,7 +167,8 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._report(1)
         graph = connect_components(affinity_graph(neighbors, k), data, min_size, self.n_jobs)
         whole = BlockTree.build(graph, min_size, random, self.n_clusters or 1)
-        self._resolution, self.cuts_ = None, []
+        self._resolution: float | None = None
+        self.cuts_: list[Cut] = []
         if self.n_clusters is None:
             self._resolution = self._find_resolution(whole, neighbors, k, data, random)
         groups = self._group(graph, whole, random)
@@ -362,7 +361,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_resamples = N_RESAMPLES if len(X) <= MAX_RESAMPLED_OFTEN else N_FEW_RESAMPLES
         found = find_stabilities(whole, neighbors, k, X, n_resamples, random, self.n_jobs)
         dimension = intrinsic_dimension(neighbors.distances[:, :k])
-        excess = excess_stability(found, null_stabilities(found.counts, len(X), k, dimension))
+        excess = excess_stability(found, null_stabilities(found.counts, len(X), k, dimension, self.n_jobs))
         best = best_resolution(found.counts, excess, len(X))
         if best is None:
             return None

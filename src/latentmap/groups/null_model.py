@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from latentmap.groups.block_tree import BlockTree, default_min_size
 from latentmap.groups.graph import affinity_graph, connect_components
-from latentmap.groups.resampling import find_stabilities, neighbors_to_search
 from latentmap.groups.resolution import Stabilities
+from latentmap.groups.stability import find_stabilities, neighbors_to_search
 from latentmap.neighbors import nearest_neighbors
 
 MAX_POINTS = 2_000  # of a cloud; more of them are less stable, so that the comparison stays on the safe side
@@ -48,7 +48,9 @@ def intrinsic_dimension(distances: NDArray[np.floating]) -> int:
     return MAX_DIMENSION if logarithm * MAX_DIMENSION <= 1 else max(1, round(1 / logarithm))
 
 
-def null_stabilities(counts: NDArray[np.int64], n: int, n_neighbors: int, dimension: int) -> NDArray[np.float64]:
+def null_stabilities(
+    counts: NDArray[np.int64], n: int, n_neighbors: int, dimension: int, n_jobs: int | None = None
+) -> NDArray[np.float64]:
     """Stability that numbers of groups have in clouds without structure.
 
     Parameters
@@ -61,6 +63,8 @@ def null_stabilities(counts: NDArray[np.int64], n: int, n_neighbors: int, dimens
         Number of neighbours of each point in the graph.
     dimension : int
         Dimension of the clouds.
+    n_jobs : int, optional
+        Number of threads; all CPUs by default. Results do not depend on it.
 
     Returns
     -------
@@ -69,7 +73,7 @@ def null_stabilities(counts: NDArray[np.int64], n: int, n_neighbors: int, dimens
         more groups.
     """
     clouds = [
-        _cloud_stabilities(min(n, MAX_POINTS), n_neighbors, dimension, kind, seed)
+        _cloud_stabilities(min(n, MAX_POINTS), n_neighbors, dimension, kind, seed, n_jobs)
         for kind in ("normal", "uniform")
         for seed in range(N_CLOUDS)
     ]
@@ -87,11 +91,13 @@ def _interpolate(cloud: Stabilities, counts: NDArray[np.int64]) -> NDArray[np.fl
 
 
 @cache
-def _cloud_stabilities(n: int, n_neighbors: int, dimension: int, kind: str, seed: int) -> Stabilities:
+def _cloud_stabilities(
+    n: int, n_neighbors: int, dimension: int, kind: str, seed: int, n_jobs: int | None
+) -> Stabilities:
     random = np.random.RandomState(seed)
     X = getattr(random, kind)(size=(n, dimension)).astype(np.float32)
-    neighbors = nearest_neighbors(X, neighbors_to_search(n_neighbors, n))
+    neighbors = nearest_neighbors(X, neighbors_to_search(n_neighbors, n), n_jobs=n_jobs)
     min_size = default_min_size(n, n_neighbors)
-    graph = connect_components(affinity_graph(neighbors, n_neighbors), X, min_size, None)
+    graph = connect_components(affinity_graph(neighbors, n_neighbors), X, min_size, n_jobs)
     whole = BlockTree.build(graph, min_size, random)
-    return find_stabilities(whole, neighbors, n_neighbors, X, N_RESAMPLES, random, None)
+    return find_stabilities(whole, neighbors, n_neighbors, X, N_RESAMPLES, random, n_jobs)

@@ -1,10 +1,10 @@
 """Choice of the resolution at which a dendrogram is cut: the number of groups.
 
-Three things speak for a cut: its groups are found again in random parts of the points, more surely than those of a
-cloud without structure; it stays the same over a range of resolutions; and it is fine. The first two are the stability,
-averaged over neighbouring resolutions and rescaled, so that 0 is that of a cloud and 1 is perfect. Stabilities are
-known to within about n^(-1/2), and a cut may lose six times this for each doubling of the number of groups: a group too
-many is merged with a click, whereas one too few hides what is in it.
+A good cut is stable: random parts of the points give the same groups, more surely than in a cloud without structure,
+and over a range of resolutions. The stability is therefore averaged over neighbouring resolutions and rescaled, so that
+0 is that of a cloud and 1 is perfect. Among stable cuts, finer ones are preferred, because a group too many can be
+merged, whereas one too few hides its parts. The sampling error of a stability is about n^(-1/2); a cut may lose six
+times this for each doubling of the number of groups.
 
 References
 ----------

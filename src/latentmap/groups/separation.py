@@ -10,8 +10,6 @@ Kannan, Vempala and Vetta (2004), On clusterings: good, bad and spectral.
 Oveis Gharan and Trevisan (2014), Partitioning into expanders.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,26 +22,9 @@ MIN_CUT_FRACTION = 0.15
 N_STANDARD_DEVIATIONS = 1.5
 
 
-@dataclass(frozen=True)
-class Separation:
-    """Separation of each of the 2B - 1 nodes of a dendrogram.
-
-    Attributes
-    ----------
-    sizes : array (2B - 1,), int64
-        Number of points below each node.
-    ratios : array (2B - 1,), float64
-        Conductance of the narrowest balanced cut through the node, divided by the conductance of its border. NaN for
-        the root, which has no border.
-    """
-
-    sizes: NDArray[np.int64]
-    ratios: NDArray[np.float64]
-
-
 def measure_separation(
     tree: Dendrogram, block_weights: NDArray[np.float64], sizes: NDArray[np.int64], edge_weight: float
-) -> Separation:
+) -> NDArray[np.float64]:
     """Compute the separation of every node of a dendrogram.
 
     Parameters
@@ -59,7 +40,9 @@ def measure_separation(
 
     Returns
     -------
-    Separation
+    array (2B - 1,), float64
+        Conductance of the narrowest balanced cut through each node, divided by the conductance of its border. NaN for
+        the root, which has no border.
     """
     node_weights = tree.totals(tree.totals(block_weights).T).T  # weights of the edges between any two nodes
     volumes = node_weights[:, -1]
@@ -84,7 +67,7 @@ def measure_separation(
     lowest_ratios = _ratios(lowest_cuts, (boundary + N_STANDARD_DEVIATIONS * np.sqrt(boundary)) / edges, edges)
     ratios[lowest_ratios < 1] = np.minimum(ratios, lowest_ratios)[lowest_ratios < 1]
     ratios[-1] = np.nan  # the root has no border
-    return Separation(node_sizes, ratios)
+    return ratios
 
 
 def group_separations(
@@ -111,7 +94,7 @@ def group_separations(
     n_groups = int(groups.max()) + 1
     if n_groups == 1:
         return np.full(1, np.nan)
-    ratios = measure_separation(tree, block_weights, sizes, edge_weight).ratios
+    ratios = measure_separation(tree, block_weights, sizes, edge_weight)
     first_undone = 2 * tree.n_blocks - n_groups
     tops = np.flatnonzero((np.arange(len(ratios)) < first_undone) & (tree.parents() >= first_undone))
     separations = np.empty(n_groups)

@@ -57,7 +57,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Weight of the neighbours against the own label of a point in each step, between 0 and 1. A value close to 1 lets
         few labels reach many points.
     n_neighbors : int, optional
-        Number of neighbours of each point. By default the logarithm of the number of points, clipped to [4, 12].
+        Number of neighbours of each point; 15 by default. For fewer than 60 points a quarter of them, and at least 4.
     max_iter : int, default=100
         Maximum number of iterations.
     tol : float, default=1e-3

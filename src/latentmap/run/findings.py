@@ -1,4 +1,4 @@
-"""What a finished run found, in a few sentences."""
+"""Summary of a finished run, in a few sentences."""
 
 import numpy as np
 
@@ -32,11 +32,13 @@ def findings(run: Run) -> list[str]:
 
 def _groups(run: Run) -> str:
     groups = run.groups()
-    sizes = np.bincount(groups[groups >= 0])
+    sizes = np.unique(groups[groups >= 0], return_counts=True)[1]
+    if not len(sizes):
+        return f"no groups: all images have a confidence below {run.options.min_confidence:g}"
+    if len(sizes) == 1:
+        return "one group"
     stability = run.metrics().get("stability")
     sure = "" if stability is None else f", stability {stability:.2f}: {_in_words(stability)}"
-    if len(sizes) == 1:
-        return "one group: nothing separates the images clearly"
     return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} images{sure}"
 
 
@@ -46,9 +48,8 @@ def _other_cuts(run: Run) -> list[str]:
 
 
 def _in_words(stability: float) -> str:
-    if stability >= 0.9:
-        return "nearly the same in random parts of the images"
-    return "mostly the same in random parts of the images" if stability >= 0.7 else "often others in random parts"
+    how = "nearly the same" if stability >= 0.9 else "mostly the same" if stability >= 0.7 else "often others"
+    return f"{how} in random parts of the images"
 
 
 def _counted(number: int, noun: str) -> str:

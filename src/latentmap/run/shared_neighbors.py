@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from latentmap.autoencoder.tangents import N_DEFORMATIONS
 from latentmap.core.memory import release_memory
 from latentmap.groups.graph import default_neighbors
-from latentmap.groups.resampling import neighbors_to_search
+from latentmap.groups.stability import neighbors_to_search
 from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.neighbors.invariant import N_EUCLIDEAN_CANDIDATES
 from latentmap.run.options import RunOptions

@@ -16,7 +16,7 @@ from latentmap.core.memory import release_memory
 from latentmap.core.progress import Callback
 from latentmap.groups import GraphClustering
 from latentmap.groups.graph import default_neighbors
-from latentmap.groups.resampling import neighbors_to_search
+from latentmap.groups.stability import neighbors_to_search
 from latentmap.kmeans import KMeans
 from latentmap.neighbors import invariant_neighbors
 from latentmap.run import tables
@@ -47,6 +47,7 @@ def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback)
         neighbors = invariant_neighbors(points, tangents, n_searched, candidates=neighbors)
         del tangents
     model.fit(points, neighbors=neighbors)
+    release_memory()  # what the fit held
     stability = model.stability()
     tree = model.tree_
     sizes = tree.totals(np.bincount(model.blocks_, minlength=tree.n_blocks).astype(float)).astype(np.int64)
@@ -63,8 +64,6 @@ def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback)
     graph = model.neighbors_
     near = {"neighbors": tables.vectors(graph.indices), "distances": tables.vectors(graph.distances)}
     tables.write_table(folder / NEIGHBORS, {"id": np.arange(len(points)), **near})
-    del neighbors, graph, near, model.neighbors_, model._neighbors
-    release_memory()
     summary = [asdict(one) | {"group": number} for number, one in enumerate(model.describe())]
     for one in summary:
         one["separation"] = None if np.isnan(one["separation"]) else one["separation"]  # JSON has no NaN

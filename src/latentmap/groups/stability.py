@@ -1,4 +1,4 @@
-"""Graphs of random parts of the points, to see which groups are found again."""
+"""Stability of cuts: how well they agree with those of random parts of the points."""
 
 from typing import Any
 
