@@ -49,7 +49,7 @@ def _ours(name: str) -> dict[str, list[float]]:
     sample = images[:1024]
     network.initialize(generator, torch.from_numpy(sample).float() / 255)
     batch_size = choose_batch_size("auto", name, len(images))
-    recipe = choose_recipe(name, len(images), batch_size, "auto", "auto", "auto", "auto")
+    recipe = choose_recipe(name, len(images), batch_size, "auto", "auto", "auto", "auto", "auto")
     batches = Batches(images, np.arange(len(images)), PixelScale(0, 255), batch_size, 0)
     history = train(network, batches, recipe, dtype=choose_precision("auto", network, sample), validation=test)
     return _cumulated(history["seconds"], history["val_loss"])

@@ -60,6 +60,20 @@ def test_traversal_passes_through_its_start(model, bars):
         model.traverse(4)
 
 
+def test_traversal_begins_at_a_typical_image_and_follows_the_largest_variance(model):
+    latents = model.reference_latents_.astype(np.float64)
+    distances = np.linalg.norm(latents[:, None] - latents, axis=2).mean(1)
+    ways = [model.traverse(k, steps=3, principal=True) for k in range(4)]
+    for way in ways:
+        np.testing.assert_allclose(way[1], model.inverse_transform(latents[[distances.argmin()]])[0], atol=1e-5)
+    variances, directions = np.linalg.eigh(np.cov(latents.T))
+    reach = 2 * np.sqrt(variances[-1]) * directions[:, -1] * np.sign(directions[np.abs(directions[:, -1]).argmax(), -1])
+    ends = model.inverse_transform(latents[distances.argmin()] + np.stack([-reach, reach]))
+    np.testing.assert_allclose(ways[0][[0, 2]], ends, atol=1e-2)
+    with pytest.raises(ValueError, match="dimension=4: choose one from 0 to 3"):
+        model.traverse(4)
+
+
 # the variational network also samples between two bars, where there are no images
 @pytest.mark.parametrize(("kind", "fraction"), [("model", 0.7), ("variational", 0.15)])
 def test_samples_are_new_images_of_the_kind(kind, fraction, bars, request):

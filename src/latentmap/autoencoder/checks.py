@@ -24,6 +24,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+    "optimizer": [StrOptions({"auto", "adam", "muon"})],
     "schedule": [StrOptions({"auto", "constant", "cosine"})],
     "beta": [Interval(Real, 0, None, closed="left")],
     "denoising": [None, StrOptions(set(NOISES))],

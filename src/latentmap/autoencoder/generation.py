@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_random_state
@@ -18,6 +19,8 @@ from latentmap.core.parallel import one_blas_thread
 VECTORS_PER_DIMENSION = 10
 MAX_COMPONENTS = 20
 MAX_ITERATIONS = 20
+# Latent vectors among which a typical one is looked for.
+MAX_COMPARED = 1000
 
 Vectors = NDArray[np.float32]
 
@@ -62,20 +65,30 @@ class GenerationMixin:
         return self.inverse_transform(interpolate(ends[0], ends[1], steps))
 
     def traverse(
-        self, dimension: int, X: ArrayLike | None = None, *, steps: int = 7, span: float = 2.0
+        self,
+        dimension: int,
+        X: ArrayLike | None = None,
+        *,
+        steps: int = 7,
+        span: float = 2.0,
+        principal: bool = False,
     ) -> NDArray[np.float32]:
-        """Draw images along one latent dimension, to see what it encodes.
+        """Draw images along one latent dimension or principal direction, to see what it encodes.
 
         Parameters
         ----------
         dimension : int
-            Latent dimension to change, from 0 to ``latent_dim - 1``.
+            Latent dimension to change, or number of the principal direction, from 0 to ``latent_dim - 1``.
         X : array-like of shape image_shape, optional
-            Image to start from; by default the mean of ``reference_latents_``.
+            Image to start from; by default a typical one, whose latent vector has the smallest mean distance to the
+            others of ``reference_latents_``.
         steps : int, default=7
             Number of images to draw.
         span : float, default=2.0
-            Distance to either side, in standard deviations of that dimension over ``reference_latents_``.
+            Distance to either side, in standard deviations of ``reference_latents_`` along that direction.
+        principal : bool, default=False
+            Whether to follow the principal directions of ``reference_latents_``, the one of the largest variance
+            first, instead of single dimensions.
 
         Returns
         -------
@@ -93,9 +106,10 @@ class GenerationMixin:
         latents = self.reference_latents_
         if not 0 <= dimension < self.network_.latent_dim:
             raise InputError(f"dimension={dimension}: choose one from 0 to {self.network_.latent_dim - 1}")
-        start = latents.mean(0) if X is None else self.transform(np.asarray(X)[None])[0]
-        reach = span * float(latents[:, dimension].std())
-        return self.inverse_transform(traverse(start, dimension, reach, steps))
+        start = find_medoid(latents) if X is None else self.transform(np.asarray(X)[None])[0]
+        direction = principal_direction(latents, dimension) if principal else np.eye(latents.shape[1])[dimension]
+        reach = span * float((latents @ direction).std())
+        return self.inverse_transform(traverse(start, direction, reach, steps))
 
     def sample(self, n: int = 1, random_state: int | np.random.RandomState | None = None) -> NDArray[np.float32]:
         """Draw new images.
@@ -152,15 +166,53 @@ def interpolate(a: Vectors, b: Vectors, steps: int) -> Vectors:
     return line
 
 
-def traverse(start: Vectors, dimension: int, reach: float, steps: int) -> Vectors:
-    """Copies of a latent vector, moved along one dimension in equal steps from -reach to +reach.
+def find_medoid(latents: Vectors) -> Vectors:
+    """Find the vector with the smallest mean distance to the others.
+
+    Parameters
+    ----------
+    latents : ndarray of shape (n, d), float32
+        Latent vectors, of which at most 1,000, evenly spaced, are compared.
+
+    Returns
+    -------
+    ndarray of shape (d,), float32
+    """
+    some = latents[:: -(-len(latents) // MAX_COMPARED)]
+    medoid: Vectors = some[int(np.argmin(cdist(some, some).sum(1)))]
+    return medoid
+
+
+def principal_direction(latents: Vectors, k: int) -> NDArray[np.float64]:
+    """Return a principal direction of latent vectors.
+
+    Parameters
+    ----------
+    latents : ndarray of shape (n, d), float32
+        Latent vectors.
+    k : int
+        Its number, in descending order of the variances.
+
+    Returns
+    -------
+    ndarray of shape (d,), float64
+        Unit vector whose largest component is positive.
+    """
+    centered = latents.astype(np.float64) - latents.mean(0, dtype=np.float64)
+    direction: NDArray[np.float64] = np.linalg.eigh(centered.T @ centered)[1][:, -1 - k]
+    direction *= np.sign(direction[np.abs(direction).argmax()])
+    return direction
+
+
+def traverse(start: Vectors, direction: NDArray[np.float64], reach: float, steps: int) -> Vectors:
+    """Copies of a latent vector, moved along a direction in equal steps from -reach to +reach.
 
     Parameters
     ----------
     start : ndarray of shape (d,), float32
         Latent vector in the middle.
-    dimension : int
-        Dimension to change.
+    direction : ndarray of shape (d,), float64
+        Unit vector.
     reach : float
         Largest change to either side.
     steps : int
@@ -170,8 +222,7 @@ def traverse(start: Vectors, dimension: int, reach: float, steps: int) -> Vector
     -------
     ndarray of shape (steps, d), float32
     """
-    line = np.repeat(start[None], steps, axis=0)
-    line[:, dimension] += np.linspace(-reach, reach, steps, dtype=np.float32)
+    line: Vectors = (start + np.linspace(-reach, reach, steps)[:, None] * direction).astype(np.float32)
     return line
 
 

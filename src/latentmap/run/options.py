@@ -161,8 +161,8 @@ class RunOptions:
     latent_dim: int = option(64, "Length of the latent vectors.", "train", low=1, high=MAX_COUNT)
     epochs: int | None = option(
         None,
-        "Passes over the images; by default as many as make 7,000 steps, from 3 to 300, and 10 for the chapter's "
-        "networks.",
+        "Passes over the images; by default as many as make 1,400 steps, more for more than 3,000 images, at most 30 "
+        "or 600 steps, and 10 for the chapter's networks.",
         "train",
         low=1,
         high=MAX_COUNT,
@@ -170,7 +170,8 @@ class RunOptions:
     )
     batch_size: int | None = option(
         None,
-        "Images per training step; by default 64, fewer below 1,024 images, and 256 for the chapter's networks.",
+        "Images per training step; by default 64, 32 below 10,000 images, fewer below 256, and 256 for the chapter's "
+        "networks.",
         "train",
         low=1,
         high=MAX_COUNT,
@@ -178,8 +179,8 @@ class RunOptions:
     )
     learning_rate: float | None = option(
         None,
-        "Peak learning rate of Adam; by default 0.003, which then falls along half a cosine, and a constant 0.001 for "
-        "the chapter's networks.",
+        "Peak learning rate; by default 0.02 of Muon, which then falls along half a cosine, and a constant 0.001 of "
+        "Adam for the chapter's networks.",
         "train",
         is_positive=True,
         none_means="auto",

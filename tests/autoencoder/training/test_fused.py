@@ -87,6 +87,26 @@ def test_steps_equal_torchs_adam(name, max_grad_norm):
     assert EPSILON == 1e-7
 
 
+@pytest.mark.parametrize("name", ["dense", "conv", "pyramid"])
+@pytest.mark.parametrize("max_grad_norm", [None, 1e-3])
+def test_steps_of_muon_are_those_of_autograd(name, max_grad_norm):
+    networks = [make(name, (12, 12, 1))[0] for _ in range(2)]
+    pixels = make(name, (12, 12, 1))[1]
+    before = torch.cat([p.detach().flatten() for p in networks[0].parameters()])
+    ours, torchs = (
+        engine(network, torch.float32, max_grad_norm, optimizer="muon")
+        for engine, network in zip((FusedEngine, AutogradEngine), networks, strict=True)
+    )
+    for number in range(6):
+        batch = pixels[5 * number : 5 * number + 8]
+        assert ours.step(batch, batch, 2e-2, 1.0) == pytest.approx(torchs.step(batch, batch, 2e-2, 1.0), rel=1e-3)
+    ours.close()
+    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-3, atol=5e-4)
+    after = torch.cat([p.detach().flatten() for p in networks[0].parameters()])
+    assert float((after - before).norm() / before.norm()) > 0.02
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_parts_and_threads_change_only_rounding(monkeypatch, dtype):
     found = []
@@ -122,9 +142,10 @@ def test_wide_layers_have_a_lower_rate():
     assert step["dense.weight"] == pytest.approx(1e-3 * 4096 / (32 * 32 * 64), rel=0.02)
 
 
-def test_state_is_exchanged_between_the_engines():
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_state_is_exchanged_between_the_engines(optimizer):
     network, pixels = make("conv", (8, 8, 1))
-    ours = FusedEngine(network, torch.float32)
+    ours = FusedEngine(network, torch.float32, optimizer=optimizer)
     for _ in range(3):
         ours.step(pixels, pixels, 1e-3, 1.0)
     state = {name: values.clone() for name, values in ours.state_dict().items()}
@@ -133,7 +154,7 @@ def test_state_is_exchanged_between_the_engines():
     ours.close()
     expected = torch.cat([p.detach().flatten() for p in network.parameters()])
     for kind in (FusedEngine, AutogradEngine):
-        engine = kind(network, torch.float32)
+        engine = kind(network, torch.float32, optimizer=optimizer)
         network.load_state_dict(weights)
         engine.load_state_dict(state)
         engine.step(pixels, pixels, 1e-3, 1.0)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from latentmap.autoencoder.networks import Network
 from latentmap.autoencoder.training.adam import BETA_1, BETA_2, EPSILON, rate_factors
 from latentmap.autoencoder.training.devices import to_device
+from latentmap.autoencoder.training.muon import bias_rate_factors, step_matrix
 
 
 class AutogradEngine:
-    """Training steps with torch's autograd and Adam, on the loss of the network.
+    """Training steps with torch's autograd and Adam or Muon, on the loss of the network.
 
     Parameters
     ----------
@@ -27,19 +28,29 @@ class AutogradEngine:
         Gradients with a larger norm are scaled down to this norm.
     beta_2 : float, default=0.999
         Decay rate of Adam's second moment.
+    optimizer : {"adam", "muon"}, default="adam"
+        Optimiser of the weight matrices; biases are trained with Adam.
     """
 
     def __init__(
-        self, network: Network, dtype: torch.dtype, max_grad_norm: float | None = None, beta_2: float = BETA_2
+        self,
+        network: Network,
+        dtype: torch.dtype,
+        max_grad_norm: float | None = None,
+        beta_2: float = BETA_2,
+        optimizer: str = "adam",
     ) -> None:
         self._network = network
         self._dtype = dtype
         self._max_grad_norm = max_grad_norm
         self._names = {parameter: name for name, parameter in network.named_parameters()}
-        factors = rate_factors(network)
+        factors = bias_rate_factors(network) if optimizer == "muon" else rate_factors(network)
         groups = groupby(sorted(self._names, key=lambda p: factors[self._names[p]]), lambda p: factors[self._names[p]])
+        self._momenta = {
+            parameter: torch.zeros_like(parameter) for parameter in self._names if not factors[self._names[parameter]]
+        }
         self._optimizer = torch.optim.Adam(
-            [{"params": list(parameters), "rate_factor": factor} for factor, parameters in groups],
+            [{"params": list(parameters), "rate_factor": factor} for factor, parameters in groups if factor],
             lr=1.0,
             betas=(BETA_1, beta_2),
             eps=EPSILON,
@@ -81,7 +92,7 @@ class AutogradEngine:
                 if not _is_out_of_memory(error) or self._n_parts >= len(inputs):
                     raise
                 self._n_parts *= 2
-            self._optimizer.zero_grad(set_to_none=True)
+            self._network.zero_grad(set_to_none=True)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             warnings.warn(
@@ -92,10 +103,13 @@ class AutogradEngine:
         if self._max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self._network.parameters(), self._max_grad_norm)
         self._optimizer.step()
+        for parameter, momentum in self._momenta.items():
+            if parameter.grad is not None:
+                step_matrix(parameter, parameter.grad, momentum, learning_rate)
         return loss
 
     def _gradient(self, inputs: NDArray[Any], targets: NDArray[Any], progress: float) -> float:
-        self._optimizer.zero_grad(set_to_none=True)
+        self._network.zero_grad(set_to_none=True)
         device = next(self._network.parameters()).device
         n, total = len(inputs), 0.0
         size = -(-n // self._n_parts)
@@ -111,21 +125,24 @@ class AutogradEngine:
         return total
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return Adam's moments by parameter, and the number of steps.
+        """Return the moments by parameter, and the number of steps.
 
         Returns
         -------
         dict of str to Tensor
-            ``"steps"``, and ``"exp_avg.NAME"`` and ``"exp_avg_sq.NAME"`` for each parameter.
+            ``"steps"``; ``"exp_avg.NAME"`` for each parameter, the momentum if Muon trains it; and
+            ``"exp_avg_sq.NAME"`` for each that Adam trains.
         """
         state = self._optimizer.state
         steps = max((int(values["step"]) for values in state.values()), default=0)
-        return {"steps": torch.tensor(steps)} | {
+        moments = {
             f"{kind}.{name}": state[parameter][kind]
             for parameter, name in self._names.items()
             if parameter in state
             for kind in ("exp_avg", "exp_avg_sq")
         }
+        momenta = {f"exp_avg.{self._names[parameter]}": momentum for parameter, momentum in self._momenta.items()}
+        return {"steps": torch.tensor(steps)} | moments | momenta
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Resume from :meth:`state_dict`, after the network's weights have been loaded.
@@ -135,7 +152,11 @@ class AutogradEngine:
         state : dict of str to Tensor
             Moments and number of steps.
         """
+        for parameter, momentum in self._momenta.items():
+            momentum.copy_(state[f"exp_avg.{self._names[parameter]}"])
         for parameter, name in self._names.items():
+            if parameter in self._momenta:
+                continue
             self._optimizer.state[parameter] = {
                 "step": state["steps"].to(torch.float32).to(parameter.device),
                 "exp_avg": state[f"exp_avg.{name}"].to(parameter.device),

@@ -2,14 +2,15 @@
 
 A batch is divided into one chunk for each thread. Each thread runs forward and backward through all layers with its own
 chunk, in parts if the images are large. Threads synchronise twice in a step: when their gradients are complete, and
-when Adam has changed the weights.
+when the optimiser has changed the weights.
 
 Each weight costs 2 flop forward, 2 for its own gradient and 2 for that of its input (not in the first layer) for every
-row that it multiplies. Memory: the activations of one part and one gradient for each thread, and Adam's two moments.
+row that it multiplies. Memory: the activations of one part and one gradient for each thread, and two moments for
+each weight.
 """
 
 from itertools import groupby, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ from latentmap.autoencoder.training import elementwise
 from latentmap.autoencoder.training.adam import BETA_2, EPSILON, rate_factors, update_weights
 from latentmap.autoencoder.training.backpropagation import Backpropagation
 from latentmap.autoencoder.training.fused_layers import FusedLayers, activation_kind, as_array, as_parameter
+from latentmap.autoencoder.training.muon import bias_rate_factors, step_matrix
 from latentmap.core.parallel import Workers, chunk_bounds
 
 # Images in a chunk below which a further thread costs more than it gains.
-MIN_CHUNK_SIZE = 32
+MIN_CHUNK_SIZE = 16
 # Bytes of activations in a part. Large parts make long products; only large images come near this limit.
 MAX_PART_BYTES = 2**25
 
@@ -47,8 +49,36 @@ def is_fusible(network: nn.Module) -> bool:
     )
 
 
+class _Matrix(NamedTuple):
+    """Views of a weight matrix that Muon trains.
+
+    Attributes
+    ----------
+    weight, momentum : Tensor of shape (out, in), float32
+        Weights and the first moment.
+    copy : Tensor of shape (out, in)
+        Factors of the matrix products, set to the new weights.
+    gradients : list of Tensor of shape (out, in)
+        Partial gradient of each thread.
+    """
+
+    weight: Tensor
+    momentum: Tensor
+    copy: Tensor
+    gradients: list[Tensor]
+
+    def step(self, n_chunks: int, scale: float, learning_rate: float) -> None:
+        """Change the weights with the sum of the partial gradients, times ``scale``."""
+        gradient = self.gradients[0].to(torch.float32, copy=True)
+        for partial in self.gradients[1:n_chunks]:
+            gradient += partial
+        gradient *= scale
+        step_matrix(self.weight, gradient, self.momentum, learning_rate, self.copy.dtype)
+        elementwise.convert(self.weight.numpy(), as_array(self.copy))
+
+
 class FusedEngine:
-    """Training steps with fused kernels and Adam, on the mean squared error or half the cross entropy.
+    """Training steps with fused kernels and Adam or Muon, on the mean squared error or half the cross entropy.
 
     Parameters
     ----------
@@ -61,6 +91,8 @@ class FusedEngine:
         Gradients with a larger norm are scaled down to this norm.
     beta_2 : float, default=0.999
         Decay rate of Adam's second moment.
+    optimizer : {"adam", "muon"}, default="adam"
+        Optimiser of the weight matrices; biases are trained with Adam.
     """
 
     def __init__(
@@ -69,6 +101,7 @@ class FusedEngine:
         dtype: torch.dtype,
         max_grad_norm: float | None = None,
         beta_2: float = BETA_2,
+        optimizer: str = "adam",
     ) -> None:
         self._layers = FusedLayers(network, [*network.encoder(), *network.decoder()], dtype)
         self._network = network
@@ -81,7 +114,7 @@ class FusedEngine:
         for parameter, values in zip(parameters.values(), self._split(self._weights).values(), strict=True):
             parameter.data = values
         size = len(self._weights)
-        factors = rate_factors(network)
+        factors = bias_rate_factors(network) if optimizer == "muon" else rate_factors(network)
         sizes = [(parameter.numel(), factors[name]) for name, parameter in parameters.items()]
         self._weight_chunks = _chunk_weights(sizes, self._workers.n_threads)
         self._moments = torch.zeros(2, size)
@@ -90,6 +123,8 @@ class FusedEngine:
         self._copy_weights()
         self._gradients = torch.empty(self._workers.n_threads, size, dtype=dtype)
         self._bind(network)
+        self._muon_names = {name for name, factor in factors.items() if not factor}
+        self._matrices = self._assign_matrices()
         self._n_chunks = 1
         self._passes: list[Backpropagation] = []
 
@@ -117,15 +152,22 @@ class FusedEngine:
             scale = min(1.0, self._max_grad_norm / max(elementwise.squared_norm(gradients) ** 0.5, EPSILON))
         self._n_steps += 1
         weights, copies, first, second = (as_array(x) for x in (self._weights, self._copies, *self._moments))
+        threads = torch.get_num_threads()
 
         def update(k: int) -> None:
+            torch.set_num_threads(1)  # of this thread
+            for matrix in self._matrices[k]:
+                matrix.step(self._n_chunks, scale, learning_rate)
             for part, factor in self._weight_chunks[k]:
                 rate = learning_rate * factor
                 update_weights(
                     part, weights, copies, gradients, first, second, rate, self._beta_2, scale, self._n_steps
                 )
 
-        self._workers.run(update, self._workers.n_threads)
+        try:
+            self._workers.run(update, self._workers.n_threads)
+        finally:
+            torch.set_num_threads(threads)
         return loss
 
     def _compute_gradient(self, inputs: NDArray[Any], targets: NDArray[Any]) -> float:
@@ -159,18 +201,20 @@ class FusedEngine:
         return sum(losses)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return Adam's moments by parameter, and the number of steps.
+        """Return the moments by parameter, and the number of steps.
 
         Returns
         -------
         dict of str to Tensor
-            ``"steps"``, and ``"exp_avg.NAME"`` and ``"exp_avg_sq.NAME"`` for each parameter.
+            ``"steps"``; ``"exp_avg.NAME"`` for each parameter, the momentum if Muon trains it; and
+            ``"exp_avg_sq.NAME"`` for each that Adam trains.
         """
         first, second = (self._split(moment) for moment in self._moments)
         return {"steps": torch.tensor(self._n_steps)} | {
             f"{kind}.{name}": values
             for kind, moments in (("exp_avg", first), ("exp_avg_sq", second))
             for name, values in moments.items()
+            if kind == "exp_avg" or name not in self._muon_names
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -198,8 +242,20 @@ class FusedEngine:
         return {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
 
     def _copy_weights(self) -> None:
-        """Round the weights to the type of the factors, exactly as the kernel of Adam does."""
+        """Round the weights to the type of the factors, exactly as the optimisers do."""
         elementwise.convert(self._weights.numpy()[None], as_array(self._copies)[None])
+
+    def _assign_matrices(self) -> list[list[_Matrix]]:
+        """Divide the matrices that Muon trains among the threads, the largest first, so that all have equal work."""
+        weights, momenta, copies = self._split(self._weights), self._split(self._moments[0]), self._split(self._copies)
+        gradients = [self._split(row) for row in self._gradients]
+        assigned: list[list[_Matrix]] = [[] for _ in range(self._workers.n_threads)]
+        sizes = [0] * len(assigned)
+        for name in sorted(self._muon_names, key=lambda name: (-weights[name].numel(), name)):
+            k = sizes.index(min(sizes))
+            assigned[k].append(_Matrix(weights[name], momenta[name], copies[name], [row[name] for row in gradients]))
+            sizes[k] += weights[name].numel()
+        return assigned
 
     def _bind(self, network: SequentialNetwork) -> None:
         """Make the layers read their factors from the copies, and the backward passes write into the gradients."""
@@ -218,7 +274,7 @@ class FusedEngine:
 def _chunk_weights(parameters: list[tuple[int, float]], n_chunks: int) -> list[list[tuple[slice, float]]]:
     """Divide the flat weights, given as (size, rate factor) of each parameter, into equal chunks.
 
-    Each chunk is a list of (slice, rate factor), split where the factor changes.
+    Each chunk is a list of (slice, rate factor), split where the factor changes, without those whose factor is 0.
     """
     edges = chunk_bounds(sum(size for size, _ in parameters), n_chunks)
     chunks: list[list[tuple[slice, float]]] = []
@@ -227,7 +283,7 @@ def _chunk_weights(parameters: list[tuple[int, float]], n_chunks: int) -> list[l
         for factor, group in groupby(parameters, key=lambda parameter: parameter[1]):
             size = sum(length for length, _ in group)
             low, high = max(begin, offset), min(end, offset + size)
-            if low < high:
+            if low < high and factor:
                 chunk.append((slice(low, high), factor))
             offset += size
         chunks.append(chunk)

@@ -45,12 +45,15 @@ class Recipe:
         Parameters of :class:`latentmap.Autoencoder`, with ``"auto"`` replaced by values.
     beta_2 : float
         Decay rate of Adam's second moment.
+    optimizer : {"adam", "muon"}
+        Optimiser of the weight matrices.
     """
 
     epochs: int
     learning_rate: float
     schedule: str = "cosine"
     beta_2: float = BETA_2
+    optimizer: str = "adam"
     max_grad_norm: float | None = None
     patience: int | None = None
     denoising: str | None = None
@@ -78,7 +81,7 @@ class Recipe:
 
 
 class TrainingEngine(Protocol):
-    """An implementation of training steps: the gradient of the loss, and Adam."""
+    """An implementation of training steps: the gradient of the loss, and an optimiser."""
 
     def step(self, inputs: NDArray[Any], targets: NDArray[Any], learning_rate: float, progress: float) -> float:
         """Train on a batch.
@@ -99,12 +102,12 @@ class TrainingEngine(Protocol):
         """
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return Adam's moments by parameter, and the number of steps.
+        """Return the moments by parameter, and the number of steps.
 
         Returns
         -------
         dict of str to Tensor
-            ``"steps"``, and ``"exp_avg.NAME"`` and ``"exp_avg_sq.NAME"`` for each parameter.
+            ``"steps"``, and the moments of the optimiser, as ``"KIND.NAME"``.
         """
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -130,15 +133,15 @@ def make_engine(network: Network, dtype: torch.dtype, recipe: Recipe) -> Trainin
     dtype : torch.dtype
         Type of the factors of matrix products, ``torch.float32`` or ``torch.bfloat16``.
     recipe : Recipe
-        Settings, of which ``max_grad_norm`` and ``beta_2`` are used.
+        Settings, of which those of the optimiser are used.
 
     Returns
     -------
     TrainingEngine
     """
     if isinstance(network, SequentialNetwork) and is_fusible(network):
-        return FusedEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2)
-    return AutogradEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2)
+        return FusedEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2, recipe.optimizer)
+    return AutogradEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2, recipe.optimizer)
 
 
 def train(
