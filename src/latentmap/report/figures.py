@@ -63,7 +63,6 @@ def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     unusual = np.argsort(-errors, kind="stable")[:N_UNUSUAL]
     random = np.random.default_rng(run.options.seed)
     ends = random.choice(len(images), 2 * N_STRIPS)
-    varied = np.argsort(-model.reference_latents_.std(0))[:N_STRIPS]
     chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
     yield "loss", plots.loss_curve(model.history_)
     yield "pairs", plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4)
@@ -71,10 +70,12 @@ def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     yield "unusual", plots.residuals(images[unusual], model.reconstruct(images[unusual]), worst)
     ways = [model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)]
     yield "interpolations", plots.strips(np.stack(ways))
-    lines = [model.traverse(int(dimension), steps=N_STEPS) for dimension in varied]
-    yield "traversals", plots.strips(np.stack(lines), [str(dimension) for dimension in varied])
-    drawn = model.sample(N_STRIPS * N_STEPS, run.options.seed)
-    yield "samples", plots.strips(drawn.reshape(N_STRIPS, N_STEPS, *images.shape[1:]))
+    n_directions = min(N_STRIPS, run.options.latent_dim)
+    lines = [model.traverse(k, steps=N_STEPS, principal=True) for k in range(n_directions)]
+    yield "traversals", plots.strips(np.stack(lines))
+    if data.has_samples:
+        drawn = model.sample(N_STRIPS * N_STEPS, run.options.seed)
+        yield "samples", plots.strips(drawn.reshape(N_STRIPS, N_STEPS, *images.shape[1:]))
 
 
 def _group_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":

@@ -128,6 +128,8 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "recipe": model.recipe_,
         "precision": model.precision_,
         "threshold": model.outlier_threshold(),
+        "detail": data.detail,
+        "has_samples": data.has_samples,
         "summary": data.summary[:MAX_GROUPS],
         "cuts": data.run.cuts(),
         "n_groups": n_groups,

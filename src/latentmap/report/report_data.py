@@ -12,6 +12,11 @@ from latentmap.core.missing import missing_mask
 from latentmap.images import ImageCollection
 from latentmap.run import Run
 
+# Images on which the detail of reconstructions is measured.
+N_DETAIL = 200
+# Detail below which decoded pictures are smears.
+MIN_DETAIL = 0.75
+
 
 class ReportData:
     """The parts of a run that both the figures and the page of its report show.
@@ -34,6 +39,19 @@ class ReportData:
     def model(self) -> Autoencoder:
         """The trained autoencoder."""
         return self.run.model()
+
+    @cached_property
+    def detail(self) -> float:
+        """Differences of neighbouring pixels in reconstructions, as a fraction of those in the images."""
+        images = self.collection.images
+        some = images[:: -(-len(images) // N_DETAIL)]
+        kept, whole = _neighbor_difference(self.model.reconstruct(some)), _neighbor_difference(some / np.float32(255))
+        return kept / whole if whole else 1.0
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether new pictures drawn from the latent space are worth showing."""
+        return self.detail >= MIN_DETAIL
 
     @cached_property
     def groups(self) -> NDArray[np.int32]:
@@ -64,3 +82,8 @@ class ReportData:
         names, counts = np.unique(labels[~missing_mask(labels)], return_counts=True)
         order = np.argsort(-counts, kind="stable")
         return dict(zip(names[order].tolist(), counts[order].tolist(), strict=True))
+
+
+def _neighbor_difference(images: NDArray[Any]) -> float:
+    """Mean absolute difference between pixels that are neighbours in a row or a column."""
+    return float(sum(np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 2) if images.shape[axis] > 1))
