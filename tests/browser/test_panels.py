@@ -473,7 +473,17 @@ def test_one_group_is_cut_into_more_by_a_slider(edited, look):
     assert slider.get_attribute("min") == "2"
     slider.fill("5")
     assert page.page.inner_text(".cut-count") == "5 groups"
+    rows = "Array.from({length: latentmap.model.n}, (_, i) => latentmap.model.colors.slice(4 * i, 4 * i + 3).join())"
+    colors = f"new Set({rows}).size"
+    page.until(f"{colors} === 5")  # the map shows the groups before the tree is cut
+    assert page.ask("latentmap.model.edits.groups.length") == 1
     page.shoot("panels-cut")
+    page.page.click(".cut summary")
+    page.until(f"{colors} === 1")
+    page.page.click(".cut summary")
+    slider.fill("4")
+    slider.fill("5")
+    page.until(f"{colors} === 5")
     page.page.click(".cut-do")
     page.until("latentmap.model.edits.groups.length === 5")
     wanted = Counter(Run.open(edited.run).cut(5).tolist())

@@ -224,6 +224,18 @@ def test_edits_by_the_page_are_in_the_run(client, copied):
     assert pq.read_table(copied / "labels.parquet")["given"].to_pylist().count("L") == 3
 
 
+def test_a_cut_is_previewed_without_an_edit(client, copied):
+    ids = table(client.get("/api/points"))["id"].to_numpy()
+    n_blocks = client.get("/api/run").json()["nBlocks"]
+    for n in (1, 2, n_blocks):
+        of_image = np.empty(len(ids), int)
+        of_image[ids] = table(client.get(f"/api/edits/cut?n={n}"))["group"].to_numpy()
+        np.testing.assert_array_equal(of_image, Run.open(copied).cut(n))
+    assert client.get("/api/edits").json()["revision"] == 0
+    assert client.get("/api/edits/cut?n=0").status_code == 400
+    assert client.get(f"/api/edits/cut?n={n_blocks + 1}").status_code == 400
+
+
 def exported_folder(client, ids) -> dict:
     """The state of an export of a folder when it has ended."""
     started = client.post("/api/export", json={"kind": "folder", "ids": ids})

@@ -29,6 +29,11 @@ export class Editor {
     return this.enqueue(() => this.sendNow(edit));
   }
 
+  /** The group of each row, from 0 (-1: none), if the tree were cut into a number of groups. */
+  previewCut(n: number): Promise<ArrayLike<number>> {
+    return this.server.cut(n);
+  }
+
   private enqueue(act: () => Promise<void>): Promise<void> {
     this.queue = this.queue.then(act);
     return this.queue;

@@ -51,6 +51,11 @@ export class Server implements Source {
     return ((await this.json(`/api/images/${id}/neighbors?n=${n}${query}`)) as { neighbors: Neighbor[] }).neighbors;
   }
 
+  /** The group of each row, from 0 (-1: none), if the tree were cut into a number of groups. */
+  async cut(n: number): Promise<ArrayLike<number>> {
+    return (await this.table(`${this.versioned("/api/edits/cut")}&n=${n}`))("group") as ArrayLike<number>;
+  }
+
   /** Fetch an Arrow stream. */
   async table(path: string): Promise<ArrowColumns> {
     return arrowColumns(await this.bytes(path));

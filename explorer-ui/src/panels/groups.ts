@@ -1,9 +1,10 @@
 // The list of groups: rename, split and merge groups, and cut the tree into another number of groups.
 
 import type { Editor } from "../data/editor";
+import { Latest } from "../data/latest";
 import type { Group } from "../data/types";
 import { t } from "../i18n/translate";
-import { css, N_COLORS } from "../model/colors";
+import { categoryColor, css, N_COLORS, type Rgb } from "../model/colors";
 import type { Model } from "../model/model";
 import { deferWhileTyping, button, h, iconButton } from "../page/dom";
 
@@ -13,6 +14,7 @@ const MERGE = "M3 14L8 7.5L13 14M8 7.5V1.5";
 const MAX_NAME_LENGTH = 200;
 const OPEN_CUT_UP_TO = 2; // groups up to which the control for cutting is open
 const MAX_CUT_GROUPS = 60; // limit of the slider
+const PREVIEW_DELAY = 80; // milliseconds after the slider moved
 
 export class Groups {
   readonly element = h("section", { class: "groups", "aria-label": t("groups") });
@@ -20,6 +22,12 @@ export class Groups {
   private merging: { group: number; partners: Set<number> } | null = null;
   /** Revision after the last cut made here; -1 if there was none. */
   private cutAt = -1;
+  /** Colours the map by the groups that a cut would make, until the edit is made or the slider is back. */
+  private readonly preview = new Latest<ArrayLike<number>>(
+    (group) => this.showPreview((row) => categoryColor(group[row])),
+    () => this.showPreview(null),
+  );
+  private isPreviewed = false;
 
   constructor(
     private readonly model: Model,
@@ -31,6 +39,7 @@ export class Groups {
 
   rebuild(): void {
     if (deferWhileTyping(this.element, () => this.rebuild())) return;
+    this.endPreview();
     const { model, editor } = this;
     const { groups } = model.edits;
     if (this.merging && !this.find(this.merging.group)) this.merging = null; // the group no longer exists
@@ -189,7 +198,12 @@ export class Groups {
     const start = Math.min(limit, Math.max(2, now));
     const slider = h("input", { type: "range", min: 2, max: limit, value: start, "aria-label": t("cutTitle"), class: "cut-slider" });
     const count = h("output", { class: "cut-count", text: t("cutInto", { n: start }) });
-    slider.addEventListener("input", () => (count.textContent = t("cutInto", { n: slider.valueAsNumber })));
+    slider.addEventListener("input", () => {
+      const n = slider.valueAsNumber;
+      count.textContent = t("cutInto", { n });
+      if (n === now) this.endPreview();
+      else this.preview.askSoon(() => editor.previewCut(n), PREVIEW_DELAY);
+    });
     const apply = (): void => {
       void editor.send({ kind: "cut", n: slider.valueAsNumber }).then(() => {
         this.cutAt = model.edits.revision;
@@ -214,8 +228,19 @@ export class Groups {
       h("p", { class: "hint", text: t("cutLoses") }),
     ];
     const details = h("details", { class: "cut" }, h("summary", { text: t("cutTitle") }), ...parts);
+    details.addEventListener("toggle", () => !details.open && this.endPreview());
     details.open = now <= OPEN_CUT_UP_TO || this.cutAt === model.edits.revision;
     return details;
+  }
+
+  private showPreview(color: ((row: number) => Rgb) | null): void {
+    this.isPreviewed = color !== null;
+    void this.model.colorByFunction(color);
+  }
+
+  private endPreview(): void {
+    this.preview.drop();
+    if (this.isPreviewed) this.showPreview(null);
   }
 }
 

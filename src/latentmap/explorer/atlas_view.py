@@ -156,6 +156,10 @@ class AtlasView:
         columns: dict[str, NDArray[Any]] = {"group": edited.group, "label": edited.label, "marks": marks}
         return as_stream({name: values[self.order] for name, values in columns.items()})
 
+    def column_stream(self, name: str, values: NDArray[Any]) -> bytes:
+        """Values of each image, given in the order of the ids, as an Arrow stream in the order of the points."""
+        return as_stream({name: values[self.order]})
+
     @locked_cached_property
     def columns(self) -> dict[str, Values]:
         """The columns of the page by name, in the order of the ids; each is read and classified once."""

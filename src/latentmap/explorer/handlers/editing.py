@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from latentmap.core.errors import ConflictError
-from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version, image_ids, read_json_body
+from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version, image_ids, read_json_body, whole_number
 from latentmap.explorer.label_spread import spread_given_labels
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import edits_as_json
@@ -50,6 +50,19 @@ def edited_columns(server: "Server", request: Request) -> Response:
     # never kept for ever: the same address gives other values after the next edit
     tag = f"edits{edited.revision}"
     return answer(request, partial(data.edited_columns, edited), ARROW, data.version, tag, may_change=True)
+
+
+@routes.get("/api/edits/cut")
+def cut_preview(server: "Server", request: Request) -> Response:
+    """The group of each image if the tree were cut into n groups, in the order of the points."""
+    data = server.data
+    check_version(request, data.version)
+    n = whole_number(request, "n", 1, max(1, data.journal.n_blocks))
+
+    def stream() -> bytes:
+        return data.column_stream("group", data.journal.preview_cut(n))
+
+    return answer(request, stream, ARROW, data.version, f"cut{n}")
 
 
 @routes.post("/api/spread")

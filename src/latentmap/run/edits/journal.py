@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latentmap.core.errors import ConflictError, EditError, RunError
 from latentmap.run.edits.edited_run import EditedRun
@@ -67,6 +68,16 @@ class Journal:
     def n_blocks(self) -> int:
         """Largest number of groups that the tree can be cut into; 0 without a tree."""
         return len(self._base.trees) if any(self._base.trees) else 0
+
+    def preview_cut(self, n_groups: int) -> NDArray[np.int32]:
+        """Return the group of each image (n,), -1 for none, as a cut of the tree would make it.
+
+        Raises
+        ------
+        EditError
+            If there is no tree, or it has fewer blocks.
+        """
+        return self._base.cut_images(n_groups)[0]
 
     def refresh(self) -> None:
         """Read what other processes have appended.

@@ -154,11 +154,7 @@ class Replay:
 
     def _cut(self, entry: dict[str, Any]) -> None:
         """Cut the tree into another number of groups. A group with the same images as a named one keeps the name."""
-        self.base.check_tree("cut")
-        of_block, nodes = self.base.cut(entry["n"])
-        # unsure images and those without a block are in no group
-        is_member = (self.base.group >= 0) & (self.base.block >= 0)
-        cut = np.where(is_member, of_block[self.base.block], np.int32(-1))
+        cut, nodes = self.base.cut_images(entry["n"])
         named = {self._members(self.group == one.number): one.name for one in self.groups if one.name}
         groups = []
         for number, node in enumerate(nodes):

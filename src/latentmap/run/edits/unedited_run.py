@@ -96,6 +96,26 @@ class UneditedRun:
         paths = np.array(tree.paths(), object)
         return of_leaf[leaf], [common_prefix(paths[of_leaf == group].tolist()) for group in range(n_groups)]
 
+    def cut_images(self, n_groups: int) -> tuple[NDArray[np.int32], list[str]]:
+        """Cut the tree into ``n_groups`` groups of images.
+
+        Returns
+        -------
+        group : array (n,), int32
+            Group of each image, from 0; -1 for unsure images and those without a block, which are in no group.
+        nodes : list of str
+            See :meth:`cut`.
+
+        Raises
+        ------
+        EditError
+            If there is no tree, it has fewer blocks, or it cannot be read.
+        """
+        self.check_tree("cut")
+        of_block, nodes = self.cut(n_groups)
+        is_member = (self.group >= 0) & (self.block >= 0)
+        return np.where(is_member, of_block[self.block], np.int32(-1)), nodes
+
 
 def read_unedited(folder: Path) -> UneditedRun:
     """Read the starting point of the edits of a run.
