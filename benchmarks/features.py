@@ -1,7 +1,7 @@
 """How often an image's nearest others are of its own category, by the features that name them.
 
 Run with ``python -m benchmarks.features``. The collections are those of benchmarks.labelled_collections, and MNIST and
-scikit-learn's digits. ``--latents`` also trains the default network on each, which takes minutes a collection.
+scikit-learn's digits. ``--latents`` also trains the default network on each.
 """
 
 import sys

@@ -402,7 +402,7 @@ def run_options() -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in [head, ["---"] * len(head), *rows])
 
 
-FEATURE_COLUMNS = ("pixels", "colours", "HOG", "HOG and colours", "ours")
+FEATURE_COLUMNS = ("pixels", "latents", "colours", "HOG", "HOG and colours", "ours")
 NOT_IN_MEAN = {"MNIST", "digits 8×8"}
 
 
@@ -450,7 +450,12 @@ def features_in_short() -> str:
     means = _mean_scores(record["results"])
     rows = [[name, *(f"{value:.3f}" for value in means[name])] for name in reversed(FEATURE_COLUMNS)]
     head = ["features", "nearest", "five nearest"]
-    names = {"ours": "latentmap", "HOG": "HOG, 64 components", "pixels": "pixels, 64 components"}
+    names = {
+        "ours": "latentmap",
+        "latents": "latent vectors of the default network",
+        "HOG": "HOG, 64 components",
+        "pixels": "pixels, 64 components",
+    }
     return _table(head, [[names.get(name, name), *values] for name, *values in rows]) + _source(record, "scikit-image")
 
 
