@@ -11,6 +11,8 @@ from PIL import Image
 
 from latentmap import map_images
 from latentmap.report import page as report
+from latentmap.report import report_data
+from latentmap.report.report_data import ReportData
 from latentmap.run import RunOptions
 
 
@@ -44,6 +46,26 @@ def test_results_come_before_how_they_were_made_and_what_was_skipped(page):
     ]
     assert page.index('alt="the map, with') < page.index('id="groups"')
     assert "latentmap explore " in page[page.index('id="next"') : page.index('id="group-details"')]
+
+
+@pytest.mark.parametrize(("kept", "has_samples"), [(1.0, True), (0.8, True), (0.7, False), (0.0, False)])
+def test_samples_are_shown_where_the_network_draws_the_detail_of_the_images(kept, has_samples):
+    images = np.random.default_rng(0).integers(0, 255, (450, 5, 4, 3), np.uint8)
+    model = SimpleNamespace(reconstruct=lambda some: 0.3 + kept * some / 255)
+    run = SimpleNamespace(images=lambda: SimpleNamespace(images=images), model=lambda: model)
+    assert ReportData(run).detail == pytest.approx(kept, abs=1e-6)
+    assert ReportData(run).has_samples == has_samples
+
+
+@pytest.mark.parametrize(("least", "is_shown"), [(0.0, True), (99.0, False)])
+def test_samples_that_would_be_smears_are_left_out_with_a_sentence(least, is_shown, tmp_path, monkeypatch):
+    monkeypatch.setattr(report_data, "MIN_DETAIL", least)
+    images = np.random.default_rng(0).integers(0, 255, (8, 6, 6), np.uint8)
+    run = map_images(images, tmp_path / "run", epochs=1, latent_dim=2, quiet=True)
+    text = (run.path / "report.html").read_text(encoding="utf-8")
+    assert ("pictures of latent vectors drawn at random" in text) == is_shown
+    assert ("Samples are left out: the network draws these images with" in words(text)) != is_shown
+    assert (run.path / "figures" / "samples.png").exists() == is_shown
 
 
 def test_skipped_files_are_folded_and_counted_by_reason(page):

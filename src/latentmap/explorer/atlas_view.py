@@ -154,11 +154,11 @@ class AtlasView:
         for bit, name in enumerate(MARKS):
             marks |= edited.marks[name].astype(np.uint8) << bit
         columns: dict[str, NDArray[Any]] = {"group": edited.group, "label": edited.label, "marks": marks}
-        return as_stream({name: values[self.order] for name, values in columns.items()})
+        return self.in_point_order(columns)
 
-    def column_stream(self, name: str, values: NDArray[Any]) -> bytes:
-        """Values of each image, given in the order of the ids, as an Arrow stream in the order of the points."""
-        return as_stream({name: values[self.order]})
+    def in_point_order(self, columns: dict[str, NDArray[Any]]) -> bytes:
+        """Columns in the order of the ids as an Arrow stream in the order of the points."""
+        return as_stream({name: values[self.order] for name, values in columns.items()})
 
     @locked_cached_property
     def columns(self) -> dict[str, Values]:

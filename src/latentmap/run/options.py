@@ -161,8 +161,8 @@ class RunOptions:
     latent_dim: int = option(64, "Length of the latent vectors.", "train", low=1, high=MAX_COUNT)
     epochs: int | None = option(
         None,
-        "Passes over the images; by default as many as make 1,400 steps, more for more than 3,000 images, at most 30 "
-        "or 600 steps, and 10 for the chapter's networks.",
+        "Passes over the images; by default as many as make 1,400 steps (more steps above 3,000 images), but at most "
+        "30 or as many as make 600 steps, and 10 for the chapter's networks.",
         "train",
         low=1,
         high=MAX_COUNT,

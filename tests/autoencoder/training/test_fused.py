@@ -71,40 +71,24 @@ def test_bfloat16_gives_the_gradient_to_a_few_percent(name):
 
 @pytest.mark.parametrize("name", ["dense", "conv", "pyramid"])
 @pytest.mark.parametrize("max_grad_norm", [None, 1e-3])
-def test_steps_equal_torchs_adam(name, max_grad_norm):
-    networks = [make(name, (12, 12, 1))[0] for _ in range(2)]
-    pixels = make(name, (12, 12, 1))[1]
-    ours, torchs = (
-        FusedEngine(networks[0], torch.float32, max_grad_norm),
-        AutogradEngine(networks[1], torch.float32, max_grad_norm),
-    )
-    for number in range(6):
-        batch = pixels[5 * number : 5 * number + 8]
-        assert ours.step(batch, batch, 3e-3, 1.0) == pytest.approx(torchs.step(batch, batch, 3e-3, 1.0), rel=1e-3)
-    ours.close()
-    for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-4)
-    assert EPSILON == 1e-7
-
-
-@pytest.mark.parametrize("name", ["dense", "conv", "pyramid"])
-@pytest.mark.parametrize("max_grad_norm", [None, 1e-3])
-def test_steps_of_muon_are_those_of_autograd(name, max_grad_norm):
+@pytest.mark.parametrize(("optimizer", "rate"), [("adam", 3e-3), ("muon", 2e-2)])
+def test_steps_equal_those_of_autograd(name, max_grad_norm, optimizer, rate):
     networks = [make(name, (12, 12, 1))[0] for _ in range(2)]
     pixels = make(name, (12, 12, 1))[1]
     before = torch.cat([p.detach().flatten() for p in networks[0].parameters()])
     ours, torchs = (
-        engine(network, torch.float32, max_grad_norm, optimizer="muon")
+        engine(network, torch.float32, max_grad_norm, optimizer=optimizer)
         for engine, network in zip((FusedEngine, AutogradEngine), networks, strict=True)
     )
     for number in range(6):
         batch = pixels[5 * number : 5 * number + 8]
-        assert ours.step(batch, batch, 2e-2, 1.0) == pytest.approx(torchs.step(batch, batch, 2e-2, 1.0), rel=1e-3)
+        assert ours.step(batch, batch, rate, 1.0) == pytest.approx(torchs.step(batch, batch, rate, 1.0), rel=1e-3)
     ours.close()
     for a, b in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=2e-3, atol=5e-4)
+        torch.testing.assert_close(a, b, rtol=2e-3, atol=5e-4 if optimizer == "muon" else 2e-4)
     after = torch.cat([p.detach().flatten() for p in networks[0].parameters()])
-    assert float((after - before).norm() / before.norm()) > 0.02
+    assert float((after - before).norm() / before.norm()) > 0.01
+    assert EPSILON == 1e-7
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

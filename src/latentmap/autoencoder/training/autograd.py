@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from latentmap.autoencoder.networks import Network
-from latentmap.autoencoder.training.adam import BETA_1, BETA_2, EPSILON, rate_factors
+from latentmap.autoencoder.training.adam import BETA_1, BETA_2, EPSILON
 from latentmap.autoencoder.training.devices import to_device
-from latentmap.autoencoder.training.muon import bias_rate_factors, step_matrix
+from latentmap.autoencoder.training.muon import adam_rate_factors, step_matrix
 
 
 class AutogradEngine:
@@ -44,7 +44,7 @@ class AutogradEngine:
         self._dtype = dtype
         self._max_grad_norm = max_grad_norm
         self._names = {parameter: name for name, parameter in network.named_parameters()}
-        factors = bias_rate_factors(network) if optimizer == "muon" else rate_factors(network)
+        factors = adam_rate_factors(network, optimizer)
         groups = groupby(sorted(self._names, key=lambda p: factors[self._names[p]]), lambda p: factors[self._names[p]])
         self._momenta = {
             parameter: torch.zeros_like(parameter) for parameter in self._names if not factors[self._names[parameter]]

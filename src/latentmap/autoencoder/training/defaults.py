@@ -14,7 +14,7 @@ CHAPTER_BATCH_SIZE, CHAPTER_EPOCHS, CHAPTER_LEARNING_RATE = 256, 10, 1e-3
 N_STEPS, N_IMAGES = 1400, 3000
 # At most so many passes over the images, if they are MIN_STEPS: more hardly lower the error on new images.
 MAX_EPOCHS, MIN_STEPS = 30, 600
-# A checkpoint is written after each pass.
+# At least so many, because a training that was killed resumes after its last whole pass.
 MIN_EPOCHS = 2
 # Adam needs more steps for the same error.
 ADAM_FACTOR = 2
@@ -71,7 +71,7 @@ def choose_epochs(n: int, batch_size: int, optimizer: str) -> int:
     int
     """
     steps_per_epoch = math.ceil(n / batch_size)
-    n_steps = N_STEPS * float(max(1.0, n / N_IMAGES) ** (1 / 3))
+    n_steps = N_STEPS * math.cbrt(max(1.0, n / N_IMAGES))
     n_steps = min(n_steps, max(MIN_STEPS, MAX_EPOCHS * steps_per_epoch))
     epochs = max(MIN_EPOCHS, math.ceil(n_steps / steps_per_epoch))
     return epochs * (ADAM_FACTOR if optimizer == "adam" else 1)

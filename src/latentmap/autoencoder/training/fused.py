@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from latentmap.autoencoder.networks.sequential import SequentialNetwork
 from latentmap.autoencoder.training import elementwise
-from latentmap.autoencoder.training.adam import BETA_2, EPSILON, rate_factors, update_weights
+from latentmap.autoencoder.training.adam import BETA_2, EPSILON, update_weights
 from latentmap.autoencoder.training.backpropagation import Backpropagation
 from latentmap.autoencoder.training.fused_layers import FusedLayers, activation_kind, as_array, as_parameter
-from latentmap.autoencoder.training.muon import bias_rate_factors, step_matrix
+from latentmap.autoencoder.training.muon import adam_rate_factors, step_matrix
 from latentmap.core.parallel import Workers, chunk_bounds
 
 # Images in a chunk below which a further thread costs more than it gains.
@@ -114,7 +114,7 @@ class FusedEngine:
         for parameter, values in zip(parameters.values(), self._split(self._weights).values(), strict=True):
             parameter.data = values
         size = len(self._weights)
-        factors = bias_rate_factors(network) if optimizer == "muon" else rate_factors(network)
+        factors = adam_rate_factors(network, optimizer)
         sizes = [(parameter.numel(), factors[name]) for name, parameter in parameters.items()]
         self._weight_chunks = _chunk_weights(sizes, self._workers.n_threads)
         self._moments = torch.zeros(2, size)

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from latentmap.autoencoder.training.adam import rate_factors
+
 MOMENTUM = 0.95
 # Learning rate of Adam for the biases, as a fraction of that for the matrices.
 BIAS_RATE_FRACTION = 0.15
@@ -45,19 +47,23 @@ def is_matrix(parameter: Tensor) -> bool:
     return parameter.ndim == 2 and min(parameter.shape) > 1
 
 
-def bias_rate_factors(network: nn.Module) -> dict[str, float]:
-    """Return the factor on the learning rate with which Adam trains each parameter beside Muon.
+def adam_rate_factors(network: nn.Module, optimizer: str) -> dict[str, float]:
+    """Return the factor on the learning rate with which Adam trains each parameter.
 
     Parameters
     ----------
     network : Module
         Network to train.
+    optimizer : {"adam", "muon"}
+        Optimiser of the weight matrices.
 
     Returns
     -------
     dict of str to float
-        Factor by the name of the parameter; 0 for the matrices, which Muon trains.
+        Factor by the name of the parameter; 0 for those that Muon trains.
     """
+    if optimizer == "adam":
+        return rate_factors(network)
     return {name: 0.0 if is_matrix(parameter) else BIAS_RATE_FRACTION for name, parameter in network.named_parameters()}
 
 

@@ -60,7 +60,7 @@ def cut_preview(server: "Server", request: Request) -> Response:
     n = whole_number(request, "n", 1, max(1, data.journal.n_blocks))
 
     def stream() -> bytes:
-        return data.column_stream("group", data.journal.preview_cut(n))
+        return data.in_point_order({"group": data.journal.preview_cut(n)})
 
     return answer(request, stream, ARROW, data.version, f"cut{n}")
 
