@@ -175,7 +175,8 @@ class SequentialNetwork(Network):
         surrogate = 0.5 * functional.binary_cross_entropy_with_logits(logits, targets)
         with torch.no_grad():
             error = functional.mse_loss(torch.sigmoid(logits), targets)
-        return surrogate + (error - surrogate).detach()
+        # in this order the value is the error to the last bit
+        return error + (surrogate - surrogate.detach())
 
 
 def _apply(layers: list[AffineLayer], values: Tensor) -> Tensor:
