@@ -210,10 +210,38 @@ def test_identical_points_and_islands_do_no_harm():
     X, labels = blobs([150, 100])
     X = np.concatenate([X, np.repeat(X[:1], 40, axis=0), X.max() + 500 + np.arange(3)[:, None] * np.ones(10)])
     model = GraphClustering(random_state=0).fit(X.astype(np.float32))
-    assert (
-        clustering_accuracy(labels, model.labels_[:250]) > 0.95
-    )  # the copies, and what has them nearest, may be a group of their own
+    assert clustering_accuracy(labels, model.labels_[:250]) == 1.0
     assert GraphClustering(random_state=0).fit(np.ones((50, 3))).labels_.shape == (50,)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("n_copies", [20, 400])
+def test_copies_stay_in_the_group_of_their_original(n_copies, known):
+    X, labels = blobs([150, 120, 80])
+    copies = np.repeat(X[-1:], n_copies, axis=0) + np.float32(1e-6)  # what differs by rounding is a copy, too
+    X = np.concatenate([X[:50], copies, X[50:]])
+    labels = np.concatenate([labels[:50], np.repeat(labels[-1:], n_copies), labels[50:]])
+    neighbors = nearest_neighbors(X, 30) if known else None
+    model = GraphClustering(random_state=0).fit(X, neighbors=neighbors)
+    assert model.n_clusters_ == 3
+    assert clustering_accuracy(labels, model.labels_) == 1.0
+    assert (np.diff(np.bincount(model.labels_)) <= 0).all()
+    described = model.describe(5)
+    assert [group.size for group in described] == np.bincount(model.labels_).tolist()
+    for number, group in enumerate(described):
+        assert (model.labels_[group.typical] == number).all()
+        assert group.split is None or sum(group.split) == group.size
+    assert len(model.cut(2)) == len(model.probabilities_) == len(model.neighbors_.indices) == len(X)
+    assert (model.predict(copies) == model.labels_[-1]).all()
+
+
+@pytest.mark.parametrize("n", [250, 4_000])
+@pytest.mark.parametrize("d", [2, 5, 10, 30])
+def test_two_balls_are_two_groups(n, d):
+    X, labels = blobs([3 * n // 5, 2 * n // 5], d=d)
+    model = GraphClustering(random_state=0).fit(X)
+    assert model.n_clusters_ == 2
+    assert clustering_accuracy(labels, model.labels_) == 1.0
 
 
 def test_stability_is_high_where_there_are_groups_and_low_where_there_are_none():

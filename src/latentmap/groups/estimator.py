@@ -1,5 +1,7 @@
 """Graph clustering as a scikit-learn estimator."""
 
+from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import Any, Self
 
@@ -16,9 +18,23 @@ from latentmap.core.progress import Callback, Progress
 from latentmap.groups.block_tree import BlockTree, default_min_size, merge_blocks
 from latentmap.groups.blocks import grouped_tree, refine_groups
 from latentmap.groups.communities import Labels
-from latentmap.groups.graph import affinity_graph, connect_components, default_neighbors, mean_over_neighbors
+from latentmap.groups.copies import first_copies
+from latentmap.groups.graph import (
+    MIN_NEIGHBORS,
+    affinity_graph,
+    connect_components,
+    default_neighbors,
+    mean_over_neighbors,
+)
 from latentmap.groups.null_model import intrinsic_dimension, null_stabilities
-from latentmap.groups.resolution import RESOLUTIONS, Cut, best_resolution, excess_stability, supported_cuts
+from latentmap.groups.resolution import (
+    RESOLUTIONS,
+    Cut,
+    best_resolution,
+    excess_stability,
+    stability_within,
+    supported_cuts,
+)
 from latentmap.groups.separation import group_separations
 from latentmap.groups.spreading import memberships
 from latentmap.groups.stability import (
@@ -26,6 +42,7 @@ from latentmap.groups.stability import (
     graph_of_part,
     min_size_in_part,
     neighbors_to_search,
+    neighbors_within,
     random_part,
 )
 from latentmap.groups.summary import GroupSummary, summarize_groups
@@ -44,7 +61,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Neighbours are joined by weighted edges. Communities of this graph form small blocks, and average linkage builds a
     dendrogram over the blocks. It is cut where random parts of the points give the same groups, more
     surely than in a cloud without structure. A random walk with restart on the graph gives the membership of each point
-    in each group.
+    in each group. Equal points count as one while groups are found, so that copies are not a group of their own.
 
     Parameters
     ----------
@@ -53,7 +70,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_neighbors : int, optional
         Number of neighbours of each point; 15 by default. For fewer than 60 points a quarter of them, and at least 4.
     min_cluster_size : int, optional
-        Minimum number of points of a group. By default 1/500 of the points, and at least ``n_neighbors``.
+        Minimum number of different points of a group. By default 1/500 of them, and at least ``n_neighbors``.
     min_confidence : float, default=0
         Points with a lower confidence get the label -1. From 0 to 1.
     random_state : int, RandomState or None, default=None
@@ -154,23 +171,20 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             do not fit X.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        n = len(data)
-        self._check_parameters(n)
+        self._check_parameters(len(data))
         random = check_random_state(self.random_state)
-        k = min(n - 1, self.n_neighbors or default_neighbors(n))
+        neighbors = self._choose_points(data, tangents, neighbors)
+        self._report(1)
+        n, k = len(self._data), self._k
         min_size = self.min_cluster_size or default_min_size(n, k)
         if self.n_clusters is not None:
             min_size = max(1, min(min_size, n // (3 * self.n_clusters)))
-        self._tangents = None if tangents is None else np.ascontiguousarray(tangents, np.float32)
-        neighbors = self._find_neighbors(data, k, neighbors)
-        self.neighbors_ = neighbors.nearest(k)
-        self._report(1)
-        graph = connect_components(affinity_graph(neighbors, k), data, min_size, self.n_jobs)
+        graph = connect_components(affinity_graph(neighbors, k), self._data, min_size, self.n_jobs)
         whole = BlockTree.build(graph, min_size, random, self.n_clusters or 1)
         self._resolution: float | None = None
         self.cuts_: list[Cut] = []
         if self.n_clusters is None:
-            self._resolution = self._find_resolution(whole, neighbors, k, data, random)
+            self._resolution = self._find_resolution(whole, neighbors, k, self._data, random)
         groups = self._group(graph, whole, random)
         blocks = whole.blocks
         del whole
@@ -179,16 +193,15 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         most_probable = probabilities.argmax(axis=1).astype(np.int32)
         if len(np.unique(most_probable)) == probabilities.shape[1]:  # no group lost all of its points
             groups = most_probable
-        by_size = np.argsort(-np.bincount(groups), kind="stable")
+        by_size = np.argsort(-np.bincount(groups, weights=self._copies), kind="stable")
         groups = np.argsort(by_size)[groups].astype(np.int32)
-        self.probabilities_ = probabilities[:, by_size]
-        self.confidence_ = self.probabilities_[np.arange(n), groups]
+        self._probabilities = probabilities[:, by_size]
+        self._confidence = self._probabilities[np.arange(n), groups]
         self.n_clusters_ = len(by_size)
         self._report(3)
         self._build_tree(graph, blocks, groups, min_size)
-        self.labels_ = np.where(self.confidence_ < self.min_confidence, -1, groups).astype(np.int32)
-        self._data, self._k, self._min_size, self._graph, self._all_labels = data, k, min_size, graph, groups
-        self._neighbors = neighbors
+        self._min_size, self._graph, self._groups, self._neighbors = min_size, graph, groups, neighbors
+        self._give_to_copies()
         return self
 
     def predict(self, X: ArrayLike, *, tangents: ArrayLike | None = None) -> Labels:
@@ -253,7 +266,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             with Workers(self.n_jobs) as workers:
                 indices, squared = points.nearest(queries, candidates, min(n, k), workers)
             distances = np.sqrt(squared)
-        return mean_over_neighbors(self.probabilities_, indices, distances)
+        return mean_over_neighbors(self._probabilities, indices, distances)
 
     def cut(self, n_clusters: int) -> Labels:
         """Cut the tree into another number of groups, by merging the closest groups or splitting the loosest.
@@ -298,15 +311,17 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             If the estimator is not fitted.
         """
         check_is_fitted(self)
-        return summarize_groups(
+        summaries = summarize_groups(
             self._graph,
             self.tree_,
-            self.blocks_,
-            self._all_labels,
-            self.confidence_,
+            self._blocks,
+            self._groups,
+            self._confidence,
             self.separation_,
+            self._copies,
             n_examples,
         )
+        return [replace(one, typical=self._rows[one.typical], boundary=self._rows[one.boundary]) for one in summaries]
 
     def stability(self, n_resamples: int = 5, fraction: float = 0.8, random_state: int = 0) -> float:
         """Compute the stability of the groups: their mean adjusted Rand index with groups of random parts.
@@ -331,17 +346,44 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             If the estimator is not fitted.
         """
         check_is_fitted(self)
-        random, n = check_random_state(random_state), len(self._all_labels)
+        random, n = check_random_state(random_state), len(self._groups)
         scores = []
         for _ in range(n_resamples):
             rows, min_size = random_part(n, fraction, random), min_size_in_part(self._min_size, fraction)
             graph = graph_of_part(self._neighbors, rows, self._k, self._data, min_size, self.n_jobs)
             part = BlockTree.build(graph, min_size, random, self.n_clusters or 1)
-            scores.append(adjusted_rand_score(self._all_labels[rows], self._group(graph, part, random)))
+            scores.append(adjusted_rand_score(self._groups[rows], self._group(graph, part, random)))
             del graph, part  # as large as those of all points
         return float(np.mean(scores))
 
-    def _find_neighbors(self, X: NDArray[Any], k: int, known: NeighborGraph | None) -> NeighborGraph:
+    def _choose_points(self, X: NDArray[Any], tangents: ArrayLike | None, known: NeighborGraph | None) -> NeighborGraph:
+        """Keep one of each set of equal points, among which groups are found, and return their neighbours."""
+        n, k = len(X), min(len(X) - 1, self.n_neighbors or default_neighbors(len(X)))
+        self._tangents = None if tangents is None else np.ascontiguousarray(tangents, np.float32)
+        neighbors = self._find_neighbors(X, self._tangents, k, known)
+        self.neighbors_ = neighbors.nearest(k)
+        rows, self._copy_of = np.unique(first_copies(neighbors), return_inverse=True)
+        if len(rows) == n or len(rows) < max(2 * MIN_NEIGHBORS, self.n_clusters or 0):
+            rows = self._copy_of = np.arange(n)
+        else:
+            X, k = X[rows], min(k, len(rows) - 1)
+            self._tangents = None if self._tangents is None else self._tangents[rows]
+            if known is None:
+                neighbors = self._find_neighbors(X, self._tangents, k, None)
+            else:
+                neighbors = neighbors_within(neighbors, rows, neighbors.n_neighbors)
+        self._data, self._k, self._rows, self._copies = X, k, rows, np.bincount(self._copy_of)
+        return neighbors
+
+    def _give_to_copies(self) -> None:
+        """Set what is known of each point from the one that stands for it."""
+        self.probabilities_, self.confidence_ = self._probabilities[self._copy_of], self._confidence[self._copy_of]
+        self.blocks_, groups = self._blocks[self._copy_of], self._groups[self._copy_of]
+        self.labels_ = np.where(self.confidence_ < self.min_confidence, -1, groups).astype(np.int32)
+
+    def _find_neighbors(
+        self, X: NDArray[Any], tangents: NDArray[np.float32] | None, k: int, known: NeighborGraph | None
+    ) -> NeighborGraph:
         if known is not None:
             if len(known.indices) != len(X) or known.n_neighbors < k:
                 raise InputError(
@@ -349,9 +391,9 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 )
             return known
         n_searched = neighbors_to_search(k, len(X))
-        if self._tangents is not None:
-            check_tangents(X, self._tangents)
-            return invariant_neighbors(X, self._tangents, n_searched, n_jobs=self.n_jobs)
+        if tangents is not None:
+            check_tangents(X, tangents)
+            return invariant_neighbors(X, tangents, n_searched, n_jobs=self.n_jobs)
         return nearest_neighbors(X, n_searched, n_jobs=self.n_jobs)
 
     def _find_resolution(
@@ -359,10 +401,10 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> float | None:
         """The resolution at which the tree has groups; None if there is only one."""
         n_resamples = N_RESAMPLES if len(X) <= MAX_RESAMPLED_OFTEN else N_FEW_RESAMPLES
-        found = find_stabilities(whole, neighbors, k, X, n_resamples, random, self.n_jobs)
+        found, cuts, parts = find_stabilities(whole, neighbors, k, X, n_resamples, random, self.n_jobs)
         dimension = intrinsic_dimension(neighbors.distances[:, :k])
         excess = excess_stability(found, null_stabilities(found.counts, len(X), k, dimension, self.n_jobs))
-        best = best_resolution(found.counts, excess, len(X))
+        best = best_resolution(found.counts, excess, len(X), partial(stability_within, cuts, parts))
         if best is None:
             return None
         self.cuts_ = supported_cuts(found, excess, best)
@@ -386,12 +428,12 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         pairs, inverse = np.unique(np.stack([groups, blocks]), axis=1, return_inverse=True)
         group_of_part = pairs[0].astype(np.int32)
         parts = inverse.ravel().astype(np.int32)
-        self.blocks_, block_graph = merge_blocks(graph, parts, group_of_part, max(1, min_size // 2), 1)
+        self._blocks, block_graph = merge_blocks(graph, parts, group_of_part, max(1, min_size // 2), 1)
         group_of_block = np.zeros(block_graph.shape[0], np.int32)
-        group_of_block[self.blocks_] = groups
+        group_of_block[self._blocks] = groups
         weights, edge_weight = block_graph.toarray(), 2 * float(graph.data.mean()) if graph.nnz else 1.0
         self.tree_ = grouped_tree(weights, group_of_block)
-        sizes = np.bincount(self.blocks_)
+        sizes = np.bincount(self._blocks)
         self.separation_ = group_separations(self.tree_, weights, sizes, group_of_block, edge_weight)
 
     def _report(self, done: int) -> None:

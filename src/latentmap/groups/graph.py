@@ -28,7 +28,7 @@ def affinity_graph(neighbors: NeighborGraph, n_neighbors: int) -> Any:
     Parameters
     ----------
     neighbors : NeighborGraph
-        At least ``n_neighbors`` neighbours of each point.
+        At least ``n_neighbors`` neighbours of each point. A point that is its own neighbour has fewer.
     n_neighbors : int
         Number of neighbours that are used.
 
@@ -37,10 +37,12 @@ def affinity_graph(neighbors: NeighborGraph, n_neighbors: int) -> Any:
     sparse CSR matrix (n, n), float64
     """
     n = len(neighbors.indices)
-    weights = edge_weights(neighbors.distances[:, :n_neighbors])
+    weights, indices = edge_weights(neighbors.distances[:, :n_neighbors]), neighbors.indices[:, :n_neighbors]
+    is_own = indices == np.arange(n, dtype=np.int32)[:, None]
     indptr = np.arange(0, weights.size + 1, weights.shape[1])
-    edges = (weights.ravel(), neighbors.indices[:, :n_neighbors].ravel(), indptr)
-    directed = sparse.csr_matrix(edges, shape=(n, n))
+    directed = sparse.csr_matrix((np.where(is_own, 0, weights).ravel(), indices.ravel(), indptr), shape=(n, n))
+    if is_own.any():
+        directed.eliminate_zeros()
     directed.sort_indices()
     return (directed + directed.T).tocsr()
 

@@ -100,4 +100,4 @@ def _cloud_stabilities(
     min_size = default_min_size(n, n_neighbors)
     graph = connect_components(affinity_graph(neighbors, n_neighbors), X, min_size, n_jobs)
     whole = BlockTree.build(graph, min_size, random)
-    return find_stabilities(whole, neighbors, n_neighbors, X, N_RESAMPLES, random, n_jobs)
+    return find_stabilities(whole, neighbors, n_neighbors, X, N_RESAMPLES, random, n_jobs)[0]

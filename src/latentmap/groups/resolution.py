@@ -4,7 +4,8 @@ A good cut is stable: random parts of the points give the same groups, more sure
 and over a range of resolutions. The stability is therefore averaged over neighbouring resolutions and rescaled, so that
 0 is that of a cloud and 1 is perfect. Among stable cuts, finer ones are preferred, because a group too many can be
 merged, whereas one too few hides its parts. The sampling error of a stability is about n^(-1/2); a cut may lose six
-times this for each doubling of the number of groups.
+times this for each doubling of the number of groups. Groups that are split at random keep much of their stability.
+Therefore the parts of the groups of the most stable cut must be found again at least half as surely as these groups.
 
 References
 ----------
@@ -12,17 +13,43 @@ Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering st
 Lange, Roth, Braun and Buhmann (2004), Stability-based validation of clustering solutions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
 
 # Ascending, up to 1: the nodes of a coarser cut have no more edges between them than in a random graph.
 RESOLUTIONS = 1.25 ** np.arange(-32.0, 1.0)
 N_SMOOTHED = 2  # resolutions on either side over which stabilities are averaged
 LOSS_PER_DOUBLING = 6.0  # of stability, in units of n^(-1/2)
 MIN_EXCESS = 0.4  # of the stability over that of a cloud, below which there are no groups
+MIN_WITHIN = 0.5  # of the stability within the groups of the most stable cut, as a fraction of the excess of this cut
 MAX_OTHER_CUTS = 3  # that are offered beside the chosen one
+
+
+@dataclass(frozen=True)
+class CutPoints:
+    """Groups of points at ascending resolutions.
+
+    Attributes
+    ----------
+    rows : array (n,), int
+        Rows of the points.
+    blocks : array (n,), int32
+        Block of each point.
+    groups : list of m arrays (B,), int32
+        Group of each block at each resolution.
+    """
+
+    rows: NDArray[np.intp]
+    blocks: NDArray[np.int32]
+    groups: list[NDArray[np.int32]]
+
+    def labels(self, number: int) -> NDArray[np.int32]:
+        """Group of each point, (n,), at the resolution of this number."""
+        return self.groups[number][self.blocks]
 
 
 @dataclass(frozen=True)
@@ -83,7 +110,39 @@ def excess_stability(
     return mean
 
 
-def best_resolution(counts: NDArray[np.int64], excess: NDArray[np.float64], n: int) -> int | None:
+def stability_within(whole: CutPoints, parts: list[CutPoints], coarse: int, fine: int) -> float:
+    """Measure how well the groups of a cut are found again within those groups of a coarser cut that it splits.
+
+    Parameters
+    ----------
+    whole : CutPoints
+        Cuts of all points.
+    parts : list of CutPoints
+        Cuts of random parts of the points.
+    coarse, fine : int
+        Numbers of the resolutions.
+
+    Returns
+    -------
+    float
+        Mean adjusted Rand index within each group that is split, weighted by size; 1 if none is.
+    """
+    score = weight = 0.0
+    above, below = whole.labels(coarse), whole.labels(fine)
+    for part in parts:
+        found = part.labels(fine)
+        for group in range(int(above.max()) + 1):
+            is_inside = above[part.rows] == group
+            expected = below[part.rows][is_inside]
+            if len(expected) and (expected != expected[0]).any():
+                score += len(expected) * adjusted_rand_score(expected, found[is_inside])
+                weight += len(expected)
+    return score / weight if weight else 1.0
+
+
+def best_resolution(
+    counts: NDArray[np.int64], excess: NDArray[np.float64], n: int, within: Callable[[int, int], float]
+) -> int | None:
     """Choose a cut.
 
     Parameters
@@ -94,6 +153,8 @@ def best_resolution(counts: NDArray[np.int64], excess: NDArray[np.float64], n: i
         Stability of each cut; see :func:`excess_stability`.
     n : int
         Number of points.
+    within : callable
+        Stability of a finer cut within the groups of a coarser one, by their numbers; see :func:`stability_within`.
 
     Returns
     -------
@@ -103,8 +164,13 @@ def best_resolution(counts: NDArray[np.int64], excess: NDArray[np.float64], n: i
     is_possible = (counts > 1) & (excess >= MIN_EXCESS)
     if not is_possible.any():
         return None
+    surest = int(np.where(is_possible, excess, -np.inf).argmax())
     scores = excess + LOSS_PER_DOUBLING / np.sqrt(n) * np.log2(counts)
-    return int(np.where(is_possible, scores, -np.inf).argmax())
+    for number in np.argsort(-scores, kind="stable"):
+        is_finer = counts[number] > counts[surest]
+        if is_possible[number] and (not is_finer or within(surest, int(number)) >= MIN_WITHIN * excess[surest]):
+            return int(number)
+    return surest
 
 
 def supported_cuts(found: Stabilities, excess: NDArray[np.float64], chosen: int) -> list[Cut]:

@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from latentmap.groups.block_tree import BlockTree
 from latentmap.groups.graph import affinity_graph, connect_components
-from latentmap.groups.resolution import RESOLUTIONS, Stabilities
+from latentmap.groups.resolution import RESOLUTIONS, CutPoints, Stabilities
 from latentmap.neighbors import NeighborGraph
 
 FRACTION = 0.8  # of the points in a part
@@ -38,7 +38,7 @@ def find_stabilities(
     n_resamples: int,
     random: np.random.RandomState,
     n_jobs: int | None,
-) -> Stabilities:
+) -> tuple[Stabilities, CutPoints, list[CutPoints]]:
     """Compare the cuts of a tree with those of trees over random parts of the points, at each resolution.
 
     Parameters
@@ -60,25 +60,29 @@ def find_stabilities(
 
     Returns
     -------
-    Stabilities
+    stabilities : Stabilities
+    whole : CutPoints
+        The cuts of all points.
+    parts : list of CutPoints
+        The cuts of the parts.
     """
-    cuts = _labels_at_resolutions(whole)
-    counts = np.array([labels.max() + 1 for labels in cuts], np.int64)
-    scores = np.zeros((n_resamples, len(cuts)))
+    all_points = _cuts(whole, np.arange(len(X)))
+    counts = np.array([groups.max() + 1 for groups in all_points.groups], np.int64)
+    scores = np.zeros((n_resamples, len(counts)))
     min_size = min_size_in_part(whole.min_size, FRACTION)
+    parts = []
     for own in scores:
         rows = random_part(len(X), FRACTION, random)
         graph = graph_of_part(neighbors, rows, n_neighbors, X, min_size, n_jobs)
-        part = BlockTree.build(graph, min_size, random)
+        parts.append(_cuts(BlockTree.build(graph, min_size, random), rows))
         del graph  # as large as that of all points
-        for number, labels in enumerate(_labels_at_resolutions(part)):
-            if counts[number] > 1:
-                own[number] = adjusted_rand_score(cuts[number][rows], labels)
-    return Stabilities(counts, scores.mean(axis=0))
+        for number in np.flatnonzero(counts > 1).tolist():
+            own[number] = adjusted_rand_score(all_points.labels(number)[rows], parts[-1].labels(number))
+    return Stabilities(counts, scores.mean(axis=0)), all_points, parts
 
 
-def _labels_at_resolutions(tree: BlockTree) -> list[NDArray[np.int32]]:
-    return [tree.cut_at(resolution)[tree.blocks] for resolution in RESOLUTIONS]
+def _cuts(tree: BlockTree, rows: NDArray[np.intp]) -> CutPoints:
+    return CutPoints(rows, tree.blocks, [tree.cut_at(resolution) for resolution in RESOLUTIONS])
 
 
 def graph_of_part(
@@ -110,21 +114,36 @@ def graph_of_part(
     -------
     sparse CSR matrix (m, m)
     """
+    part = neighbors_within(neighbors, rows, n_neighbors)
+    return connect_components(affinity_graph(part, n_neighbors), X[rows], min_size, n_jobs)
+
+
+def neighbors_within(neighbors: NeighborGraph, rows: NDArray[np.intp], n_neighbors: int) -> NeighborGraph:
+    """Neighbours of some of the points among them.
+
+    Parameters
+    ----------
+    neighbors : NeighborGraph
+        Neighbours of all n points.
+    rows : array (m,), int
+        The points of the part, ascending.
+    n_neighbors : int
+        Maximum number of neighbours of each point.
+
+    Returns
+    -------
+    NeighborGraph
+        Rows of the part. A point that has too few neighbours in it is its own neighbour, at the distance of the last.
+    """
     number = np.full(len(neighbors.indices), -1, np.int32)
     number[rows] = np.arange(len(rows), dtype=np.int32)
     indices, distances = number[neighbors.indices[rows]], neighbors.distances[rows]
     nearest = np.argsort(indices < 0, axis=1, kind="stable")[:, :n_neighbors]
     indices, distances = np.take_along_axis(indices, nearest, 1), np.take_along_axis(distances, nearest, 1)
-    # where a point has too few neighbours in the part, it is its own neighbour, at the distance of the last one
     is_missing = indices < 0
     n_found = np.maximum((~is_missing).sum(axis=1), 1)
     last = np.take_along_axis(distances, n_found[:, None] - 1, 1)
     own = np.broadcast_to(np.arange(len(rows), dtype=np.int32)[:, None], indices.shape)
-    part = NeighborGraph(
+    return NeighborGraph(
         np.where(is_missing, own, indices), np.where(is_missing, last, distances), np.arange(len(rows))
     )
-    graph = affinity_graph(part, n_neighbors)
-    if is_missing.any():
-        graph.setdiag(0)
-        graph.eliminate_zeros()
-    return connect_components(graph, X[rows], min_size, n_jobs)

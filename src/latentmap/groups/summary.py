@@ -48,6 +48,7 @@ def summarize_groups(
     groups: Labels,
     confidence: NDArray[np.float32],
     separation: NDArray[np.float64],
+    copies: NDArray[np.int64],
     n_examples: int,
 ) -> list[GroupSummary]:
     """Summarize each of K groups.
@@ -63,6 +64,8 @@ def summarize_groups(
         Membership of each point in its own group.
     separation : array (K,), float64
         Separation of each group.
+    copies : array (n,), int64
+        Number of points that each node of the graph stands for.
     n_examples : int
         Maximum number of typical points and of boundary points.
 
@@ -72,7 +75,7 @@ def summarize_groups(
     """
     weights = contract_graph(graph, groups).toarray()
     fractions = weights / weights.sum(axis=1, keepdims=True)
-    block_sizes = np.bincount(blocks, minlength=tree.n_blocks).astype(float)
+    block_sizes = np.bincount(blocks, weights=copies, minlength=tree.n_blocks).astype(float)
     parents, node_sizes = tree.parents(), tree.totals(block_sizes)
     summaries = []
     for group, node in enumerate(_group_nodes(tree, parents, blocks, groups)):
@@ -90,7 +93,8 @@ def summarize_groups(
             parts = node_sizes[tree.merges[node - tree.n_blocks]]
             split = (int(parts.max()), int(parts.min()))
         typical, boundary = by_confidence[:n_examples], by_confidence[::-1][:n_examples]
-        summaries.append(GroupSummary(len(rows), typical, boundary, neighbors, merge, split, float(separation[group])))
+        size = int(copies[rows].sum())
+        summaries.append(GroupSummary(size, typical, boundary, neighbors, merge, split, float(separation[group])))
     return summaries
 
 

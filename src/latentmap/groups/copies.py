@@ -1,0 +1,43 @@
+"""Copies among points.
+
+Many copies of one point are each other's nearest neighbours, and would be a group of their own. Groups are therefore
+found among one point of each set of copies.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from latentmap.groups.components import connected_components
+from latentmap.neighbors import NeighborGraph
+
+# Points nearer than this fraction of the usual distance are copies that differ by rounding.
+ROUNDING = 1e-4
+
+
+def first_copies(neighbors: NeighborGraph) -> NDArray[np.int64]:
+    """Find the first of the copies of each point.
+
+    Parameters
+    ----------
+    neighbors : NeighborGraph
+        Neighbours of n points.
+
+    Returns
+    -------
+    array (n,), int64
+        Row of the first copy; the row of the point itself if it is the first or has none.
+    """
+    n, k = neighbors.indices.shape
+    lengths = neighbors.distances
+    apart = lengths[:, -1][lengths[:, -1] > 0]
+    longest = ROUNDING * float(np.median(apart)) if len(apart) else 0.0
+    is_copy = lengths <= longest
+    if not is_copy.any():
+        return np.arange(n)
+    edges = (np.repeat(np.arange(n), k)[is_copy.ravel()], neighbors.indices[is_copy])
+    directed = sparse.csr_matrix((np.ones(len(edges[0])), edges), shape=(n, n))
+    components = connected_components((directed + directed.T).tocsr())
+    _, firsts = np.unique(components, return_index=True)
+    found: NDArray[np.int64] = firsts[components].astype(np.int64)
+    return found
