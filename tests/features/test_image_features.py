@@ -7,6 +7,7 @@ import pytest
 
 import latentmap as lm
 from latentmap import ImageFeatures, InputError, ModelFileError
+from latentmap.core.parallel import Workers
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.color import color_histograms
 from latentmap.features.edge_histograms import object_squares, shape_histograms
@@ -238,7 +239,8 @@ def test_a_block_of_noise_gets_no_weight():
         return Reduction.fit(rows.astype(np.float32), 16).apply(rows.astype(np.float32))
 
     blocks = [block(centers[i][kinds] + random.normal(size=(600, 16))) for i in range(2)]
-    weights = agreement_weights([*blocks, block(random.normal(size=(600, 16)))], [1, 1, 1])
+    with Workers(2) as workers:
+        weights = agreement_weights([*blocks, block(random.normal(size=(600, 16)))], [1, 1, 1], workers)
     assert weights[2] < 0.05
     assert weights[0] == pytest.approx(weights[1], rel=0.3)
 

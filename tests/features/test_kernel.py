@@ -50,5 +50,16 @@ def test_many_copies_do_not_make_all_others_equally_far():
     assert distances.min() < 0.9 * distances.max()
 
 
+def test_copies_that_differ_by_rounding_do_not_decide_what_is_near():
+    random = np.random.default_rng(0)
+    rows = random.normal(scale=0.4, size=(100, 3)).astype(np.float32)
+    rows[:60] = rows[0] + random.normal(scale=1e-6, size=(60, 3))
+    kernel = LocalKernel.fit(rows, 64)
+    assert kernel.min_scale > 0.01
+    moved = kernel.apply(rows + np.float32(1e-6)) - kernel.apply(rows)
+    assert np.abs(moved).max() < 1e-3
+
+
 def test_equal_vectors_have_no_kernel():
     assert LocalKernel.fit(np.ones((10, 3), np.float32), 4) is None
+    assert LocalKernel.fit(1 + np.random.default_rng(0).normal(scale=1e-6, size=(10, 3)).astype(np.float32), 4) is None

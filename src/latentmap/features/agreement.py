@@ -13,11 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.parallel import Workers
+
 N_NEAREST = 10
 POWER = 2.0  # of the agreement; 1 to 3 work alike on the benchmark's collections
 
 
-def agreement_weights(blocks: Sequence[NDArray[np.float32]], prior: Sequence[float]) -> NDArray[np.float64]:
+def agreement_weights(
+    blocks: Sequence[NDArray[np.float32]], prior: Sequence[float], workers: Workers
+) -> NDArray[np.float64]:
     """Weights of blocks in the squared distance.
 
     Parameters
@@ -26,6 +30,8 @@ def agreement_weights(blocks: Sequence[NDArray[np.float32]], prior: Sequence[flo
         Features of the same m images, with a mean squared distance of 1.
     prior : sequence of float
         Weight of each block before the data are seen.
+    workers : Workers
+        Threads, each of which compares one block with the others.
 
     Returns
     -------
@@ -38,9 +44,13 @@ def agreement_weights(blocks: Sequence[NDArray[np.float32]], prior: Sequence[flo
     if len(usable) > 1 and n_nearest:
         squares = {number: _squared_distances(blocks[number]) for number in usable}
         total = sum(weights[number] * squares[number] for number in usable)
-        for number in usable:
-            rest = total - weights[number] * squares[number]
-            weights[number] *= _overlap(_nearest(squares[number], n_nearest), _nearest(rest, n_nearest)) ** POWER
+
+        def compare(i: int) -> None:
+            own = squares[usable[i]]
+            rest = total - weights[usable[i]] * own
+            weights[usable[i]] *= _overlap(_nearest(own, n_nearest), _nearest(rest, n_nearest)) ** POWER
+
+        workers.run(compare, len(usable))
     weights[[number for number in range(len(blocks)) if number not in usable]] = 0
     if not weights.any():
         weights = np.array(prior, float)

@@ -1,7 +1,7 @@
 """Features of images as a scikit-learn estimator."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -32,7 +32,7 @@ MIN_IMAGES = 3
 N_SAMPLE = 5_000  # images that the parts and the maps of the blocks are learned from
 N_COMPARED = 2_000  # images whose neighbours decide about the weights
 CHUNK_SIZE = 64  # images that a thread processes in one call
-N_CHUNKS_MAPPED = 128  # after which the pages of a memory-mapped file are released
+N_CHUNKS_AT_ONCE = 32  # after which progress is reported, and the pages of a memory-mapped file are released
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,13 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if len(rows) < len(pixels):
             return self.transform(pixels)
         found = np.empty((len(pixels), self.n_features_out_), np.float32)
-        for begin in range(0, len(rows), CHUNK_SIZE):
-            part = slice(begin, begin + CHUNK_SIZE)
-            found[part] = self._map([block[part] for block in sample])
+
+        def map_chunk(number: int) -> None:
+            part = _chunk(number)
+            self._map([block[part] for block in sample], found[part])
+
+        with Workers(self.n_jobs) as workers, one_blas_thread():
+            workers.run(map_chunk, _n_chunks(len(rows)))
         return found
 
     def transform(self, images: ArrayLike) -> NDArray[np.float32]:
@@ -193,8 +197,13 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if pixels.shape[1:] != self.image_shape_:
             raise InputError(f"images of shape {pixels.shape[1:]}: pass images of {self.image_shape_}, as in fit")
         found = np.empty((len(pixels), self.n_features_out_), np.float32)
-        for rows, blocks in self._chunks(pixels, np.arange(len(pixels)), self._parts):
-            found[rows] = self._map(blocks)
+        with Workers(self.n_jobs) as workers, one_blas_thread():
+            self._for_chunks(
+                pixels,
+                np.arange(len(pixels)),
+                lambda number, images: self._map(_blocks(images, self._parts), found[_chunk(number)]),
+                workers,
+            )
         return found
 
     def distance_fractions(self, one: ArrayLike, other: ArrayLike) -> dict[str, NDArray[np.float32]]:
@@ -388,19 +397,31 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         random = check_random_state(self.random_state)
         rows = np.sort(random.choice(len(pixels), min(len(pixels), N_SAMPLE), replace=False))
         self.image_shape_ = pixels.shape[1:]
-        small = [_at_parts_size(_as_values(pixels[part])) for part in _chunked(rows)]
-        parts = PartDictionary.learn(np.concatenate(small), random)
-        sample: list[list[Pixels]] = [[] for _ in BLOCKS]
-        for _, blocks in self._chunks(pixels, rows, parts):
-            for found, block in zip(sample, blocks, strict=True):
-                found.append(block)
-        joined = [np.concatenate(found) for found in sample]
-        shuffled = random.permutation(len(rows))
-        maps = [BlockMap.fit(block[shuffled], self.n_components) for block in joined]
-        compared = shuffled[:N_COMPARED]
-        mapped = [one.apply(block[compared]) for one, block in zip(maps, joined, strict=True)]
-        self._set_learned(parts, maps, agreement_weights(mapped, [block.prior for block in BLOCKS]))
-        return rows, joined
+        with Workers(self.n_jobs) as workers, one_blas_thread():
+            small = [_at_parts_size(_as_values(pixels[rows[_chunk(number)]])) for number in range(_n_chunks(len(rows)))]
+            parts = PartDictionary.learn(np.concatenate(small), random)
+            chunks: list[list[Pixels]] = [[] for _ in small]
+            del small
+
+            def describe(number: int, images: Pixels) -> None:
+                chunks[number] = _blocks(images, parts)
+
+            self._for_chunks(pixels, rows, describe, workers)
+            sample = [np.concatenate(found) for found in zip(*chunks, strict=True)]
+            shuffled = random.permutation(len(rows))
+            compared = shuffled[:N_COMPARED]
+            maps: dict[int, BlockMap] = {}
+            mapped: dict[int, Pixels] = {}
+
+            def fit_map(number: int) -> None:
+                maps[number] = BlockMap.fit(sample[number][shuffled], self.n_components)
+                mapped[number] = maps[number].apply(sample[number][compared])
+
+            workers.run(fit_map, len(BLOCKS))
+            in_order = range(len(BLOCKS))
+            weights = agreement_weights([mapped[n] for n in in_order], [block.prior for block in BLOCKS], workers)
+        self._set_learned(parts, [maps[n] for n in in_order], weights)
+        return rows, sample
 
     def _set_learned(self, parts: PartDictionary, maps: list[BlockMap], block_weights: NDArray[np.float64]) -> None:
         self._parts, self._maps, self.block_weights_ = parts, maps, block_weights
@@ -412,32 +433,28 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for kind in KINDS
         }
 
-    def _chunks(
-        self, pixels: NDArray[Any], rows: NDArray[np.intp], parts: PartDictionary
-    ) -> Iterator[tuple[NDArray[np.intp], list[Pixels]]]:
-        """Blocks of features of some images, a chunk of them at a time and in order."""
-        with Workers(self.n_jobs) as workers, one_blas_thread():
-            chunks = _chunked(rows)
-            for first in range(0, len(chunks), workers.n_threads):
-                group = chunks[first : first + workers.n_threads]
-                found: list[list[Pixels]] = [[] for _ in group]
+    def _for_chunks(
+        self, pixels: NDArray[Any], rows: NDArray[np.intp], compute: Callable[[int, Pixels], None], workers: Workers
+    ) -> None:
+        """Call ``compute`` with the number of each chunk of rows and their images."""
+        n_chunks = _n_chunks(len(rows))
 
-                def compute(number: int, group: Any = group, found: Any = found) -> None:
-                    found[number] = _blocks(_as_values(pixels[group[number]]), parts)
+        def compute_chunk(number: int) -> None:
+            compute(number, _as_values(pixels[rows[_chunk(number)]]))
 
-                workers.run(compute, len(group))
-                yield from zip(group, found, strict=True)
-                if first % N_CHUNKS_MAPPED < len(group):
-                    release(pixels)
-                if self.callback is not None:
-                    self.callback(Progress(min(len(rows), (first + len(group)) * CHUNK_SIZE), len(rows)))
+        for first in range(0, n_chunks, N_CHUNKS_AT_ONCE):
+            last = min(n_chunks, first + N_CHUNKS_AT_ONCE)
+            workers.run(lambda i, first=first: compute_chunk(first + i), last - first)  # type: ignore[misc]
+            release(pixels)
+            if self.callback is not None:
+                self.callback(Progress(min(len(rows), last * CHUNK_SIZE), len(rows)))
 
-    def _map(self, blocks: list[Pixels]) -> Pixels:
-        scales = np.sqrt(self.block_weights_).astype(np.float32)
-        return np.concatenate(
-            [one.apply(block) * scale for one, block, scale in zip(self._maps, blocks, scales, strict=True)],
-            axis=1,
-        )
+    def _map(self, blocks: list[Pixels], found: Pixels) -> None:
+        """Write the features that blocks of a chunk of images give to rows (m, n_features_out_)."""
+        scales, end = np.sqrt(self.block_weights_).astype(np.float32), 0
+        for one, block, scale in zip(self._maps, blocks, scales, strict=True):
+            begin, end = end, end + one.n_components
+            np.multiply(one.apply(block), scale, out=found[:, begin:end])
 
 
 def _blocks(images: Pixels, parts: PartDictionary) -> list[Pixels]:
@@ -452,8 +469,12 @@ def _at_parts_size(images: Pixels) -> Pixels:
     return resample(images, PARTS_SIDE, PARTS_SIDE)
 
 
-def _chunked(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    return np.split(rows, range(CHUNK_SIZE, len(rows), CHUNK_SIZE))
+def _n_chunks(n: int) -> int:
+    return -(-n // CHUNK_SIZE)
+
+
+def _chunk(number: int) -> slice:
+    return slice(number * CHUNK_SIZE, (number + 1) * CHUNK_SIZE)
 
 
 def _as_values(images: NDArray[Any]) -> Pixels:

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.features.eigenpairs import largest_eigenpairs
+
 N_LANDMARKS = 500  # 2,000 name no better neighbours
 N_NEAREST = 10  # the distance to this landmark is the scale
 WIDTH = 3.0  # of the kernel, in products of two scales; 1 and 10 work alike
 MIN_SCALE = 0.1  # of the median scale, so that many copies of an image do not make all others equally far
+MIN_DISTANCE = 1e-2  # of vectors whose mean squared distance is 1; shorter ones are rounding errors between copies
 MIN_EIGENVALUE = 1e-6  # of the largest; components below carry rounding errors only
 
 Rows = NDArray[np.float32]
@@ -57,25 +60,25 @@ class LocalKernel:
         Parameters
         ----------
         rows : array (m, k), float32
-            At least 2 vectors.
+            At least 2 vectors, with a mean squared distance of about 1.
         n_components : int
             Maximum number of components.
 
         Returns
         -------
         LocalKernel or None
-            None if all vectors are equal.
+            None if nearly all vectors are equal.
         """
         squares = _squared_distances(rows, rows)
         scales = np.sqrt(_nearest(squares))
-        min_scale = MIN_SCALE * np.float32(np.median(scales) or scales.max())
-        if not min_scale > 0:
+        of_different = scales[scales > MIN_DISTANCE]
+        if not len(of_different):
             return None
+        min_scale = MIN_SCALE * np.float32(np.median(of_different))
         scales = np.maximum(scales, min_scale)
         kernel = np.exp(squares / (-WIDTH * scales[:, None] * scales)).astype(np.float64)
         means = kernel.mean(axis=0)
-        values, vectors = np.linalg.eigh(kernel - means - means[:, None] + means.mean())
-        values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
+        values, vectors = largest_eigenpairs(kernel - means - means[:, None] + means.mean(), n_components)
         is_kept = values > MIN_EIGENVALUE * values[0]
         values, vectors = values[is_kept], vectors[:, is_kept]
         # the largest entry of each axis is positive: eigenvectors are known up to their sign only

@@ -81,13 +81,14 @@ class PartDictionary:
         -------
         array (n, 4 · 256), float32
         """
-        n_rows = PARTS_SIDE - PATCH_SIDE + 1
-        patches = np.empty((n_rows * n_rows, len(self.filters)), np.float32)
+        side = PARTS_SIDE - PATCH_SIDE + 1
+        patches = np.empty((len(self.filters), side * side), np.float32)
+        similarities = np.empty((side * side, len(self.bias)), np.float32)
         limits = self.bias + np.float32(THRESHOLD)
         found = np.zeros((len(images), 4, len(self.bias)), np.float32)
         for image, pooled in zip(images, found, strict=True):
             _gather_patches(image, patches)
-            _pool(patches @ self.filters, limits, n_rows, pooled)
+            _pool(np.matmul(patches.T, self.filters, out=similarities), limits, side, pooled)
         return found.reshape(len(images), -1)
 
 
@@ -96,11 +97,11 @@ def _random_patches(images: NDArray[np.float32], random: np.random.RandomState) 
     per_image = -(-N_PATCHES // n) if n < N_PATCHES else 1
     per_image = min(per_image, side * side)
     chosen = random.choice(n, min(n, N_PATCHES), replace=False)
-    patches = np.empty((side * side, PATCH_SIDE * PATCH_SIDE * images.shape[3]), np.float32)
+    patches = np.empty((PATCH_SIDE * PATCH_SIDE * images.shape[3], side * side), np.float32)
     found = []
     for image in images[chosen]:
         _gather_patches(image, patches)
-        found.append(patches[random.randint(side * side, size=per_image)])
+        found.append(patches[:, random.randint(side * side, size=per_image)].T)
     return np.concatenate(found)
 
 
@@ -112,28 +113,38 @@ def _unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @compiled
 def _gather_patches(image: Array, patches: Array) -> None:
-    """Copy each patch of an image (side, side, c), with mean 0 and about unit variance, into a row."""
-    side, c = image.shape[0] - PATCH_SIDE + 1, image.shape[2]
-    n_values = PATCH_SIDE * PATCH_SIDE * c
+    """Copy each patch of an image (side, side, c), with mean 0 and about unit variance, into a column.
+
+    The loops run along a row of the image, over neighbouring patches, so that they fill vector registers.
+    """
+    side, n_values = image.shape[0] - PATCH_SIDE + 1, len(patches)
+    by_channel = np.ascontiguousarray(image.transpose(2, 0, 1))
+    total, squares = np.empty(side, np.float32), np.empty(side, np.float32)
     for y in range(side):
+        total[:] = 0
+        squares[:] = 0
+        row = patches[:, y * side : (y + 1) * side]
+        at = 0
+        for dy in range(PATCH_SIDE):
+            for dx in range(PATCH_SIDE):
+                for k in range(len(by_channel)):
+                    for x in range(side):
+                        value = by_channel[k, y + dy, x + dx]
+                        row[at, x] = value
+                        total[x] += value
+                    at += 1
         for x in range(side):
-            row = y * side + x
-            at, total = 0, np.float32(0)
-            for dy in range(PATCH_SIDE):
-                for dx in range(PATCH_SIDE):
-                    for k in range(c):
-                        value = image[y + dy, x + dx, k]
-                        patches[row, at] = value
-                        total += value
-                        at += 1
-            mean, squares = total / n_values, np.float32(0)
-            for j in range(n_values):
-                value = patches[row, j] - mean
-                patches[row, j] = value
-                squares += value * value
-            scale = np.float32(1) / np.sqrt(squares / n_values + np.float32(MIN_VARIANCE))
-            for j in range(n_values):
-                patches[row, j] *= scale
+            total[x] /= n_values
+        for j in range(n_values):
+            for x in range(side):
+                value = row[j, x] - total[x]
+                row[j, x] = value
+                squares[x] += value * value
+        for x in range(side):
+            squares[x] = np.float32(1) / np.sqrt(squares[x] / n_values + np.float32(MIN_VARIANCE))
+        for j in range(n_values):
+            for x in range(side):
+                row[j, x] *= squares[x]
 
 
 @compiled

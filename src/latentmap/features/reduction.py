@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.features.eigenpairs import largest_eigenpairs
+
 MIN_EIGENVALUE = 1e-7  # of the largest; directions below carry rounding errors only
 
 
@@ -29,8 +31,7 @@ class Reduction:
         """Fit the map to rows (m, p), float32. If all rows are equal, the only component is the mean."""
         center = rows.mean(axis=0, dtype=np.float64)
         centered = rows - center.astype(np.float32)
-        values, vectors = _principal_axes(centered)
-        values, vectors = values[:n_components], vectors[:, :n_components]
+        values, vectors = _principal_axes(centered, n_components)
         is_kept = values > max(MIN_EIGENVALUE * values[0], np.finfo(np.float32).tiny)
         values, vectors = values[is_kept][: len(rows) - 1], vectors[:, is_kept][:, : len(rows) - 1]
         if not len(values):  # all rows are equal: other rows differ from them by their mean
@@ -47,12 +48,13 @@ class Reduction:
         return components
 
 
-def _principal_axes(centered: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Variances along the principal axes of rows (m, p), the largest first, and the axes (p, min(m, p))."""
+def _principal_axes(
+    centered: NDArray[np.float32], n_components: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Variances of rows (m, p) along at most n_components axes, the largest first, and the axes (p, k)."""
     m, p = centered.shape
     if m >= p:
-        values, vectors = np.linalg.eigh((centered.T @ centered).astype(np.float64) / m)
-    else:  # the smaller matrix has the same eigenvalues
-        values, rows = np.linalg.eigh((centered @ centered.T).astype(np.float64) / m)
-        vectors = centered.T @ rows / np.sqrt(np.maximum(values, np.finfo(float).tiny) * m)
-    return values[::-1], vectors[:, ::-1]
+        return largest_eigenpairs((centered.T @ centered).astype(np.float64) / m, n_components)
+    # the smaller matrix has the same eigenvalues
+    values, rows = largest_eigenpairs((centered @ centered.T).astype(np.float64) / m, n_components)
+    return values, centered.T @ rows / np.sqrt(np.maximum(values, np.finfo(float).tiny) * m)

@@ -41,9 +41,10 @@ def texture_statistics(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     for scale, cropped in enumerate(CROPPED_SIDES):
         begin = (side - cropped) // 2
         part = fft.ifftshift(spectrum[:, begin : begin + cropped, begin : begin + cropped], axes=(1, 2))
-        margin = MARGIN * cropped // side
+        margin, filtered = MARGIN * cropped // side, np.empty_like(part)  # the system is slow to give new memory
         for orientation in range(N_ORIENTATIONS):
-            response = fft.ifft2(part * log_gabor_filter(side, cropped, scale, orientation), workers=1, norm="forward")
+            np.multiply(part, log_gabor_filter(side, cropped, scale, orientation), out=filtered)
+            response = fft.ifft2(filtered, workers=1, norm="forward", overwrite_x=True)
             statistics = np.empty((len(grey), 2), np.float32)
             _measure_response(response, margin, 1 / side**2, statistics)
             found.append(statistics)
