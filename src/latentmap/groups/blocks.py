@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.parallel import Array, compiled
 from latentmap.groups.communities import Labels, refine_communities
 from latentmap.groups.tree import Dendrogram, average_linkage
 
@@ -28,13 +29,32 @@ def assign_leftovers(groups: Labels, block_weights: Matrix) -> Labels:
     """
     groups = groups.copy()
     volumes = np.maximum(block_weights.sum(axis=1), np.finfo(float).tiny)
-    to_group = block_weights @ _one_hot(groups) / volumes[:, None]
-    while (groups < 0).any():
-        left = np.flatnonzero(groups < 0)
-        block = left[to_group[left].max(axis=1).argmax()]
-        groups[block] = to_group[block].argmax()
-        to_group[:, groups[block]] += block_weights[:, block] / volumes
+    _assign(groups, block_weights, volumes, block_weights @ _one_hot(groups) / volumes[:, None])
     return groups
+
+
+@compiled
+def _assign(groups: Array, weights: Array, volumes: Array, to_group: Array) -> None:
+    """Assign blocks one by one; ``to_group`` (B, K) is the part of the edges of each block that leads to each group."""
+    n_blocks, n_groups = to_group.shape
+    best, most = np.zeros(n_blocks, np.int32), np.zeros(n_blocks)
+    for i in range(n_blocks):
+        for group in range(n_groups):
+            if group == 0 or to_group[i, group] > most[i]:
+                best[i], most[i] = group, to_group[i, group]
+    while True:
+        clearest = -1
+        for i in range(n_blocks):
+            if groups[i] < 0 and (clearest < 0 or most[i] > most[clearest]):
+                clearest = i
+        if clearest < 0:
+            return
+        group = best[clearest]
+        groups[clearest] = group
+        for i in range(n_blocks):
+            to_group[i, group] += weights[i, clearest] / volumes[i]
+            if to_group[i, group] > most[i] or (to_group[i, group] == most[i] and group < best[i]):
+                best[i], most[i] = group, to_group[i, group]
 
 
 def refine_groups(

@@ -39,6 +39,7 @@ from latentmap.groups.separation import group_separations
 from latentmap.groups.spreading import memberships
 from latentmap.groups.stability import (
     find_stabilities,
+    for_parts,
     graph_of_part,
     min_size_in_part,
     neighbors_to_search,
@@ -51,7 +52,7 @@ from latentmap.neighbors import NeighborGraph, nearest_neighbors
 from latentmap.neighbors.invariant import N_EUCLIDEAN_CANDIDATES, TangentPoints, check_tangents, invariant_neighbors
 from latentmap.neighbors.search import NeighborSearch
 
-N_RESAMPLES, N_FEW_RESAMPLES = 10, 5  # random parts of the points in which groups are searched again
+N_RESAMPLES, N_FEW_RESAMPLES = 20, 5  # random parts of the points in which groups are searched again
 MAX_RESAMPLED_OFTEN = 5_000  # points; stabilities of more are known well enough from few parts
 
 
@@ -346,15 +347,16 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             If the estimator is not fitted.
         """
         check_is_fitted(self)
-        random, n = check_random_state(random_state), len(self._groups)
-        scores = []
-        for _ in range(n_resamples):
-            rows, min_size = random_part(n, fraction, random), min_size_in_part(self._min_size, fraction)
-            graph = graph_of_part(self._neighbors, rows, self._k, self._data, min_size, self.n_jobs)
+        min_size = min_size_in_part(self._min_size, fraction)
+
+        def measure(random: np.random.RandomState) -> float:
+            rows = random_part(len(self._groups), fraction, random)
+            graph = graph_of_part(self._neighbors, rows, self._k, self._data, min_size, 1)
             part = BlockTree.build(graph, min_size, random, self.n_clusters or 1)
-            scores.append(adjusted_rand_score(self._groups[rows], self._group(graph, part, random)))
-            del graph, part  # as large as those of all points
-        return float(np.mean(scores))
+            return float(adjusted_rand_score(self._groups[rows], self._group(graph, part, random)))
+
+        random = check_random_state(random_state)
+        return float(np.mean(for_parts(measure, n_resamples, len(self._groups), random, self.n_jobs)))
 
     def _choose_points(self, X: NDArray[Any], tangents: ArrayLike | None, known: NeighborGraph | None) -> NeighborGraph:
         """Keep one of each set of equal points, among which groups are found, and return their neighbours."""
@@ -373,7 +375,7 @@ class GraphClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             else:
                 neighbors = neighbors_within(neighbors, rows, neighbors.n_neighbors)
         self._data, self._k, self._rows, self._copies = X, k, rows, np.bincount(self._copy_of)
-        return neighbors
+        return neighbors.nearest(min(neighbors.n_neighbors, neighbors_to_search(k, len(X))))
 
     def _give_to_copies(self) -> None:
         """Set what is known of each point from the one that stands for it."""

@@ -1,17 +1,22 @@
 """Stability of cuts: how well they agree with those of random parts of the points."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
+from latentmap.core.parallel import Workers
 from latentmap.groups.block_tree import BlockTree
 from latentmap.groups.graph import affinity_graph, connect_components
 from latentmap.groups.resolution import RESOLUTIONS, CutPoints, Stabilities
 from latentmap.neighbors import NeighborGraph
 
+Result = TypeVar("Result")
+
 FRACTION = 0.8  # of the points in a part
+MAX_SIDE_BY_SIDE = 200_000  # points of which several parts may be held at once
 EXTRA_NEIGHBORS = 1.5  # times as many are searched, so that enough of them are in the part
 
 
@@ -68,17 +73,58 @@ def find_stabilities(
     """
     all_points = _cuts(whole, np.arange(len(X)))
     counts = np.array([groups.max() + 1 for groups in all_points.groups], np.int64)
-    scores = np.zeros((n_resamples, len(counts)))
     min_size = min_size_in_part(whole.min_size, FRACTION)
-    parts = []
-    for own in scores:
+
+    def measure(random: np.random.RandomState) -> tuple[CutPoints, list[float]]:
         rows = random_part(len(X), FRACTION, random)
-        graph = graph_of_part(neighbors, rows, n_neighbors, X, min_size, n_jobs)
-        parts.append(_cuts(BlockTree.build(graph, min_size, random), rows))
+        graph = graph_of_part(neighbors, rows, n_neighbors, X, min_size, 1)
+        part = _cuts(BlockTree.build(graph, min_size, random), rows)
         del graph  # as large as that of all points
-        for number in np.flatnonzero(counts > 1).tolist():
-            own[number] = adjusted_rand_score(all_points.labels(number)[rows], parts[-1].labels(number))
-    return Stabilities(counts, scores.mean(axis=0)), all_points, parts
+        numbers = range(len(counts))
+        return part, [
+            adjusted_rand_score(all_points.labels(n)[rows], part.labels(n)) if counts[n] > 1 else 0.0 for n in numbers
+        ]
+
+    measured = for_parts(measure, n_resamples, len(X), random, n_jobs)
+    means = np.mean([scores for _, scores in measured], axis=0)
+    return Stabilities(counts, means), all_points, [part for part, _ in measured]
+
+
+def for_parts(
+    measure: Callable[[np.random.RandomState], Result],
+    n_parts: int,
+    n: int,
+    random: np.random.RandomState,
+    n_jobs: int | None,
+) -> list[Result]:
+    """Measure random parts of n points side by side, each with a generator of its own.
+
+    Parameters
+    ----------
+    measure : callable
+        Called with the generator of each part.
+    n_parts : int
+    n : int
+        Number of points. Parts of more than 200,000 are measured one after the other, since each holds a graph.
+    random : RandomState
+        Generator for the seeds of the parts.
+    n_jobs : int, optional
+        Number of threads; all CPUs by default. Results do not depend on it.
+
+    Returns
+    -------
+    list
+        What ``measure`` returns, one value a part.
+    """
+    generators = [np.random.RandomState(seed) for seed in random.randint(2**31 - 1, size=n_parts)]
+    results: dict[int, Result] = {}
+
+    def run(number: int) -> None:
+        results[number] = measure(generators[number])
+
+    with Workers(n_jobs if n <= MAX_SIDE_BY_SIDE else 1) as workers:
+        workers.run(run, n_parts)
+    return [results[number] for number in range(n_parts)]
 
 
 def _cuts(tree: BlockTree, rows: NDArray[np.intp]) -> CutPoints:

@@ -9,6 +9,7 @@ both are implemented here.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,17 +53,22 @@ class Dendrogram:
         parents[self.merges.ravel()] = np.repeat(self.n_blocks + np.arange(len(self.merges)), 2)
         return parents
 
-    def blocks_under(self, node: int) -> list[int]:
+    @cached_property
+    def _spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The blocks from left to right (B,), and where those of each node begin and end (2B - 1,)."""
+        B = self.n_blocks
+        sizes = self.totals(np.ones(B)).astype(np.int64)
+        begins = np.zeros(2 * B - 1, np.int64)
+        for step in reversed(range(B - 1)):
+            left, right = self.merges[step]
+            begins[left] = begins[B + step]
+            begins[right] = begins[B + step] + sizes[left]
+        return np.argsort(begins[:B]), begins, begins + sizes
+
+    def blocks_under(self, node: int) -> NDArray[np.int64]:
         """Blocks below a node, from left to right."""
-        below, stack = [], [node]
-        while stack:
-            node = stack.pop()
-            if node < self.n_blocks:
-                below.append(node)
-            else:
-                left, right = self.merges[node - self.n_blocks]
-                stack += [int(right), int(left)]
-        return below
+        blocks, begins, ends = self._spans
+        return blocks[begins[node] : ends[node]]
 
     def paths(self) -> list[str]:
         """Path from the root to each block, "0" for left and "1" for right. Blocks below a node share a prefix."""
@@ -85,18 +91,15 @@ class Dendrogram:
         array (B,), int32
             Group of each block, numbered from left to right.
         """
-        groups = np.zeros(self.n_blocks, np.int32)
+        blocks, begins, _ = self._spans
         first_undone = 2 * self.n_blocks - n_groups
-        nodes, stack = [], [2 * self.n_blocks - 2]
-        while stack:
-            node = stack.pop()
-            if node < first_undone:
-                nodes.append(node)
-            else:
-                left, right = self.merges[node - self.n_blocks]
-                stack += [int(right), int(left)]
-        for group, node in enumerate(nodes):
-            groups[self.blocks_under(node)] = group
+        is_undone = self.parents() >= first_undone
+        is_undone[-1] = True
+        tops = np.flatnonzero(is_undone[:first_undone])
+        is_first = np.zeros(self.n_blocks, np.int32)
+        is_first[begins[tops]] = 1
+        groups = np.empty(self.n_blocks, np.int32)
+        groups[blocks] = np.cumsum(is_first) - 1
         return groups
 
 
