@@ -56,8 +56,8 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
         ``"auto"`` is ELU.
     epochs : int or "auto", default="auto"
         Passes over the training images. ``"auto"``: 10 for the chapter's networks. The others get as many as make
-        1,400 steps (above 3,000 images more, with the cube root of their number), but at most 30 or as many as make 600
-        steps, and at least 2. With Adam it is twice as many.
+        1,400 steps (above 3,000 images more, with the cube root of their number, up to 2,800), but at most 30 or as
+        many as make 600 steps, and at least 2. With Adam it is twice as many.
     batch_size : int or "auto", default="auto"
         Images in one step. ``"auto"``: 256 for the chapter's networks; for the others 64 from 10,000 images on, 32
         below, and down to 16 for fewer than 256.
