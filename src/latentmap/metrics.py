@@ -411,7 +411,7 @@ def _trustworthiness(ranks: NDArray[np.int64], n: int) -> float:
     k = ranks.shape[1]
     excess = ranks + 1 - k
     penalty = float(excess[excess > 0].sum())
-    return 1.0 - penalty * 2.0 / (ranks.size * (2.0 * n - 3.0 * k - 1.0))
+    return 1.0 - penalty * 2.0 / float(ranks.size * (2.0 * n - 3.0 * k - 1.0))
 
 
 def _contingency(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.int64]:
