@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.core.parallel import Array, Workers, chunk_bounds, compiled
+from latentmap.core.parallel import Array, Workers, chunk_bounds, compiled, one_blas_thread
 from latentmap.core.scaling import PowerOfTwoScaler
 
 # Distances (queries × points) in memory at once.
@@ -45,21 +45,27 @@ def map_neighbor_ranks(
     rounding = norms.dtype.type(N_ROUNDING_ERRORS * np.finfo(points.dtype).eps)
     axes = np.ascontiguousarray(_scaled(embedding).T)
     per_block = max(1, MAX_BLOCK_DISTANCES // len(X))
-    with Workers() as workers:
+    with Workers() as workers, one_blas_thread():  # threads of BLAS would wait for each other, and for other work
+        columns = chunk_bounds(len(X), 4 * workers.n_threads)
         for begin in range(0, len(queries), per_block):
             block = slice(begin, begin + per_block)
-            products = points[queries[block]] @ points.T
-            n_chunks = min(len(products), 4 * workers.n_threads)
-            bounds = chunk_bounds(len(products), n_chunks)
+            left = points[queries[block]]
+            products = np.empty((len(left), len(X)), points.dtype)
+            rows = chunk_bounds(len(left), min(len(left), 4 * workers.n_threads))
 
-            def rank(chunk: int, block: slice = block, products: Array = products, bounds: list[int] = bounds) -> None:
-                rows = slice(bounds[chunk], bounds[chunk + 1])
-                some, close = queries[block][rows], near[block][rows]
+            def multiply(k: int, left: Array = left, products: Array = products) -> None:
+                part = slice(columns[k], columns[k + 1])
+                np.matmul(left, points[part].T, out=products[:, part])
+
+            def rank(k: int, block: slice = block, products: Array = products, rows: list[int] = rows) -> None:
+                part = slice(rows[k], rows[k + 1])
+                some, close = queries[block][part], near[block][part]
                 _find_nearest(axes, some, close)
-                _to_squared_distances(products[rows], norms, some, rounding)
-                _count_nearer(products[rows], close, ranks[block][rows])
+                _to_squared_distances(products[part], norms, some, rounding)
+                _count_nearer(products[part], close, ranks[block][part])
 
-            workers.run(rank, n_chunks)
+            workers.run(multiply, len(columns) - 1)
+            workers.run(rank, len(rows) - 1)
     return ranks
 
 

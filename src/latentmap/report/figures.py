@@ -52,12 +52,12 @@ def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
         yield "map-labels", plots.scatter(xy, labels, title="coloured by label")
     yield from _group_figures(data)
     yield from _standing_out(data)
-
-
-def last_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
-    """Yield the name and the figure of each that shows what is computed while the others are drawn."""
-    if data.samples is not None:
+    if data.samples is not None:  # last: the others keep the interpreter from the results, and these do not
         yield "samples", plots.strips(data.samples)
+
+
+def figures_of_results(data: ReportData) -> "Iterator[tuple[str, Figure]]":
+    """Yield the name and the figure of each that shows results of the last stage."""
     yield from _added(data.run, data.run.map())
 
 

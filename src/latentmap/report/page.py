@@ -10,9 +10,10 @@ import numpy as np
 
 from latentmap.core.atomic_files import atomic_write, write_text
 from latentmap.core.memory import release_memory
+from latentmap.core.parallel import one_blas_thread
 from latentmap.images import Skipped
 from latentmap.images.decode_options import DecodeOptions
-from latentmap.report.figures import MAX_GROUPS, figures, last_figures
+from latentmap.report.figures import MAX_GROUPS, figures, figures_of_results
 from latentmap.report.html import render
 from latentmap.report.report_data import ReportData
 from latentmap.run import Run, RunOptions
@@ -85,17 +86,11 @@ def report_stage(work: Work) -> list[str]:
         The files written, below the folder of the work.
     """
     data = ReportData(Run.open(work.folder), work.points)
-    # matplotlib keeps the interpreter, but only one core, busy
-    with work.show("report"), ThreadPoolExecutor(1) as pool:
-        computed = pool.submit(_compute, work, data)
+    # matplotlib keeps the interpreter, but only one core, busy; BLAS has one limit for all threads, set by one of them
+    with work.show("report"), one_blas_thread(), ThreadPoolExecutor(1) as pool:
+        results = pool.submit(write_results, work)
         drawn = _draw(data, figures(data))
-        return [*computed.result(), *drawn, *_finish(data)]
-
-
-def _compute(work: Work, data: ReportData) -> list[str]:
-    """What is computed while figures are drawn: the samples that the last figures show, and the results."""
-    _ = data.samples
-    return write_results(work)
+        return [*results.result(), *drawn, *_finish(data)]
 
 
 def write_report(folder: Path) -> list[str]:
@@ -130,8 +125,8 @@ def _draw(data: ReportData, drawn: "Iterator[tuple[str, Figure]]") -> list[str]:
 
 
 def _finish(data: ReportData) -> list[str]:
-    """Draw the last figures and write the page, when the results are there."""
-    folder, written = data.run.path, _draw(data, last_figures(data))
+    """Draw the figures of the results and write the page."""
+    folder, written = data.run.path, _draw(data, figures_of_results(data))
     write_text(folder / REPORT_FILE, render("report.html.j2", folder=folder, **_facts(data)))
     return [*written, REPORT_FILE]
 
