@@ -55,7 +55,7 @@ def test_run_then_info(tmp_path):
     assert f"report  {tmp_path / 'run' / 'report.html'}" in first.stdout
     assert "train: done in" in first.stderr
     again = command(*arguments)
-    assert again.stderr.splitlines() == [f"{stage}: kept" for stage in STAGES]
+    assert again.stderr.splitlines() == [f"reading {arguments[1]}", *(f"{stage}: kept" for stage in STAGES)]
     assert command(*arguments, "--quiet").stderr == ""
     info = command("info", tmp_path / "run")
     assert "60 images of 8×8 from images" in info.stdout
@@ -120,14 +120,35 @@ def test_a_wrong_call_is_met_with_a_sentence(arguments, words, tmp_path):
     result = CliRunner().invoke(app, [argument.format(tmp_path) for argument in arguments])
     assert result.exit_code == 2
     assert words in result.stderr
-    assert result.stderr.startswith("latentmap: ")
+    assert result.stderr.splitlines()[-1].startswith("latentmap: ")
 
 
-def test_a_process_that_is_called_wrongly_prints_one_line(tmp_path):
+def test_a_process_that_is_called_wrongly_prints_one_sentence(tmp_path):
     result = command("run", tmp_path / "nowhere", "-o", tmp_path / "run")
     assert result.returncode == 2
-    assert result.stderr.startswith("latentmap: ")
-    assert len(result.stderr.splitlines()) == 1
+    reading, sentence = result.stderr.splitlines()
+    assert reading == f"reading {tmp_path / 'nowhere'}"
+    assert sentence.startswith("latentmap: ")
+
+
+@pytest.mark.parametrize("name", ["run", "add"])
+def test_what_is_read_is_said_before_heavy_modules_are_imported(name, tmp_path):
+    heavy = "torch", "numba", "sklearn", "matplotlib", "numpy"
+    code = (
+        "import sys\n"
+        "from latentmap import cli\n"
+        "def say(line):\n"
+        f"    print(line, [name for name in {heavy!r} if name in sys.modules])\n"
+        "    sys.exit(0)\n"
+        "cli.say = say\n"
+        "cli.main()\n"
+    )
+    arguments = [name, *([tmp_path] if name == "add" else []), "a.zip", "b.zip"]
+    options = ["-o", tmp_path] if name == "run" else []
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    line = [sys.executable, "-c", code, *arguments, *options]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "reading a.zip and 1 other source []\n"
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user whom permissions bind")

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from sklearn import manifold
 from sklearn.metrics import silhouette_score
 
 from latentmap import metrics
+from latentmap.neighbors import ranks
 
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=30)
 
@@ -75,10 +77,31 @@ def test_a_perfect_map_keeps_all_neighbours():
 
 def test_blocks_change_nothing(monkeypatch):
     X = np.random.default_rng(0).normal(size=(300, 4))
-    expected = [metric(X, X[:, :2]) for metric in (metrics.trustworthiness, metrics.neighborhood_preservation)]
-    monkeypatch.setattr(metrics, "MAX_BLOCK_DISTANCES", 300 * 26)
-    found = [metric(X, X[:, :2]) for metric in (metrics.trustworthiness, metrics.neighborhood_preservation)]
-    assert found == pytest.approx(expected, abs=1e-12)
+    expected = metrics.map_report(X, X[:, :2])
+    monkeypatch.setattr(ranks, "MAX_BLOCK_DISTANCES", 300 * 26)
+    assert metrics.map_report(X, X[:, :2]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_report_on_a_map_has_both_metrics():
+    X = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    found = metrics.map_report(X, X[:, :2], n_neighbors=7, sample_size=50)
+    assert found == {
+        "trustworthiness": metrics.trustworthiness(X, X[:, :2], n_neighbors=7, sample_size=50),
+        "neighborhood_preservation": metrics.neighborhood_preservation(X, X[:, :2], n_neighbors=7, sample_size=50),
+    }
+
+
+def test_neighbours_on_a_map_are_counted_by_hand():
+    random = np.random.default_rng(0)
+    X, xy = random.normal(size=(60, 5)), random.normal(size=(60, 2))
+    high, low = cdist(X, X), cdist(xy, xy)
+    np.fill_diagonal(low, np.inf)
+    near = np.argsort(low, axis=1)[:, :6]
+    of_near = np.take_along_axis(high, near, axis=1)
+    expected = (high[:, None] < of_near[:, :, None]).sum(2) - 1  # without the point itself
+    assert np.array_equal(ranks.map_neighbor_ranks(X, xy, np.arange(60), 6), expected)
+    preserved = [set(a) & set(b) for a, b in zip(near, np.argsort(high, axis=1)[:, 1:7], strict=True)]
+    assert np.array_equal((expected < 6).sum(1), [len(both) for both in preserved])
 
 
 def test_silhouette_equals_scikit_learns():

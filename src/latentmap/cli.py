@@ -16,7 +16,7 @@ import typer
 
 import latentmap
 from latentmap.core.errors import InputError, LatentmapError
-from latentmap.core.progress import counted, show_progress
+from latentmap.core.progress import counted, say, show_progress
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, Option
 
 if TYPE_CHECKING:
@@ -86,6 +86,13 @@ def _say(line: str) -> None:
     """Print a line. A closed pipe is ignored, because the work is done by then."""
     with suppress(BrokenPipeError):
         print(line)
+
+
+def _announce(sources: list[str], *, quiet: bool) -> None:
+    """Say what is read, before the imports that take seconds."""
+    if not quiet:
+        others = f" and {counted(len(sources) - 1, 'other source')}" if len(sources) > 1 else ""
+        say(f"reading {_plain_name(sources[0])}{others}")
 
 
 def _complain(sentence: str) -> None:
@@ -160,6 +167,7 @@ def run(
     Running the same command again resumes it. A changed option repeats only what depends on it.
     """
     with _errors_as_sentences(f"the same command resumes: {out}", out):
+        _announce(source, quiet=quiet)
         from latentmap.api import map_images
         from latentmap.run.findings import findings
 
@@ -213,6 +221,7 @@ def add(
 ) -> None:
     """Add images to a finished map without moving it. Files that the run has already are left out."""
     with _errors_as_sentences(f"the same command resumes: {path}", path):
+        _announce(source, quiet=quiet)
         from latentmap.api import add_images
 
         done = add_images(path, source, frames=frames, quiet=quiet)

@@ -1,6 +1,6 @@
 """Metrics of clusterings and maps. Those that scikit-learn provides are computed by scikit-learn."""
 
-from collections.abc import Callable, Sized
+from collections.abc import Sized
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,7 @@ from sklearn.utils import check_random_state
 from latentmap.core.errors import InputError
 from latentmap.core.missing import as_classes, as_list, missing_mask
 from latentmap.core.scaling import PowerOfTwoScaler
-
-# Distances (queries × points) that the sampled metrics hold in memory at once.
-MAX_BLOCK_DISTANCES = 2**23
-# Squared distances of at most this many rounding errors of the squared norm count as 0: the points are copies.
-N_ROUNDING_ERRORS = 4
+from latentmap.neighbors.ranks import map_neighbor_ranks
 
 
 def clustering_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
@@ -337,19 +333,8 @@ def trustworthiness(
     ----------
     Venna and Kaski (2001), Neighborhood preservation in nonlinear projection methods.
     """
-    X, embedding, chosen = _prepare_map(X, embedding, n_neighbors, sample_size, random_state)
-    n, k = len(X), n_neighbors
-    penalty = 0.0
-    high_distances, map_distances = _squared_distance_function(X), _squared_distance_function(embedding)
-    for queries in _row_blocks(chosen, n):
-        high = high_distances(queries)
-        neighbors = np.argpartition(map_distances(queries), k, axis=1)[:, :k]
-        # the rank is the number of nearer points; counting them is several times faster than sorting
-        neighbor_distances = np.take_along_axis(high, neighbors, axis=1)
-        ranks = np.stack([(high < neighbor_distances[:, j : j + 1]).sum(1) for j in range(k)], axis=1)
-        excess = ranks + 1 - k
-        penalty += float(excess[excess > 0].sum())
-    return 1.0 - penalty * 2.0 / (len(chosen) * k * (2.0 * n - 3.0 * k - 1.0))
+    ranks = _rank_map(X, embedding, n_neighbors, sample_size, random_state)
+    return _trustworthiness(ranks, len(np.asarray(X)))
 
 
 def neighborhood_preservation(
@@ -385,16 +370,48 @@ def neighborhood_preservation(
     InputError
         If the lengths differ, or ``n_neighbors`` is out of range.
     """
-    X, embedding, chosen = _prepare_map(X, embedding, n_neighbors, sample_size, random_state)
-    n_preserved = 0
-    spaces = _squared_distance_function(X), _squared_distance_function(embedding)
-    for queries in _row_blocks(chosen, len(X)):
-        high, low = (distances(queries) for distances in spaces)
-        farthest = np.partition(high, n_neighbors - 1, axis=1)[:, n_neighbors - 1 : n_neighbors]
-        neighbors = np.argpartition(low, n_neighbors, axis=1)[:, :n_neighbors]
-        # compared by distance, not by row: equally distant points, such as copies, are interchangeable
-        n_preserved += int((np.take_along_axis(high, neighbors, axis=1) <= farthest).sum())
-    return n_preserved / (len(chosen) * n_neighbors)
+    ranks = _rank_map(X, embedding, n_neighbors, sample_size, random_state)
+    return float((ranks < n_neighbors).mean())
+
+
+def map_report(
+    X: ArrayLike, embedding: ArrayLike, *, n_neighbors: int = 15, sample_size: int = 2000, random_state: Any = 0
+) -> dict[str, float]:
+    """Compute trustworthiness and neighbourhood preservation, with one pass over the distances.
+
+    Parameters
+    ----------
+    X, embedding, n_neighbors, sample_size, random_state
+        See :func:`trustworthiness`.
+
+    Returns
+    -------
+    dict
+        ``trustworthiness`` and ``neighborhood_preservation``.
+
+    Raises
+    ------
+    InputError
+        If the lengths differ, or ``n_neighbors`` is out of range.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> map_report(X, 3 * X)
+    {'trustworthiness': 1.0, 'neighborhood_preservation': 1.0}
+    """
+    ranks = _rank_map(X, embedding, n_neighbors, sample_size, random_state)
+    return {
+        "trustworthiness": _trustworthiness(ranks, len(np.asarray(X))),
+        "neighborhood_preservation": float((ranks < n_neighbors).mean()),
+    }
+
+
+def _trustworthiness(ranks: NDArray[np.int64], n: int) -> float:
+    k = ranks.shape[1]
+    excess = ranks + 1 - k
+    penalty = float(excess[excess > 0].sum())
+    return 1.0 - penalty * 2.0 / float(ranks.size * (2.0 * n - 3.0 * k - 1.0))
 
 
 def _contingency(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.int64]:
@@ -421,14 +438,15 @@ def _check_same_length(name: str, values: Sized, other_name: str, other: Sized) 
         raise InputError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each sample")
 
 
-def _prepare_map(
+def _rank_map(
     X: ArrayLike, embedding: ArrayLike, n_neighbors: int, sample_size: int, random_state: Any
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.intp]]:
+) -> NDArray[np.int64]:
+    """Ranks in X of the neighbours on the map of some points (m, n_neighbors)."""
     X, embedding = np.asarray(X), np.asarray(embedding)
     _check_same_length("X", X, "embedding", embedding)
     if not 1 <= n_neighbors < len(X) / 2:
         raise InputError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
-    return X, embedding, _sample_rows(len(X), sample_size, random_state)
+    return map_neighbor_ranks(X, embedding, _sample_rows(len(X), sample_size, random_state), n_neighbors)
 
 
 def _sample_rows(n: int, sample_size: int, random_state: Any) -> NDArray[np.intp]:
@@ -436,30 +454,6 @@ def _sample_rows(n: int, sample_size: int, random_state: Any) -> NDArray[np.intp
         return np.arange(n)
     chosen: NDArray[np.intp] = check_random_state(random_state).choice(n, sample_size, replace=False)
     return np.sort(chosen)
-
-
-def _row_blocks(chosen: NDArray[np.intp], n: int) -> list[NDArray[np.intp]]:
-    per_block = max(1, MAX_BLOCK_DISTANCES // n)
-    return [chosen[begin : begin + per_block] for begin in range(0, len(chosen), per_block)]
-
-
-def _squared_distance_function(X: NDArray[Any]) -> Callable[[NDArray[np.intp]], NDArray[Any]]:
-    """Create a function of q rows of X that computes their squared distances to all points (q, n), infinite to self."""
-    points = _rescale(np.require(X, np.float64 if X.dtype == np.float64 else np.float32, "C"))
-    norms = np.einsum("ij,ij->i", points, points)
-    rounding = N_ROUNDING_ERRORS * np.finfo(points.dtype).eps
-
-    def distances(queries: NDArray[np.intp]) -> NDArray[Any]:
-        squares = points[queries] @ points.T
-        squares *= -2
-        squares += norms
-        squares += norms[queries][:, None]
-        # rounding leaves small distances between copies, which must not rank them
-        squares[squares <= rounding * norms[queries][:, None]] = 0
-        squares[np.arange(len(queries)), queries] = np.inf
-        return np.asarray(squares)
-
-    return distances
 
 
 def _rescale(X: NDArray[Any]) -> NDArray[Any]:

@@ -35,6 +35,16 @@ def test_as_many_as_wanted_find_room():
     assert side > 0.01 * np.ptp(xy, axis=0).max()
 
 
+@given(xy=places, n_images=st.integers(1, 70), size=st.floats(0.01, 0.5))
+def test_the_first_that_fit_are_chosen(xy, n_images, size):
+    chosen, side = place_thumbnails(xy, n_images, size)
+    first: list[int] = []
+    for index in range(len(xy)):
+        if len(first) < n_images and all(np.abs(xy[index] - xy[other]).max() >= side for other in first):
+            first.append(index)
+    assert chosen.tolist() == first
+
+
 def test_no_places_are_met_with_a_sentence():
     with pytest.raises(ValueError, match=r"xy of shape \(0, 2\): pass an array"):
         place_thumbnails(np.zeros((0, 2)))

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from latentmap.autoencoder.checks import check_pixels, with_channels
 from latentmap.autoencoder.networks import Network
 from latentmap.autoencoder.tangents import N_DEFORMATIONS, tangents
-from latentmap.autoencoder.training.evaluation import map_batches
+from latentmap.autoencoder.training.evaluation import latent_vectors, map_batches
 from latentmap.autoencoder.training.pixels import PixelScale
 from latentmap.core.errors import InputError
 
@@ -46,7 +46,7 @@ class EncodingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type:
             If the estimator is not fitted.
         """
         images = self._check_images(X, reset=False)
-        return map_batches(self.network_.encode, images, (self.network_.latent_dim,), self.network_, self.scale_)
+        return latent_vectors(self.network_, images, self.scale_)
 
     def inverse_transform(self, Z: ArrayLike) -> NDArray[np.float32]:
         """Decode latent vectors into images.

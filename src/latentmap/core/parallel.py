@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 import joblib
 import numba
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from latentmap.core.errors import InputError
 
@@ -145,6 +145,13 @@ def balanced_chunk_bounds(indptr: NDArray[Any], n_chunks: int) -> list[int]:
 def one_blas_thread() -> Iterator[None]:
     """Limit BLAS to the calling thread within a ``with`` block, in which several threads multiply matrices."""
     with _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit BLAS and OpenMP to the calling thread within a ``with`` block, for computations in many small steps."""
+    with threadpool_limits(1):
         yield
 
 

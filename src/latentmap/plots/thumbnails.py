@@ -35,17 +35,12 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
     Raises
     ------
     InputError
-        If ``xy`` is not an array (n, 2) with n ≥ 1.
-
-    Raises
-    ------
-    InputError
         If xy is not (n, 2) with at least one point.
 
     Notes
     -----
-    Squares of side s are stored in a grid of cells of side s, so that a new square is compared with those in nine cells
-    only. The time is O(n) for each trial size.
+    Each selected point discards the points whose squares would overlap its own. They are looked for among the points
+    within one side to the left and the right, which the order by x gives.
 
     Examples
     --------
@@ -57,16 +52,18 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
     if xy.ndim != 2 or xy.shape[1] != 2 or not len(xy):
         raise InputError(f"xy of shape {xy.shape}: pass an array (n, 2) with at least one point")
     extent = float(np.ptp(xy, axis=0).max()) or 1.0
+    order = np.argsort(xy[:, 0], kind="stable")
     if size is not None:
-        return _place_squares(xy, size * extent, n_images), size * extent
+        return _place_squares(xy, order, size * extent, n_images), size * extent
     n_wanted = min(n_images, len(np.unique(xy, axis=0)))
     low, high = 0.0, MAX_PICTURE_FRACTION
-    chosen, side = _place_squares(xy, MAX_PICTURE_FRACTION * extent, n_images), MAX_PICTURE_FRACTION * extent
+    side = MAX_PICTURE_FRACTION * extent
+    chosen = _place_squares(xy, order, side, n_images)
     if len(chosen) >= n_wanted:
         return chosen, side
     for _ in range(N_BISECTIONS):  # bisection of the side
         middle = (low + high) / 2
-        trial = _place_squares(xy, middle * extent, n_images)
+        trial = _place_squares(xy, order, middle * extent, n_images)
         if len(trial) >= n_wanted:
             low, chosen, side = middle, trial, middle * extent
         else:
@@ -74,17 +71,20 @@ def place_thumbnails(xy: ArrayLike, n_images: int = 200, size: float | None = No
     return chosen, side
 
 
-def _place_squares(xy: NDArray[np.float64], side: float, n_images: int) -> NDArray[np.intp]:
-    cells: dict[tuple[int, int], list[int]] = {}
+def _place_squares(xy: NDArray[np.float64], order: NDArray[np.intp], side: float, n_images: int) -> NDArray[np.intp]:
+    """Select points as :func:`place_thumbnails` does; ``order`` sorts them by x."""
+    x, y = xy[order].T.copy()
+    reach = 1.001 * side  # the comparison below decides, whatever rounding does here
+    free = np.ones(len(xy), bool)
     chosen: list[int] = []
-    cell_numbers = np.floor((xy - xy.min(0)) / side).astype(np.int64).tolist()
-    points = xy.tolist()
-    for i, (column, row) in enumerate(cell_numbers):
-        x, y = points[i]
-        nearby = (j for c in (-1, 0, 1) for r in (-1, 0, 1) for j in cells.get((column + c, row + r), ()))
-        if all(abs(x - points[j][0]) >= side or abs(y - points[j][1]) >= side for j in nearby):
-            cells.setdefault((column, row), []).append(i)
-            chosen.append(i)
-            if len(chosen) == n_images:
-                break
+    point = 0
+    while len(chosen) < n_images:
+        point += int(free[point:].argmax())  # stops at the first one
+        if not free[point]:
+            break
+        chosen.append(point)
+        column, row = xy[point]
+        near = slice(np.searchsorted(x, column - reach, "left"), np.searchsorted(x, column + reach, "right"))
+        overlaps = (np.abs(x[near] - column) < side) & (np.abs(y[near] - row) < side)
+        free[order[near][overlaps]] = False
     return np.array(chosen, dtype=np.intp)

@@ -11,7 +11,7 @@ from scipy.sparse import csgraph
 
 from latentmap import plots
 from latentmap.core.atomic_files import atomic_write
-from latentmap.report.report_data import ReportData
+from latentmap.report.report_data import N_STEPS, N_STRIPS, ReportData
 from latentmap.run import Run, layout, tables
 from latentmap.run.run import nearest_rows
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 # Pairs shown beside each other.
 N_PAIRS = 8
-# Unusual images shown, and how many strips of how many steps for what the decoder draws by itself.
+# Unusual images shown.
 N_UNUSUAL = 8
-N_STRIPS, N_STEPS = 4, 9
 # Sets of duplicates, images shown with their neighbours, and images looked at of those that were added.
 N_DUPLICATES, N_NEIGHBORS, N_ADDED = 12, 6, 2000
 # Groups in the sheets.
@@ -53,7 +52,13 @@ def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
         yield "map-labels", plots.scatter(xy, labels, title="coloured by label")
     yield from _group_figures(data)
     yield from _standing_out(data)
-    yield from _added(run, xy)
+    if data.samples is not None:  # last: the others keep the interpreter from the results, and these do not
+        yield "samples", plots.strips(data.samples)
+
+
+def figures_of_results(data: ReportData) -> "Iterator[tuple[str, Figure]]":
+    """Yield the name and the figure of each that shows results of the last stage."""
+    yield from _added(data.run, data.run.map())
 
 
 def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
@@ -73,9 +78,6 @@ def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     n_directions = min(N_STRIPS, run.options.latent_dim)
     lines = [model.traverse(k, steps=N_STEPS, principal=True) for k in range(n_directions)]
     yield "traversals", plots.strips(np.stack(lines))
-    if data.has_samples:
-        drawn = model.sample(N_STRIPS * N_STEPS, run.options.seed)
-        yield "samples", plots.strips(drawn.reshape(N_STRIPS, N_STEPS, *images.shape[1:]))
 
 
 def _group_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
@@ -101,7 +103,7 @@ def _standing_out(data: ReportData) -> "Iterator[tuple[str, Figure]]":
         rows, of_row = np.concatenate(pairs), np.repeat(np.arange(len(pairs)), [len(rows) for rows in pairs])
         yield "duplicates", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="")
     alone = np.argsort(-data.outliers["isolation"].to_numpy(), kind="stable")[:N_STRIPS]
-    points = run.points()
+    points = data.points
     yield "isolated", plots.strips(_with_nearest(images, points, alone))
     random = np.random.default_rng(run.options.seed)
     chosen = random.choice(len(images), min(N_NEIGHBORS, len(images)), replace=False)

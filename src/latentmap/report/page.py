@@ -1,21 +1,27 @@
 """report.html of a run: one self-contained file with its sources, results and figures."""
 
 import shlex
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latentmap.core.atomic_files import atomic_write, write_text
 from latentmap.core.memory import release_memory
+from latentmap.core.parallel import one_blas_thread
 from latentmap.images import Skipped
 from latentmap.images.decode_options import DecodeOptions
-from latentmap.report.figures import MAX_GROUPS, figures
+from latentmap.report.figures import MAX_GROUPS, figures, figures_of_results
 from latentmap.report.html import render
 from latentmap.report.report_data import ReportData
 from latentmap.run import Run, RunOptions
 from latentmap.run.stages import write_results
 from latentmap.run.work import Work
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 REPORT_FILE = "report.html"
 FIGURES = "figures"
@@ -79,8 +85,12 @@ def report_stage(work: Work) -> list[str]:
     list of str
         The files written, below the folder of the work.
     """
-    with work.show("report"):
-        return [*write_results(work), *write_report(work.folder)]
+    data = ReportData(Run.open(work.folder), work.points)
+    # matplotlib keeps the interpreter, but only one core, busy; BLAS has one limit for all threads, set by one of them
+    with work.show("report"), one_blas_thread(), ThreadPoolExecutor(1) as pool:
+        results = pool.submit(write_results, work)
+        drawn = _draw(data, figures(data))
+        return [*results.result(), *drawn, *_finish(data)]
 
 
 def write_report(folder: Path) -> list[str]:
@@ -97,14 +107,26 @@ def write_report(folder: Path) -> list[str]:
         The files written, below ``folder``.
     """
     data = ReportData(Run.open(folder))
+    return [*_draw(data, figures(data)), *_finish(data)]
+
+
+def _draw(data: ReportData, drawn: "Iterator[tuple[str, Figure]]") -> list[str]:
+    """Write figures as PNG files, one at a time; return their names below the folder of the run."""
+    folder = data.run.path
     (folder / FIGURES).mkdir(exist_ok=True)
     written = []
-    for name, figure in figures(data):
+    for name, figure in drawn:
         written.append(f"{FIGURES}/{name}.png")
         with atomic_write(folder / written[-1]) as temporary:
             figure.savefig(temporary, dpi=120, format="png")
         del figure
         release_memory()
+    return written
+
+
+def _finish(data: ReportData) -> list[str]:
+    """Draw the figures of the results and write the page."""
+    folder, written = data.run.path, _draw(data, figures_of_results(data))
     write_text(folder / REPORT_FILE, render("report.html.j2", folder=folder, **_facts(data)))
     return [*written, REPORT_FILE]
 

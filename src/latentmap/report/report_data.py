@@ -12,6 +12,8 @@ from latentmap.core.missing import missing_mask
 from latentmap.images import ImageCollection
 from latentmap.run import Run
 
+# How many strips of how many steps are shown of what the decoder draws by itself.
+N_STRIPS, N_STEPS = 4, 9
 # Images on which the detail of reconstructions is measured.
 N_DETAIL = 200
 # Detail below which decoded pictures are smears.
@@ -25,10 +27,18 @@ class ReportData:
     ----------
     run : Run
         A run whose stages before the report are done.
+    points : array (n, d), float32, optional
+        Its points, where they are in memory.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, points: NDArray[np.float32] | None = None) -> None:
         self.run = run
+        self._points = points
+
+    @cached_property
+    def points(self) -> NDArray[np.float32]:
+        """The vectors by which neighbours are found."""
+        return self.run.points() if self._points is None else self._points
 
     @cached_property
     def collection(self) -> ImageCollection:
@@ -52,6 +62,14 @@ class ReportData:
     def has_samples(self) -> bool:
         """Whether new pictures drawn from the latent space are worth showing."""
         return self.detail >= MIN_DETAIL
+
+    @cached_property
+    def samples(self) -> NDArray[np.float32] | None:
+        """New pictures drawn from the latent space (N_STRIPS, N_STEPS, *image_shape), if they are worth showing."""
+        if not self.has_samples:
+            return None
+        drawn = self.model.sample(N_STRIPS * N_STEPS, self.run.options.seed)
+        return drawn.reshape(N_STRIPS, N_STEPS, *drawn.shape[1:])
 
     @cached_property
     def groups(self) -> NDArray[np.int32]:

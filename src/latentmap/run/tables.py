@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from latentmap.core.atomic_files import atomic_write
 from latentmap.images import ImageCollection, Skipped
 from latentmap.images.collection import as_png
 from latentmap.images.image_table import escape_undecodable
+from latentmap.images.small_png import MAX_VALUES, encode_small_pngs
 from latentmap.images.store import PIXELS_FILE
 from latentmap.run.checking import reading
 from latentmap.run.layout import CACHE, IMAGES, SKIPPED
@@ -29,15 +31,24 @@ def write_table(path: Path, columns: dict[str, Any] | pa.Table) -> None:
     """Write NumPy or Arrow columns as a Parquet file. Equal columns give equal bytes."""
     table = columns if isinstance(columns, pa.Table) else pa.table(columns)
     with atomic_write(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=8 * N_GROUP_ROWS)
+        pq.write_table(table, temporary, **_encoding(table.schema), row_group_size=8 * N_GROUP_ROWS)
 
 
 def write_batches(path: Path, batches: Iterator[pa.Table]) -> None:
     """Write tables of one schema as one Parquet file, each as a row group."""
     first = next(batches)
-    with atomic_write(path) as temporary, pq.ParquetWriter(temporary, first.schema, compression="zstd") as writer:
+    with (
+        atomic_write(path) as temporary,
+        pq.ParquetWriter(temporary, first.schema, **_encoding(first.schema)) as writer,
+    ):
         for batch in chain([first], batches):
             writer.write_table(batch.cast(first.schema))
+
+
+def _encoding(schema: pa.Schema) -> dict[str, Any]:
+    """How columns are written: a dictionary of the values of vectors would be larger than the vectors."""
+    names = [field.name for field in schema if not pa.types.is_fixed_size_list(field.type)]
+    return {"compression": "zstd", "use_dictionary": names}
 
 
 def read_column(path: Path, name: str) -> NDArray[Any]:
@@ -128,8 +139,9 @@ def vectors(values: NDArray[Any]) -> pa.Array:
 
 def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
     """PNG bytes and the path of each image: struct{bytes, path}."""
-    data = pa.array((as_png(image) for image in images), pa.binary(), size=len(images))
-    return pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
+    is_small = prod(images.shape[1:]) <= MAX_VALUES
+    files = encode_small_pngs(images) if is_small else (as_png(image) for image in images)
+    return pa.StructArray.from_arrays([pa.array(files, pa.binary(), size=len(images)), paths], ["bytes", "path"])
 
 
 def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:

@@ -10,7 +10,8 @@ from latentmap.autoencoder.networks import build_network
 from latentmap.autoencoder.training import fused
 from latentmap.autoencoder.training.adam import EPSILON
 from latentmap.autoencoder.training.autograd import AutogradEngine
-from latentmap.autoencoder.training.fused import FusedEngine, is_fusible
+from latentmap.autoencoder.training.fused import FusedEngine
+from latentmap.autoencoder.training.fused_layers import is_fusible
 
 ACTIVATIONS = ["elu", "relu", "leakyrelu", "tanh", "sigmoid", "silu"]
 

@@ -8,12 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentmap.autoencoder.training import elementwise
-from latentmap.autoencoder.training.fused_layers import FusedLayers, as_array
+from latentmap.autoencoder.training.fused_layers import FusedLayers, as_array, row_length
 from latentmap.core.parallel import Array
-
-# Rows of about this many values suit the kernels: long enough for vector registers, short enough for the first-level
-# cache.
-MAX_ROW_LENGTH = 512
 
 
 class _LayerBuffers(NamedTuple):
@@ -49,7 +45,7 @@ class Backpropagation:
         self.capacity = capacity
         self._layers = layers
         self._gradients = gradients
-        lengths = [_row_length(len(bias), n) for bias, n in zip(layers.biases, layers.n_values, strict=True)]
+        lengths = [row_length(len(bias), n) for bias, n in zip(layers.biases, layers.n_values, strict=True)]
         lengths[-1] = layers.n_values[-1]  # compared with the target pixel by pixel
         self._biases = [np.empty(length, np.float32) for length in lengths]
         self._bias_gradients = [np.empty(length, np.float32) for length in lengths]
@@ -158,11 +154,3 @@ class Backpropagation:
             previous_slope_values=as_array(previous_slope).reshape(-1, previous_row),
             kept_values=as_array(kept).reshape(-1, previous_row),
         )
-
-
-def _row_length(n_biases: int, n_values: int) -> int:
-    """Return the length of the rows in which the kernels see a layer's output: whole repetitions of its bias."""
-    repeats = n_values // n_biases
-    return n_biases * max(
-        k for k in range(1, repeats + 1) if repeats % k == 0 and (n_biases * k <= MAX_ROW_LENGTH or k == 1)
-    )

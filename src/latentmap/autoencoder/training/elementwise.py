@@ -219,6 +219,31 @@ def loss_backward(cross_entropy: bool, z: Array, bias: Array, target: Array, wei
 
 
 @compiled
+def squared_errors(z: Array, bias: Array, target: Array, weight: Array, errors: Array) -> None:
+    """Compute the weighted squared error of y = sigmoid(z + bias) for each image.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n, columns), float32 or uint16
+        Products.
+    bias : ndarray of shape (columns,), float32
+        Bias of each column.
+    target : ndarray of shape (n, columns), uint8 or float32
+        Pixels from 0 to 255, or in [0, 1].
+    weight : ndarray of shape (columns,), float32
+        Weight of each pixel: 1 / (number of values), 0 for padding.
+    errors : ndarray of shape (n,), float32
+        Sum of weight · (y − target)² for each image.
+    """
+    for i in range(z.shape[0]):
+        error = ZERO
+        for j in range(z.shape[1]):
+            d = sigmoid(z, widen(z[i, j]) + bias[j]) - widen(target[i, j])
+            error += weight[j] * d * d
+        errors[i] = error
+
+
+@compiled
 def accumulate(part: Array, total: Array) -> None:
     """Add a matrix to a sum in place.
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from latentmap.autoencoder.networks import Network
 from latentmap.autoencoder.training.devices import to_device
+from latentmap.autoencoder.training.fused_encoding import encode_fused
+from latentmap.autoencoder.training.fused_layers import is_fusible
 from latentmap.autoencoder.training.pixels import PixelScale
 from latentmap.core.mapped_arrays import release
 
@@ -64,6 +66,27 @@ def map_batches(
     return result
 
 
+def latent_vectors(network: Network, images: NDArray[Any], scale: PixelScale) -> NDArray[np.float32]:
+    """Return the latent vector of each image.
+
+    Parameters
+    ----------
+    network : Network
+        Trained network.
+    images : ndarray of shape (n, *image_shape)
+        Stored pixels.
+    scale : PixelScale
+        Map from stored pixels to [0, 1].
+
+    Returns
+    -------
+    ndarray of shape (n, latent_dim), float32
+    """
+    if is_fusible(network):
+        return encode_fused(network, images, scale, with_errors=False)[0]
+    return map_batches(network.encode, images, (network.latent_dim,), network, scale)
+
+
 def reconstruction_errors(network: Network, images: NDArray[Any], scale: PixelScale) -> NDArray[np.float32]:
     """Return the mean squared error of the reconstruction of each image.
 
@@ -81,6 +104,8 @@ def reconstruction_errors(network: Network, images: NDArray[Any], scale: PixelSc
     ndarray of shape (n,), float32
         Errors in units of [0, 1]².
     """
+    if is_fusible(network):
+        return encode_fused(network, images, scale, with_errors=True)[1]
     return map_batches(lambda x: (network(x) - x).square_().flatten(1).mean(1), images, (), network, scale)
 
 
@@ -105,6 +130,8 @@ def encode_with_errors(
     errors : ndarray of shape (n,), float32
         Mean squared errors in units of [0, 1]².
     """
+    if is_fusible(network):
+        return encode_fused(network, images, scale, with_errors=True)
 
     def encode(x: torch.Tensor) -> torch.Tensor:
         latents = network.encode(x)

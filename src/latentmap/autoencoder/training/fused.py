@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from latentmap.autoencoder.networks.sequential import SequentialNetwork
 from latentmap.autoencoder.training import elementwise
 from latentmap.autoencoder.training.adam import BETA_2, EPSILON, update_weights
 from latentmap.autoencoder.training.backpropagation import Backpropagation
-from latentmap.autoencoder.training.fused_layers import FusedLayers, activation_kind, as_array, as_parameter
+from latentmap.autoencoder.training.fused_layers import FusedLayers, as_array
 from latentmap.autoencoder.training.muon import adam_rate_factors, step_matrix
 from latentmap.core.parallel import Workers, chunk_bounds
 
@@ -29,24 +29,6 @@ from latentmap.core.parallel import Workers, chunk_bounds
 MIN_CHUNK_SIZE = 16
 # Bytes of activations in a part. Large parts make long products; only large images come near this limit.
 MAX_PART_BYTES = 2**25
-
-
-def is_fusible(network: nn.Module) -> bool:
-    """Return whether the kernels support a network: a sequential one on the CPU, with activations that they implement.
-
-    Parameters
-    ----------
-    network : Module
-        Network to train.
-
-    Returns
-    -------
-    bool
-    """
-    return isinstance(network, SequentialNetwork) and all(
-        activation_kind(layer.activation) is not None and as_parameter(layer.linear.weight).device.type == "cpu"
-        for layer in (*network.encoder(), *network.decoder())
-    )
 
 
 class _Matrix(NamedTuple):
@@ -83,7 +65,7 @@ class FusedEngine:
     Parameters
     ----------
     network : SequentialNetwork
-        Network to train in place; see :func:`is_fusible`.
+        Network to train in place; see :func:`~latentmap.autoencoder.training.fused_layers.is_fusible`.
     dtype : torch.dtype
         Type of activations and of the factors of matrix products, ``torch.float32`` or ``torch.bfloat16``. Weights,
         sums and moments are float32.

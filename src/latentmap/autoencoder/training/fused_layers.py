@@ -1,7 +1,7 @@
 """A sequential network as the fused kernels see it: weight matrices, biases and the order of the pixels."""
 
 from math import prod
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from latentmap.autoencoder.networks.sequential import AffineLayer, SequentialNetwork
 from latentmap.autoencoder.training import elementwise
 
+# Rows of about this many values suit the kernels: long enough for vector registers, short enough for the first-level
+# cache.
+MAX_ROW_LENGTH = 512
 KINDS: dict[type[nn.Module], int] = {
     nn.Identity: elementwise.IDENTITY,
     nn.ReLU: elementwise.LEAKY_RELU,  # with slope 0
@@ -72,6 +75,24 @@ def as_array(values: Tensor) -> NDArray[Any]:
         bfloat16 is stored as uint16.
     """
     return (values.view(torch.uint16) if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def is_fusible(network: nn.Module) -> TypeGuard[SequentialNetwork]:
+    """Return whether the kernels support a network: a sequential one on the CPU, with activations that they implement.
+
+    Parameters
+    ----------
+    network : Module
+        Network to train or to encode with.
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(network, SequentialNetwork) and all(
+        activation_kind(layer.activation) is not None and as_parameter(layer.linear.weight).device.type == "cpu"
+        for layer in (*network.encoder(), *network.decoder())
+    )
 
 
 class FusedLayers:
@@ -161,3 +182,23 @@ def _supported_kind(activation: nn.Module) -> tuple[int, float]:
     kind = activation_kind(activation)
     assert kind is not None, f"{activation}: not supported by the fused kernels"
     return kind
+
+
+def row_length(n_biases: int, n_values: int) -> int:
+    """Return the length of the rows in which the kernels see a layer's output: whole repetitions of its bias.
+
+    Parameters
+    ----------
+    n_biases : int
+        Length of the bias.
+    n_values : int
+        Values of one image after the layer.
+
+    Returns
+    -------
+    int
+    """
+    repeats = n_values // n_biases
+    return n_biases * max(
+        k for k in range(1, repeats + 1) if repeats % k == 0 and (n_biases * k <= MAX_ROW_LENGTH or k == 1)
+    )

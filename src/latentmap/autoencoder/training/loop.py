@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from latentmap.autoencoder.networks import Network
-from latentmap.autoencoder.networks.sequential import SequentialNetwork
 from latentmap.autoencoder.training.adam import BETA_2
 from latentmap.autoencoder.training.augmentation import augment
 from latentmap.autoencoder.training.autograd import AutogradEngine
@@ -21,7 +20,8 @@ from latentmap.autoencoder.training.batches import Batches
 from latentmap.autoencoder.training.checkpoint import read_checkpoint, write_checkpoint
 from latentmap.autoencoder.training.corruption import corrupt
 from latentmap.autoencoder.training.evaluation import reconstruction_errors
-from latentmap.autoencoder.training.fused import FusedEngine, is_fusible
+from latentmap.autoencoder.training.fused import FusedEngine
+from latentmap.autoencoder.training.fused_layers import is_fusible
 from latentmap.core.errors import TrainingError
 from latentmap.core.progress import Callback, Progress
 
@@ -139,7 +139,7 @@ def make_engine(network: Network, dtype: torch.dtype, recipe: Recipe) -> Trainin
     -------
     TrainingEngine
     """
-    if isinstance(network, SequentialNetwork) and is_fusible(network):
+    if is_fusible(network):
         return FusedEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2, recipe.optimizer)
     return AutogradEngine(network, dtype, recipe.max_grad_norm, recipe.beta_2, recipe.optimizer)
 

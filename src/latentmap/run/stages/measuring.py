@@ -11,9 +11,8 @@ from latentmap.images import ImageCollection
 from latentmap.metrics import (
     clustering_report,
     density_validity,
-    neighborhood_preservation,
+    map_report,
     silhouette,
-    trustworthiness,
 )
 from latentmap.run import tables
 from latentmap.run.layout import GROUPS, LATENTS, MAP, SUMMARY
@@ -42,8 +41,7 @@ def measure(folder: Path, images: ImageCollection, points: NDArray[np.float32]) 
         "unsure": float((groups < 0).mean()),
         "silhouette": silhouette(points[sure], groups[sure]),
         "density_validity": density_validity(points, groups),
-        "trustworthiness": trustworthiness(points, xy, n_neighbors=near),
-        "neighborhood_preservation": neighborhood_preservation(points, xy, n_neighbors=near),
+        **map_report(points, xy, n_neighbors=near),
     }
     summary = folder / SUMMARY
     if summary.exists():

@@ -16,8 +16,8 @@ def report(work: Work) -> list[str]:
 
 
 def write_results(work: Work) -> list[str]:
-    """Join all tables into atlas.parquet, and measure: metrics.json."""
-    write_atlas(work.folder, work.images, work.latents)
-    metrics = measure(work.folder, work.images, work.take_points())
+    """Measure, and join all tables: metrics.json and atlas.parquet."""
+    metrics = measure(work.folder, work.images, work.points)
     write_text(work.folder / METRICS, json.dumps(metrics, indent=1))
-    return [ATLAS, METRICS]
+    write_atlas(work.folder, work.images, work.latents)
+    return [METRICS, ATLAS]
