@@ -87,6 +87,12 @@ def scale() -> str:
     head = ["images of 32×32", *stages, "total", "peak memory, GiB", "on disk, GB"]
     note = f"Times are in seconds. Each network was trained for {rows[0]['epochs']} epochs. "
     note += "Neighbours were found by latent vectors (`--features latent`).\n"
+    if "features" in record["results"]:
+        found = record["results"]["features"]
+        note += (
+            f"Visual features of {found['n']:,} images of 28×28 take {found['processor_seconds']:.0f} s of processor "
+            f"time and, in a process of their own, {found['peak_memory_mb'] / 1024:.2f} GiB.\n"
+        )
     if "incomplete" in record:
         note += f"Incomplete: {record['incomplete']}.\n"
     return _table(head, body) + _source(record, "torch") + note
@@ -402,7 +408,7 @@ def run_options() -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in [head, ["---"] * len(head), *rows])
 
 
-FEATURE_COLUMNS = ("pixels", "latents", "colours", "HOG", "HOG and colours", "ours")
+FEATURE_COLUMNS = ("pixels", "latents", "SimCLR", "colours", "HOG", "HOG and colours", "scattering", "ours")
 NOT_IN_MEAN = {"MNIST", "digits 8×8"}
 
 
@@ -472,7 +478,8 @@ def features() -> str:
     rows = [[name, f"{found['n']:,}", str(found["categories"]), *cells(found)] for name, found in results.items()]
     rows.append(["mean without digits", "", "", *cells({"scores": _mean_scores(results)})])
     head = ["collection", "images", "categories", *FEATURE_COLUMNS]
-    return _table(head, rows) + _source(record, "scikit-learn", "scikit-image")
+    note = "The networks of the latent vectors and of SimCLR are trained on the images of the collection.\n"
+    return _table(head, rows) + _source(record, "scikit-learn", "scikit-image", "torch") + note
 
 
 def features_in_short() -> str:
@@ -484,6 +491,8 @@ def features_in_short() -> str:
     names = {
         "ours": "latentmap",
         "latents": "latent vectors of the default network",
+        "SimCLR": "SimCLR, trained on the collection",
+        "scattering": "scattering coefficients, 64 components",
         "HOG": "HOG, 64 components",
         "pixels": "pixels, 64 components",
     }
