@@ -42,6 +42,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def peak_memory() -> int:
+    """The largest resident size of this process since it began, in bytes, as Linux gives it."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

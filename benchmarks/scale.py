@@ -2,6 +2,8 @@
 
 Run with ``python -m benchmarks.scale``, or with the numbers to try behind it. The images are letters and figures of
 the Noto fonts, turned, sheared and shifted at random, kept as PNG files in one Parquet table for each number.
+``python -m benchmarks.scale features`` measures the visual features of a million images of 28×28 instead: MNIST,
+shifted at random and with noise, in a memory-mapped file.
 """
 
 import json
@@ -18,18 +20,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from benchmarks.collections import FOLDER, glyphs
-from benchmarks.record import save
+import latentmap as lm
+from benchmarks.collections import glyphs
+from benchmarks.labelled.packages import DATA
+from benchmarks.record import load, peak_memory, save
+from latentmap.run.stages.features_stage import N_FEW_COMPONENTS
 
 SIZES = (10_000, 100_000, 1_000_000)
 EPOCHS = 2
 CHUNK = 10_000
+MAX_SHIFT = 2
+NOISE = 8
+FEATURES_OF = "features-of"  # the argument of the process that computes features
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "scale.png"
 
 
 def make_table(n: int) -> Path:
     """A Parquet table of ``n`` different pictures, unless it is there."""
-    path = FOLDER / f"glyphs-{n}.parquet"
+    path = DATA / f"glyphs-{n}.parquet"
     if path.exists():
         return path
     drawn = [Image.fromarray(image) for part in glyphs() for image in part]
@@ -60,7 +68,7 @@ def _deformed(drawn: list[Image.Image], random: np.random.Generator) -> bytes:
 
 def measure(n: int) -> dict[str, Any]:
     """One run from the table to the report."""
-    source, out = make_table(n), FOLDER / f"run-{n}"
+    source, out = make_table(n), DATA / f"run-{n}"
     shutil.rmtree(out, ignore_errors=True)
     begun = time.perf_counter()
     command = [
@@ -79,7 +87,7 @@ def measure(n: int) -> dict[str, Any]:
     seconds = time.perf_counter() - begun
     state = json.loads((out / "run.json").read_bytes())
     disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    figures = {
+    figures: dict[str, Any] = {
         "n": n,
         "epochs": EPOCHS,
         "seconds": seconds,
@@ -91,6 +99,47 @@ def measure(n: int) -> dict[str, Any]:
     }
     figures["peak_memory_mb"] = max(record["peak_memory_mb"] for record in figures["stages"].values())
     return figures
+
+
+def make_array(n: int) -> Path:
+    """A file of ``n`` different images of 28×28, unless it is there."""
+    path = DATA / f"digits-{n}.npy"
+    if path.exists():
+        return path
+    digits = np.pad(lm.load_mnist("all")[0], ((0, 0), (MAX_SHIFT, MAX_SHIFT), (MAX_SHIFT, MAX_SHIFT)))
+    random = np.random.default_rng(n)
+    temporary = path.with_suffix(".tmp")
+    array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (n, 28, 28))
+    for begin in range(0, n, CHUNK):
+        rows = np.arange(begin, min(begin + CHUNK, n))
+        down, right = random.integers(2 * MAX_SHIFT + 1, size=(2, len(rows), 1)) + np.arange(28)
+        shifted = digits[(rows % len(digits))[:, None, None], down[:, :, None], right[:, None, :]]
+        noise = random.integers(-NOISE, NOISE + 1, shifted.shape, np.int16)
+        array[rows] = np.clip(shifted + noise, 0, 255)
+    array.flush()
+    temporary.replace(path)
+    return path
+
+
+def measure_features(n: int) -> dict[str, Any]:
+    """Visual features as a run computes them, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.scale", FEATURES_OF, str(make_array(n))]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return found
+
+
+def _features_of(path: Path) -> dict[str, Any]:
+    images = np.load(path, mmap_mode="r")
+    begun, worked = time.perf_counter(), time.process_time()
+    features = lm.ImageFeatures(n_components=N_FEW_COMPONENTS, random_state=0).fit_transform(images)
+    return {
+        "n": len(images),
+        "seconds": time.perf_counter() - begun,
+        "processor_seconds": time.process_time() - worked,
+        "peak_memory_mb": peak_memory() / 2**20,
+        "input_mb": images.nbytes / 2**20,
+        "output_mb": features.nbytes / 2**20,
+    }
 
 
 def draw(results: list[dict[str, Any]]) -> None:
@@ -110,14 +159,32 @@ def draw(results: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    sizes = [int(size) for size in sys.argv[1:]] or list(SIZES)
+    """Measure whole runs, or the features alone."""
+    if sys.argv[1:2] == [FEATURES_OF]:
+        print(json.dumps(_features_of(Path(sys.argv[2]))))
+    elif sys.argv[1:] == ["features"]:
+        _save(features=measure_features(SIZES[-1]))
+    else:
+        _measure_runs([int(size) for size in sys.argv[1:]] or list(SIZES))
+
+
+def _measure_runs(sizes: list[int]) -> None:
     results = []
     for n in sizes:
         results.append(measure(n))
         print(json.dumps(results[-1]), flush=True)
     if tuple(sizes) == SIZES:
-        print(save("scale", {"rows": results}))
+        _save(rows=results)
         draw(results)
+
+
+def _save(**measured: Any) -> None:
+    """Write these results, and keep the others."""
+    try:
+        known = load("scale")["results"]
+    except FileNotFoundError:
+        known = {}
+    print(save("scale", known | measured))
 
 
 if __name__ == "__main__":

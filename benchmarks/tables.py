@@ -87,6 +87,12 @@ def scale() -> str:
     head = ["images of 32×32", *stages, "total", "peak memory, GiB", "on disk, GB"]
     note = f"Times are in seconds. Each network was trained for {rows[0]['epochs']} epochs. "
     note += "Neighbours were found by latent vectors (`--features latent`).\n"
+    if "features" in record["results"]:
+        found = record["results"]["features"]
+        note += (
+            f"Visual features of {found['n']:,} images of 28×28 take {found['processor_seconds']:.0f} s of processor "
+            f"time and, in a process of their own, {found['peak_memory_mb'] / 1024:.2f} GiB.\n"
+        )
     if "incomplete" in record:
         note += f"Incomplete: {record['incomplete']}.\n"
     return _table(head, body) + _source(record, "torch") + note
@@ -402,26 +408,57 @@ def run_options() -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in [head, ["---"] * len(head), *rows])
 
 
-FEATURE_COLUMNS = ("pixels", "latents", "colours", "HOG", "HOG and colours", "ours")
+FEATURE_COLUMNS = ("pixels", "latents", "SimCLR", "colours", "HOG", "HOG and colours", "scattering", "ours")
 NOT_IN_MEAN = {"MNIST", "digits 8×8"}
 
 
 def group_counts() -> str:
     """Number of groups found and agreement with the categories, by collection."""
     record = load("group_counts")
-    methods = list(next(iter(record["results"].values()))[0]["ari"])
+    methods = _methods(record["results"], "ari")
     rows = []
     for name, measured in record["results"].items():
-        scores = [statistics.median(row["ari"][method] for row in measured) for method in methods]
-        most = f"{max(scores):.2f}"
-        cells = [f"**{most}**" if f"{score:.2f}" == most else f"{score:.2f}" for score in scores]
+        cells = _medians(measured, "ari", methods)
         found = ", ".join(map(str, sorted({row["found"] for row in measured})))
         stability = statistics.median(row["stability"] for row in measured)
         best = statistics.median(row["best_cut"] for row in measured)
         rows.append([name, str(measured[0]["categories"]), found, f"{stability:.2f}", *cells, f"{best:.2f}"])
     head = ["collection", "categories", "groups found", "stability", *methods, "best cut of our tree"]
-    note = "Adjusted Rand index; medians of five samples where several numbers were found.\n"
-    return _table(head, rows) + _source(record, "scikit-learn", "umap-learn") + note
+    note = (
+        "Adjusted Rand index; medians of five samples where several numbers were found. Images that HDBSCAN and EVoC "
+        "leave out count as one more group.\n"
+    )
+    return _table(head, rows) + _source(record, "scikit-learn", "umap-learn", "evoc") + note
+
+
+def group_accuracies() -> str:
+    """Normalized mutual information with the categories and, with the number given, accuracy, by collection."""
+    record = load("group_counts")
+    results = {name: measured for name, measured in record["results"].items() if "nmi" in measured[0]}
+    methods = _methods(results, "nmi")
+    rows = []
+    for name, measured in results.items():
+        pairs = zip(_medians(measured, "nmi", methods), _medians(measured, "accuracy", methods), strict=True)
+        rows.append([name, str(measured[0]["categories"]), *(" / ".join(filter(None, pair)) for pair in pairs)])
+    note = (
+        "Normalized mutual information and, where K is given, accuracy of the best matching of groups to categories; "
+        "medians of five samples of MNIST.\n"
+    )
+    head = ["collection", "categories", *methods]
+    return _table(head, rows) + _source(record, "scikit-learn", "umap-learn", "evoc") + note
+
+
+def _methods(results: dict[str, list[dict[str, Any]]], score: str) -> list[str]:
+    """The methods of which a score is known for a collection."""
+    return list(dict.fromkeys(method for measured in results.values() for row in measured for method in row[score]))
+
+
+def _medians(measured: list[dict[str, Any]], score: str, methods: list[str]) -> list[str]:
+    """Median of a score for each method, the best in bold; nothing where it is not known."""
+    known = [[row[score][method] for row in measured if method in row[score]] for method in methods]
+    cells = [f"{statistics.median(values):.2f}" if values else "" for values in known]
+    best = max(cells, key=lambda cell: float(cell or "-inf"))
+    return [f"**{cell}**" if cell and cell == best else cell for cell in cells]
 
 
 def features() -> str:
@@ -441,7 +478,8 @@ def features() -> str:
     rows = [[name, f"{found['n']:,}", str(found["categories"]), *cells(found)] for name, found in results.items()]
     rows.append(["mean without digits", "", "", *cells({"scores": _mean_scores(results)})])
     head = ["collection", "images", "categories", *FEATURE_COLUMNS]
-    return _table(head, rows) + _source(record, "scikit-learn", "scikit-image")
+    note = "The networks of the latent vectors and of SimCLR are trained on the images of the collection.\n"
+    return _table(head, rows) + _source(record, "scikit-learn", "scikit-image", "torch") + note
 
 
 def features_in_short() -> str:
@@ -453,6 +491,8 @@ def features_in_short() -> str:
     names = {
         "ours": "latentmap",
         "latents": "latent vectors of the default network",
+        "SimCLR": "SimCLR, trained on the collection",
+        "scattering": "scattering coefficients, 64 components",
         "HOG": "HOG, 64 components",
         "pixels": "pixels, 64 components",
     }
@@ -467,6 +507,7 @@ def _mean_scores(results: dict[str, Any]) -> dict[str, list[float]]:
 TABLES: dict[str, Callable[[], str]] = {
     "run_options": run_options,
     "group_counts": group_counts,
+    "group_accuracies": group_accuracies,
     "features": features,
     "features_in_short": features_in_short,
     "reconstruction": reconstruction,
@@ -507,7 +548,8 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 def _source(record: dict[str, Any], *packages: str) -> str:
     machine = record["machine"]
-    versions = "".join(f", {package} {record['versions'][package]}" for package in packages)
+    known = record.get("versions", {})
+    versions = "".join(f", {package} {known[package]}" for package in packages if package in known)
     return f"\nMeasured with `{record['command']}` on {machine['cores']} cores of {machine['processor']}{versions}.\n"
 
 

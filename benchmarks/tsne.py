@@ -5,13 +5,11 @@ Run with ``python -m benchmarks.tsne`` after ``pip install -c constraints.txt -r
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import latentmap as lm
 from benchmarks.latents import drawn_latents, mnist_latents
-from benchmarks.record import save
+from benchmarks.record import peak_memory, save
 from benchmarks.rounds import ROUNDS, in_turns, peaks
 from latentmap.neighbors.index import N_SCANNED
 
@@ -189,13 +187,7 @@ def _grown(n: int) -> dict[str, float]:
     begun = time.perf_counter()
     model = lm.TSNE(random_state=0).fit(X)
     seconds = time.perf_counter() - begun
-    return {"n": n, "seconds": seconds, "divergence": model.kl_divergence_, "peak_gib": _peak_memory() / 2**30}
-
-
-def _peak_memory() -> int:
-    """The largest resident size of this process since it began, in bytes. As Linux says it."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+    return {"n": n, "seconds": seconds, "divergence": model.kl_divergence_, "peak_gib": peak_memory() / 2**30}
 
 
 if __name__ == "__main__":
