@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from latentmap.autoencoder.gaussian_mixture import GaussianMixture, fit_mixture
 from latentmap.autoencoder.networks import Network, VariationalNetwork
 from latentmap.core.errors import InputError
 from latentmap.core.parallel import one_thread
@@ -243,13 +242,12 @@ def fit_density(latents: Vectors) -> GaussianMixture:
     n, d = latents.shape
     n_components = int(np.clip(n // (VECTORS_PER_DIMENSION * d), 1, MAX_COMPONENTS))
     variance = float(latents.var(axis=0, dtype=np.float64).mean()) or 1.0
-    vectors = latents.astype(np.float64)
-    # the products are too small to divide among threads
+    mixture = GaussianMixture(n_components, reg_covar=1e-3 * variance, max_iter=MAX_ITERATIONS, random_state=0)
+    # products of 64 columns are too small to divide among threads, which would wait for those of the figures
     with one_thread(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct vectors than components
-        labels = KMeans(n_components, n_init=1, random_state=np.random.RandomState(0)).fit(vectors).labels_
-        # samples look no better after more iterations
-        return fit_mixture(vectors, labels, least_variance=1e-3 * variance, max_iter=MAX_ITERATIONS)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # samples look no better after more iterations
+        # GaussianMixture needs two vectors, and a vector twice has the same density as once
+        return mixture.fit(latents.astype(np.float64) if n > 1 else np.repeat(latents, 2, axis=0))
 
 
 def draw_latents(density: GaussianMixture, n: int, random: np.random.RandomState) -> NDArray[np.float64]:
@@ -268,4 +266,6 @@ def draw_latents(density: GaussianMixture, n: int, random: np.random.RandomState
     -------
     ndarray of shape (n, d), float64
     """
-    return random.permutation(density.sample(n, random))
+    density.set_params(random_state=random)
+    vectors: NDArray[np.float64] = density.sample(n)[0]
+    return random.permutation(vectors)

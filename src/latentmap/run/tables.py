@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import chain
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from latentmap.core.atomic_files import atomic_write
 from latentmap.images import ImageCollection, Skipped
 from latentmap.images.collection import as_png
 from latentmap.images.image_table import escape_undecodable
-from latentmap.images.small_png import MAX_VALUES, encode_small_pngs
 from latentmap.images.store import PIXELS_FILE
 from latentmap.run.checking import reading
 from latentmap.run.layout import CACHE, IMAGES, SKIPPED
@@ -139,9 +137,8 @@ def vectors(values: NDArray[Any]) -> pa.Array:
 
 def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
     """PNG bytes and the path of each image: struct{bytes, path}."""
-    is_small = prod(images.shape[1:]) <= MAX_VALUES
-    files = encode_small_pngs(images) if is_small else (as_png(image) for image in images)
-    return pa.StructArray.from_arrays([pa.array(files, pa.binary(), size=len(images)), paths], ["bytes", "path"])
+    data = pa.array((as_png(image) for image in images), pa.binary(), size=len(images))
+    return pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
 
 
 def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:
