@@ -50,7 +50,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
     A drop-in replacement for :class:`sklearn.manifold.TSNE`, with these differences: All CPUs are used by default. 300
     iterations reach a lower divergence than 1,000 of scikit-learn, since the exaggeration falls gradually, the learning
-    rate rises as it falls, and the momentum then rises to 0.98 (to 0.8 for a learning rate larger than "auto"). The
+    rate rises as it falls, and the momentum then rises to 0.99 (to 0.8 for a learning rate larger than "auto"). The
     kernel of the map is Student's t with one degree of freedom in any number of dimensions. :meth:`transform` places
     new points on a finished map.
 

@@ -9,7 +9,7 @@ from latentmap.tsne.optimizer import DescentPhase
 
 SPREAD_STEPS = 8  # of the exaggeration, after a third of the early iterations
 SETTLING_ITERATIONS, FINAL_ITERATIONS = 40, 20
-MOMENTUM, EXPANDING_MOMENTUM = 0.8, 0.98
+MOMENTUM, EXPANDING_MOMENTUM = 0.8, 0.99
 
 
 def descent_phases(
