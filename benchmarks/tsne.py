@@ -26,7 +26,7 @@ import latentmap as lm
 from benchmarks.latents import drawn_latents, mnist_latents
 from benchmarks.record import save
 from benchmarks.rounds import ROUNDS, in_turns, peaks
-from latentmap.neighbors.index import N_SCANNED
+from latentmap.neighbors.index import n_scanned_among
 
 SIZES = (10_000, 70_000, 300_000, 1_000_000)
 JOBS = os.cpu_count() or 1
@@ -154,7 +154,7 @@ def _floor(X: NDArray[np.float32], best: dict[str, float]) -> dict[str, float]:
     nodes = [fft.next_fast_len(int(2 * extent / 0.5), real=True) for extent in np.ptp(Y, axis=0)]
     transforms = 2 * 2.5 * np.prod(nodes) * np.log2(np.prod(nodes))
     return {
-        "neighbors": 2 * n * min(n, N_SCANNED) * d / best["flops"],
+        "neighbors": 2 * n * n_scanned_among(n) * d / best["flops"],
         "attraction": n_iter * n_edges * 8 / best["bytes_per_second"],
         # 9 operations for each pair in the plane, 16 nodes spread and read for each point
         "edges": n_iter * n_edges * 14 / best["flops"],
