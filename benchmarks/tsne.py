@@ -24,7 +24,7 @@ import latentmap as lm
 from benchmarks.latents import drawn_latents, mnist_latents
 from benchmarks.record import peak_memory, save
 from benchmarks.rounds import ROUNDS, in_turns, peaks
-from latentmap.neighbors.index import N_SCANNED
+from latentmap.neighbors.index import n_scanned_among
 
 SIZES = (10_000, 70_000, 300_000, 1_000_000)
 JOBS = os.cpu_count() or 1
@@ -62,7 +62,7 @@ def _few(X: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def _many(X: NDArray[np.float32]) -> dict[str, Any]:
-    """70,000 points at perplexity 30, 750 iterations each."""
+    """70,000 points at perplexity 30, with the defaults of each."""
     sides = {"latentmap": _latentmap(X, MANY_PERPLEXITY), "openTSNE, FFT": _opentsne(X, MANY_PERPLEXITY, "fft")}
     return _compared(X, MANY_PERPLEXITY, sides)
 
@@ -144,15 +144,15 @@ def _recall(X: NDArray[np.float32]) -> dict[str, float]:
 def _floor(X: NDArray[np.float32], best: dict[str, float]) -> dict[str, float]:
     """Seconds that the operations and the bytes of a fit take at this machine's best: neighbours, then iterations."""
     n, d = X.shape
-    n_iter = 750
     model = lm.TSNE(perplexity=MANY_PERPLEXITY, random_state=0)
+    n_iter = model.max_iter
     Y = model.fit_transform(X)
     # edges of the upper triangle, an index and a value each; the points themselves fit into the cache
     n_edges = len(affinities(X, MANY_PERPLEXITY)[2]) / 2
     nodes = [fft.next_fast_len(int(2 * extent / 0.5), real=True) for extent in np.ptp(Y, axis=0)]
     transforms = 2 * 2.5 * np.prod(nodes) * np.log2(np.prod(nodes))
     return {
-        "neighbors": 2 * n * min(n, N_SCANNED) * d / best["flops"],
+        "neighbors": 2 * n * n_scanned_among(n) * d / best["flops"],
         "attraction": n_iter * n_edges * 8 / best["bytes_per_second"],
         # 9 operations for each pair in the plane, 16 nodes spread and read for each point
         "edges": n_iter * n_edges * 14 / best["flops"],

@@ -106,7 +106,8 @@ def test_near_duplicates_are_told_apart():
 def test_large_collections_are_searched_in_part(monkeypatch):
     X = np.concatenate([points(1000, 16, seed) + points(1, 16, seed + 50) for seed in range(6)])
     exact = nearest_neighbors(X, 15).indices
-    monkeypatch.setattr(index, "N_SCANNED", 1200)
+    for name, n in (("MAX_EXACT_POINTS", 1000), ("MIN_SCANNED", 600), ("SCANNED_PER_ROOT", 1)):
+        monkeypatch.setattr(index, name, n)
     found = nearest_neighbors(X, 15).indices
     recall = np.mean([len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]) / 15
     assert 0.8 < recall < 1

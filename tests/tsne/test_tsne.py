@@ -17,6 +17,7 @@ from latentmap.tsne.affinity import conditional_affinities, joint_affinities
 from latentmap.tsne.attraction import Attraction
 from latentmap.tsne.optimizer import Descent, DescentPhase
 from latentmap.tsne.repulsion import ExactPotential, GridPotential, normalization
+from latentmap.tsne.schedule import descent_phases
 
 
 def blobs(n=150, n_features=10, centers=3):
@@ -171,8 +172,9 @@ def test_two_threads_give_the_map_of_one_within_rounding():
                 exact=False,
                 workers=workers,
             )
-            phase = DescentPhase(10, exaggeration=1, learning_rate=100, momentum=0.5, patience=10)
-            descent.run(phase, min_grad_norm=0, check_every=50, on_iteration=lambda _: None, on_check=lambda _: None)
+            phase = DescentPhase(10, exaggeration=1, learning_rate=100, momentum=0.5)
+            no_call = {"on_iteration": lambda _: None, "on_check": lambda _: None}
+            descent.run(phase, min_grad_norm=0, patience=10, check_every=50, **no_call)
             maps.append(descent.Y)
     moved = np.abs(maps[0] - start).max()
     assert moved > 0.5
@@ -242,7 +244,7 @@ def test_learning_rate():
 
 def test_it_stops_when_the_gradient_vanishes():
     X, _ = blobs()
-    assert TSNE(perplexity=5, random_state=0, min_grad_norm=1e3).fit(X).n_iter_ < 749
+    assert TSNE(perplexity=5, random_state=0, min_grad_norm=1e3).fit(X).n_iter_ < 299
 
 
 # ---- new points
@@ -362,3 +364,20 @@ def test_memory_grows_with_the_neighbors_alone():
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 24e6
+
+
+def test_exaggeration_falls_to_the_one_asked_for():
+    phases = descent_phases(1200, 120, 300, early_exaggeration=12, exaggeration=1, learning_rate="auto")
+    factors = [phase.exaggeration for phase in phases]
+    assert factors == sorted(factors, reverse=True)
+    assert (factors[0], factors[-1], phases[-1].end) == (12, 1, 300)
+    assert [phase.learning_rate * phase.exaggeration for phase in phases] == pytest.approx([300] * len(phases))
+    assert max(phase.momentum for phase in phases) == 0.99
+    too_fast = descent_phases(1200, 120, 300, early_exaggeration=12, exaggeration=1, learning_rate=301)
+    assert max(phase.momentum for phase in too_fast) == 0.8
+
+
+def test_high_momentum_does_not_carry_a_small_map_away():
+    """Without restarts, the divergence of these points rises to 0.14."""
+    X = np.random.RandomState(0).randn(50, 2)
+    assert TSNE(random_state=0, max_iter=500).fit(X).kl_divergence_ < 0.036

@@ -1,9 +1,9 @@
 """Search for the nearest points by Euclidean distance, by blocks of matrix products with a fused selection.
 
-Points are partitioned into cells by a short K-means, as in an inverted file index. Each query is compared with the
-points of its own cell, of the cell nearest to it, of the next one, and so on, until ``N_SCANNED`` points have been
-scanned. The search is exact for up to that many points. For more points it is approximate, and the time grows with n;
-the benchmarks measure its recall.
+Points are partitioned into cells by a short K-means, as in an inverted file index. Up to ``MAX_EXACT_POINTS`` points,
+all are compared. Among more, each query is compared with the points of the cells whose centres are nearest to it, until
+``9 √n`` points have been scanned: the search is approximate, and the benchmarks measure its recall. The queries of
+a cell choose among the same cells, those nearest to their own, so that they can be multiplied in blocks.
 """
 
 from typing import Any
@@ -17,7 +17,9 @@ from latentmap.core.scaling import PowerOfTwoScaler
 from latentmap.kmeans.assignment import assign
 from latentmap.kmeans.lloyd import lloyd
 
-N_SCANNED = 13_000  # points that each query is compared with
+MAX_EXACT_POINTS = 13_000  # up to which each query is compared with all points
+MIN_SCANNED, SCANNED_PER_ROOT = 4_500, 9  # points that each query is compared with among more: 9 √n, but not fewer
+OFFERED_PER_SCANNED = 10  # points of the cells that a query chooses from, for each that it is compared with
 QUERY_BLOCK_SIZE, POINT_BLOCK_SIZE = 128, 512  # a block of products takes 256 KiB and stays in the cache
 MAX_SAFE_EXPONENT = 60  # of 2; up to it, single precision holds distances and their squares
 # Squared distances below this fraction of the squared norm are computed again from differences.
@@ -106,23 +108,42 @@ class NeighborIndex:
     ) -> tuple[NDArray[np.int32], NDArray[np.floating[Any]]]:
         """Search for queries sorted by cell, whose original rows are ``order``; return rows and distances."""
         indices, distances = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), self._dtype)
-        probes = np.argsort(euclidean_distances(self._centers, squared=True), axis=1, kind="stable")
-        scanned = np.cumsum(np.diff(self._begin)[probes], axis=1)
-        n_probes = np.minimum((scanned < max(N_SCANNED, 2 * k)).sum(1) + 1, len(probes))
+        n_points = np.diff(self._begin)
+        n_scanned = max(n_scanned_among(len(self._points)), 2 * k)
+        n_offered = OFFERED_PER_SCANNED * n_scanned
+        apart = euclidean_distances(self._centers, squared=True)
         points = (self._points, self._norms / 2)
+        half_norms = np.einsum("ij,ij->i", self._centers, self._centers) / 2
 
         def search_cell(cell: int) -> None:
             if begin[cell] < begin[cell + 1]:
                 rows = slice(begin[cell], begin[cell + 1])
-                cells = probes[cell, : n_probes[cell]]
+                cells = np.argsort(apart[cell], kind="stable")
+                cells = cells[: np.searchsorted(n_points[cells].cumsum(), n_offered) + 1]
                 n = begin[cell + 1] - begin[cell]
                 found = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
-                _search_cell(queries[rows], points, self._begin, cells, self_positions[rows], found)
+                offer = (cells, self._centers[cells], half_norms[cells])
+                _search_cell(queries[rows], points, self._begin, offer, n_scanned, self_positions[rows], found)
                 indices[order[rows]] = self.order[found[0]]
                 distances[order[rows]] = found[1]
 
-        workers.run(search_cell, len(probes))
+        workers.run(search_cell, len(apart))
         return indices, np.ldexp(distances, self._scaler.exponent, out=distances)
+
+
+def n_scanned_among(n: int) -> int:
+    """Number of points that each query is compared with.
+
+    Parameters
+    ----------
+    n : int
+        Number of points of the index.
+
+    Returns
+    -------
+    int
+    """
+    return n if n <= MAX_EXACT_POINTS else max(MIN_SCANNED, round(SCANNED_PER_ROOT * np.sqrt(n)))
 
 
 def _partition_into_cells(
@@ -144,12 +165,29 @@ def _partition_into_cells(
 def _order_centers(centers: NDArray[Any]) -> list[int]:
     """Order in which each centre is followed by the nearest of the remaining centres."""
     left = np.ones(len(centers), bool)
+    distances = euclidean_distances(centers, squared=True)
     chain = [0]
     for _ in range(len(centers) - 1):
         left[chain[-1]] = False
-        distances = ((centers - centers[chain[-1]]) ** 2).sum(1)
-        chain.append(int(np.where(left, distances, np.inf).argmin()))
+        chain.append(int(np.where(left, distances[chain[-1]], np.inf).argmin()))
     return chain
+
+
+@compiled
+def _choose_cells(queries: Array, offer: tuple[Array, Array, Array], begin: Array, n_scanned: int) -> Array:
+    """Choose the nearest cells of each query that hold ``n_scanned`` points together: (m, cells), bool."""
+    cells, centers, half_norms = offer
+    wanted = np.ones((len(queries), len(cells)), np.bool_)
+    sizes = begin[cells + 1] - begin[cells]
+    if sizes.sum() <= n_scanned:
+        return wanted
+    products = np.dot(queries, centers.T)
+    for q in range(len(queries)):
+        left = n_scanned
+        for c in np.argsort(half_norms - products[q]):
+            wanted[q, c] = left > 0
+            left -= sizes[c]
+    return wanted
 
 
 @compiled
@@ -157,17 +195,21 @@ def _search_cell(
     queries: Array,
     points: tuple[Array, Array],
     begin: Array,
-    cells: Array,
+    offer: tuple[Array, Array, Array],
+    n_scanned: int,
     self_positions: Array,
     found: tuple[Array, Array],
 ) -> None:
-    """Search the queries of one cell among the points of ``cells``, without their own positions; -1 is none."""
+    """Search the queries of one cell among the cells offered to them, without their own positions; -1 is none."""
     X, half_norms = points
+    cells = offer[0]
     indices, distances = found
     k = indices.shape[1]
     n_wanted = k + 1 if self_positions[0] >= 0 else k
     capacity = 2 * n_wanted + POINT_BLOCK_SIZE
     products = np.empty(QUERY_BLOCK_SIZE * POINT_BLOCK_SIZE, np.float32)
+    gathered = np.empty((QUERY_BLOCK_SIZE, X.shape[1]), np.float32)
+    rows = np.empty(QUERY_BLOCK_SIZE, np.int64)
     values = np.empty((QUERY_BLOCK_SIZE, capacity), np.float32)
     positions = np.empty((QUERY_BLOCK_SIZE, capacity), np.int32)
     counts = np.empty(QUERY_BLOCK_SIZE, np.int64)
@@ -176,12 +218,21 @@ def _search_cell(
         m = min(first + QUERY_BLOCK_SIZE, len(queries)) - first
         counts[:] = 0
         thresholds[:] = -np.inf
-        for cell in cells:
-            for a in range(begin[cell], begin[cell + 1], POINT_BLOCK_SIZE):
-                b = min(a + POINT_BLOCK_SIZE, begin[cell + 1])
-                block = products[: m * (b - a)].reshape(m, b - a)
-                np.dot(queries[first : first + m], X[a:b].T, block)
-                _select_candidates(block, half_norms[a:b], a, n_wanted, (thresholds, counts), values, positions)
+        wanted = _choose_cells(queries[first : first + m], offer, begin, n_scanned)
+        for c in range(len(cells)):
+            n_rows = 0
+            for q in range(m):
+                if wanted[q, c]:
+                    gathered[n_rows], rows[n_rows] = queries[first + q], q
+                    n_rows += 1
+            for a in range(begin[cells[c]], begin[cells[c] + 1], POINT_BLOCK_SIZE):
+                if n_rows == 0:
+                    break
+                b = min(a + POINT_BLOCK_SIZE, begin[cells[c] + 1])
+                block = products[: n_rows * (b - a)].reshape(n_rows, b - a)
+                np.dot(gathered[:n_rows], X[a:b].T, block)
+                kept = (thresholds, counts, values, positions)
+                _select_candidates(block, rows, half_norms[a:b], a, n_wanted, kept)
         for q in range(m):
             row = first + q
             _partition_largest(values[q], positions[q], counts[q], min(n_wanted, counts[q]))
@@ -190,7 +241,8 @@ def _search_cell(
             for x in queries[row]:
                 norm += x * x
             if values[q, :n].max() < CANCELLATION_FRACTION * norm:
-                n = _search_by_differences(queries[row], points, begin, cells, values[q], positions[q], n_wanted)
+                among = cells[wanted[q]]
+                n = _search_by_differences(queries[row], points, begin, among, values[q], positions[q], n_wanted)
             order = np.argsort(values[q, :n])
             n_written = 0
             for i in order:
@@ -203,31 +255,33 @@ def _search_cell(
 @compiled
 def _select_candidates(
     products: Array,
+    rows: Array,
     half_norms: Array,
     position: int,
     k: int,
-    kept: tuple[Array, Array],
-    values: Array,
-    positions: Array,
+    kept: tuple[Array, Array, Array, Array],
 ) -> None:
     """Append the points of a block that are nearer than the farthest kept so far, for each query of the block.
+
+    Query r of the block keeps its points in row ``rows[r]`` of the arrays.
 
     The nearest point y of a query x maximizes x·y - |y|²/2. The maximum of 32 values is tested first, since most runs
     of 32 hold no candidate.
     """
-    thresholds, counts = kept
-    for q in range(len(products)):
+    thresholds, counts, values, positions = kept
+    for r in range(len(products)):
+        q = rows[r]
         n = np.uint64(counts[q])
         threshold = thresholds[q]
         for a in range(0, len(half_norms), 32):
             b = min(a + 32, len(half_norms))
-            largest = products[q, a] - half_norms[a]
+            largest = products[r, a] - half_norms[a]
             for i in range(a, b):
-                value = products[q, i] - half_norms[i]
+                value = products[r, i] - half_norms[i]
                 largest = value if value > largest else largest
             if largest > threshold:
                 for i in range(a, b):
-                    value = products[q, i] - half_norms[i]
+                    value = products[r, i] - half_norms[i]
                     values[q, n] = value
                     positions[q, n] = position + i
                     n += np.uint64(value > threshold)

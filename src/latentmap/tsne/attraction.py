@@ -79,7 +79,7 @@ def _attractive_forces_2d(
     for i in range(begin, end):
         x, y = Y[i, 0], Y[i, 1]
         fx = fy = np.float32(0)
-        for edge in range(indptr[i], indptr[i + 1]):
+        for edge in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):  # unsigned: no test for an index below 0
             j = np.uint64(indices[edge])
             dx, dy = x - Y[j, 0], y - Y[j, 1]
             force = data[edge] / (one + dx * dx + dy * dy)

@@ -29,15 +29,15 @@ class DescentPhase:
         Factor on the attractive forces.
     learning_rate : float
     momentum : float
-    patience : int
-        Number of iterations without a lower divergence after which the phase stops.
+    restarts : bool
+        Whether momentum that carries the map uphill is dropped (O'Donoghue and Candès 2015).
     """
 
     end: int
     exaggeration: float
     learning_rate: float
     momentum: float
-    patience: int
+    restarts: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ class Descent:
         self._repulsion = Repulsion(n, n_components, self._n_chunks, exact=exact)
         self._update = np.zeros_like(Y)
         self._gains = np.ones_like(Y)
-        self._norms = np.zeros(self._n_chunks)
+        self._sums = np.zeros((self._n_chunks, 2))
+        self._is_uphill = False
         self._edges = chunk_bounds(n, self._n_chunks)
         self.Y = Y
         self.n_iter = 0
@@ -102,6 +103,7 @@ class Descent:
         phase: DescentPhase,
         *,
         min_grad_norm: float,
+        patience: int,
         check_every: int,
         on_iteration: Callable[[int], None],
         on_check: Callable[[ConvergenceCheck], None],
@@ -113,6 +115,8 @@ class Descent:
         phase : DescentPhase
         min_grad_norm : float
             Norm of the gradient at which the phase stops.
+        patience : int
+            Number of iterations without a lower divergence after which the phase stops.
         check_every : int
             Number of iterations between convergence checks.
         on_iteration : callable
@@ -146,13 +150,13 @@ class Descent:
             stop_reason = ""
             if checked:
                 now = time.perf_counter()
-                norm = float(np.sqrt(self._norms.sum()))
+                norm = float(np.sqrt(self._sums[:, 0].sum()))
                 on_check(ConvergenceCheck(self.n_iter, divergence, norm, now - started))
                 started = now
                 if divergence < best_divergence:
                     best_divergence, best_iteration = divergence, self.n_iter
-                elif self.n_iter - best_iteration > phase.patience:
-                    stop_reason = f"did not make any progress during the last {phase.patience} episodes. Finished."
+                elif self.n_iter - best_iteration > patience:
+                    stop_reason = f"did not make any progress during the last {patience} episodes. Finished."
                 if norm <= min_grad_norm:
                     stop_reason = f"gradient norm {norm:f}. Finished."
             if self.n_iter % CALLBACK_INTERVAL == 0:
@@ -175,7 +179,7 @@ class Descent:
                 4 * phase.exaggeration,
                 4 / normalization if normalization > 0 else 0,
                 phase.learning_rate,
-                phase.momentum,
+                0 if phase.restarts and self._is_uphill else phase.momentum,
             ],
             np.float32,
         )
@@ -184,34 +188,39 @@ class Descent:
 
         def update_chunk(chunk: int) -> None:
             rows = self._edges[chunk], self._edges[chunk + 1]
-            self._norms[chunk] = _update_positions(state, forces, settings, *rows)
+            self._sums[chunk] = _update_positions(state, forces, settings, *rows)
 
         self._workers.run(update_chunk, self._n_chunks)
+        self._is_uphill = bool(self._sums[:, 1].sum() > 0)
 
 
 @compiled
 def _update_positions(
     state: tuple[Array, Array, Array], forces: tuple[Array, Array], settings: Array, begin: int, end: int
-) -> float:
-    """Update rows ``begin`` to ``end`` of the map; return their part of the squared norm of the gradient."""
+) -> tuple[float, float]:
+    """Update rows ``begin`` to ``end`` of the map.
+
+    Return their parts of the squared norm of the gradient, and of its product with the last update.
+    """
     Y, update, gains = state
     attractive_forces, repulsive_forces = forces
     attraction, repulsion, learning_rate, momentum = settings
     min_gain = np.float32(MIN_GAIN)
     increase, decrease = np.float32(0.2), np.float32(0.8)
-    total = 0.0
+    square = slope = 0.0
     for i in range(begin, end):
         for c in range(Y.shape[1]):
             force = np.float32(0)
             for chunk in range(len(attractive_forces)):
                 force += attractive_forces[chunk, i, c]
             gradient = attraction * force - repulsion * repulsive_forces[i, c]
+            slope += gradient * update[i, c]
             gain = gains[i, c]
             gain = gain + increase if update[i, c] * gradient < 0 else gain * decrease
             gain = gain if gain > min_gain else min_gain
             gains[i, c] = gain
             gradient *= gain
-            total += gradient * gradient
+            square += gradient * gradient
             update[i, c] = momentum * update[i, c] - learning_rate * gradient
             Y[i, c] += update[i, c]
-    return total
+    return square, slope

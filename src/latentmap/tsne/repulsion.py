@@ -99,8 +99,7 @@ class GridPotential:
     def __init__(self, Y: NDArray[np.float32], workers: Workers) -> None:
         self.n = len(Y)
         low, high = np.zeros(2), np.zeros(2)
-        for axis, column in enumerate(Y.T):
-            low[axis], high[axis] = column.min(), column.max()
+        _find_bounds(Y, low, high)
         spacing = _spacing(float((high - low).max()))
         nodes = [_n_nodes(float(extent) / spacing) for extent in high - low]
         # the points lie in the middle of the grid, at least three nodes from its edge
@@ -219,21 +218,23 @@ def _kernel_transform(nodes: tuple[int, int], spacing: float, n_components: int)
     The value of the kernel at the far corner is subtracted and returned as the offset, so that the remainder keeps its
     precision on a map that is small against the kernel width.
     """
-    sizes = [_padded_size(n) for n in nodes]
-    squares = [(np.minimum(np.arange(size), size - np.arange(size)) * spacing) ** 2 for size in sizes]
-    squares[n_components:] = [np.zeros(size) for size in sizes[n_components:]]
+    halves = [_padded_size(n) // 2 for n in nodes]
+    squares = [(np.arange(half + 1) * spacing) ** 2 for half in halves]
+    squares[n_components:] = [np.zeros(half + 1) for half in halves[n_components:]]
     far = sum(((n - 1) * spacing) ** 2 for n in nodes[:n_components])
     distances = squares[0][:, None] + squares[1][None]
     # 1/(1+d²) - 1/(1+far), without cancellation
     kernel = (far - distances) / ((1 + distances) * (1 + far))
-    transformed = fft.rfft2(kernel).real
-    splines = [((2 + np.cos(2 * np.pi * np.arange(size) / size)) / 3) ** 2 for size in sizes]
-    transformed /= splines[0][:, None] * splines[1][None, : sizes[1] // 2 + 1]
-    return transformed.astype(np.float32), 1 / (1 + far)
+    # the kernel is even, so that the cosine transform of a quarter of it is its Fourier transform
+    transformed = fft.dctn(kernel, type=1, overwrite_x=True)
+    splines = [((2 + np.cos(np.pi * np.arange(half + 1) / half)) / 3) ** 2 for half in halves]
+    transformed /= splines[0][:, None] * splines[1][None]
+    rows = np.concatenate([np.arange(halves[0] + 1), np.arange(halves[0] - 1, 0, -1)])
+    return transformed.astype(np.float32)[rows], 1 / (1 + far)
 
 
 def _padded_size(n_nodes: int) -> int:
-    return int(fft.next_fast_len(2 * n_nodes, real=True))
+    return 2 * int(fft.next_fast_len(n_nodes, real=True))
 
 
 def _convolve(grid: NDArray[np.float32], transformed: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
@@ -246,6 +247,16 @@ def _convolve(grid: NDArray[np.float32], transformed: NDArray[np.float32], n_thr
     spectrum = fft.ifft(spectrum, axis=0, overwrite_x=True, workers=n_threads)[:nx]
     convolved: NDArray[np.float32] = fft.irfft(spectrum, n=sizes[1], axis=1, workers=n_threads)[:, :ny]
     return convolved
+
+
+@compiled
+def _find_bounds(Y: Array, low: Array, high: Array) -> None:
+    """Find the smallest and the largest coordinate along each axis."""
+    for c in range(Y.shape[1]):
+        smallest = largest = Y[0, c]
+        for i in range(len(Y)):
+            smallest, largest = min(smallest, Y[i, c]), max(largest, Y[i, c])
+        low[c], high[c] = smallest, largest
 
 
 @compiled
