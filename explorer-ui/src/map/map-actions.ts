@@ -119,6 +119,7 @@ export class MapActions {
   private doubleClick(px: number, py: number): boolean {
     const row = this.rowAt(px, py);
     if (row < 0) return false;
+    this.inspector.pin(row); // the first of the two clicks may have met a label
     openImage(this.model.points.id[row]);
     return true;
   }
