@@ -4,15 +4,9 @@ Run with ``python -m benchmarks.small``. Each run is a process of its own on fil
 before. The coloured pictures are those of benchmarks.labelled_collections, brought to one size.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +14,7 @@ from PIL import Image
 
 import latentmap as lm
 from benchmarks.labelled_collections import load
+from benchmarks.processes import timed_run
 from benchmarks.record import save
 from latentmap.run.warmup import compile_kernels
 
@@ -57,29 +52,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "images.npy"
             np.save(source, draw())
-            rounds = [_run(source, Path(folder) / f"run-{k}") for k in range(N_ROUNDS)]
+            rounds = [timed_run(source, Path(folder) / f"run-{k}") for k in range(N_ROUNDS)]
         rounds.sort(key=lambda one: one["seconds"])
         results[name] = rounds[N_ROUNDS // 2] | {"rounds": [one["seconds"] for one in rounds]}
         print(name, results[name], flush=True)
     print(save("small", results))
-
-
-def _run(source: Path, run: Path) -> dict[str, Any]:
-    """Seconds of the whole process and of its stages, and processor time."""
-    before, begun = os.times(), time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "latentmap", "run", str(source), "--out", str(run), "--quiet"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    seconds, after = time.perf_counter() - begun, os.times()
-    stages = json.loads((run / "run.json").read_text(encoding="utf-8"))["stages"]
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
-    return {
-        "seconds": seconds,
-        "processor_seconds": processor,
-        "stages": {name: record["seconds"] for name, record in stages.items()},
-    }
 
 
 if __name__ == "__main__":
