@@ -333,8 +333,8 @@ def trustworthiness(
     ----------
     Venna and Kaski (2001), Neighborhood preservation in nonlinear projection methods.
     """
-    ranks = _rank_map(X, embedding, n_neighbors, sample_size, random_state)
-    return _trustworthiness(ranks, len(np.asarray(X)))
+    options = {"n_neighbors": n_neighbors, "sample_size": sample_size, "random_state": random_state}
+    return map_report(X, embedding, **options)["trustworthiness"]
 
 
 def neighborhood_preservation(
@@ -370,8 +370,8 @@ def neighborhood_preservation(
     InputError
         If the lengths differ, or ``n_neighbors`` is out of range.
     """
-    ranks = _rank_map(X, embedding, n_neighbors, sample_size, random_state)
-    return float((ranks < n_neighbors).mean())
+    options = {"n_neighbors": n_neighbors, "sample_size": sample_size, "random_state": random_state}
+    return map_report(X, embedding, **options)["neighborhood_preservation"]
 
 
 def map_report(
@@ -400,18 +400,17 @@ def map_report(
     >>> map_report(X, 3 * X)
     {'trustworthiness': 1.0, 'neighborhood_preservation': 1.0}
     """
-    ranks = _rank_map(X, embedding, n_neighbors, sample_size, random_state)
+    X, embedding = np.asarray(X), np.asarray(embedding)
+    n, k = len(X), n_neighbors
+    _check_same_length("X", X, "embedding", embedding)
+    if not 1 <= k < n / 2:
+        raise InputError(f"n_neighbors={k} with {n} points: ask for at least 1 and less than half")
+    ranks = map_neighbor_ranks(X, embedding, _sample_rows(n, sample_size, random_state), k)
+    penalty = float(np.maximum(ranks + 1 - k, 0).sum())
     return {
-        "trustworthiness": _trustworthiness(ranks, len(np.asarray(X))),
-        "neighborhood_preservation": float((ranks < n_neighbors).mean()),
+        "trustworthiness": 1.0 - penalty * 2.0 / float(ranks.size * (2.0 * n - 3.0 * k - 1.0)),
+        "neighborhood_preservation": float((ranks < k).mean()),
     }
-
-
-def _trustworthiness(ranks: NDArray[np.int64], n: int) -> float:
-    k = ranks.shape[1]
-    excess = ranks + 1 - k
-    penalty = float(excess[excess > 0].sum())
-    return 1.0 - penalty * 2.0 / float(ranks.size * (2.0 * n - 3.0 * k - 1.0))
 
 
 def _contingency(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[np.int64]:
@@ -436,17 +435,6 @@ def _encode_known(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.intp
 def _check_same_length(name: str, values: Sized, other_name: str, other: Sized) -> None:
     if len(values) != len(other):
         raise InputError(f"{len(values)} in {name}, but {len(other)} in {other_name}: pass one for each sample")
-
-
-def _rank_map(
-    X: ArrayLike, embedding: ArrayLike, n_neighbors: int, sample_size: int, random_state: Any
-) -> NDArray[np.int64]:
-    """Ranks in X of the neighbours on the map of some points (m, n_neighbors)."""
-    X, embedding = np.asarray(X), np.asarray(embedding)
-    _check_same_length("X", X, "embedding", embedding)
-    if not 1 <= n_neighbors < len(X) / 2:
-        raise InputError(f"n_neighbors={n_neighbors} with {len(X)} points: ask for at least 1 and less than half")
-    return map_neighbor_ranks(X, embedding, _sample_rows(len(X), sample_size, random_state), n_neighbors)
 
 
 def _sample_rows(n: int, sample_size: int, random_state: Any) -> NDArray[np.intp]:

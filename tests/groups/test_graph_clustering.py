@@ -218,7 +218,8 @@ def test_identical_points_and_islands_do_no_harm():
 @pytest.mark.parametrize("n_copies", [20, 400])
 def test_copies_stay_in_the_group_of_their_original(n_copies, known):
     X, labels = blobs([150, 120, 80])
-    copies = np.repeat(X[-1:], n_copies, axis=0) + np.float32(1e-6)  # what differs by rounding is a copy, too
+    rounding = np.random.default_rng(0).normal(scale=1e-5, size=(n_copies, X.shape[1]))
+    copies = (X[-1:] + rounding).astype(np.float32)  # what differs by rounding is a copy, too
     X = np.concatenate([X[:50], copies, X[50:]])
     labels = np.concatenate([labels[:50], np.repeat(labels[-1:], n_copies), labels[50:]])
     neighbors = nearest_neighbors(X, 30) if known else None

@@ -20,6 +20,7 @@ from latentmap.core.errors import InputError
 
 Array: TypeAlias = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 # Sums may be reordered for vector registers; NaN and infinity keep their meaning.
 FASTMATH_FLAGS = {"reassoc", "contract", "arcp", "nsz"}
@@ -97,6 +98,16 @@ class Workers:
         finally:
             for other in others:
                 other.result()
+
+    def map(self, function: Callable[[int], Result], n: int) -> list[Result]:
+        """Call ``function(number)`` for each number from 0 to ``n - 1``; return the results in this order."""
+        results: dict[int, Result] = {}
+
+        def keep(number: int) -> None:
+            results[number] = function(number)
+
+        self.run(keep, n)
+        return [results[number] for number in range(n)]
 
     def __enter__(self) -> "Workers":
         return self

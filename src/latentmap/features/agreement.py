@@ -45,12 +45,12 @@ def agreement_weights(
         squares = {number: _squared_distances(blocks[number]) for number in usable}
         total = sum(weights[number] * squares[number] for number in usable)
 
-        def compare(i: int) -> None:
+        def agreement(i: int) -> float:
             own = squares[usable[i]]
             rest = total - weights[usable[i]] * own
-            weights[usable[i]] *= _overlap(_nearest(own, n_nearest), _nearest(rest, n_nearest)) ** POWER
+            return float(_overlap(_nearest(own, n_nearest), _nearest(rest, n_nearest)) ** POWER)
 
-        workers.run(compare, len(usable))
+        weights[usable] *= workers.map(agreement, len(usable))
     weights[[number for number in range(len(blocks)) if number not in usable]] = 0
     if not weights.any():
         weights = np.array(prior, float)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import InputError
 from latentmap.core.mapped_arrays import release
-from latentmap.core.parallel import Workers, one_blas_thread
+from latentmap.core.parallel import Result, Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.block_map import BlockMap
@@ -400,27 +401,20 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with Workers(self.n_jobs) as workers, one_blas_thread():
             small = [_at_parts_size(_as_values(pixels[rows[_chunk(number)]])) for number in range(_n_chunks(len(rows)))]
             parts = PartDictionary.learn(np.concatenate(small), random)
-            chunks: list[list[Pixels]] = [[] for _ in small]
             del small
-
-            def describe(number: int, images: Pixels) -> None:
-                chunks[number] = _blocks(images, parts)
-
-            self._for_chunks(pixels, rows, describe, workers)
+            chunks = self._for_chunks(pixels, rows, lambda _, images: _blocks(images, parts), workers)
             sample = [np.concatenate(found) for found in zip(*chunks, strict=True)]
+            del chunks
             shuffled = random.permutation(len(rows))
             compared = shuffled[:N_COMPARED]
-            maps: dict[int, BlockMap] = {}
-            mapped: dict[int, Pixels] = {}
 
-            def fit_map(number: int) -> None:
-                maps[number] = BlockMap.fit(sample[number][shuffled], self.n_components)
-                mapped[number] = maps[number].apply(sample[number][compared])
+            def fit_map(number: int) -> tuple[BlockMap, Pixels]:
+                one = BlockMap.fit(sample[number][shuffled], self.n_components)
+                return one, one.apply(sample[number][compared])
 
-            workers.run(fit_map, len(BLOCKS))
-            in_order = range(len(BLOCKS))
-            weights = agreement_weights([mapped[n] for n in in_order], [block.prior for block in BLOCKS], workers)
-        self._set_learned(parts, [maps[n] for n in in_order], weights)
+            maps, mapped = zip(*workers.map(fit_map, len(BLOCKS)), strict=True)
+            weights = agreement_weights(mapped, [block.prior for block in BLOCKS], workers)
+        self._set_learned(parts, list(maps), weights)
         return rows, sample
 
     def _set_learned(self, parts: PartDictionary, maps: list[BlockMap], block_weights: NDArray[np.float64]) -> None:
@@ -434,20 +428,22 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         }
 
     def _for_chunks(
-        self, pixels: NDArray[Any], rows: NDArray[np.intp], compute: Callable[[int, Pixels], None], workers: Workers
-    ) -> None:
-        """Call ``compute`` with the number of each chunk of rows and their images."""
+        self, pixels: NDArray[Any], rows: NDArray[np.intp], compute: Callable[[int, Pixels], Result], workers: Workers
+    ) -> list[Result]:
+        """Results of ``compute`` for each chunk of rows, by its number and its images."""
         n_chunks = _n_chunks(len(rows))
 
-        def compute_chunk(number: int) -> None:
-            compute(number, _as_values(pixels[rows[_chunk(number)]]))
+        def compute_chunk(first: int, i: int) -> Result:
+            return compute(first + i, _as_values(pixels[rows[_chunk(first + i)]]))
 
+        results = []
         for first in range(0, n_chunks, N_CHUNKS_AT_ONCE):
             last = min(n_chunks, first + N_CHUNKS_AT_ONCE)
-            workers.run(lambda i, first=first: compute_chunk(first + i), last - first)  # type: ignore[misc]
+            results += workers.map(partial(compute_chunk, first), last - first)
             release(pixels)
             if self.callback is not None:
                 self.callback(Progress(min(len(rows), last * CHUNK_SIZE), len(rows)))
+        return results
 
     def _map(self, blocks: list[Pixels], found: Pixels) -> None:
         """Write the features that blocks of a chunk of images give to rows (m, n_features_out_)."""

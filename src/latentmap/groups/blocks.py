@@ -53,7 +53,7 @@ def _assign(groups: Array, weights: Array, volumes: Array, to_group: Array) -> N
         groups[clearest] = group
         for i in range(n_blocks):
             to_group[i, group] += weights[i, clearest] / volumes[i]
-            if to_group[i, group] > most[i] or (to_group[i, group] == most[i] and group < best[i]):
+            if to_group[i, group] > most[i]:
                 best[i], most[i] = group, to_group[i, group]
 
 

@@ -11,8 +11,9 @@ from scipy import sparse
 from latentmap.groups.components import connected_components
 from latentmap.neighbors import NeighborGraph
 
-# Points nearer than this fraction of the usual distance are copies that differ by rounding.
-ROUNDING = 1e-4
+# Points nearer than this fraction of a usual distance are copies that differ by rounding. The usual distance is this
+# quantile, so that it is not one between copies unless nearly all points are.
+ROUNDING, USUAL = 1e-4, 0.9
 
 
 def first_copies(neighbors: NeighborGraph) -> NDArray[np.int64]:
@@ -30,9 +31,7 @@ def first_copies(neighbors: NeighborGraph) -> NDArray[np.int64]:
     """
     n, k = neighbors.indices.shape
     lengths = neighbors.distances
-    apart = lengths[:, -1][lengths[:, -1] > 0]
-    longest = ROUNDING * float(np.median(apart)) if len(apart) else 0.0
-    is_copy = lengths <= longest
+    is_copy = lengths <= ROUNDING * np.quantile(lengths[:, -1], USUAL)
     if not is_copy.any():
         return np.arange(n)
     edges = (np.repeat(np.arange(n), k)[is_copy.ravel()], neighbors.indices[is_copy])

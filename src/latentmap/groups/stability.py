@@ -1,19 +1,17 @@
 """Stability of cuts: how well they agree with those of random parts of the points."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-from latentmap.core.parallel import Workers
+from latentmap.core.parallel import Result, Workers
 from latentmap.groups.block_tree import BlockTree
 from latentmap.groups.graph import affinity_graph, connect_components
 from latentmap.groups.resolution import RESOLUTIONS, CutPoints, Stabilities
 from latentmap.neighbors import NeighborGraph
-
-Result = TypeVar("Result")
 
 FRACTION = 0.8  # of the points in a part
 MAX_SIDE_BY_SIDE = 200_000  # points of which several parts may be held at once
@@ -117,14 +115,8 @@ def for_parts(
         What ``measure`` returns, one value a part.
     """
     generators = [np.random.RandomState(seed) for seed in random.randint(2**31 - 1, size=n_parts)]
-    results: dict[int, Result] = {}
-
-    def run(number: int) -> None:
-        results[number] = measure(generators[number])
-
     with Workers(n_jobs if n <= MAX_SIDE_BY_SIDE else 1) as workers:
-        workers.run(run, n_parts)
-    return [results[number] for number in range(n_parts)]
+        return workers.map(lambda number: measure(generators[number]), n_parts)
 
 
 def _cuts(tree: BlockTree, rows: NDArray[np.intp]) -> CutPoints:
