@@ -31,7 +31,7 @@ def first_copies(neighbors: NeighborGraph) -> NDArray[np.int64]:
     """
     n, k = neighbors.indices.shape
     lengths = neighbors.distances
-    is_copy = lengths <= ROUNDING * np.quantile(lengths[:, -1], USUAL)
+    is_copy = (lengths <= ROUNDING * np.quantile(lengths[:, -1], USUAL)) & np.isfinite(lengths)
     if not is_copy.any():
         return np.arange(n)
     edges = (np.repeat(np.arange(n), k)[is_copy.ravel()], neighbors.indices[is_copy])
