@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from sklearn import cluster
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
@@ -11,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from latentmap.kmeans import KMeans
+from latentmap.kmeans.assignment import Assignment
 
 # Checks that cannot hold, and why: scikit-learn's own KMeans fails them for the same reason.
 RANDOM_STARTS = "starts are drawn from the points, so repeating a point and weighting it draw different ones"
@@ -51,14 +53,24 @@ def test_from_the_same_centres_it_goes_where_scikit_learn_goes(k, n, seed, weigh
         assert abs(ours.n_iter_ - theirs.n_iter_) <= 1
 
 
-@pytest.mark.parametrize("k", [2, 30])
-def test_bounds_change_nothing_of_the_result(k):
+@pytest.mark.parametrize("k", [2, 30, 200])
+def test_bounds_change_nothing_of_the_result(k, monkeypatch):
+    chosen = []
+
+    def choose(*arguments):
+        movers, shifts = choose_movers(*arguments)
+        chosen.append(len(movers))
+        return movers, shifts
+
+    choose_movers = Assignment._choose_movers
+    monkeypatch.setattr(Assignment, "_choose_movers", choose)
     X = np.random.default_rng(0).normal(size=(5000, 8))
     model = KMeans(k, n_init=3, random_state=0, tol=0, record_history=True).fit(X)
     for step in model.history_:
-        distances = ((X[:, None] - step.centers[None]) ** 2).sum(2)
+        distances = cdist(X, step.centers, "sqeuclidean")
         np.testing.assert_array_equal(step.labels, distances.argmin(1))
         assert step.inertia == pytest.approx(distances.min(1).sum())
+    assert any(chosen) == (k == 200)
 
 
 def test_several_starts_give_what_the_best_of_them_gives_alone():

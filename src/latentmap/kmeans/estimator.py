@@ -18,6 +18,7 @@ from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
 from latentmap.core.scaling import PowerOfTwoScaler
 from latentmap.kmeans.assignment import assign, squared_distances
+from latentmap.kmeans.coreset import centers_from_coreset, coreset_size
 from latentmap.kmeans.lloyd import LloydResult, lloyd
 from latentmap.kmeans.seeding import kmeans_plus_plus, random_points
 
@@ -55,7 +56,8 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
     n_clusters : int, default=8
         Number of clusters.
     init : {"k-means++", "random"}, callable or array (n_clusters, n_features), default="k-means++"
-        Method of initialization, or the initial centres.
+        Method of initialization, or the initial centres. Initial centres of k-means++ are those of K-means on a
+        coreset if there are at least 6,000 samples and 60 for each cluster.
     n_init : int or "auto", default="auto"
         Number of starts, of which the one with the lowest inertia is kept. "auto" is 10 for ``init="random"`` or a
         callable, and 1 otherwise.
@@ -97,6 +99,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
     Lloyd (1982), Least squares quantization in PCM.
     Arthur and Vassilvitskii (2007), k-means++: the advantages of careful seeding.
     Hamerly (2010), Making k-means even faster.
+    Bachem, Lucic and Krause (2018), Scalable k-means clustering via lightweight coresets.
 
     Examples
     --------
@@ -314,7 +317,20 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         if isinstance(self.init, str):
             if self.init == "random":
                 return random_points(X, weights, self._n_init, self.n_clusters, random)
-            return kmeans_plus_plus(X, weights, self._n_init, self.n_clusters, random, workers)
+            size = coreset_size(len(X), self.n_clusters)
+            if size is None:
+                return kmeans_plus_plus(X, weights, self._n_init, self.n_clusters, random, workers)
+            return centers_from_coreset(
+                X,
+                weights,
+                self._n_init,
+                self.n_clusters,
+                size,
+                random,
+                max_iter=self.max_iter,
+                tol=self._scaled_tol(X),
+                workers=workers,
+            )
         given = [
             self.init(scaler.inverse_transform(X), self.n_clusters, random_state=random)
             if callable(self.init)
@@ -325,6 +341,10 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
         for centers in checked:
             self._validate_center_shape(X, centers)
         return np.stack([scaler.transform(centers) for centers in checked])
+
+    def _scaled_tol(self, X: NDArray[Any]) -> float:
+        """The tolerance relative to the mean variance of the features."""
+        return float(self.tol * np.einsum("ij,ij->", X, X, dtype=np.float64) / X.size)
 
     def _run_starts(
         self, scaler: PowerOfTwoScaler, X: NDArray[Any], weights: NDArray[Any], workers: Workers
@@ -348,7 +368,7 @@ class KMeans(cluster.KMeans):  # type: ignore[misc]
             weights,
             starts,
             max_iter=self.max_iter,
-            tol=self.tol * float(np.einsum("ij,ij->", X, X, dtype=np.float64)) / X.size,
+            tol=self._scaled_tol(X),
             workers=workers,
             on_assignment=on_assignment if self.verbose or self.record_history else None,
             on_end=self._on_end(scaler, len(starts)),
