@@ -29,10 +29,10 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
-    size, fit, color, background, frames, strict, cache_limit, labels
+    size, fit, color, background, frames, strict, cache_limit, labels, vectors
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
-    precision, features, groups, n_clusters, invariant, min_confidence, perplexity, seed
+    precision, features, metric, groups, n_clusters, invariant, min_confidence, perplexity, seed
         How they are mapped: see :class:`latentmap.run.RunOptions`.
 
     Returns
@@ -62,6 +62,7 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         RunOptions(**options),
         decoding=reading.decoding(),
         labels=reading.labels,
+        vectors=reading.vectors,
         strict=reading.strict,
         show=partial(show_progress, quiet=quiet),
         say=say_nothing if quiet else say,

@@ -27,7 +27,7 @@ from latentmap.run.make import FUNCTIONS, updating_run
 from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
-from latentmap.run.state import STAGES, added_folders, as_paths, next_added_folder, read_state, write_state
+from latentmap.run.state import added_folders, as_paths, next_added_folder, read_state, stages_of, write_state
 from latentmap.run.work import Work, say_nothing
 
 # Fractions of strange images, and of new ones among all, above which a fresh run is due.
@@ -154,7 +154,7 @@ def _outcome(state: dict[str, Any], fresh: list[dict[str, Any]], n_known: int, n
 
 def _check_finished(folder: Path, state: dict[str, Any]) -> None:
     # a report that was interrupted is drawn with the images that are added
-    needed = [stage for stage in STAGES if stage != "report"]
+    needed = [stage for stage in stages_of(state) if stage != "report"]
     unfinished = [stage for stage in needed if state["stages"].get(stage, {}).get("state") != "done"]
     if unfinished:
         raise RunError(f"{folder}: {', '.join(unfinished)} not done yet: finish the run, then add to it")

@@ -39,8 +39,10 @@ def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float
 def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> Iterator[pa.Table]:
     n = len(images)
     copies = tables.read_column(folder / DUPLICATES, "id"), tables.read_column(folder / DUPLICATES, "duplicate_of")
+    error = [name for name in tables.column_names(folder / LATENTS) if name == "error"]  # where there is a decoder
     columns: dict[str, Any] = {
-        **{"latent": latents, "error": tables.read_column(folder / LATENTS, "error")},
+        "latent": latents,
+        **{name: tables.read_column(folder / LATENTS, name) for name in error},
         **{name: pq.read_table(folder / GROUPS, columns=[name])[name] for name in ("group", "confidence", "tree")},
         **{name: tables.read_column(folder / MAP, name) for name in "xy"},
         "outlier": tables.read_column(folder / OUTLIERS, "outlier"),
@@ -64,7 +66,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     for part, own in zip(parts, tables_of_images[1:], strict=True):
         table = all_images.slice(first, len(own))
         placed = pq.read_table(part / PLACED)
-        names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
+        names = (*error, "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
         vectors = tables.VECTORS if has_features else ("latent",)
         columns = {name: tables.read_column(part / PLACED, name) for name in vectors}
         columns |= {name: placed[name] for name in names}

@@ -103,13 +103,13 @@ def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[A
     return found
 
 
-def outliers(errors: NDArray[np.floating[Any]], distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
+def outliers(errors: NDArray[np.floating[Any]] | None, distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
     """Outlier scores by the reconstruction error and by the distance to the neighbours.
 
     Parameters
     ----------
-    errors : array (n,)
-        Reconstruction errors.
+    errors : array (n,), optional
+        Reconstruction errors. Without them the distances alone decide.
     distances : array (n, k)
         To the nearest neighbours of each latent vector.
 
@@ -120,7 +120,9 @@ def outliers(errors: NDArray[np.floating[Any]], distances: NDArray[np.floating[A
         logarithms of error and isolation; ``is_outlier``: above 4.
     """
     isolation = distances.mean(axis=1).astype(np.float32)
-    score = np.maximum(_robust_score(errors), _robust_score(isolation)).astype(np.float32)
+    score = _robust_score(isolation).astype(np.float32)
+    if errors is not None:
+        score = np.maximum(_robust_score(errors), score).astype(np.float32)
     return {"isolation": isolation, "outlier": score, "is_outlier": score > FAR_OUT}
 
 

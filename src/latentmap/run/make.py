@@ -17,7 +17,8 @@ from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
 from latentmap.images.sources import find_source, raise_if_skipped
 from latentmap.run import pending, stages
-from latentmap.run.executor import memory_in_words, run_stage
+from latentmap.run.executor import drop_stages, memory_in_words, run_stage
+from latentmap.run.given import read_vectors
 from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
@@ -27,20 +28,22 @@ from latentmap.run.placing import place_additions
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
 from latentmap.run.stages.decode_stage import decoding_key
+from latentmap.run.stages.vectors_stage import match_vectors, vectors_key
 from latentmap.run.state import (
     RUN_FORMAT_VERSION,
-    STAGES,
     STATE_FILE,
     as_paths,
     check_encodable,
     read_state,
     stage_keys,
+    stages_of,
     write_state,
 )
 from latentmap.run.work import Work, say_nothing
 
 FUNCTIONS: dict[str, Callable[[Work], list[str]]] = {
     "decode": stages.decode,
+    "vectors": stages.take_vectors,
     "train": stages.train,
     "encode": stages.encode,
     "features": stages.compute_features,
@@ -59,6 +62,7 @@ def make_run(
     *,
     decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
+    vectors: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -74,6 +78,9 @@ def make_run(
     options : RunOptions, optional
     decoding : DecodeOptions, optional
         The shape that images are brought to, and the room that they may take.
+    vectors : path or array-like of shape (n, d), optional
+        Vectors of the images, which are mapped without training a network; see
+        :func:`latentmap.run.given.read_vectors`.
     show : callable, optional
         From the name of a stage to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
@@ -93,7 +100,9 @@ def make_run(
     OptionError
         If an option does not fit the collection.
     """
-    with making_run(source, path, options, decoding=decoding, labels=labels, strict=strict, show=show, say=say) as work:
+    with making_run(
+        source, path, options, decoding=decoding, labels=labels, vectors=vectors, strict=strict, show=show, say=say
+    ) as work:
         run_stage(work, "report", FUNCTIONS["report"])
     return Run(work.folder)
 
@@ -106,6 +115,7 @@ def making_run(
     *,
     decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
+    vectors: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -121,6 +131,7 @@ def making_run(
         Work on the run, for :func:`latentmap.run.executor.run_stage`.
     """
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
+    options = options.without_vectors() if vectors is None else options.for_vectors()
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -128,6 +139,7 @@ def making_run(
         finished = read_state(folder) if begun_in != folder else old
         check_apart(folder, source)
         given = None if labels is None else read_labels(labels)
+        given_vectors = None if vectors is None else read_vectors(vectors)
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
         work.found, work.decoding, work.labels = find_source(source, decoding.scaling()), decoding, given
@@ -142,6 +154,8 @@ def making_run(
             }
             _check_added(folder, work.state)
             _check_fit(work.images, options)
+            if given_vectors is not None:
+                match_vectors(work, given_vectors, as_paths(vectors))
             if strict:
                 raise_if_skipped(work.images)
         except LatentmapError:  # the run stays as it is
@@ -182,9 +196,10 @@ def updating_run(
 @contextmanager
 def _completing(work: Work) -> Iterator[None]:
     """Run the stages between "decode" and "report", yield, and replace a finished run by the pending one."""
-    work.keys = stage_keys(work.options, work.state["source"], work.state["added"])
+    work.keys = stage_keys(work.options, work.state["source"], work.state["added"], vectors_key(work))
     work.keep_pixels_only()
-    for stage in STAGES:
+    drop_stages(work)
+    for stage in stages_of(work.state):
         if stage not in ("decode", "report"):
             run_stage(work, stage, FUNCTIONS[stage])
     place_additions(work)

@@ -27,6 +27,7 @@ from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
 from latentmap.run.checking import check_cuts, check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
+from latentmap.run.given import unit_vectors
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
 from latentmap.run.restoring import images_of_atlas
@@ -382,8 +383,20 @@ class Run:
         """Whether neighbours are found by visual features and not by latent vectors."""
         return self.options.features == "visual"
 
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the vectors of the images were given, so that the latent vectors are these."""
+        return self.state.get("vectors") is not None
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether a network was trained, so that vectors can be decoded and there are reconstruction errors."""
+        return bool(self.stages.get("train", {}).get("files"))
+
     def points(self) -> NDArray[np.float32]:
         """Vectors by which neighbours were found: visual features, or the latent vectors.
+
+        With ``metric="cosine"`` the latent vectors are scaled to unit length.
 
         Returns
         -------
@@ -394,7 +407,13 @@ class Run:
         RunError
             If the run is not finished, or the file is damaged.
         """
-        return tables.read_column(self._file(layout.FEATURES), "features") if self.has_features else self.latents()
+        if self.has_features:
+            return tables.read_column(self._file(layout.FEATURES), "features")
+        return self.as_points(self.latents())
+
+    def as_points(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Latent vectors (m, d) or features, scaled as the metric of the run asks."""
+        return unit_vectors(vectors) if self.options.metric == "cosine" else vectors
 
     def features(self) -> ImageFeatures:
         """The fitted features, for ``features="visual"``.

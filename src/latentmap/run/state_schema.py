@@ -105,5 +105,14 @@ SOURCE = {
     "sources?": SOURCES,
     "value_range?": LIMITS,
 }
+# What is known of values that were given in a file or an array.
+GIVEN = {
+    "name": TEXT,
+    "path?": OrNone(TEXT),
+    "n": COUNT,
+    "dimensions": COUNT,
+    "matched_by": TEXT,
+    "sha256": DIGEST,
+}
 # Required fields of a source's record once it is decoded.
 DECODED = ("name", "n", "image_shape", "fingerprint", "annotations")

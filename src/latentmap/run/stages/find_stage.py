@@ -22,7 +22,9 @@ def find(work: Work) -> list[str]:
         graph = work.neighbors.for_groups(work.points).nearest(N_NEAREST)
         indices, distances = graph.indices, graph.distances
         tables.write_table(folder / DUPLICATES, duplicates(work.pixels, indices, distances, _contents(folder)))
-        errors = tables.read_column(folder / LATENTS, "error")
+        errors = None
+        if "error" in tables.column_names(folder / LATENTS):
+            errors = tables.read_column(folder / LATENTS, "error")
         tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, distances))
     work.neighbors.forget()
     return [DUPLICATES, OUTLIERS]
