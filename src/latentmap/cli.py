@@ -173,7 +173,8 @@ def run(
 
         names = options.pop("augmentation") or None
         augmentation = None if names is None else tuple(name for name in names if name != "none")
-        lines = findings(map_images(source, out, quiet=quiet, augmentation=augmentation, **options))
+        made = map_images(source, out, quiet=quiet, augmentation=augmentation, **options)
+        lines = findings(made)
     for line in lines:
         _say(f"found   {line}")
     _say(f"report  {out / 'report.html'}")
@@ -182,7 +183,7 @@ def run(
     folder = shlex.quote(str(out))
     _say(f"explore latentmap explore {folder}")
     _say(f"label   latentmap label {folder} LABELS.csv")
-    _say(f"add     latentmap add {folder} MORE_IMAGES")
+    _say(f"add     latentmap add {folder} MORE_IMAGES" + (" --vectors THEIR_VECTORS" * made.has_vectors))
 
 
 @app.command()
@@ -217,6 +218,10 @@ def add(
     path: FinishedRun,
     source: Annotated[list[str], typer.Argument(help="More images: see `latentmap run --help`.")],
     frames: Annotated[bool, typer.Option("--frames", help=_HELP["frames"])] = False,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(help="Vectors of these images, for a run of given vectors.", callback=_expanded),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Add images to a finished map without moving it. Files that the run has already are left out."""
@@ -224,7 +229,7 @@ def add(
         _announce(source, quiet=quiet)
         from latentmap.api import add_images
 
-        done = add_images(path, source, frames=frames, quiet=quiet)
+        done = add_images(path, source, frames=frames, vectors=vectors, quiet=quiet)
         new = counted(done.n_added, "image")
         print(f"added   {new}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
         if done.n_clipped:
@@ -363,20 +368,22 @@ def _print_info(run: "Run") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from latentmap.run import STAGES, describe_images
+    from latentmap.run import describe_images
+    from latentmap.run.given import describe_vectors
+    from latentmap.run.state import stages_of
 
     # names are not rich's markup, and lines in a pipe are not cut to a width
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     source = run.state["source"]
     shape = "×".join(map(str, source["image_shape"]))
     console.print(_plain_name(f"{run.path}: {counted(source['n'], 'image')} of {shape} from {source['name']}"))
-    for line in describe_images(source):
+    for line in [*describe_images(source), *describe_vectors(run.state)]:
         console.print(_plain_name(line))
     for one in run.state["added"]:
         drift = f"drift {one['drift']:.3f}" if "drift" in one else "not placed yet: give the command again"
         console.print(_plain_name(f"  {counted(one['n'], 'image')} added from {one['name']}, {drift}"))
     table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
-    for stage in STAGES:
+    for stage in stages_of(run.state):
         record = run.stages.get(stage, {"state": "missing", "files": {}})
         size = sum(file["bytes"] for file in record["files"].values()) / 1e6
         table.add_row(

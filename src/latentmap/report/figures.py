@@ -37,7 +37,8 @@ def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     run, groups, xy = data.run, data.groups, data.run.map()
     images, labels = data.collection.images, data.collection.labels
     yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
-    yield from _network_figures(data)
+    if data.has_decoder:
+        yield from _network_figures(data)
     if (groups >= 0).any():
         yield "groups", plots.cluster_sheet(images, groups, scores=-run.confidence())
     named: NDArray[Any] = groups

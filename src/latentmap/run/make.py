@@ -19,6 +19,7 @@ from latentmap.images.sources import find_source, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.executor import drop_stages, memory_in_words, run_stage
 from latentmap.run.given import read_vectors
+from latentmap.run.given.vector_files import restore_vectors
 from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
@@ -146,16 +147,17 @@ def making_run(
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
+                restore_vectors(folder, finished, thorough=False)
         try:
             _decode_source(work)
             work.state["source"] |= {
                 "path": as_paths(source),
                 "labels": None if isinstance(labels, list) else as_paths(labels),
             }
-            _check_added(folder, work.state)
             _check_fit(work.images, options)
             if given_vectors is not None:
                 match_vectors(work, given_vectors, as_paths(vectors))
+            _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
         except LatentmapError:  # the run stays as it is
@@ -284,8 +286,13 @@ def _check_fit(images: ImageCollection, options: RunOptions) -> None:
 
 
 def _check_added(folder: Path, state: dict[str, Any]) -> None:
-    shape = state["source"]["image_shape"]
+    shape, vectors = state["source"]["image_shape"], state.get("vectors")
     for one in state["added"]:
+        if vectors is not None and one.get("vectors", {}).get("added_to") != vectors["sha256"]:
+            raise RunError(
+                f"{folder}: images were added to it with other vectors, or without any: run all images with vectors of "
+                "one kind into another folder"
+            )
         if one["image_shape"] != shape:
             raise RunError(
                 f"{folder}: images of shape {tuple(one['image_shape'])} were added to it, and it would now have "

@@ -31,7 +31,7 @@ from latentmap.run.given import unit_vectors
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
 from latentmap.run.restoring import images_of_atlas
-from latentmap.run.state import STAGES, added_folders, read_state
+from latentmap.run.state import added_folders, read_state, stages_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,10 +92,11 @@ class Run:
         Raises
         ------
         RunError
-            If the run is not finished.
+            If the run is not finished, or has given vectors and no decoder.
         ModelFileError
             If a file of the model is damaged.
         """
+        self._require_decoder()
         return Autoencoder.load(self._file(layout.MODEL))
 
     def precision(self) -> str | None:
@@ -114,7 +115,14 @@ class Run:
         return tables.read_column(self._file(layout.LATENTS), "latent")
 
     def errors(self) -> NDArray[np.float32]:
-        """Reconstruction error of each image (n,)."""
+        """Reconstruction error of each image (n,).
+
+        Raises
+        ------
+        RunError
+            If the run has given vectors and no decoder, is not finished, or the file is damaged.
+        """
+        self._require_decoder()
         return tables.read_column(self._file(layout.LATENTS), "error")
 
     def groups(self) -> NDArray[np.int32]:
@@ -411,6 +419,20 @@ class Run:
             return tables.read_column(self._file(layout.FEATURES), "features")
         return self.as_points(self.latents())
 
+    def _require_encoder(self) -> None:
+        if self.has_vectors:
+            raise RunError(
+                f"{self.path}: its vectors were given, and those of other images are not known: ask for an image of "
+                "the run by its id"
+            )
+
+    def _require_decoder(self) -> None:
+        if self.has_vectors and not self.has_decoder:
+            raise RunError(
+                f"{self.path}: made from given vectors without a network, so that nothing can be decoded and there are "
+                "no reconstruction errors"
+            )
+
     def as_points(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Latent vectors (m, d) or features, scaled as the metric of the run asks."""
         return unit_vectors(vectors) if self.options.metric == "cosine" else vectors
@@ -446,8 +468,9 @@ class Run:
         Raises
         ------
         RunError
-            If the run is not finished.
+            If the run is not finished, or has given vectors, which cannot be computed.
         """
+        self._require_encoder()
         return (self.features() if self.has_features else self.model()).transform(pixels)
 
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
@@ -470,13 +493,15 @@ class Run:
         RunError
             If the file cannot be decoded, or there is no such id.
         """
-        points = tables.read_column(self._file(layout.ATLAS), "features" if self.has_features else "latent")
+        column = "features" if self.has_features else "latent"
+        points = self.as_points(tables.read_column(self._file(layout.ATLAS), column))
         itself = -1
         if isinstance(image, int | np.integer):
             itself = int(image)
             self._check_id(itself)
             query = points[itself][None]
         else:
+            self._require_encoder()
             pixels = self.pixels(image) if isinstance(image, str | Path) else np.asarray(image)
             query = self.points_of(pixels[None])
         rows, distances = nearest_rows(points, query[0], n + 1)
@@ -527,7 +552,7 @@ class Run:
     def _repr_html_(self) -> str:
         """The run in a notebook: its facts, and the map once it is drawn."""
         source = self.state["source"]
-        done = [stage for stage in STAGES if self.stages.get(stage, {}).get("state") == "done"]
+        done = [stage for stage in stages_of(self.state) if self.stages.get(stage, {}).get("state") == "done"]
         shape = " × ".join(map(str, source["image_shape"]))
         line = f"{source['n']:,} images of {shape} from {source['name']}; done: {', '.join(done) or 'nothing yet'}"
         html = f"<p><b>{escape(str(self.path))}</b>: {escape(line)}</p>"

@@ -61,6 +61,16 @@ STAGE = {
     "peak_memory_mb?": COUNT,
     "files": MapOf(STAGE_FILE, {"bytes": COUNT, "sha256": DIGEST}),
 }
+# What is known of values that were given in a file or an array.
+GIVEN = {
+    "name": TEXT,
+    "path?": OrNone(TEXT),
+    "n": COUNT,
+    "dimensions": COUNT,
+    "matched_by": TEXT,
+    "sha256": DIGEST,
+    "added_to?": DIGEST,  # of the vectors of the run, for those of an addition
+}
 ADDITION = {
     "name": TEXT,
     "source?": PATHS,
@@ -75,6 +85,7 @@ ADDITION = {
     "fingerprint": DIGEST,
     "key?": TEXT,
     "drift?": FRACTION,
+    "vectors?": GIVEN,
 }
 SHAPE = {
     "height": SIDE,
@@ -104,15 +115,6 @@ SOURCE = {
     "labels?": PATHS,
     "sources?": SOURCES,
     "value_range?": LIMITS,
-}
-# What is known of values that were given in a file or an array.
-GIVEN = {
-    "name": TEXT,
-    "path?": OrNone(TEXT),
-    "n": COUNT,
-    "dimensions": COUNT,
-    "matched_by": TEXT,
-    "sha256": DIGEST,
 }
 # Required fields of a source's record once it is decoded.
 DECODED = ("name", "n", "image_shape", "fingerprint", "annotations")

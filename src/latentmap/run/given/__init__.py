@@ -1,15 +1,16 @@
 """Vectors of images that come from elsewhere: reading them from files and arrays, and matching them to the images."""
 
 from latentmap.run.given.float_blocks import digest_of, float_blocks, unit_vectors
-from latentmap.run.given.matching import MatchedValues, describe_match, match_values
+from latentmap.run.given.matching import MatchedValues, describe_vectors, match_record, match_values
 from latentmap.run.given.value_files import GivenValues, read_vectors
 
 __all__ = [
     "GivenValues",
     "MatchedValues",
-    "describe_match",
+    "describe_vectors",
     "digest_of",
     "float_blocks",
+    "match_record",
     "match_values",
     "read_vectors",
     "unit_vectors",

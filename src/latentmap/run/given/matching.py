@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,11 @@ class MatchedValues:
     given: GivenValues
     rows: NDArray[np.int64] | None = None
     n_unused: int = 0
+
+    def take(self, images: NDArray[np.intp]) -> "MatchedValues":
+        """The values of some of the images."""
+        rows = images.astype(np.int64) if self.rows is None else self.rows[images]
+        return replace(self, rows=rows)
 
 
 def match_values(given: GivenValues, images: ImageCollection) -> MatchedValues:
@@ -140,7 +145,7 @@ def _plain(path: str) -> str:
     return path.replace("\\", "/").removeprefix("./")
 
 
-def describe_match(given: GivenValues, path: str | None) -> dict[str, Any]:
+def match_record(given: GivenValues, path: str | None) -> dict[str, Any]:
     """The record of given values in run.json."""
     return {
         "name": given.name,
@@ -150,3 +155,12 @@ def describe_match(given: GivenValues, path: str | None) -> dict[str, Any]:
         "matched_by": given.key or "row",
         "sha256": given.sha256,
     }
+
+
+def describe_vectors(state: dict[str, Any]) -> list[str]:
+    """A line about the given vectors of a run, by the content of its run.json; none without them."""
+    record = state.get("vectors")
+    if record is None:
+        return []
+    numbers = counted(record["dimensions"], "number")
+    return [f"  {counted(record['n'], 'vector')} of {numbers} from {record['name']}, matched by {record['matched_by']}"]

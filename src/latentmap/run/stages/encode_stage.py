@@ -4,7 +4,8 @@ import numpy as np
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.run import tables
-from latentmap.run.layout import LATENTS, MODEL, VECTORS
+from latentmap.run.given.vector_files import open_vectors
+from latentmap.run.layout import LATENTS, MODEL
 from latentmap.run.work import Work
 
 
@@ -22,6 +23,6 @@ def encode(work: Work) -> list[str]:
 
 def _take_vectors(work: Work) -> list[str]:
     """Write the given vectors as the latent ones, without errors."""
-    latents = np.load(work.folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    latents = open_vectors(work.folder)
     tables.write_table(work.folder / LATENTS, {"id": np.arange(len(latents)), "latent": tables.vectors(latents)})
     return [LATENTS]
