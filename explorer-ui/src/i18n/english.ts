@@ -177,6 +177,7 @@ export const ENGLISH = {
   dropHint: "Drop or paste an image anywhere on the page, or choose a file, to find similar images.",
   dropHere: "Drop the image to find similar images",
   dropNoFile: "No file found. Drop, paste or choose an image file.",
+  dropNeedsEncoder: "The vectors of this run were given, so that those of another image are not known.",
   dropNeedsServer: "Finding similar images needs a running explorer: open the run with latentmap explore.",
   dropAsked: "Finding similar images …",
   dropNotShown: "This browser does not support the format of the file.",

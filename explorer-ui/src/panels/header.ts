@@ -63,7 +63,7 @@ export class Header {
       "aria-controls": "more",
     });
     this.more.append(
-      h("label", { class: "wide" }, `${t("thumbnails")} `, this.thumbnails),
+      ...(model.facts.hasPictures ? [h("label", { class: "wide" }, `${t("thumbnails")} `, this.thumbnails)] : []),
       ...(actions.chooseQuery ? [button(t("findByPicture"), actions.chooseQuery, { "data-open": "choose", title: t("dropHint") })] : []),
       ...(actions.toggleLessons ? [button(t("learn"), actions.toggleLessons, { "data-open": "learn" })] : []),
       this.share(),

@@ -397,6 +397,16 @@ class Run:
         return self.state.get("vectors") is not None
 
     @property
+    def has_encoder(self) -> bool:
+        """Whether the vectors of other images can be computed."""
+        return not self.has_vectors
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the points have pictures, and not only vectors."""
+        return self.state["source"].get("pictures", True) is True
+
+    @property
     def has_decoder(self) -> bool:
         """Whether a network was trained, so that vectors can be decoded and there are reconstruction errors."""
         return bool(self.stages.get("train", {}).get("files"))
@@ -420,7 +430,7 @@ class Run:
         return self.as_points(self.latents())
 
     def _require_encoder(self) -> None:
-        if self.has_vectors:
+        if not self.has_encoder:
             raise RunError(
                 f"{self.path}: its vectors were given, and those of other images are not known: ask for an image of "
                 "the run by its id"

@@ -106,6 +106,7 @@ SOURCE = {
     "shape?": OrNone(SHAPE),
     "decoding?": MapOf(TEXT, PLAIN),
     "labelled?": FLAG,
+    "pictures?": FLAG,
     "skipped?": COUNT,
     "ignored?": COUNT,
     "cache_bytes?": COUNT,
