@@ -6,6 +6,7 @@ export const KOREAN: Record<Key, string> = {
   // page
   loading: "지도를 여는 중 …",
   images: "이미지 {n}개",
+  points: "점 {n}개",
   map: "이미지 {n}개의 지도. 화살표로 이동, +와 −로 확대·축소, 0은 전체 보기, N은 이웃으로 이동.",
   mapKeys: "이미지를 클릭하면 고정되고 더블클릭하면 원본 크기로 열립니다. ?를 누르면 단축키가 모두 보입니다.",
   skipToMap: "지도로 건너뛰기",
@@ -129,6 +130,7 @@ export const KOREAN: Record<Key, string> = {
 
   // image
   image: "이미지",
+  point: "점",
   noImage: "이미지를 가리키면 여기에 보이고, 클릭하면 고정됩니다.",
   reconstruction: "복원",
   neighbors: "가까운 이웃",

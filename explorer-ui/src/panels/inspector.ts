@@ -87,7 +87,8 @@ export class Inspector {
     const id = model.points.id[row];
     const facts = h("table", { class: "facts" });
     this.strip = h("div", { class: "strip" });
-    const name = `${t("image")} ${id}`;
+    const kind = t(model.facts.hasPictures ? "image" : "point");
+    const name = `${kind} ${id}`;
     const open = h(
       "button",
       { type: "button", class: "thumb open", title: t("openPicture"), "aria-label": `${t("openPicture")}: ${name}`, on: { click: () => this.actions.open(row) } },
@@ -99,7 +100,7 @@ export class Inspector {
       pictures.append(figure(imageAt(model, source.reconstructionAddress(id), SIDE, t("reconstruction")), t("reconstruction")));
     }
     this.top.replaceChildren(
-      h("h2", {}, t("image"), this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
+      h("h2", {}, model.facts.hasPictures ? kind : name, this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
       pictures,
       h("h3", { text: t("neighbors") }),
       this.strip,

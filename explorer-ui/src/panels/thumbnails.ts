@@ -22,7 +22,7 @@ export function thumbnail(model: Model, id: number, side: number, description: s
 /** A dot in the colour of the point, where points have no pictures. */
 function dot(model: Model, id: number, side: number, description: string): HTMLElement {
   const [red, green, blue] = model.colors.subarray(4 * model.rowOf[id]);
-  const element = h("span", { class: "dot", ...(description ? { role: "img", "aria-label": description } : {}) });
+  const element = h("span", { class: "point", ...(description ? { role: "img", "aria-label": description } : {}) });
   Object.assign(element.style, { width: `${side}px`, height: `${side}px`, color: css([red, green, blue]) });
   return element;
 }

@@ -146,6 +146,8 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "has_decoder": data.has_decoder,
         "network": _network_facts(data) if data.has_decoder else {},
         "vectors": run.state.get("vectors"),
+        "has_pictures": run.has_pictures,
+        "image": run.noun,
         "summary": data.summary[:MAX_GROUPS],
         "cuts": data.run.cuts(),
         "n_groups": n_groups,
@@ -214,13 +216,15 @@ def _command(run: Run) -> str:
     options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
     options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
     options |= {"vectors": vectors["path"]} if vectors is not None else {}
-    folder, given = str(run.home.resolve()), source.get("path")
+    folder = str(run.home.resolve())
+    given = source.get("path") if run.has_pictures else []
     if given is None or options.get("vectors", "") is None:  # it was made from Python, of arrays in memory
         values = "".join(
             f", {name}={'vectors' if name == 'vectors' and value is None else repr(value)}"
             for name, value in options.items()
         )
-        return f"latentmap.map_images({'images' if given is None else repr(given)}, {folder!r}{values})"
+        images = "images" if given is None else repr(given or None)
+        return f"latentmap.map_images({images}, {folder!r}{values})"
     if "augmentation" in options:
         options["augmentation"] = options["augmentation"] or ["none"]
     pairs = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]

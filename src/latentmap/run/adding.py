@@ -17,11 +17,12 @@ from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import find_source
+from latentmap.images.sources import SOURCE_KINDS, find_source
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.given import GivenValues, match_record, match_values, read_vectors
+from latentmap.run.given.points import collection_of_points
 from latentmap.run.given.vector_files import matched_blocks, restore_vectors, write_vectors
 from latentmap.run.known_images import check_apart, digests_of, keep_images, paths_of
 from latentmap.run.lock import locked
@@ -91,6 +92,7 @@ def adding_images(
         finished, state = read_state(folder), read_state(here)
         _check_finished(folder, state)
         check_apart(folder, source)
+        _check_source(folder, finished, source)
         given = _read_given(folder, finished, vectors)
         restore_pixels(folder, finished)
         restore_vectors(folder, finished)
@@ -130,7 +132,7 @@ def add_images(
     path : path
         The folder of the run.
     source, frames
-        See :func:`latentmap.open_images`. Images are brought to the shape of the run.
+        See :func:`latentmap.open_images`. Images are brought to the shape of the run. None for a run without pictures.
     vectors : path or array-like of shape (m, d), optional
         Vectors of these images, for a run that was made from given vectors.
     show, say : callable, optional
@@ -188,7 +190,12 @@ def _add_to_state(
     part = next_added_folder(here, state)
     limits = _value_range(state)
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
-    images = _decode_addition(find_source(source, scaling), run, part, decoding, show)
+    if source is None:
+        assert given is not None
+        images = copy_to_cache(collection_of_points(given), part / layout.CACHE)
+        given = given.by_row()
+    else:
+        images = _decode_addition(find_source(source, scaling), run, part, decoding, show)
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     matched = None if given is None else match_values(given, images)
@@ -222,6 +229,14 @@ def _add_to_state(
     else:
         shutil.rmtree(part)
     return int(known[1].sum()), len(images.skipped)
+
+
+def _check_source(folder: Path, state: dict[str, Any], source: Any) -> None:
+    has_pictures = state["source"].get("pictures", True)
+    if source is None and has_pictures:
+        raise SourceError(f"{folder}: no images to add: a source is {SOURCE_KINDS}")
+    if source is not None and not has_pictures:
+        raise SourceError(f"{folder}: made from vectors alone: add vectors (--vectors, vectors=) without images")
 
 
 def _read_given(folder: Path, state: dict[str, Any], vectors: Any) -> GivenValues | None:

@@ -58,7 +58,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     all_images = pa.concat_tables(unify_types(tables_of_images), promote_options="default")
     schema = None
     features = tables.read_batches(folder / FEATURES, ["features"], tables.N_GROUP_ROWS) if has_features else None
-    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, features):
+    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, images.has_pictures, features):
         schema = batch.schema
         yield batch
     assert schema is not None
@@ -71,7 +71,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         columns = {name: tables.read_column(part / PLACED, name) for name in vectors}
         columns |= {name: placed[name] for name in names}
         pixels = open_pixels(part / CACHE / PIXELS_FILE, (len(table), *images.image_shape))
-        for batch in _joined(pixels, table, columns, first):
+        for batch in _joined(pixels, table, columns, first, images.has_pictures):
             yield batch.select(schema.names).cast(schema)
         first += len(table)
 
@@ -88,6 +88,7 @@ def _joined(
     table: pa.Table,
     columns: dict[str, Any],
     first: int,
+    has_pictures: bool,
     features: Iterator[pa.RecordBatch] | None = None,
 ) -> Iterator[pa.Table]:
     others = {name: table[name] for name in table.column_names if name not in INNER}
@@ -95,7 +96,8 @@ def _joined(
         rows = slice(begin, begin + tables.N_GROUP_ROWS)
         paths = table["path"].slice(begin, tables.N_GROUP_ROWS).combine_chunks()
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
-        part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
+        if has_pictures:
+            part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
         part |= {name: tables.vectors(columns[name][rows]) for name in tables.VECTORS if name in columns}
         if features is not None:
             part["features"] = next(features)["features"]

@@ -69,7 +69,7 @@ def is_digest(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 32)
 
 
-# "?" marks a column that only runs with a decoder have.
+# "?" marks a column that runs without a decoder, or without pictures, do not have.
 _COMMON: dict[str, Test] = {
     **{"error?": is_float, "group": is_integer, "confidence": is_float, "tree": is_text, "x": is_float, "y": is_float},
     **{"latent": is_vector, "outlier": is_float, "duplicate_of": is_integer, "added": is_integer},
@@ -89,7 +89,7 @@ COLUMNS: dict[str, dict[str, Test]] = {
     },
     OUTLIERS: {"id": is_integer, "isolation": is_float, "outlier": is_float, "is_outlier": is_flag},
     PLACED: {**_COMMON, "id": is_integer, "isolation": is_float, "strange": is_flag},
-    ATLAS: {**_COMMON, "id": is_integer, "path": is_text, "image": is_picture},
+    ATLAS: {**_COMMON, "id": is_integer, "path": is_text, "image?": is_picture},
 }
 # Tables without a row for each image.
 FREE_LENGTH = {SKIPPED, TREE, DUPLICATES}

@@ -34,12 +34,12 @@ def _groups(run: Run) -> str:
     groups = run.groups()
     sizes = np.unique(groups[groups >= 0], return_counts=True)[1]
     if not len(sizes):
-        return f"no groups: all images have a confidence below {run.options.min_confidence:g}"
+        return f"no groups: all {run.noun}s have a confidence below {run.options.min_confidence:g}"
     if len(sizes) == 1:
         return "one group"
     stability = run.metrics().get("stability")
     sure = "" if stability is None else f", stability {stability:.2f}: {_in_words(stability)}"
-    return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} images{sure}"
+    return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} {run.noun}s{sure}"
 
 
 def _other_cuts(run: Run) -> list[str]:

@@ -15,10 +15,11 @@ from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
-from latentmap.images.sources import find_source, raise_if_skipped
+from latentmap.images.sources import SOURCE_KINDS, find_source, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.executor import drop_stages, memory_in_words, run_stage
 from latentmap.run.given import read_vectors
+from latentmap.run.given.points import collection_of_points
 from latentmap.run.given.vector_files import restore_vectors
 from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
@@ -73,7 +74,8 @@ def make_run(
     Parameters
     ----------
     source, labels, strict
-        See :func:`latentmap.open_images`.
+        See :func:`latentmap.open_images`. Without a source (None), the points are those of ``vectors`` and have no
+        pictures.
     path : path
         The folder of the run. Made when it is not there; an existing one must be empty or a run.
     options : RunOptions, optional
@@ -133,6 +135,8 @@ def making_run(
     """
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
     options = options.without_vectors() if vectors is None else options.for_vectors()
+    if source is None and vectors is None:
+        raise SourceError(f"no images: a source is {SOURCE_KINDS}; without one, pass vectors (--vectors)")
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -143,7 +147,12 @@ def making_run(
         given_vectors = None if vectors is None else read_vectors(vectors)
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
-        work.found, work.decoding, work.labels = find_source(source, decoding.scaling()), decoding, given
+        work.decoding, work.labels = decoding, given
+        if source is None:
+            assert given_vectors is not None
+            work.found, given_vectors = collection_of_points(given_vectors), given_vectors.by_row()
+        else:
+            work.found = find_source(source, decoding.scaling())
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
@@ -249,6 +258,8 @@ def _decode_source(work: Work) -> None:
 
 def describe_images(source: dict[str, Any]) -> list[str]:
     """Lines that say how many images were decoded, how, and which were left out."""
+    if not source.get("pictures", True):
+        return [f"  {counted(source['n'], 'point')} without pictures"]
     size = f"{source['cache_bytes'] / 1e6:,.1f} MB in {CACHE}/"
     lines = [f"  {counted(source['n'], 'image')}, {size}"]
     if source["shape"] is not None:
@@ -280,7 +291,9 @@ def _prepare(folder: Path) -> Path:
 def _check_fit(images: ImageCollection, options: RunOptions) -> None:
     n = len(images)
     if n < MIN_IMAGES:
-        raise SourceError(f"{images.name}: {n} images: a map needs at least {MIN_IMAGES}")
+        raise SourceError(
+            f"{images.name}: {n} {'images' if images.has_pictures else 'points'}: a map needs at least {MIN_IMAGES}"
+        )
     if options.n_clusters is not None and options.n_clusters > n:
         raise OptionError(f"n_clusters={options.n_clusters} exceeds the {n} images: ask for at most {n}")
 

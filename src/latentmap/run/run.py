@@ -16,6 +16,7 @@ from PIL import Image
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import RunError
+from latentmap.core.progress import counted
 from latentmap.features import ImageFeatures
 from latentmap.groups import Cut, LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
@@ -302,9 +303,11 @@ class Run:
         Raises
         ------
         RunError
-            If there is no such id.
+            If there is no such id, or the points have no pictures.
         """
         self._check_id(number)
+        if not self.has_pictures:
+            raise RunError(f"{self.path}: made from vectors alone: its points have no pictures")
         left = number
         for images in (self.images().images, *self.added_images()):
             if left < len(images):
@@ -404,7 +407,12 @@ class Run:
     @property
     def has_pictures(self) -> bool:
         """Whether the points have pictures, and not only vectors."""
-        return self.state["source"].get("pictures", True) is True
+        return bool(self.state["source"].get("pictures", True))
+
+    @property
+    def noun(self) -> str:
+        """The word for what is on the map: "image", or "point" without pictures."""
+        return "image" if self.has_pictures else "point"
 
     @property
     def has_decoder(self) -> bool:
@@ -563,8 +571,10 @@ class Run:
         """The run in a notebook: its facts, and the map once it is drawn."""
         source = self.state["source"]
         done = [stage for stage in stages_of(self.state) if self.stages.get(stage, {}).get("state") == "done"]
-        shape = " × ".join(map(str, source["image_shape"]))
-        line = f"{source['n']:,} images of {shape} from {source['name']}; done: {', '.join(done) or 'nothing yet'}"
+        shape = f" of {' × '.join(map(str, source['image_shape']))}" if self.has_pictures else ""
+        line = (
+            f"{counted(source['n'], self.noun)}{shape} from {source['name']}; done: {', '.join(done) or 'nothing yet'}"
+        )
         html = f"<p><b>{escape(str(self.path))}</b>: {escape(line)}</p>"
         path = self.path / "figures" / "map.png"
         if path.exists():
@@ -618,8 +628,11 @@ def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
     shape = (source["n"], *source["image_shape"])
     path = folder / layout.CACHE / PIXELS_FILE
     table = tables.read(folder / layout.IMAGES).drop_columns(["id"])
+    has_pictures = source.get("pictures", True)
     if path.exists():
         pixels = mapped_pixels(path, shape)
+    elif not has_pictures:
+        pixels = np.zeros(shape, np.uint8)
     else:
         pixels = np.stack(list(images_of_atlas(folder, shape[1:], source["n"])))
     return ImageCollection(
@@ -631,6 +644,7 @@ def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
         source["ignored"],
         sources_of(source),
         value_range=None if source.get("value_range") is None else tuple(source["value_range"]),
+        has_pictures=has_pictures,
     )
 
 

@@ -98,6 +98,11 @@ class Work:
         return self.state.get("vectors") is not None
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether the points have pictures."""
+        return bool(self.state["source"].get("pictures", True))
+
+    @property
     def latents(self) -> NDArray[np.float32]:
         """Latent vectors (n, latent_dim), or the given ones, once the images are encoded. Read once and kept."""
         if self._latents is None:

@@ -1,11 +1,14 @@
 """Vectors from an array or a file: .npy, .npz, .parquet, .arrow, .feather, .csv or .tsv."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.atomic_files import user_path
@@ -13,7 +16,7 @@ from latentmap.core.errors import InputError, SourceError
 from latentmap.images.array_files import load_numpy, read_npz_array
 from latentmap.images.table import refuse_workbook
 from latentmap.run.given.float_blocks import check_table, digest_of
-from latentmap.run.given.value_tables import TABLE_READERS, read_value_table
+from latentmap.run.given.value_tables import TABLE_READERS, read_other_columns, read_value_table
 
 ARRAY_NAMES = ("vectors", "embeddings", "features", "latent", "arr_0")  # of an .npz file, the first that it has
 FILE_KINDS = ", ".join((".npy", ".npz", *TABLE_READERS))
@@ -37,6 +40,8 @@ class GivenValues:
         Column by which rows belong to images. None where row i belongs to image i.
     keys : list of str, optional
         Values of that column.
+    others : callable, optional
+        Reads the other columns of a table, without those that hold lists or bytes.
     """
 
     values: NDArray[Any]
@@ -45,6 +50,11 @@ class GivenValues:
     sha256: str
     key: str | None = None
     keys: list[str] | None = None
+    others: Callable[[], pa.Table] | None = None
+
+    def by_row(self) -> "GivenValues":
+        """The same values, matched by row."""
+        return replace(self, key=None, keys=None)
 
 
 def read_vectors(given: str | os.PathLike[str] | ArrayLike) -> GivenValues:
@@ -95,7 +105,8 @@ def read_values(given: str | os.PathLike[str] | ArrayLike, noun: str) -> GivenVa
     if suffix not in TABLE_READERS:
         raise SourceError(f"{name}: {noun}s are read from {FILE_KINDS} files")
     table = read_value_table(path, column)
-    return _checked(table.values, name, noun, table.key, table.keys)
+    found = _checked(table.values, name, noun)
+    return replace(found, key=table.key, keys=table.keys, others=partial(read_other_columns, path, column))
 
 
 def split_column(given: str | os.PathLike[str]) -> tuple[Path, str | None]:
@@ -124,8 +135,6 @@ def _as_array(given: ArrayLike) -> NDArray[Any]:
         raise InputError(f"array: cannot be read as numbers ({error}): give one vector a row, (n, d)") from error
 
 
-def _checked(
-    values: NDArray[Any], name: str, noun: str, key: str | None = None, keys: list[str] | None = None
-) -> GivenValues:
+def _checked(values: NDArray[Any], name: str, noun: str) -> GivenValues:
     check_table(values, name)
-    return GivenValues(values, name, noun, digest_of(values, name), key, keys)
+    return GivenValues(values, name, noun, digest_of(values, name))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from latentmap.core.errors import LatentmapError, SourceError
-from latentmap.images.column_types import to_text_column
+from latentmap.images.column_types import to_portable_types, to_text_column
 from latentmap.images.table import LABEL_COLUMNS, PATH_COLUMNS, find_column
 from latentmap.images.text_table import detect_file_encoding, find_delimiter
 
@@ -90,6 +90,42 @@ def read_value_table(path: Path, column: str | None) -> ValueTable:
                 keys += _keys(batch, key_column, str(path), row - len(block))
     values = np.frombuffer(data, np.float32).reshape(row, width or 0)
     return ValueTable(values, key, None if key is None else keys)
+
+
+def read_other_columns(path: Path, column: str | None) -> pa.Table:
+    """Read the columns of a table beside its numbers; those of lists, structs and bytes are left out.
+
+    Parameters
+    ----------
+    path, column
+        See :func:`read_value_table`.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged.
+    """
+    with _reading(path):
+        file = TABLE_READERS[path.suffix.lower()](path)
+        chosen = choose_columns(file.schema, column, str(path))
+        names = [field.name for field in file.schema if field.name not in chosen and _is_plain(field)]
+        key = _key_column(file.schema, chosen)
+        names = [name for name in names if key != ("path", name)]
+        if not names:
+            return pa.table({})
+        batches = [batch.select(names) for batch in file.batches(names)]
+        return to_portable_types(pa.Table.from_batches(batches)) if batches else pa.table({})
+
+
+def _is_plain(field: pa.Field) -> bool:
+    kind = field.type
+    return bool(field.name) and not (
+        pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    )
 
 
 def choose_columns(schema: pa.Schema, column: str | None, name: str) -> list[str]:

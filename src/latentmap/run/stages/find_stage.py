@@ -21,7 +21,8 @@ def find(work: Work) -> list[str]:
     with work.show("find"):
         graph = work.neighbors.for_groups(work.points).nearest(N_NEAREST)
         indices, distances = graph.indices, graph.distances
-        tables.write_table(folder / DUPLICATES, duplicates(work.pixels, indices, distances, _contents(folder)))
+        pixels = work.pixels if work.has_pictures else None
+        tables.write_table(folder / DUPLICATES, duplicates(pixels, indices, distances, _contents(folder)))
         errors = None
         if "error" in tables.column_names(folder / LATENTS):
             errors = tables.read_column(folder / LATENTS, "error")
