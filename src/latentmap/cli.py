@@ -374,7 +374,7 @@ def _print_info(run: "Run") -> None:
     from rich.table import Column, Table
 
     from latentmap.run import describe_images
-    from latentmap.run.given import describe_vectors
+    from latentmap.run.given import describe_given
     from latentmap.run.state import stages_of
 
     # names are not rich's markup, and lines in a pipe are not cut to a width
@@ -382,7 +382,7 @@ def _print_info(run: "Run") -> None:
     source = run.state["source"]
     shape = f" of {'×'.join(map(str, source['image_shape']))}" if run.has_pictures else ""
     console.print(_plain_name(f"{run.path}: {counted(source['n'], run.noun)}{shape} from {source['name']}"))
-    for line in [*describe_images(source), *describe_vectors(run.state)]:
+    for line in [*describe_images(source), *describe_given(run.state)]:
         console.print(_plain_name(line))
     for one in run.state["added"]:
         drift = f"drift {one['drift']:.3f}" if "drift" in one else "not placed yet: give the command again"

@@ -245,7 +245,7 @@ class AtlasView:
 
     @locked_cached_property
     def vectors(self) -> NDArray[np.float32]:
-        """Vectors by which neighbours are found, in the order of the ids: features, or latent ones scaled by the metric.
+        """Vectors by which neighbours are found, in the order of the ids: features, or scaled latent vectors.
 
         Raises
         ------

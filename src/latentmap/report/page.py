@@ -146,6 +146,7 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "has_decoder": data.has_decoder,
         "network": _network_facts(data) if data.has_decoder else {},
         "vectors": run.state.get("vectors"),
+        "places": run.state.get("places"),
         "has_pictures": run.has_pictures,
         "image": run.noun,
         "summary": data.summary[:MAX_GROUPS],
@@ -215,13 +216,14 @@ def _command(run: Run) -> str:
     usual = DecodeOptions().as_dict()
     options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
     options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
-    options |= {"vectors": vectors["path"]} if vectors is not None else {}
+    given_values = {"vectors": vectors, "map": run.state.get("places")}
+    options |= {name: record["path"] for name, record in given_values.items() if record is not None}
     folder = str(run.home.resolve())
     given = source.get("path") if run.has_pictures else []
-    if given is None or options.get("vectors", "") is None:  # it was made from Python, of arrays in memory
+    arrays = {"vectors": "vectors", "map": "places"}
+    if given is None or any(options.get(name, "") is None for name in arrays):  # made from Python, of arrays in memory
         values = "".join(
-            f", {name}={'vectors' if name == 'vectors' and value is None else repr(value)}"
-            for name, value in options.items()
+            f", {name}={arrays.get(name, value) if value is None else repr(value)}" for name, value in options.items()
         )
         images = "images" if given is None else repr(given or None)
         return f"latentmap.map_images({images}, {folder!r}{values})"
@@ -238,7 +240,7 @@ def _command(run: Run) -> str:
     sources = [str(one) for one in given] if isinstance(given, list) else [str(given)]
     dashes = ["--"] if any(name.startswith("-") for name in sources) else []
     line = shlex.join(["latentmap", "run", "-o", folder, *flags, *dashes, *sources])
-    names = [*sources, *(str(options[name]) for name in ("labels", "vectors") if name in options)]
+    names = [*sources, *(str(options[name]) for name in ("labels", *arrays) if name in options)]
     where = run.state.get("working_folder")
     relative = any(not Path(name).is_absolute() and not name.startswith("~") for name in names if name != "mnist")
     return f"cd {shlex.quote(where)}\n{line}" if where is not None and relative else line

@@ -17,7 +17,7 @@ from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import SOURCE_KINDS, find_source
+from latentmap.images.sources import SOURCE_KINDS
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
 from latentmap.run.executor import memory_in_words, run_stage
@@ -30,6 +30,7 @@ from latentmap.run.make import FUNCTIONS, updating_run
 from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
+from latentmap.run.run_source import find_images
 from latentmap.run.state import added_folders, as_paths, next_added_folder, read_state, stages_of, write_state
 from latentmap.run.work import Work, say_nothing
 
@@ -195,7 +196,7 @@ def _add_to_state(
         images = copy_to_cache(collection_of_points(given), part / layout.CACHE)
         given = given.by_row()
     else:
-        images = _decode_addition(find_source(source, scaling), run, part, decoding, show)
+        images = _decode_addition(find_images(source, decoding, scaling), run, part, decoding, show)
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     matched = None if given is None else match_values(given, images)
@@ -207,7 +208,7 @@ def _add_to_state(
         described = {}
         if matched is not None:
             write_vectors(part, matched_blocks(matched.take(np.flatnonzero(~known[0]))))
-            facts = match_record(matched.given, given_path)
+            facts = match_record(matched, given_path)
             described = {"vectors": facts | {"added_to": state["vectors"]["sha256"]}}
         state["added"].append(
             {

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
 from latentmap.images.column_types import unify_types
-from latentmap.images.image_table import replace_columns
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, FEATURES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
+from latentmap.run.run_source import numbered_on
 from latentmap.run.state import added_folders, read_state
 
 # Columns of images.parquet that only serve the run itself.
@@ -53,7 +53,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     state = read_state(folder)
     parts, tables_of_images, n_sources = added_folders(folder, state), [images.table], len(images.sources)
     for part, entry in zip(parts, state["added"], strict=True):
-        tables_of_images.append(_numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
+        tables_of_images.append(numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
         n_sources += len(sources_of(entry))
     all_images = pa.concat_tables(unify_types(tables_of_images), promote_options="default")
     schema = None
@@ -74,13 +74,6 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         for batch in _joined(pixels, table, columns, first, images.has_pictures):
             yield batch.select(schema.names).cast(schema)
         first += len(table)
-
-
-def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
-    """The images of an addition, with their sources numbered after those that the run had before."""
-    if "source" not in table.column_names:  # added by an earlier version
-        return table
-    return replace_columns(table, source=pa.array(table["source"].to_numpy() + np.int16(n_sources)))
 
 
 def _joined(

@@ -15,10 +15,11 @@ from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
-from latentmap.images.sources import SOURCE_KINDS, find_source, raise_if_skipped
+from latentmap.images.listing import Listing
+from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.executor import drop_stages, memory_in_words, run_stage
-from latentmap.run.given import read_vectors
+from latentmap.run.given import GivenValues, describe_given, match_record, match_values, read_places, read_vectors
 from latentmap.run.given.points import collection_of_points
 from latentmap.run.given.vector_files import restore_vectors
 from latentmap.run.known_images import check_apart, drop_known
@@ -29,8 +30,8 @@ from latentmap.run.options import RunOptions
 from latentmap.run.placing import place_additions
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
+from latentmap.run.run_source import find_images
 from latentmap.run.stages.decode_stage import decoding_key
-from latentmap.run.stages.vectors_stage import match_vectors, vectors_key
 from latentmap.run.state import (
     RUN_FORMAT_VERSION,
     STATE_FILE,
@@ -65,6 +66,7 @@ def make_run(
     decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
     vectors: str | Path | ArrayLike | None = None,
+    places: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -74,7 +76,8 @@ def make_run(
     Parameters
     ----------
     source, labels, strict
-        See :func:`latentmap.open_images`. Without a source (None), the points are those of ``vectors`` and have no
+        See :func:`latentmap.open_images`. The source may also be the folder of another run, whose decoded images,
+        their table and labels are taken. Without a source (None), the points are those of ``vectors`` and have no
         pictures.
     path : path
         The folder of the run. Made when it is not there; an existing one must be empty or a run.
@@ -84,6 +87,8 @@ def make_run(
     vectors : path or array-like of shape (n, d), optional
         Vectors of the images, which are mapped without training a network; see
         :func:`latentmap.run.given.read_vectors`.
+    places : path or array-like of shape (n, 2), optional
+        Places on the map, instead of those of t-SNE; see :func:`latentmap.run.given.read_places`.
     show : callable, optional
         From the name of a stage to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
@@ -103,9 +108,8 @@ def make_run(
     OptionError
         If an option does not fit the collection.
     """
-    with making_run(
-        source, path, options, decoding=decoding, labels=labels, vectors=vectors, strict=strict, show=show, say=say
-    ) as work:
+    given = {"labels": labels, "vectors": vectors, "places": places}
+    with making_run(source, path, options, decoding=decoding, strict=strict, show=show, say=say, **given) as work:
         run_stage(work, "report", FUNCTIONS["report"])
     return Run(work.folder)
 
@@ -119,6 +123,7 @@ def making_run(
     decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
     vectors: str | Path | ArrayLike | None = None,
+    places: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -135,6 +140,7 @@ def making_run(
     """
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
     options = options.without_vectors() if vectors is None else options.for_vectors()
+    options = options if places is None else options.for_places()
     if source is None and vectors is None:
         raise SourceError(f"no images: a source is {SOURCE_KINDS}; without one, pass vectors (--vectors)")
     folder = _prepare(user_path(path))
@@ -143,16 +149,19 @@ def making_run(
         old = read_state(begun_in) if (begun_in / STATE_FILE).exists() else {}
         finished = read_state(folder) if begun_in != folder else old
         check_apart(folder, source)
-        given = None if labels is None else read_labels(labels)
-        given_vectors = None if vectors is None else read_vectors(vectors)
+        given_labels = None if labels is None else read_labels(labels)
+        given = {
+            **({} if vectors is None else {"vectors": read_vectors(vectors)}),
+            **({} if places is None else {"places": read_places(places)}),
+        }
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
-        work.decoding, work.labels = decoding, given
+        work.decoding, work.labels = decoding, given_labels
         if source is None:
-            assert given_vectors is not None
-            work.found, given_vectors = collection_of_points(given_vectors), given_vectors.by_row()
+            work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
         else:
-            work.found = find_source(source, decoding.scaling())
+            work.found = find_images(source, decoding)
+            _check_pictures(work.found, vectors)
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
@@ -164,8 +173,7 @@ def making_run(
                 "labels": None if isinstance(labels, list) else as_paths(labels),
             }
             _check_fit(work.images, options)
-            if given_vectors is not None:
-                match_vectors(work, given_vectors, as_paths(vectors))
+            _match_given(work, given, {"vectors": as_paths(vectors), "places": as_paths(places)})
             _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
@@ -207,7 +215,8 @@ def updating_run(
 @contextmanager
 def _completing(work: Work) -> Iterator[None]:
     """Run the stages between "decode" and "report", yield, and replace a finished run by the pending one."""
-    work.keys = stage_keys(work.options, work.state["source"], work.state["added"], vectors_key(work))
+    vectors, places = ((work.state.get(name) or {}).get("key") for name in ("vectors", "places"))
+    work.keys = stage_keys(work.options, work.state["source"], work.state["added"], vectors, places)
     work.keep_pixels_only()
     drop_stages(work)
     for stage in stages_of(work.state):
@@ -256,6 +265,19 @@ def _decode_source(work: Work) -> None:
     work.found = None  # as large as the collection
 
 
+def _match_given(work: Work, given: dict[str, GivenValues], paths: dict[str, str | None]) -> None:
+    """Find the given vectors and places of each image, once the images are decoded, and describe them in the state."""
+    for name, values in given.items():
+        matched = match_values(values, work.images)
+        setattr(work, name, matched)
+        work.state[name] = match_record(matched, paths[name])
+        if matched.n_unused:
+            n = len(values.values)
+            work.say(f"  {matched.n_unused:,} of {n:,} {values.noun}s in {values.name} are of no image here")
+    for line in describe_given(work.state):
+        work.say(line)
+
+
 def describe_images(source: dict[str, Any]) -> list[str]:
     """Lines that say how many images were decoded, how, and which were left out."""
     if not source.get("pictures", True):
@@ -286,6 +308,11 @@ def _prepare(folder: Path) -> Path:
     if foreign and STATE_FILE not in held:
         raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
     return folder
+
+
+def _check_pictures(found: Listing | ImageCollection, vectors: Any) -> None:
+    if vectors is None and isinstance(found, ImageCollection) and not found.has_pictures:
+        raise SourceError(f"{found.name}: a run without pictures: pass the vectors of its points (--vectors, vectors=)")
 
 
 def _check_fit(images: ImageCollection, options: RunOptions) -> None:

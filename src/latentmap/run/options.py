@@ -310,6 +310,20 @@ class RunOptions:
                 )
         return replace(self, features="latent")
 
+    def for_places(self) -> "RunOptions":
+        """The options of a run whose places on the map are given.
+
+        Raises
+        ------
+        OptionError
+            If the perplexity is set, which is t-SNE's.
+        """
+        if self.perplexity != type(self)().perplexity:
+            raise OptionError(
+                f"perplexity={self.perplexity:g}: with given places there is no t-SNE: leave perplexity or map out"
+            )
+        return self
+
     def without_vectors(self) -> "RunOptions":
         """The options of a run without given vectors.
 
@@ -372,6 +386,13 @@ class SourceOptions:
         ".npz, .parquet, .arrow, .feather, .csv or .tsv file, matched by the table's column path or id, else by row; "
         "FILE:NAME chooses an array or a column.",
         "vectors",
+        is_path=True,
+    )
+    map: Any = option(  # noqa: RUF009 - a field, as the others
+        None,
+        "Places on the map instead of those of t-SNE: an .npy file (n, 2), or a table with the columns x and y, "
+        "matched as vectors are; FILE:NAME,NAME chooses other columns.",
+        "map",
         is_path=True,
     )
 

@@ -1,4 +1,8 @@
-"""Placing added images on the map of a run: they are encoded, grouped and put beside their neighbours."""
+"""Placing added images on the map of a run: they are encoded, grouped and put beside their neighbours.
+
+Where the places of the run were given, their scale is not that of t-SNE, and an added image gets the mean of the places
+of its nearest neighbours.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -78,12 +82,14 @@ def place_images(work: Work, part: Path, number: int) -> float:
     elif options.metric == "cosine":
         points = unit_vectors(latents)
     xy = np.column_stack([tables.read_column(folder / layout.MAP, name) for name in "xy"])
-    perplexity = options.perplexity_for(len(known))
-    tsne = TSNE.with_map(known, xy, perplexity=perplexity, random_state=options.seed)
     search = NeighborSearch(known, "euclidean", None)
     k = max(N_NEAREST, default_neighbors(len(known)))
     indices, distances = search.query(points, min(k, len(known)), None)
-    placed = tsne.transform(points)
+    if work.state.get("places") is not None:
+        placed = mean_over_neighbors(xy, indices[:, :N_NEAREST], distances[:, :N_NEAREST])
+    else:
+        perplexity = options.perplexity_for(len(known))
+        placed = TSNE.with_map(known, xy, perplexity=perplexity, random_state=options.seed).transform(points)
     groups, confidence = _groups_of_neighbors(folder, indices, distances, options.min_confidence)
     isolation = distances[:, :N_NEAREST].mean(axis=1)
     usual = tables.read_column(folder / layout.OUTLIERS, "isolation")

@@ -400,6 +400,11 @@ class Run:
         return self.state.get("vectors") is not None
 
     @property
+    def has_places(self) -> bool:
+        """Whether the places on the map were given, and not made by t-SNE."""
+        return self.state.get("places") is not None
+
+    @property
     def has_encoder(self) -> bool:
         """Whether the vectors of other images can be computed."""
         return not self.has_vectors

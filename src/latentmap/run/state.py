@@ -52,6 +52,7 @@ STATE = {
     "stages": MapOf(Scalar("a stage", lambda name: name in STAGES_WITH_VECTORS), STAGE),
     "added": ListOf(ADDITION),
     "vectors?": OrNone(GIVEN),
+    "places?": OrNone(GIVEN),
     "versions": MapOf(TEXT, TEXT),
     "platform": TEXT,
     "threads": PLAIN,
@@ -200,14 +201,20 @@ def stages_of(state: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def stage_keys(
-    options: RunOptions, source: dict[str, Any], added: list[dict[str, Any]], vectors: str | None = None
+    options: RunOptions,
+    source: dict[str, Any],
+    added: list[dict[str, Any]],
+    vectors: str | None = None,
+    places: str | None = None,
 ) -> dict[str, str]:
     """For each stage after "decode", a hash over everything it depends on: options, earlier stages, images.
 
-    Only the report looks at labels and paths, and at images that were added later. ``vectors`` is the key of that
-    stage, for a run that has it.
+    Only the report looks at labels and paths, and at images that were added later. ``vectors`` and ``places`` are
+    hashes over given vectors and places on the map, for a run that has them.
     """
-    keys: dict[str, str] = {} if vectors is None else {"vectors": vectors}
+    keys: dict[str, str] = {}
+    if vectors is not None:
+        keys["vectors"] = key_of([RUN_FORMAT_VERSION, source["fingerprint"], vectors])
     for stage, needs in (STAGES if vectors is None else STAGES_WITH_VECTORS).items():
         if stage in ("decode", "vectors"):
             continue
@@ -218,6 +225,8 @@ def stage_keys(
             # latent vectors need no features, and their runs keep the keys that they had before there were any
             "needs": [keys[need] for need in needs if need != "features" or options.features != "latent"],
         }
+        if stage == "map" and places is not None:
+            parts["places"] = places
         if stage == "report" and added:
             parts["added"] = [one["fingerprint"] for one in added]
         keys[stage] = key_of(parts)

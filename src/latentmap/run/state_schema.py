@@ -69,6 +69,7 @@ GIVEN = {
     "dimensions": COUNT,
     "matched_by": TEXT,
     "sha256": DIGEST,
+    "key": DIGEST,
     "added_to?": DIGEST,  # of the vectors of the run, for those of an addition
 }
 ADDITION = {

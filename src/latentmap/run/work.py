@@ -49,8 +49,8 @@ class Work:
     decoding : DecodeOptions
     labels : array (n,) or NamedLabels, optional
         Labels instead of those of the source.
-    vectors : MatchedValues, optional
-        Given vectors of the images.
+    vectors, places : MatchedValues, optional
+        Given vectors of the images, and their given places on the map.
     keys : dict
         The key of each stage, as far as it is known.
     neighbors : SharedNeighbors
@@ -67,6 +67,7 @@ class Work:
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
     labels: NDArray[Any] | NamedLabels | None = None
     vectors: MatchedValues | None = None
+    places: MatchedValues | None = None
     keys: dict[str, str] = field(default_factory=dict)
     neighbors: SharedNeighbors = field(default_factory=SharedNeighbors, init=False, repr=False)
     _images: ImageCollection | None = field(default=None, init=False, repr=False)

@@ -1,6 +1,8 @@
 """Matching of given values to the images of a run, by row, by path or by id."""
 
+import hashlib
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,6 +36,12 @@ class MatchedValues:
     given: GivenValues
     rows: NDArray[np.int64] | None = None
     n_unused: int = 0
+
+    @property
+    def key(self) -> str:
+        """A hash over the values in the order of the images."""
+        order = None if self.rows is None else hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()
+        return hashlib.sha256(repr((self.given.sha256, order)).encode()).hexdigest()
 
     def take(self, images: NDArray[np.intp]) -> "MatchedValues":
         """The values of some of the images."""
@@ -78,9 +86,10 @@ def _missing_error(
     said = f"; {counted(len(unused), 'row')} of it belong to no image, the first have {given.key} {others}" * bool(
         others
     )
+    advice = f", or leave out its column {given.key} to match by row" if len(missing) == len(images) else ""
     return SourceError(
         f"{given.name}: no {given.noun} for {len(missing):,} of {counted(len(images), 'image')}, the first are "
-        f"{names}{said}: give a {given.noun} for each image"
+        f"{names}{said}: give a {given.noun} for each image{advice}"
     )
 
 
@@ -101,25 +110,30 @@ def _check_number(given: GivenValues, images: ImageCollection) -> None:
 
 
 def _rows_by_path(given: GivenValues, images: ImageCollection) -> NDArray[np.int64]:
-    """By the path of each image, else by that of its file, else by the file's name where it is that of one file."""
+    """By the path of each image or of its file, by a longer path that ends in it, or by a name that is unique."""
     assert given.keys is not None
     exact = _positions(given, map(_plain, given.keys))
-    names: dict[str, int] = {}
-    for path, row in exact.items():
-        name = path.rpartition("/")[2]
-        names[name] = -1 if name in names else row
+    called: dict[str, list[str]] = defaultdict(list)
+    for path in exact:
+        called[_name(path)].append(path)
     paths = [_plain(path) for path in images.paths]
     files = [re.sub(r"\[\d+\]$", "", path) for path in paths]
-    n_called: dict[str, int] = {}
-    for file in set(files):
-        name = file.rpartition("/")[2]
-        n_called[name] = n_called.get(name, 0) + 1
+    n_called = Counter(map(_name, set(files)))
     rows = np.full(len(paths), -1, np.int64)
     for image, (path, file) in enumerate(zip(paths, files, strict=True)):
-        name = file.rpartition("/")[2]
-        by_name = names.get(name, -1) if n_called[name] == 1 else -1
-        rows[image] = exact.get(path, exact.get(file, by_name))
+        if path in exact or file in exact:
+            rows[image] = exact.get(path, exact.get(file, -1))
+            continue
+        alike = called.get(_name(file), [])
+        longer = [one for one in alike if one.endswith(f"/{file}")]
+        found = longer if n_called[_name(file)] > 1 else alike
+        if len(found) == 1:
+            rows[image] = exact[found[0]]
     return rows
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _rows_by_id(given: GivenValues, images: ImageCollection) -> NDArray[np.int64]:
@@ -145,8 +159,9 @@ def _plain(path: str) -> str:
     return path.replace("\\", "/").removeprefix("./")
 
 
-def match_record(given: GivenValues, path: str | None) -> dict[str, Any]:
+def match_record(matched: MatchedValues, path: str | None) -> dict[str, Any]:
     """The record of given values in run.json."""
+    given = matched.given
     return {
         "name": given.name,
         "path": path,
@@ -154,13 +169,17 @@ def match_record(given: GivenValues, path: str | None) -> dict[str, Any]:
         "dimensions": int(given.values.shape[1]),
         "matched_by": given.key or "row",
         "sha256": given.sha256,
+        "key": matched.key,
     }
 
 
-def describe_vectors(state: dict[str, Any]) -> list[str]:
-    """A line about the given vectors of a run, by the content of its run.json; none without them."""
-    record = state.get("vectors")
-    if record is None:
-        return []
-    numbers = counted(record["dimensions"], "number")
-    return [f"  {counted(record['n'], 'vector')} of {numbers} from {record['name']}, matched by {record['matched_by']}"]
+def describe_given(state: dict[str, Any]) -> list[str]:
+    """Lines about the given vectors and places of a run, by the content of its run.json."""
+    lines = []
+    for name, noun in (("vectors", "vector"), ("places", "place")):
+        record = state.get(name)
+        if record is not None:
+            numbers = f" of {counted(record['dimensions'], 'number')}" if name == "vectors" else ""
+            origin = f"from {record['name']}, matched by {record['matched_by']}"
+            lines.append(f"  {counted(record['n'], noun)}{numbers} {origin}")
+    return lines

@@ -16,7 +16,7 @@ from latentmap.core.errors import InputError, SourceError
 from latentmap.images.array_files import load_numpy, read_npz_array
 from latentmap.images.table import refuse_workbook
 from latentmap.run.given.float_blocks import check_table, digest_of
-from latentmap.run.given.value_tables import TABLE_READERS, read_other_columns, read_value_table
+from latentmap.run.given.value_tables import TABLE_READERS, has_columns, read_other_columns, read_value_table
 
 ARRAY_NAMES = ("vectors", "embeddings", "features", "latent", "arr_0")  # of an .npz file, the first that it has
 FILE_KINDS = ", ".join((".npy", ".npz", *TABLE_READERS))
@@ -85,6 +85,24 @@ def read_vectors(given: str | os.PathLike[str] | ArrayLike) -> GivenValues:
     (2, 2)
     """
     return read_values(given, "vector")
+
+
+def read_places(given: str | os.PathLike[str] | ArrayLike) -> GivenValues:
+    """Read places on the map: an array (n, 2), or two columns of a table, by default those called x and y.
+
+    Parameters and errors are those of :func:`read_vectors`.
+    """
+    if isinstance(given, str | os.PathLike):
+        path, column = split_column(given)
+        if column is None and path.suffix.lower() in TABLE_READERS:
+            given = f"{path}:{'x,y' if has_columns(path, ('x', 'y')) else ''}".rstrip(":")
+    found = read_values(given, "place")
+    if found.values.shape[1] != 2:
+        raise InputError(
+            f"{found.name}: {found.values.shape[1]} numbers a row: give the two coordinates of each place, in a table "
+            "as FILE:x,y"
+        )
+    return found
 
 
 def read_values(given: str | os.PathLike[str] | ArrayLike, noun: str) -> GivenValues:

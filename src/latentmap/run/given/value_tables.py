@@ -92,6 +92,12 @@ def read_value_table(path: Path, column: str | None) -> ValueTable:
     return ValueTable(values, key, None if key is None else keys)
 
 
+def has_columns(path: Path, names: tuple[str, ...]) -> bool:
+    """Whether a table has columns of these names. Errors are those of :func:`read_value_table`."""
+    with _reading(path):
+        return set(names) <= set(TABLE_READERS[path.suffix.lower()](path).schema.names)
+
+
 def read_other_columns(path: Path, column: str | None) -> pa.Table:
     """Read the columns of a table beside its numbers; those of lists, structs and bytes are left out.
 
