@@ -1,6 +1,7 @@
 """Arrays of images in files: .npy, .npz and IDX."""
 
 import lzma
+import tokenize
 import zipfile
 import zlib
 from math import prod
@@ -35,6 +36,7 @@ NUMPY_FILE_ERRORS: tuple[type[Exception], ...] = (
     MemoryError,
     KeyError,
     SyntaxError,
+    tokenize.TokenError,
 )
 
 

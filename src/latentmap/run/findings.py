@@ -38,18 +38,18 @@ def _groups(run: Run) -> str:
     if len(sizes) == 1:
         return "one group"
     stability = run.metrics().get("stability")
-    sure = "" if stability is None else f", stability {stability:.2f}: {_in_words(stability)}"
+    sure = "" if stability is None else f", stability {stability:.2f}: {_in_words(stability)} {run.noun}s"
     return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} {run.noun}s{sure}"
 
 
 def _other_cuts(run: Run) -> list[str]:
     others = [f"{cut.n_clusters} groups (stability {cut.stability:.2f})" for cut in run.cuts()[1:]]
-    return [f"the images also support {' or '.join(others)}"] if others else []
+    return [f"the {run.noun}s also support {' or '.join(others)}"] if others else []
 
 
 def _in_words(stability: float) -> str:
     how = "nearly the same" if stability >= 0.9 else "mostly the same" if stability >= 0.7 else "often others"
-    return f"{how} in random parts of the images"
+    return f"{how} in random parts of the"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from latentmap.core.errors import SourceError
 from latentmap.core.progress import counted
 from latentmap.images import ImageCollection
-from latentmap.run.given.float_blocks import N_SHOWN
+from latentmap.run.given.floats import N_SHOWN
 from latentmap.run.given.value_files import GivenValues
 
 OWN_ID = "id_"  # the column ``id`` of the source's own table, in the table of the images

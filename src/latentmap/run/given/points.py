@@ -11,7 +11,7 @@ from latentmap.images.column_types import digest_column
 from latentmap.images.image_table import make_image_table
 from latentmap.images.listing import Source
 from latentmap.images.table import rename_other_columns
-from latentmap.run.given.float_blocks import float_blocks
+from latentmap.run.given.floats import float_blocks
 from latentmap.run.given.value_files import GivenValues
 
 

@@ -15,7 +15,7 @@ from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import InputError, SourceError
 from latentmap.images.array_files import load_numpy, read_npz_array
 from latentmap.images.table import refuse_workbook
-from latentmap.run.given.float_blocks import check_table, digest_of
+from latentmap.run.given.floats import check_table, digest_of
 from latentmap.run.given.value_tables import TABLE_READERS, has_columns, read_other_columns, read_value_table
 
 ARRAY_NAMES = ("vectors", "embeddings", "features", "latent", "arr_0")  # of an .npz file, the first that it has

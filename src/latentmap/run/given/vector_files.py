@@ -14,7 +14,7 @@ from latentmap.core.progress import Callback, Progress
 from latentmap.images.array_files import NUMPY_FILE_ERRORS
 from latentmap.run import tables
 from latentmap.run.checking import damaged
-from latentmap.run.given.float_blocks import float_blocks
+from latentmap.run.given.floats import float_blocks
 from latentmap.run.given.matching import MatchedValues
 from latentmap.run.layout import LATENTS, PLACED, VECTORS
 
