@@ -101,9 +101,10 @@ class Page:
         if message.type == "error" and "status of 4" not in message.text:
             self.errors.append(message.text)
 
-    def open(self, url: str) -> "Page":
+    def open(self, url: str, *, has_pictures: bool = True) -> "Page":
         self.page.goto(url)
-        self.until("window.latentmap && latentmap.state.nSprites > 0")
+        is_drawn = "latentmap.state.nSprites > 0" if has_pictures else "document.querySelector('.label')"
+        self.until(f"window.latentmap && {is_drawn}")
         return self
 
     def ask(self, expression: str) -> Any:
@@ -175,9 +176,9 @@ def look(chromium) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1400, "height": 900}, color_scheme="dark", accept_downloads=True)
     pages: list[Page] = []
 
-    def open_page(url: str) -> Page:
+    def open_page(url: str, **how: bool) -> Page:
         pages.append(Page(context.new_page()))
-        return pages[-1].open(url)
+        return pages[-1].open(url, **how)
 
     yield open_page
     context.close()
