@@ -174,6 +174,7 @@ def making_run(
             }
             _check_fit(work.images, options)
             _match_given(work, given, {"vectors": as_paths(vectors), "places": as_paths(places)})
+            given.clear()
             _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
@@ -222,6 +223,8 @@ def _completing(work: Work) -> Iterator[None]:
     for stage in stages_of(work.state):
         if stage not in ("decode", "report"):
             run_stage(work, stage, FUNCTIONS[stage])
+        if stage == "vectors":
+            work.vectors = None  # as large as the file
     place_additions(work)
     yield
     _commit(work)

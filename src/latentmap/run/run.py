@@ -106,7 +106,7 @@ class Run:
         return str(read_json(path).get("precision", "an unknown type")) if path.exists() else None
 
     def latents(self) -> NDArray[np.float32]:
-        """Latent vectors (n, latent_dim).
+        """Latent vectors (n, latent_dim): those of the network, or the given ones.
 
         Raises
         ------

@@ -120,6 +120,7 @@ class Work:
         if self.options.metric == "cosine":
             if self._features is None:
                 self._features = unit_vectors(self.latents)
+                self.forget_latents()
             return self._features
         if self.options.features == "latent":
             return self.latents

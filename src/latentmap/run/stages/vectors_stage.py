@@ -1,5 +1,6 @@
 """The stage "vectors": the vectors of the images of a run that has no network of its own."""
 
+from latentmap.core.errors import RunError
 from latentmap.run.given.vector_files import VectorBlocks, matched_blocks, write_vectors
 from latentmap.run.layout import VECTORS
 from latentmap.run.work import Work
@@ -14,5 +15,6 @@ def take_vectors(work: Work) -> list[str]:
 
 def vectors_of_images(work: Work) -> VectorBlocks:
     """The vectors of the images of this run, from wherever they come: a file or an array."""
-    assert work.vectors is not None
+    if work.vectors is None:  # nothing is given where images are added
+        raise RunError(f"{work.folder / VECTORS}: missing: the command that made the run makes it again")
     return matched_blocks(work.vectors)
