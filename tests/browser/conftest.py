@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,20 @@ def served(made, tmp_path_factory) -> Iterator[Served]:
     found = serve(run)
     yield found
     found.stop()
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Callable[[Path], Served]]:
+    """Serve further runs until the tests of a file end."""
+    begun: list[Served] = []
+
+    def serve_too(run: Path) -> Served:
+        begun.append(serve(run))
+        return begun[-1]
+
+    yield serve_too
+    for one in begun:
+        one.stop()
 
 
 @dataclass

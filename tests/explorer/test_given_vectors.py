@@ -1,8 +1,6 @@
 """The explorer's answers about a run of given vectors: facts, neighbours, and sentences for what needs a network."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +8,12 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from conftest import HOST, pictures
-from latentmap.explorer.app import make_app
 from latentmap.explorer.atlas_view import AtlasView
-from latentmap.explorer.guard import TOKEN
 from latentmap.explorer.lessons import run_kmeans
 from latentmap.explorer.one_file import nearest_others
-from latentmap.explorer.server import Server
 from latentmap.run import RunOptions, make_run
 
+IMAGES = np.random.default_rng(1).integers(0, 255, (60, 12, 10, 3), dtype=np.uint8)
 OPTIONS = RunOptions(n_clusters=3, metric="cosine")
 
 
@@ -30,32 +25,23 @@ def vectors() -> np.ndarray:
 @pytest.fixture(scope="module")
 def made(vectors, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("given") / "run"
-    make_run(pictures(60, 0), path, OPTIONS, vectors=vectors)
+    make_run(IMAGES, path, OPTIONS, vectors=vectors)
     return path
 
 
-@contextmanager
-def connected(path: Path) -> Iterator[TestClient]:
-    server = Server(path)
-    app = make_app(server, [HOST])
-    yield TestClient(app, base_url=f"http://{HOST}", headers={TOKEN: server.token}, raise_server_exceptions=False)
-    server.close()
-
-
 @pytest.fixture(scope="module")
-def asked(made) -> Iterator[TestClient]:
-    with connected(made) as client:
-        yield client
+def asked(made, opened) -> TestClient:
+    return opened(made)
 
 
-def test_facts_say_what_the_run_has(asked, vectors, tmp_path):
+def test_facts_say_what_the_run_has(asked, opened, vectors, tmp_path):
     facts = asked.get("/api/run").json()
     assert [facts[name] for name in ("hasDecoder", "hasEncoder", "hasPictures")] == [False, False, True]
     make_run(None, tmp_path / "points", OPTIONS, vectors=vectors)
-    with connected(tmp_path / "points") as client:
-        facts = client.get("/api/run").json()
-        assert [facts[name] for name in ("hasDecoder", "hasEncoder", "hasPictures")] == [False, False, False]
-        assert client.get("/page.html").status_code == 200
+    client = opened(tmp_path / "points")
+    facts = client.get("/api/run").json()
+    assert [facts[name] for name in ("hasDecoder", "hasEncoder", "hasPictures")] == [False, False, False]
+    assert client.get("/page.html").status_code == 200
 
 
 def test_neighbours_are_those_of_the_cosine_distance(asked, made, vectors):
@@ -83,7 +69,7 @@ def test_what_needs_a_decoder_is_answered_with_a_sentence(asked, address):
 
 def test_a_picture_that_is_sent_is_answered_with_a_sentence(asked):
     file = io.BytesIO()
-    Image.fromarray(pictures(1, 3)[0]).save(file, "PNG")
+    Image.fromarray(IMAGES[0]).save(file, "PNG")
     answer = asked.post("/api/similar", content=file.getvalue())
     assert 400 <= answer.status_code < 500
     assert "its vectors were given" in answer.json()["error"]

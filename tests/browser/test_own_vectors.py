@@ -1,11 +1,8 @@
 """The page of a run of given vectors, and of one without pictures: what needs a network or pictures is not there."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from conftest import Served, serve
 from latentmap.images.mnist import load_mnist
 from latentmap.run import RunOptions, make_run
 
@@ -21,21 +18,17 @@ def vectors() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def served_vectors(vectors, tmp_path_factory) -> Iterator[Served]:
+def url_of_vectors(vectors, serving, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("served") / "own"
     make_run(load_mnist("test")[0][:N], path, OPTIONS, vectors=vectors)
-    found = serve(path)
-    yield found
-    found.stop()
+    return serving(path).url
 
 
 @pytest.fixture(scope="module")
-def served_points(vectors, tmp_path_factory) -> Iterator[Served]:
+def url_of_points(vectors, serving, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("served") / "points"
     make_run(None, path, OPTIONS, vectors=vectors)
-    found = serve(path)
-    yield found
-    found.stop()
+    return serving(path).url
 
 
 def names(page, attribute: str) -> list[str]:
@@ -49,8 +42,8 @@ def pin(page) -> None:
     page.until("document.querySelectorAll('.inspector .strip .thumb').length === 8")
 
 
-def test_a_run_of_given_vectors_shows_nothing_that_needs_a_network(look, served_vectors):
-    page = look(served_vectors.url)
+def test_a_run_of_given_vectors_shows_nothing_that_needs_a_network(look, url_of_vectors):
+    page = look(url_of_vectors)
     assert names(page, "data-tool") == ["pan", "box", "lasso"]
     assert page.ask("document.querySelector('[data-open=choose], [data-act=choose]')") is None
     pin(page)
@@ -62,8 +55,8 @@ def test_a_run_of_given_vectors_shows_nothing_that_needs_a_network(look, served_
     page.shoot("given-vectors")
 
 
-def test_a_picture_that_is_pasted_is_answered_with_a_sentence(look, served_vectors):
-    page = look(served_vectors.url)
+def test_a_picture_that_is_pasted_is_answered_with_a_sentence(look, url_of_vectors):
+    page = look(url_of_vectors)
     page.ask(
         """(() => { const data = new DataTransfer();
         data.items.add(new File(["x"], "x.png", { type: "image/png" }));
@@ -73,8 +66,8 @@ def test_a_picture_that_is_pasted_is_answered_with_a_sentence(look, served_vecto
     assert page.ask("document.querySelector('.dropped').hidden")
 
 
-def test_points_without_pictures_are_dots(look, served_points):
-    page = look(served_points.url, has_pictures=False)
+def test_points_without_pictures_are_dots(look, url_of_points):
+    page = look(url_of_points, has_pictures=False)
     assert page.state("nSprites") == 0
     assert page.ask("document.querySelector('.title .count').textContent") == f"{N} points"
     assert page.ask("document.querySelector('select.pictures')") is None
