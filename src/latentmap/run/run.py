@@ -457,7 +457,16 @@ class Run:
             )
 
     def as_points(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Latent vectors (m, d) or features, scaled as the metric of the run asks."""
+        """Scale latent vectors as the metric of the run asks: to length 1 for the cosine distance.
+
+        Parameters
+        ----------
+        vectors : array (m, d), float32
+
+        Returns
+        -------
+        array (m, d), float32
+        """
         return unit_vectors(vectors) if self.options.metric == "cosine" else vectors
 
     def features(self) -> ImageFeatures:
