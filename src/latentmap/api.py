@@ -23,7 +23,7 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
 
     Parameters
     ----------
-    source : str, path or ndarray, or a list of them
+    source : str, path, ndarray or other object, or a list of them
         See :func:`latentmap.open_images`.
     out : path
         Folder of the run.

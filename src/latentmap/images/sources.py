@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import IdxError, SourceError
@@ -24,6 +24,7 @@ from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.mnist import load_mnist
 from latentmap.images.no_images import no_images_error
 from latentmap.images.pool import DecodingPool
+from latentmap.images.python_sources import find_objects
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
 
@@ -31,11 +32,11 @@ SOURCE_KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
     "archive, an image file, an .npy or .npz file, or an IDX file"
 )
-ImageSource = str | os.PathLike[str] | NDArray[Any]
+ImageSource = Any  # a path, an array or another object: see open_images
 
 
 def open_images(
-    source: ImageSource | list[ImageSource],
+    source: ImageSource,
     *,
     size: int | None = None,
     fit: str = "fit",
@@ -56,7 +57,7 @@ def open_images(
 
     Parameters
     ----------
-    source : str, path or ndarray, or a list of them
+    source : str, path, ndarray or other object, or a list of them
         - A folder, searched recursively. The names of subfolders are the labels if every image lies in a subfolder.
         - A glob pattern such as ``scans/**/*.png``.
         - A .txt file with one path per line; a .csv, .tsv or .parquet table with a column of paths, whose other columns
@@ -71,6 +72,13 @@ def open_images(
         - An IDX file, compressed with gzip or not. Labels are read from the file beside it that follows the naming of
           MNIST.
         - ``"mnist"``: the 70,000 images of MNIST, which are part of the package, with their labels.
+        - A list of images of any sizes, all of one kind: PIL images, arrays (height, width) or (height, width,
+          channels), torch tensors (height, width) or (channels, height, width), or bytes of image files. Size, colour
+          and range of values are chosen as for files. An entry that is None is skipped.
+        - A torch tensor (n, height, width) or (n, channels, height, width), converted as an array.
+        - A ``Dataset`` of Hugging Face. Names of classes become labels; other plain columns are kept.
+        - A Series of pandas or Polars of paths, bytes, PIL images or arrays, or a DataFrame with such a column, whose
+          other columns are kept.
     size : int, optional
         Side of the square images, in pixels. By default the size is chosen from the collection. Arrays keep their size.
     fit : {"fit", "fill", "stretch"}, default="fit"
@@ -105,6 +113,8 @@ def open_images(
         If the source does not exist or contains no images; if arrays have a shape or type that images cannot have, or
         contain NaN; if the number of labels differs from the number of images; if the images exceed ``cache_limit`` or
         the free space on disk; with ``strict``, if a file cannot be decoded.
+    InputTypeError
+        If an object, or an entry of a list, is no source of images.
     IdxError
         If an IDX file is damaged.
     InputError
@@ -127,14 +137,12 @@ def open_images(
     return found
 
 
-def find_source(
-    source: ImageSource | list[ImageSource], scaling: ArrayScaling = DEFAULT_SCALING
-) -> Listing | ImageCollection:
+def find_source(source: ImageSource, scaling: ArrayScaling = DEFAULT_SCALING) -> Listing | ImageCollection:
     """List the files of a source, or read its arrays, which need no decoding.
 
     Parameters
     ----------
-    source : str, path or ndarray, or a list of them
+    source : str, path, ndarray or other object, or a list of them
         See :func:`open_images`.
     scaling : ArrayScaling
         Conversion of arrays to 8 bits.
@@ -156,8 +164,11 @@ def find_source(
     return found.infer_numbers() if isinstance(found, Listing) else found
 
 
-def _find_source(source: ImageSource | list[ImageSource], scaling: ArrayScaling) -> Listing | ImageCollection:
-    if isinstance(source, list):
+def _find_source(source: ImageSource, scaling: ArrayScaling) -> Listing | ImageCollection:
+    found = find_objects(source, scaling)
+    if found is not None:
+        return found
+    if isinstance(source, list | tuple):
         if len(source) == 1:
             return _find_source(source[0], scaling)
         listings = [_find_source(one, scaling) for one in source]

@@ -7,10 +7,9 @@ import pyarrow as pa
 
 from latentmap.core.errors import SourceError
 from latentmap.images.column_types import mark_untyped, to_text_column
-from latentmap.images.folder import list_files
 from latentmap.images.listing import Listing
 from latentmap.images.parquet import find_parquet_images, read_parquet
-from latentmap.images.path_resolution import resolve_paths
+from latentmap.images.path_listing import list_paths
 from latentmap.images.text_table import WORKBOOK_ADVICE, TextTable, read_lines, read_text_table, unique_column_names
 
 PATH_COLUMNS = ("path", "file", "file_name", "filename", "image_path", "filepath", "image")
@@ -155,8 +154,7 @@ def _list_lines(path: Path) -> Listing:
         and not (path.parent / lines[0]).exists()
     ):
         del lines[0]  # a header
-    names, failures = resolve_paths(str(path.parent), [*lines], path.stem, encoding)
-    return list_files(path.stem, str(path.parent), names, failures=failures)
+    return list_paths(path.stem, str(path.parent), [*lines], encoding=encoding)
 
 
 def _list_rows(path: Path, table: TextTable) -> Listing:
@@ -168,9 +166,8 @@ def _list_rows(path: Path, table: TextTable) -> Listing:
         )
     position = names.index(key)
     given = to_text_column(table.columns.column(position)).to_pylist()
-    resolved, failures = resolve_paths(str(path.parent), given, path.stem)
     columns = rename_other_columns(table.columns.remove_column(position))
-    return list_files(path.stem, str(path.parent), resolved, columns, failures=failures | table.invalid_rows)
+    return list_paths(path.stem, str(path.parent), given, columns, table.invalid_rows)
 
 
 def rename_other_columns(table: pa.Table) -> pa.Table:

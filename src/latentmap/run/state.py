@@ -224,7 +224,8 @@ def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:
 def as_paths(source: Any) -> Any:
     """Paths of a source or labels as JSON can hold them; None for values in memory."""
     if isinstance(source, list):
-        return [as_paths(one) for one in source]
+        paths = [as_paths(one) for one in source]
+        return paths if any(path is not None for path in paths) else None  # images themselves, perhaps many
     return str(source) if isinstance(source, str | os.PathLike) else None
 
 
