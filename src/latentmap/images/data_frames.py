@@ -11,18 +11,21 @@ from latentmap.images.column_types import to_portable_types
 from latentmap.images.image_objects import FILE_PATH, MISSING, NAME, OBJECTS, kind_of, list_objects
 from latentmap.images.listing import Listing
 from latentmap.images.path_listing import list_paths
-from latentmap.images.table import PATH_COLUMNS, find_column, rename_other_columns
+from latentmap.images.remote.downloads import Downloads
+from latentmap.images.table import ADDRESS_COLUMNS, find_column, rename_other_columns
 
 IMAGE_COLUMNS = ("image", "img", "images", "pixels", "picture", "photo")
 
 
-def list_series(series: Any) -> Listing:
+def list_series(series: Any, downloads: Downloads | None = None) -> Listing:
     """List the images of a column of pandas or Polars.
 
     Parameters
     ----------
     series : pandas.Series or polars.Series
-        Paths, relative to the working folder; bytes of image files; PIL images; or arrays.
+        Paths, relative to the working folder; addresses; bytes of image files; PIL images; or arrays.
+    downloads : Downloads, optional
+        Where files at an address are downloaded to.
 
     Returns
     -------
@@ -33,10 +36,10 @@ def list_series(series: Any) -> Listing:
     SourceError, InputTypeError
         If the values are no images, or of several kinds.
     """
-    return _list_values(_values(series), None)
+    return _list_values(_values(series), None, downloads)
 
 
-def list_frame(frame: Any) -> Listing:
+def list_frame(frame: Any, downloads: Downloads | None = None) -> Listing:
     """List the images of a data frame of pandas or Polars. Its other columns are kept as those of a table are.
 
     The images are in the first column called image, img or path, as in tables, whose values are images or bytes; else
@@ -45,6 +48,8 @@ def list_frame(frame: Any) -> Listing:
     Parameters
     ----------
     frame : pandas.DataFrame or polars.DataFrame
+    downloads : Downloads, optional
+        Where files at an address are downloaded to.
 
     Returns
     -------
@@ -63,16 +68,16 @@ def list_frame(frame: Any) -> Listing:
     position = _find_images(names, [_first_kind(values) for values in columns])
     others = [i for i in range(len(names)) if i != position]
     table = pa.Table.from_arrays([_to_arrow(columns[i]) for i in others], names=[names[i] for i in others])
-    return _list_values(columns[position], rename_other_columns(to_portable_types(table)))
+    return _list_values(columns[position], rename_other_columns(to_portable_types(table)), downloads)
 
 
-def _list_values(values: list[Any], columns: pa.Table | None) -> Listing:
+def _list_values(values: list[Any], columns: pa.Table | None, downloads: Downloads | None) -> Listing:
     if not values:
         raise SourceError("a column without values: pass one with at least one image")
     if {kind_of(value) for value in values} - {MISSING} != {FILE_PATH}:
         return list_objects(values, columns)
     given = [None if value is None else os.fspath(value) for value in values]
-    return list_paths(NAME, os.getcwd(), given, columns)  # noqa: PTH109 - names need not be valid paths
+    return list_paths(NAME, os.getcwd(), given, columns, downloads=downloads)  # noqa: PTH109 - names need not be valid paths
 
 
 def _values(series: Any) -> list[Any]:
@@ -89,7 +94,7 @@ def _find_images(names: list[str], kinds: list[str]) -> int:
     """The position of the column of images."""
     holding = [name for name, kind in zip(names, kinds, strict=True) if kind in OBJECTS]
     texts = [name for name, kind in zip(names, kinds, strict=True) if kind == FILE_PATH]
-    wanted = (*IMAGE_COLUMNS, *PATH_COLUMNS)
+    wanted = (*IMAGE_COLUMNS, *ADDRESS_COLUMNS)
     found = find_column(holding, wanted) or find_column(texts, wanted)
     if found is None and len(holding) == 1:
         found = holding[0]

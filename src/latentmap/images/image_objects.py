@@ -213,7 +213,8 @@ def _pixels(value: Any, kind: str, name: str) -> NDArray[Any]:
         raise SourceError(f"{name}: pixels of type {array.dtype}: pass uint8, another integer type, or floats")
     if isinstance(array, np.ma.MaskedArray):
         array = array.filled(0)
-    return array.astype(np.float64) if array.dtype.itemsize > MAX_SAMPLE_BYTES else array
+    found: NDArray[Any] = array.astype(np.float64) if array.dtype.itemsize > MAX_SAMPLE_BYTES else array
+    return found
 
 
 def _pixels_of_pil(image: Image.Image) -> NDArray[Any]:

@@ -23,6 +23,7 @@ from latentmap.images.image_objects import (
     to_array,
 )
 from latentmap.images.listing import Listing
+from latentmap.images.remote.downloads import Downloads
 
 OBJECT_KINDS = (
     "a list of images (PIL images, arrays, tensors or bytes), an array, a torch tensor, a Dataset of Hugging Face, a "
@@ -30,7 +31,9 @@ OBJECT_KINDS = (
 )
 
 
-def find_objects(source: Any, scaling: ArrayScaling) -> Listing | ImageCollection | None:
+def find_objects(
+    source: Any, scaling: ArrayScaling, downloads: Downloads | None = None
+) -> Listing | ImageCollection | None:
     """List the images of a Python object.
 
     Parameters
@@ -39,6 +42,8 @@ def find_objects(source: Any, scaling: ArrayScaling) -> Listing | ImageCollectio
         See :func:`latentmap.open_images`.
     scaling : ArrayScaling
         Conversion of tensors to 8 bits.
+    downloads : Downloads, optional
+        Where files at an address are downloaded to.
 
     Returns
     -------
@@ -60,7 +65,7 @@ def find_objects(source: Any, scaling: ArrayScaling) -> Listing | ImageCollectio
         return _find_list(list(source))
     for library, find in _READERS.items():
         if is_of(source, library):
-            return find(source, scaling)
+            return find(source, scaling, downloads)
     kind = type(source).__name__
     if hasattr(source, "__next__") or hasattr(source, "__getitem__"):
         raise InputTypeError(f"a source of type {kind}: make a list of its images, or pass {OBJECT_KINDS}, or a path")
@@ -83,7 +88,7 @@ def _is_image(array: Any) -> bool:
     return array.ndim == 2 or (array.ndim == 3 and array.shape[2] in CHANNELS)
 
 
-def _find_tensor(tensor: Any, scaling: ArrayScaling) -> ImageCollection:
+def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> ImageCollection:
     if not hasattr(tensor, "detach"):
         raise InputTypeError(f"a source of type {type(tensor).__name__}: make a list of its images, or one tensor")
     shape = tuple(tensor.shape)
@@ -97,17 +102,17 @@ def _find_tensor(tensor: Any, scaling: ArrayScaling) -> ImageCollection:
     return collection_from_array(np.moveaxis(array, 1, -1) if array.ndim == 4 else array, NAME, scaling)
 
 
-def _find_in_frame(frame: Any, _: ArrayScaling) -> Listing:
+def _find_in_frame(frame: Any, _: ArrayScaling, downloads: Downloads | None) -> Listing:
     if hasattr(frame, "collect"):
         raise InputTypeError(f"a {type(frame).__name__} of Polars: pass what its method collect() returns")
-    return list_frame(frame) if hasattr(frame, "columns") else list_series(frame)
+    return list_frame(frame, downloads) if hasattr(frame, "columns") else list_series(frame, downloads)
 
 
-def _find_dataset(dataset: Any, _: ArrayScaling) -> Listing:
+def _find_dataset(dataset: Any, _: ArrayScaling, __: Downloads | None) -> Listing:
     return list_dataset(dataset)
 
 
-_READERS: dict[str, Callable[[Any, ArrayScaling], Listing | ImageCollection]] = {
+_READERS: dict[str, Callable[[Any, ArrayScaling, Downloads | None], Listing | ImageCollection]] = {
     "datasets": _find_dataset,  # before torch, which some of its classes derive from
     "torch": _find_tensor,
     "pandas": _find_in_frame,
