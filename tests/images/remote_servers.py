@@ -107,7 +107,7 @@ def web_server(folder: Path) -> Iterator[WebServer]:
 
 @contextmanager
 def object_store(bucket: str) -> Iterator[object]:
-    """Start an S3 server on a free port, make a bucket, and yield a client of boto3. The environment names the server."""
+    """Start an S3 server on a free port, make a bucket, and yield a client. The environment names the server."""
     import boto3
     from moto.server import ThreadedMotoServer
 

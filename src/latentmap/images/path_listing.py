@@ -118,6 +118,9 @@ def _list_addresses(
     else:
         base = list_files(name, root, names, columns, failures=failures)
 
+    if "label" not in (columns.column_names if columns is not None else ()) and any(is_address(one) for one in names):
+        base = replace(base, table=_without_labels(base.table))  # the folders of addresses are no classes
+
     def items(rows: NDArray[np.intp]) -> Iterator[RemoteFile | EncodedImage]:
         for row in map(int, rows):
             if row in failures:
@@ -129,6 +132,10 @@ def _list_addresses(
         return read_ahead(downloads, items(rows))
 
     return replace(base, read=read, stamp=hashlib.sha256(base.stamp.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def _without_labels(table: pa.Table) -> pa.Table:
+    return table.drop_columns(["label"]) if "label" in table.column_names else table
 
 
 def _without_secrets(columns: pa.Table) -> pa.Table:

@@ -73,9 +73,8 @@ class Filesystems:
 
             return filesystem, quote(address, safe=SAFE_CHARACTERS)
         if public_address(address).partition("?")[0] != address.partition("?")[0]:
-            raise SourceError(
-                f"{public_address(address)}: a user in the address: set the credentials in the environment"
-            )
+            advice = "set the credentials in the environment"
+            raise SourceError(f"{public_address(address)}: passed with a user or password: {advice}")
         return filesystem, filesystem._strip_protocol(address)
 
 

@@ -17,6 +17,7 @@ from latentmap.images.collection import ImageCollection
 from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
+from latentmap.images.no_images import no_images_error
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.filesystems import NOT_FOUND_REASON, RemoteFile
 from latentmap.images.remote.remote_listing import has_remote_magic, list_remote_folder, list_remote_pattern
@@ -48,15 +49,28 @@ def find_remote(
     SourceError
         If there is nothing at the address, or it cannot be read.
     """
+    found = _find(address, downloads, find_file)
+    if isinstance(found, Listing) and not len(found):
+        raise no_images_error(found, [], public_address(address))
+    return found
+
+
+def _find(
+    address: str, downloads: Downloads, find_file: Callable[[Path], Listing | ImageCollection]
+) -> Listing | DeferredSource:
     if has_remote_magic(address) is not None:
         return list_remote_pattern(address, downloads)
     is_web = protocol_of(address) in WEB
-    if address.split("?", maxsplit=1)[0].endswith("/") if is_web else address.endswith("/"):
+    path = (address.split("?", maxsplit=1)[0] if is_web else address).partition("://")[2]
+    if path.endswith("/") or (is_web and "/" not in path):
         return list_remote_folder(address, downloads)
+    reason = ""
     try:
         file, info = downloads.info(address)
     except TransferError as error:
-        return _without_info(address, downloads, str(error))
+        reason = str(error)
+    if reason:
+        return _without_info(address, downloads, reason)
     is_page = info.get("mimetype") == "text/html" and not posixpath.splitext(name_of(address))[1]
     if info.get("type") == "directory" or is_page:
         return list_remote_folder(address, downloads)
@@ -77,7 +91,7 @@ def _without_info(address: str, downloads: Downloads, reason: str) -> Listing:
     """A bucket or folder that has no entry of its own, or an error."""
     if reason == NOT_FOUND_REASON and protocol_of(address) not in WEB:
         found = list_remote_folder(address, downloads)
-        if len(found) or found.n_ignored or found.skipped:
+        if len(found):
             return found
     raise SourceError(f"{public_address(address)}: {reason}: pass the address of a folder, a table or another source")
 
