@@ -92,12 +92,15 @@ class Downloads:
             return EncodedImage(Failure(f"larger than {MAX_FILE_BYTES / 2**30:g} GiB"))
         if not self._reserve(file.size or 0):
             return self._image_in_memory(file)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(target) as temporary:
-            with temporary.open("wb") as out:
-                self._transfer(file, out, MAX_FILE_BYTES)
-            written = temporary.stat().st_size
-        self._add(written - (file.size or 0))
+        written = 0
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(target) as temporary:
+                with temporary.open("wb") as out:
+                    self.read(file, out, min(MAX_FILE_BYTES, self._max_bytes))
+                written = temporary.stat().st_size
+        finally:
+            self._add(written - (file.size or 0))
         return EncodedImage(str(target))
 
     def whole(self, file: RemoteFile, callback: Callback = lambda _: None) -> Path:
@@ -134,7 +137,7 @@ class Downloads:
                 out.truncate(min(part.stat().st_size, file.size or 0))
                 out.seek(0, os.SEEK_END)
                 try:
-                    self._transfer(file, out, limit, callback)
+                    self.read(file, out, limit, callback)
                     if file.version is not None and self.info(file.address)[0] != file:
                         out.truncate(0)
                         raise TransferError(CHANGED_REASON, is_transient=False)
@@ -151,11 +154,27 @@ class Downloads:
         if (file.size or 0) > MAX_BYTES_IN_MEMORY:
             return EncodedImage(Failure(f"{format_bytes(file.size or 0)}, and the folder of downloads is full"))
         out = io.BytesIO()
-        self._transfer(file, out, MAX_BYTES_IN_MEMORY)
+        self.read(file, out, MAX_BYTES_IN_MEMORY)
         return EncodedImage(out.getvalue())
 
-    def _transfer(self, file: RemoteFile, out: Any, limit: int, callback: Callback = lambda _: None) -> None:
-        """Append to a file what it lacks of the remote one, with retries."""
+    def read(self, file: RemoteFile, out: Any, limit: int, callback: Callback = lambda _: None) -> None:
+        """Append to a file what it lacks of the remote one, with retries.
+
+        Parameters
+        ----------
+        file : RemoteFile
+        out : file object
+            The position is the number of bytes that it has.
+        limit : int
+            Maximum size, in bytes.
+        callback : callable, optional
+            Receives the progress in bytes.
+
+        Raises
+        ------
+        TransferError
+            If the file cannot be downloaded, or is larger.
+        """
         filesystem, path = self.filesystems.of(file.address)
 
         def told() -> None:

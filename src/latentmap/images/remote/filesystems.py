@@ -1,10 +1,12 @@
 """File systems of fsspec, and what their errors mean."""
 
+import errno
 import random
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 from latentmap.core.addresses import SAFE_CHARACTERS, WEB, protocol_of, public_address, without_secrets
 from latentmap.core.errors import MissingPackageError, SourceError, TransferError
@@ -14,6 +16,7 @@ Result = TypeVar("Result")
 CONNECT_SECONDS, READ_SECONDS = 20.0, 60.0  # without an answer
 PAUSES = (0.5, 1.0, 2.0)  # seconds before each new attempt, of which half is random
 MAX_REASON_CHARACTERS = 200
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # of this machine
 NOT_FOUND, GONE = 404, 410
 NO_ACCESS = (401, 402, 403, 407)
 TRANSIENT_STATUSES = (408, 423, 425, 429)
@@ -69,8 +72,6 @@ class Filesystems:
                 self._made[protocol] = _make_filesystem(protocol)
         filesystem = self._made[protocol]
         if protocol in WEB:
-            from urllib.parse import quote
-
             return filesystem, quote(address, safe=SAFE_CHARACTERS)
         if public_address(address).partition("?")[0] != address.partition("?")[0]:
             advice = "set the credentials in the environment"
@@ -126,6 +127,8 @@ def with_retries(function: Callable[[], Result]) -> Result:
         except (SourceError, MissingPackageError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
             reason, is_transient = reason_of(error)
             if pause is None or not is_transient:
                 # the error itself may hold an address with secrets

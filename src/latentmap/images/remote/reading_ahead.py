@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from latentmap.core.addresses import public_address
 from latentmap.core.errors import SourceError, TransferError
-from latentmap.images.decoding import EncodedImage, Failure, reason_for
+from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.filesystems import RemoteFile
 
@@ -52,8 +52,6 @@ def read_ahead(downloads: Downloads, items: Iterable[RemoteFile | EncodedImage])
                     "see that the address can be reached; the same command resumes"
                 ) from None
             return EncodedImage(Failure(str(error)))
-        except OSError as error:  # of this machine, such as a full disk
-            return EncodedImage(Failure(f"cannot be stored: {reason_for(error)}"))
         n_lost = 0 if file is not None else n_lost
         return image
 

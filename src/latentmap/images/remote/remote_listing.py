@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -18,13 +17,11 @@ from latentmap.images.image_table import make_image_table
 from latentmap.images.listing import Listing, Skipped
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.filesystems import RemoteFile, remote_file, with_retries
+from latentmap.images.remote.index_pages import MAX_DEPTH, files_of_web_folder
 from latentmap.images.remote.reading_ahead import read_ahead
 
 MAGIC = re.compile(r"[*?\[]")
 WEB_MAGIC = re.compile(r"[*\[]")  # a question mark begins the query
-# Bounds of the index pages of a web server, which may lead anywhere.
-MAX_WEB_FOLDERS, MAX_WEB_DEPTH = 10_000, 32
-MAX_FILES = 50_000_000
 
 
 def list_remote_folder(address: str, downloads: Downloads) -> Listing:
@@ -92,48 +89,44 @@ def has_remote_magic(address: str) -> int | None:
 
 def _find(root: str, downloads: Downloads, pattern: str | None) -> dict[str, RemoteFile]:
     """Files below a folder by their relative names."""
-    filesystem, path = downloads.filesystems.of(root)
-    is_web = protocol_of(root) in WEB
+    find = _find_web if protocol_of(root) in WEB else _find_stored
+    failure = ""
     try:
-        if pattern is not None:
-            wanted = downloads.filesystems.of(pattern)[1]
-            infos = with_retries(lambda: filesystem.glob(wanted, detail=True))
-        elif is_web:
-            infos = dict(_crawl(filesystem, path + "/"))
-        else:
-            infos = with_retries(lambda: filesystem.find(path, detail=True))
+        return find(root, downloads, pattern)
     except TransferError as error:
-        raise SourceError(f"{public_address(root)}: cannot be listed: {error}") from None
-    prefix = path.rstrip("/") + "/"
-    found = {}
-    for key, info in infos.items():
-        if info.get("type") == "directory" or not key.startswith(prefix) or key.endswith("/"):
-            continue
-        name = unquote(key[len(prefix) :]) if is_web else key[len(prefix) :]
-        found[name] = remote_file(key if is_web else f"{protocol_of(root)}://{key.lstrip('/')}", info)
-    return found
+        failure = str(error)
+    raise SourceError(f"{public_address(root)}: cannot be listed: {failure}")
 
 
-def _crawl(filesystem: Any, top: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Follow the index pages of a web server, without leaving the folder."""
-    waiting, seen = [(top, 0)], {top}
-    while waiting:
-        folder, depth = waiting.pop()
-        entries = with_retries(lambda: filesystem.ls(folder, detail=True))  # noqa: B023 - called at once
-        for info in entries:
-            url = info["name"]
-            below = unquote(url.removeprefix(folder)).split("/")
-            if not url.startswith(folder) or "?" in url or "#" in url or ".." in below or url in seen:
-                continue
-            seen.add(url)
-            if info["type"] != "directory":
-                yield url, info
-            elif depth < MAX_WEB_DEPTH and not below[0].startswith("."):
-                waiting.append((url, depth + 1))
-        if len(seen) > MAX_FILES or len(waiting) > MAX_WEB_FOLDERS:
-            raise SourceError(
-                f"{public_address(top)}: more than {MAX_WEB_FOLDERS:,} folders: pass a table of the addresses"
-            )
+def _find_stored(root: str, downloads: Downloads, pattern: str | None) -> dict[str, RemoteFile]:
+    filesystem, path = downloads.filesystems.of(root)
+    if pattern is None:
+        infos = with_retries(lambda: filesystem.find(path, detail=True))
+    else:
+        wanted = downloads.filesystems.of(pattern)[1]
+        infos = with_retries(lambda: filesystem.glob(wanted, detail=True))
+    prefix, protocol = path.rstrip("/") + "/", protocol_of(root)
+    return {
+        key[len(prefix) :]: remote_file(f"{protocol}://{key.lstrip('/')}", info)
+        for key, info in infos.items()
+        if info.get("type") != "directory" and key.startswith(prefix) and not key.endswith("/")
+    }
+
+
+def _find_web(root: str, downloads: Downloads, pattern: str | None) -> dict[str, RemoteFile]:
+    from fsspec.utils import glob_translate
+
+    path = downloads.filesystems.of(root)[1].rstrip("/") + "/"
+    rest = "**" if pattern is None else pattern[len(root) :].lstrip("/")
+    depth = MAX_DEPTH if "**" in rest else rest.count("/")
+    addresses = list(files_of_web_folder(path, downloads, depth))
+    names = [unquote(address[len(path) :]) for address in addresses]
+    wanted = re.compile(glob_translate(unquote(rest)))
+    return {
+        name: RemoteFile(address)
+        for name, address in zip(names, addresses, strict=True)
+        if pattern is None or wanted.match(name)
+    }
 
 
 def _list_found(root: str, found: dict[str, RemoteFile], downloads: Downloads, *, keep_all: bool = False) -> Listing:
@@ -168,5 +161,5 @@ def _list_found(root: str, found: dict[str, RemoteFile], downloads: Downloads, *
     digest = hashlib.sha256(repr((place, sorted(failures.items()))).encode("utf-8", "surrogatepass"))
     for name, file in zip(names, files, strict=True):
         digest.update(repr((name, file.facts)).encode("utf-8", "surrogatepass"))
-    title = name_of(root) or place.partition("://")[2]
+    title = name_of(place) or place.partition("://")[2]
     return Listing(title, make_image_table(names), read, digest.hexdigest(), skipped, n_ignored, place)
