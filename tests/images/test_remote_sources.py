@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from remote_servers import WebServer, object_store, web_server
 
 from latentmap.core.errors import IdxError, MissingPackageError, SourceError
 from latentmap.images import ImageCollection, open_images
@@ -20,6 +19,7 @@ from latentmap.images.remote import downloads as downloads_module
 from latentmap.images.remote import filesystems, index_pages, reading_ahead
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.sources import find_source, open_source
+from remote_servers import WebServer, object_store, web_server
 
 pytest.importorskip("fsspec")
 pytest.importorskip("aiohttp")

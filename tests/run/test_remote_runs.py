@@ -14,13 +14,11 @@ import pytest
 from PIL import Image
 from quick_runs import OPTIONS, make_with_report
 
-from latentmap.core.errors import NoOriginalError
+from latentmap.core.errors import NoOriginalError, RunError
 from latentmap.core.subprocesses import python_environment
 from latentmap.run import Run, export_run
 from latentmap.run.adding import add_images
 from latentmap.run.originals import REMOTE, Originals
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "images"))
 from remote_servers import WebServer, web_server
 
 pytest.importorskip("fsspec")
@@ -67,6 +65,12 @@ def said_of(source: str, out: Path) -> str:
     return said
 
 
+def collection_of(source: str, out: Path) -> "subprocess.Popen[str]":
+    """Decode the images of a source into a folder, in a process of its own."""
+    line = f"from latentmap import open_images; print(len(open_images({source!r}, cache={str(out)!r})))"
+    return subprocess.Popen([sys.executable, "-c", line], text=True, stdout=subprocess.PIPE, env=python_environment())
+
+
 def test_a_killed_download_of_an_archive_is_resumed_and_holds_no_secret(server: WebServer, tmp_path):
     shutil.make_archive(str(tmp_path / "site" / "scans"), "tar", tmp_path / "site" / "in")
     with (tmp_path / "site" / "scans.tar").open("ab") as archive:
@@ -94,12 +98,11 @@ def test_a_killed_download_of_an_archive_is_resumed_and_holds_no_secret(server: 
 
 
 def test_a_killed_decoding_downloads_no_file_again(server: WebServer, tmp_path):
-    run, server.seconds_per_chunk = tmp_path / "run", 0.05
-    kill_when(command(f"{server.address}/in/", run), lambda: len(list(run.rglob("cache/downloads/*/*.png"))) >= 15)
+    cache, server.seconds_per_chunk = tmp_path / "cache", 0.05
+    kill_when(collection_of(f"{server.address}/in/", cache), lambda: len(list(cache.rglob("*.png"))) >= 15)
     first = server.counts()
     server.seconds_per_chunk = 0.0
-    said_of(f"{server.address}/in/", run)
-    assert Run(run).state["source"]["n"] == N
+    assert collection_of(f"{server.address}/in/", cache).communicate(timeout=300)[0] == f"{N}\n"
     again = [path for path, n in server.counts().items() if path.endswith("png") and n > 1]
     assert sum(path.endswith("png") for path in first) >= 15
     assert len(again) <= 8  # those that were on their way
@@ -152,3 +155,15 @@ def test_images_in_memory_resume_a_run(tmp_path):
     said.clear()
     make_with_report([*pictures[:-1], pictures[0].rotate(90)], tmp_path / "run", OPTIONS, no_report, say=said.append)
     assert "decode: kept" not in said
+
+
+def test_a_run_that_was_killed_before_it_was_written_is_begun_again(tmp_path):
+    (tmp_path / "run" / "cache" / "downloads").mkdir(parents=True)
+    (tmp_path / "run" / "cache" / "downloads" / "a.part").write_bytes(b"x")
+    images = np.random.default_rng(0).integers(0, 255, (N, 8, 8), dtype=np.uint8)
+    make_with_report(images, tmp_path / "run", OPTIONS, no_report)
+    assert len(Run(tmp_path / "run").images()) == N
+    (tmp_path / "other" / "cache" / "downloads").mkdir(parents=True)
+    (tmp_path / "other" / "cache" / "mine.txt").write_text("x")
+    with pytest.raises(RunError, match="not empty and not a run"):
+        make_with_report(images, tmp_path / "other", OPTIONS, no_report)

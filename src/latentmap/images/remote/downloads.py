@@ -255,6 +255,8 @@ class _Rest(io.RawIOBase):
             self._out.seek(0)
             self._out.truncate()
             self.restarts = False
+        if not data:
+            return 0
         if self._out.tell() + len(data) > self._limit:
             raise TransferError(f"larger than the limit of {format_bytes(self._limit)}", is_transient=False)
         self._out.write(data)
