@@ -18,6 +18,7 @@ from latentmap.images import ImageCollection, open_images
 from latentmap.images.remote import downloads as downloads_module
 from latentmap.images.remote import filesystems, index_pages, reading_ahead
 from latentmap.images.remote.downloads import Downloads
+from latentmap.images.remote.filesystems import RemoteFile
 from latentmap.images.sources import find_source, open_source
 from remote_servers import WebServer, object_store, web_server
 
@@ -229,6 +230,18 @@ def test_an_interrupted_download_is_resumed(server, site, tmp_path, has_ranges):
     assert [begin for method, _, begin in server.requests if method == "GET"] == [size if has_ranges else 0]
 
 
+def test_a_download_without_a_version_begins_again(server, site, tmp_path):
+    (site / "a.bin").write_bytes(bytes(9000))
+    own, file = Downloads(tmp_path / "downloads", 10**9), RemoteFile(f"{server.address}/a.bin", 9000)
+    server.bytes_before_break = 1000
+    with pytest.raises(SourceError, match="broke off"):
+        own.whole(file)
+    server.requests.clear()
+    server.bytes_before_break = None
+    assert own.whole(file).read_bytes() == bytes(9000)
+    assert server.requests == [("GET", "/a.bin", 0)]
+
+
 def test_a_file_that_changes_begins_again(server, site, tmp_path):
     shutil.make_archive(str(site / "scans"), "tar", site / "in")
     own = Downloads(tmp_path / "downloads", 10**9)
@@ -339,6 +352,21 @@ def test_a_large_object_is_read_in_chunks(store, site, tmp_path, monkeypatch):
     shutil.make_archive(str(site / "large"), "tar", site / "in")
     store.upload_file(str(site / "large.tar"), "scans", "large.tar")
     assert len(open_images("s3://scans/large.tar")) == N
+    own, begins = Downloads(tmp_path / "downloads", 10**9), []
+    filesystem = own.filesystems.of("s3://scans/large.tar")[0]
+    read = filesystem.cat_file
+
+    def fail(path, start, end):
+        begins.append(start)
+        if begins == [0, 5000, 10000]:
+            raise PermissionError
+        return read(path, start=start, end=end)
+
+    monkeypatch.setattr(filesystem, "cat_file", fail)
+    with pytest.raises(SourceError, match=r"^s3://scans/large.tar: no access \(403\)"):
+        open_source(find_source("s3://scans/large.tar", downloads=own))
+    assert len(open_source(find_source("s3://scans/large.tar", downloads=own))) == N
+    assert begins[:5] == [0, 5000, 10000, 10000, 15000]
 
 
 def test_a_whole_server(server: WebServer):

@@ -134,7 +134,8 @@ class Downloads:
                 return target
             limit = self._limit(file, part)
             with part.open("r+b" if part.exists() else "w+b") as out:
-                out.truncate(min(part.stat().st_size, file.size or 0))
+                # what has no version may have changed since
+                out.truncate(min(part.stat().st_size, file.size or 0) if file.version is not None else 0)
                 out.seek(0, os.SEEK_END)
                 try:
                     self.read(file, out, limit, callback)

@@ -11,9 +11,8 @@ from latentmap.core.errors import SourceError
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.filesystems import RemoteFile
 
-LINK = re.compile(
-    r"""<a\s[^>]{0,1000}?href\s{0,9}=\s{0,9}(?:"([^"]{0,4096})"|'([^']{0,4096})'|([^\s>"']{1,4096}))""", re.IGNORECASE
-)
+TAG = re.compile(r"<a\s([^<>]*)>", re.IGNORECASE)
+LINK = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))""", re.IGNORECASE)
 MAX_PAGE_BYTES = 2**26
 # Index pages may lead anywhere, and be made up by a program.
 MAX_FOLDERS, MAX_DEPTH, MAX_LINKS = 100_000, 32, 5_000_000
@@ -68,7 +67,10 @@ def _links(folder: str, downloads: Downloads) -> Iterator[str]:
     """Addresses of the files and folders below a folder that its index page links to."""
     page = io.BytesIO()
     downloads.read(RemoteFile(folder), page, MAX_PAGE_BYTES)
-    for found in LINK.finditer(page.getvalue().decode(errors="replace")):
+    for tag in TAG.finditer(page.getvalue().decode(errors="replace")):
+        found = LINK.search(tag[1])
+        if found is None:
+            continue
         target = quote(html.unescape(found[1] or found[2] or found[3] or ""), safe=SAFE_CHARACTERS)
         try:
             address = urljoin(folder, target)
