@@ -23,13 +23,13 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
 
     Parameters
     ----------
-    source : str, path or ndarray, or a list of them
+    source : str, path, ndarray or other object, or a list of them
         See :func:`latentmap.open_images`.
     out : path
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
-    size, fit, color, background, frames, strict, cache_limit, labels, vectors, map
+    size, fit, color, background, frames, strict, cache_limit, downloads, labels, vectors, map
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
     precision, features, metric, groups, n_clusters, invariant, min_confidence, perplexity, seed

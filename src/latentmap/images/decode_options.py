@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from latentmap.core.errors import InputError
 from latentmap.images.arrays import ArrayScaling
+from latentmap.images.remote.downloads import DOWNLOADS, Downloads
 from latentmap.images.shape import ShapeOptions
 
 
@@ -21,7 +23,9 @@ class DecodeOptions:
         Take each frame of an animated GIF, WebP, PNG or AVIF as an image, instead of the first. Each page of a TIFF is
         always an image.
     cache_limit : float, default=64
-        Maximum size of the decoded images, in GB.
+        Maximum size of the decoded images, in GB, and of downloaded files.
+    downloads : Path, optional
+        Folder that keeps downloaded files. By default they are in the cache of the images until they are decoded.
 
     Raises
     ------
@@ -32,6 +36,7 @@ class DecodeOptions:
     shape: ShapeOptions = field(default_factory=ShapeOptions)
     frames: bool = False
     cache_limit: float = 64.0
+    downloads: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.cache_limit < math.inf:
@@ -40,6 +45,17 @@ class DecodeOptions:
     def as_dict(self) -> dict[str, Any]:
         """Options that change the decoded images, by name, as JSON values."""
         return asdict(self.shape) | {"frames": self.frames}
+
+    def downloads_in(self, cache: Path) -> Downloads:
+        """The folder of downloads of a source.
+
+        Parameters
+        ----------
+        cache : Path
+            Folder of the decoded images, below which it is by default.
+        """
+        folder = cache / DOWNLOADS if self.downloads is None else self.downloads
+        return Downloads(folder, int(self.cache_limit * 1e9))
 
     def scaling(self, limits: tuple[float, float] | None = None) -> ArrayScaling:
         """Conversion of arrays to 8 bits under these options.

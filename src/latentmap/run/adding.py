@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceE
 from latentmap.core.progress import Show, silent
 from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import SOURCE_KINDS
+from latentmap.images.sources import SOURCE_KINDS, open_source
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
 from latentmap.run.executor import memory_in_words, run_stage
@@ -191,12 +192,17 @@ def _add_to_state(
     part = next_added_folder(here, state)
     limits = _value_range(state)
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
+    downloads = decoding.downloads_in(here / layout.CACHE)
     if source is None:
         assert given is not None
         images = copy_to_cache(collection_of_points(given), part / layout.CACHE)
         given = given.by_row()
     else:
-        images = _decode_addition(find_images(source, decoding, scaling), run, part, decoding, show)
+        found = find_images(source, decoding, scaling, downloads)
+        with show("download") if isinstance(found, DeferredSource) else nullcontext(lambda _: None) as callback:
+            found = open_source(found, callback)
+        images = _decode_addition(found, run, part, decoding, show)
+    downloads.remove()
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     matched = None if given is None else match_values(given, images)

@@ -14,8 +14,10 @@ from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.deferred import DeferredSource
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
+from latentmap.images.remote.downloads import DOWNLOADS
 from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.executor import drop_stages, memory_in_words, run_stage
@@ -156,11 +158,12 @@ def making_run(
         }
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
+        downloads = decoding.downloads_in(folder / CACHE)
         work.decoding, work.labels = decoding, given_labels
         if source is None:
             work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
         else:
-            work.found = find_images(source, decoding)
+            work.found = find_images(source, decoding, decoding.scaling(), downloads)
             _check_pictures(work.found, vectors)
         if finished:
             with suppress(RunError):  # the images are decoded again then
@@ -178,6 +181,8 @@ def making_run(
             _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
+            if decoding.downloads is None:
+                downloads.remove()
         except LatentmapError:  # the run stays as it is
             if begun_in == folder:
                 work.let_go()
@@ -308,12 +313,14 @@ def _prepare(folder: Path) -> Path:
         raise RunError(f"{folder}: cannot be written to ({error.strerror}): name another folder") from error
     # one that was killed before it had written anything left no more than these
     foreign = {name for name in held if name != LOCK_FILE and not TEMPORARY.fullmatch(name)}
+    if CACHE in foreign and (folder / CACHE / DOWNLOADS).is_dir() and len(list((folder / CACHE).iterdir())) == 1:
+        foreign.remove(CACHE)
     if foreign and STATE_FILE not in held:
         raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
     return folder
 
 
-def _check_pictures(found: Listing | ImageCollection, vectors: Any) -> None:
+def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any) -> None:
     if vectors is None and isinstance(found, ImageCollection) and not found.has_pictures:
         raise SourceError(f"{found.name}: a run without pictures: pass the vectors of its points (--vectors, vectors=)")
 

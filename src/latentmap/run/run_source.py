@@ -14,15 +14,19 @@ from latentmap.images import ImageCollection, ShapeOptions
 from latentmap.images.arrays import ArrayScaling
 from latentmap.images.column_types import unify_types
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.deferred import DeferredSource
 from latentmap.images.image_table import replace_columns
 from latentmap.images.listing import Listing
+from latentmap.images.remote.downloads import Downloads
 from latentmap.images.sources import find_source
 from latentmap.run import layout, tables
 from latentmap.run.run import Run, sources_of
 from latentmap.run.state import STATE_FILE, added_folders
 
 
-def find_images(source: Any, decoding: DecodeOptions, scaling: ArrayScaling | None = None) -> Listing | ImageCollection:
+def find_images(
+    source: Any, decoding: DecodeOptions, scaling: ArrayScaling, downloads: Downloads
+) -> Listing | ImageCollection | DeferredSource:
     """Find the images of a source, which may be a run.
 
     Parameters
@@ -30,12 +34,14 @@ def find_images(source: Any, decoding: DecodeOptions, scaling: ArrayScaling | No
     source : str, path or ndarray, or a list of them
         See :func:`latentmap.open_images`; or the folder of a run, whose images are not decoded again.
     decoding : DecodeOptions
-    scaling : ArrayScaling, optional
-        Conversion of arrays to 8 bits, by default that of ``decoding``.
+    scaling : ArrayScaling
+        Conversion of arrays to 8 bits.
+    downloads : Downloads
+        Where files at an address are downloaded to.
 
     Returns
     -------
-    Listing or ImageCollection
+    Listing, ImageCollection or DeferredSource
 
     Raises
     ------
@@ -49,14 +55,14 @@ def find_images(source: Any, decoding: DecodeOptions, scaling: ArrayScaling | No
     only = source[0] if isinstance(source, list) and len(source) == 1 else source
     if isinstance(only, str | os.PathLike):
         folder = user_path(only)
-        if (folder / STATE_FILE).is_file():
+        if os.path.isfile(folder / STATE_FILE):  # noqa: PTH113 - False for names that no file can have
             if decoding.shape != ShapeOptions() or decoding.frames:
                 raise OptionError(
                     f"{folder}: is a run, whose images keep their size and colour: leave out the options of decoding, "
                     "or pass its source"
                 )
             return images_of_run(folder)
-    return find_source(source, decoding.scaling() if scaling is None else scaling)
+    return find_source(source, scaling, downloads)
 
 
 def images_of_run(folder: Path) -> ImageCollection:

@@ -136,10 +136,10 @@ def split_column(given: str | os.PathLike[str]) -> tuple[Path, str | None]:
         If there is no such file.
     """
     path = user_path(given)
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113 - False for names that no file can have
         return path, None
     before, colon, column = os.fspath(path).rpartition(":")
-    if colon and Path(before).is_file():
+    if colon and os.path.isfile(before):  # noqa: PTH113
         if not column:
             raise SourceError(f"{path}: no name behind the colon: give that of an array or a column")
         return Path(before), column
