@@ -63,6 +63,35 @@ def test_run_then_info(tmp_path):
     assert "trained with products in" in info.stdout
 
 
+def test_vectors_are_mapped_with_and_without_images(tmp_path):
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "images.npy", random.integers(0, 255, (40, 8, 8), dtype=np.uint8))
+    lines = "\n".join(f"{i},{x:.4f},{y:.4f}" for i, (x, y) in enumerate(random.normal(size=(40, 2))))
+    (tmp_path / "z.csv").write_text(f"id,a,b\n{lines}\n", encoding="utf-8")
+    given = ["--vectors", f"{tmp_path / 'z.csv'}:a,b", "--metric", "cosine", "--n-clusters", 3]
+    made = command("run", tmp_path / "images.npy", "-o", tmp_path / "run", *given)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines()[-1].endswith("run MORE_IMAGES --vectors THEIR_VECTORS")
+    described = f"  40 vectors of 2 numbers from {tmp_path / 'z.csv'}:a,b, matched by id"
+    assert described in made.stderr.splitlines()
+    info = command("info", tmp_path / "run").stdout
+    assert described in info.splitlines()
+    assert "reconstruction_error" not in info
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "neighbours go by their cosine distance" in report
+    assert "Interpolations" not in report
+    assert f"--vectors {tmp_path / 'z.csv'}:a,b" in report.replace("&#39;", "")
+    refused = command("similar", tmp_path / "run", tmp_path / "picture.png")
+    assert refused.returncode == 2
+    assert "its vectors were given" in refused.stderr
+    alone = command("run", "-o", tmp_path / "points", *given)
+    assert alone.returncode == 0, alone.stderr
+    assert "40 points from z" in command("info", tmp_path / "points").stdout
+    nothing = command("run", "-o", tmp_path / "none")
+    assert nothing.returncode == 2
+    assert "latentmap: no images: a source is" in nothing.stderr
+
+
 def test_a_run_grows_is_asked_and_is_exported(tmp_path):
     random = np.random.default_rng(0)
     for name, n in (("first", 40), ("second", 6)):

@@ -78,6 +78,8 @@ export class App {
     const colorBy = (name: string): void => void this.control.colorBy(name);
     this.editor = server && new Editor(model, server);
     this.selectionSync = server && new SelectionSync(server, () => model.idsOf(model.selectedRows()));
+    this.decoder = server && model.facts.hasDecoder ? new DecoderTool(model, server, camera) : null;
+    const canFind = server !== null && model.facts.hasEncoder;
     this.query = new QueryImage(model, camera, (text) => message.show(text, QUERY_MESSAGE_TIME), goTo);
     const canWeight = server !== null && model.weights.kinds.length > 1;
     this.reweighted = canWeight ? new ReweightedMap(model, server, colorBy) : null;
@@ -85,11 +87,10 @@ export class App {
     this.inspector = new Inspector(model, sliders?.element ?? null, {
       show: goTo,
       open: (row) => openImage(model.points.id[row]),
-      choose: server && (() => this.query.choose()),
-      interpolateFrom: server && ((row) => this.actions.startInterpolation(row)),
+      choose: canFind ? () => this.query.choose() : null,
+      interpolateFrom: this.decoder && ((row) => this.actions.startInterpolation(row)),
     });
     createLightbox(model, goTo);
-    this.decoder = server && new DecoderTool(model, server, camera);
     this.lessons = server && new Lessons(model, server, camera, redraw);
     this.overlay = new Overlay(model, camera, this.inspector, this.query, this.lessons, redraw);
     this.view = new MapView(model, camera, this.inspector, this.overlay);
@@ -119,7 +120,7 @@ export class App {
       setThumbnailSize: (size) => this.control.setThumbnailSize(size),
       useTool: (tool) => this.useTool(tool),
       toggleLessons: lessons && (() => this.toggleLessons(lessons)),
-      chooseQuery: server && (() => this.query.choose()),
+      chooseQuery: server && this.model.facts.hasEncoder ? () => this.query.choose() : null,
       copyLink: () => void this.control.copyLink(),
       saveHtml: server && (() => saver.saveHtml(server)),
       savePng: (scale) => saver.savePng(scale),
@@ -131,9 +132,8 @@ export class App {
     });
   }
 
-  /** The tools of the decoder need a server. */
   private isAvailable(tool: Tool): boolean {
-    return this.server !== null || !DECODER_TOOLS.includes(tool);
+    return this.decoder !== null || !DECODER_TOOLS.includes(tool);
   }
 
   /** Lessons are about the run's own map. */

@@ -29,10 +29,10 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
-    size, fit, color, background, frames, strict, cache_limit, downloads, labels
+    size, fit, color, background, frames, strict, cache_limit, downloads, labels, vectors, map
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
-    precision, features, groups, n_clusters, invariant, min_confidence, perplexity, seed
+    precision, features, metric, groups, n_clusters, invariant, min_confidence, perplexity, seed
         How they are mapped: see :class:`latentmap.run.RunOptions`.
 
     Returns
@@ -62,6 +62,8 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         RunOptions(**options),
         decoding=reading.decoding(),
         labels=reading.labels,
+        vectors=reading.vectors,
+        places=reading.map,
         strict=reading.strict,
         show=partial(show_progress, quiet=quiet),
         say=say_nothing if quiet else say,
@@ -83,7 +85,9 @@ def _declared_signature() -> Signature:
 map_images.__signature__ = _declared_signature()  # type: ignore[attr-defined]
 
 
-def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quiet: bool = False) -> Addition:
+def add_images(
+    run: Run | str | Path, source: Any, *, frames: bool = False, vectors: Any = None, quiet: bool = False
+) -> Addition:
     """Put more images on a finished map, which does not move.
 
     Parameters
@@ -92,6 +96,8 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
     source, frames
         See :func:`latentmap.open_images`. Images are brought to the shape of the run; files that it has already are
         known by their content and left out.
+    vectors : path or array-like of shape (m, d), optional
+        Vectors of these images, for a run that was made from given vectors.
     quiet : bool, default=False
         Show no progress.
 
@@ -102,11 +108,12 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
 
     Raises
     ------
-    RunError, SourceError
+    RunError, SourceError, OptionError
         See :func:`latentmap.run.add_images`.
     """
     folder = run.path if isinstance(run, Run) else run
-    with adding_images(folder, source, frames=frames, show=partial(show_progress, quiet=quiet)) as (work, addition):
+    show = partial(show_progress, quiet=quiet)
+    with adding_images(folder, source, frames=frames, vectors=vectors, show=show) as (work, addition):
         run_stage(work, "report", report_stage)
     return addition
 

@@ -91,7 +91,7 @@ def _say(line: str) -> None:
 
 def _announce(sources: list[str], *, quiet: bool) -> None:
     """Say what is read, before the imports that take seconds."""
-    if not quiet:
+    if sources and not quiet:
         others = f" and {counted(len(sources) - 1, 'other source')}" if len(sources) > 1 else ""
         say(f"reading {_plain_name(without_secrets(sources[0]))}{others}")
 
@@ -153,13 +153,13 @@ def _annotation(option: Option) -> Any:
 def run(
     *,
     source: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="A folder of images, a pattern, a table with paths, an archive, a Parquet file with images, "
             "a TIFF with several pages, an .npy, .npz or IDX file, the address of one of these (s3://, https://), or "
-            "'mnist'. Several become one collection."
+            "'mnist'. Several become one collection. With --vectors it may be left out: points then have no pictures.",
         ),
-    ],
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", callback=_expanded)],
     quiet: Quiet = False,
     **options: Any,
@@ -169,13 +169,14 @@ def run(
     Running the same command again resumes it. A changed option repeats only what depends on it.
     """
     with _errors_as_sentences(f"the same command resumes: {out}", out):
-        _announce(source, quiet=quiet)
+        _announce(source or [], quiet=quiet)
         from latentmap.api import map_images
         from latentmap.run.findings import findings
 
         names = options.pop("augmentation") or None
         augmentation = None if names is None else tuple(name for name in names if name != "none")
-        lines = findings(map_images(source, out, quiet=quiet, augmentation=augmentation, **options))
+        made = map_images(source or None, out, quiet=quiet, augmentation=augmentation, **options)
+        lines = findings(made)
     for line in lines:
         _say(f"found   {line}")
     _say(f"report  {out / 'report.html'}")
@@ -184,7 +185,8 @@ def run(
     folder = shlex.quote(str(out))
     _say(f"explore latentmap explore {folder}")
     _say(f"label   latentmap label {folder} LABELS.csv")
-    _say(f"add     latentmap add {folder} MORE_IMAGES")
+    more = " MORE_IMAGES" * made.has_pictures + " --vectors THEIR_VECTORS" * made.has_vectors
+    _say(f"add     latentmap add {folder}{more}")
 
 
 @app.command()
@@ -217,17 +219,24 @@ def explore(
 @app.command()
 def add(
     path: FinishedRun,
-    source: Annotated[list[str], typer.Argument(help="More images: see `latentmap run --help`.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Argument(help="More images: see `latentmap run --help`. None for a run without pictures."),
+    ] = None,
     frames: Annotated[bool, typer.Option("--frames", help=_HELP["frames"])] = False,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(help="Vectors of these images, for a run of given vectors.", callback=_expanded),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Add images to a finished map without moving it. Files that the run has already are left out."""
     with _errors_as_sentences(f"the same command resumes: {path}", path):
-        _announce(source, quiet=quiet)
+        _announce(source or [], quiet=quiet)
         from latentmap.api import add_images
 
-        done = add_images(path, source, frames=frames, quiet=quiet)
-        new = counted(done.n_added, "image")
+        done = add_images(path, source or None, frames=frames, vectors=vectors, quiet=quiet)
+        new = counted(done.n_added, "image" if source else "point")
         print(f"added   {new}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
         if done.n_clipped:
             print(f"clipped {counted(done.n_clipped, 'image')} with values outside the range of the run's own images")
@@ -365,20 +374,22 @@ def _print_info(run: "Run") -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from latentmap.run import STAGES, describe_images
+    from latentmap.run import describe_images
+    from latentmap.run.given import describe_given
+    from latentmap.run.state import stages_of
 
     # names are not rich's markup, and lines in a pipe are not cut to a width
     console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     source = run.state["source"]
-    shape = "×".join(map(str, source["image_shape"]))
-    console.print(_plain_name(f"{run.path}: {counted(source['n'], 'image')} of {shape} from {source['name']}"))
-    for line in describe_images(source):
+    shape = f" of {'×'.join(map(str, source['image_shape']))}" if run.has_pictures else ""
+    console.print(_plain_name(f"{run.path}: {counted(source['n'], run.noun)}{shape} from {source['name']}"))
+    for line in [*describe_images(source), *describe_given(run.state)]:
         console.print(_plain_name(line))
     for one in run.state["added"]:
         drift = f"drift {one['drift']:.3f}" if "drift" in one else "not placed yet: give the command again"
-        console.print(_plain_name(f"  {counted(one['n'], 'image')} added from {one['name']}, {drift}"))
+        console.print(_plain_name(f"  {counted(one['n'], run.noun)} added from {one['name']}, {drift}"))
     table = Table("stage", "state", *(Column(name, justify="right") for name in ("seconds", "peak MB", "MB on disk")))
-    for stage in STAGES:
+    for stage in stages_of(run.state):
         record = run.stages.get(stage, {"state": "missing", "files": {}})
         size = sum(file["bytes"] for file in record["files"].values()) / 1e6
         table.add_row(

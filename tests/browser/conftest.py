@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,20 @@ def served(made, tmp_path_factory) -> Iterator[Served]:
     found.stop()
 
 
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Callable[[Path], Served]]:
+    """Serve further runs until the tests of a file end."""
+    begun: list[Served] = []
+
+    def serve_too(run: Path) -> Served:
+        begun.append(serve(run))
+        return begun[-1]
+
+    yield serve_too
+    for one in begun:
+        one.stop()
+
+
 @dataclass
 class Page:
     """A page of the explorer, with what tests ask of it."""
@@ -101,9 +115,10 @@ class Page:
         if message.type == "error" and "status of 4" not in message.text:
             self.errors.append(message.text)
 
-    def open(self, url: str) -> "Page":
+    def open(self, url: str, *, has_pictures: bool = True) -> "Page":
         self.page.goto(url)
-        self.until("window.latentmap && latentmap.state.nSprites > 0")
+        is_drawn = "latentmap.state.nSprites > 0" if has_pictures else "document.querySelector('.label')"
+        self.until(f"window.latentmap && {is_drawn}")
         return self
 
     def ask(self, expression: str) -> Any:
@@ -175,9 +190,9 @@ def look(chromium) -> Iterator[Any]:
     context = chromium.new_context(viewport={"width": 1400, "height": 900}, color_scheme="dark", accept_downloads=True)
     pages: list[Page] = []
 
-    def open_page(url: str) -> Page:
+    def open_page(url: str, **how: bool) -> Page:
         pages.append(Page(context.new_page()))
-        return pages[-1].open(url)
+        return pages[-1].open(url, **how)
 
     yield open_page
     context.close()

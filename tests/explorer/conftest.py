@@ -1,7 +1,7 @@
 """A small run with a tree, and its explorer without a network."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +65,26 @@ def server(copied) -> Iterator[Server]:
     made.close()
 
 
-@pytest.fixture
-def client(server) -> TestClient:
+def client_of(server: Server) -> TestClient:
     """Asks as the explorer's own page does, with the token."""
     app = make_app(server, [HOST, "localhost:8765"])
     return TestClient(app, base_url=f"http://{HOST}", headers={TOKEN: server.token}, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def client(server) -> TestClient:
+    return client_of(server)
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Callable[[Path], TestClient]]:
+    """Open further runs until the tests of a file end."""
+    servers: list[Server] = []
+
+    def client_of_run(path: Path) -> TestClient:
+        servers.append(Server(path))
+        return client_of(servers[-1])
+
+    yield client_of_run
+    for one in servers:
+        one.close()

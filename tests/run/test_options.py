@@ -11,18 +11,19 @@ from latentmap.autoencoder.training.augmentation import AUGMENTATIONS
 from latentmap.autoencoder.training.corruption import NOISES
 from latentmap.autoencoder.training.precision import PRECISIONS
 from latentmap.cli import app
+from latentmap.core.errors import OptionError
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.shape import COLOR_MODES, FIT_MODES
 from latentmap.run import RunOptions, SourceOptions
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS
-from latentmap.run.state import dependents, stage_keys
+from latentmap.run.state import STAGES, STAGES_WITH_VECTORS, dependents, stage_keys
 
 SOURCE = {"fingerprint": "f" * 64, "annotations": "a" * 64}
 OTHER_OPTIONS = {
     **{"network": "dense", "activation": "relu", "latent_dim": 8, "epochs": 3, "batch_size": 32, "learning_rate": 0.01},
     **{"beta": 0.5, "denoising": "masking", "noise_level": 0.1, "augmentation": ("shift", "flip")},
     **{"precision": "float32", "groups": "kmeans", "n_clusters": 7, "invariant": False, "min_confidence": 0.3},
-    **{"perplexity": 12, "seed": 5, "features": "latent"},
+    **{"perplexity": 12, "seed": 5, "features": "latent", "metric": "cosine"},
 }
 # As of the version in which options were declared in three places.
 KEYS = {
@@ -65,10 +66,34 @@ def test_the_keys_of_stages_are_those_of_runs_that_were_made_before():
 
 @pytest.mark.parametrize("one", RUN_OPTIONS, ids=lambda one: one.name)
 def test_an_option_changes_the_keys_of_its_stages_and_of_what_needs_them(one):
-    usual, other = (stage_keys(RunOptions(**{one.name: value}), SOURCE, []) for value in (one.default, _other(one)))
+    vectors, stages = ("v" * 64, STAGES_WITH_VECTORS) if one.with_vectors else (None, STAGES)
+    usual, other = (
+        stage_keys(RunOptions(**{one.name: value}), SOURCE, [], vectors) for value in (one.default, _other(one))
+    )
     changed = {stage for stage in usual if usual[stage] != other[stage]}
     assert one.stages
-    assert changed == {*one.stages, *(later for stage in one.stages for later in dependents(stage))}
+    assert changed == {*one.stages, *(later for stage in one.stages for later in dependents(stage, stages))}
+
+
+def test_other_vectors_change_the_keys_of_what_depends_on_them():
+    options = RunOptions().for_vectors()
+    usual, other = (stage_keys(options, SOURCE, [], vectors) for vectors in ("v" * 64, "w" * 64))
+    assert list(usual) == [stage for stage in STAGES_WITH_VECTORS if stage != "decode"]
+    assert {stage for stage in usual if usual[stage] == other[stage]} == {"features"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"epochs": 3}, "epochs=3: with given vectors"), ({"network": "dense"}, "network='dense': with given vectors")],
+)
+def test_options_of_training_are_refused_with_vectors(options, words):
+    with pytest.raises(OptionError, match=words):
+        RunOptions(**options).for_vectors()
+
+
+def test_a_metric_is_refused_without_vectors():
+    with pytest.raises(OptionError, match="metric='cosine' is a distance between given vectors"):
+        RunOptions(metric="cosine").without_vectors()
 
 
 def _other(one):
@@ -87,6 +112,7 @@ def test_defaults_and_choices_are_those_of_the_autoencoder():
         "augmentation": tuple(AUGMENTATIONS),
         "precision": ("auto", *PRECISIONS),
         "features": ("visual", "latent"),
+        "metric": ("euclidean", "cosine"),
         "groups": ("graph", "kmeans"),
     }
 
@@ -94,6 +120,8 @@ def test_defaults_and_choices_are_those_of_the_autoencoder():
 def test_defaults_and_choices_are_those_of_open_images():
     parameters = inspect.signature(open_images).parameters
     for one in SOURCE_OPTIONS:
+        if one.name in ("vectors", "map"):  # these are no part of reading images
+            continue
         assert parameters[one.name].default == one.default, one.name
     assert SourceOptions().decoding() == DecodeOptions()
     assert {one.name: one.choices for one in SOURCE_OPTIONS if one.choices} == {"fit": FIT_MODES, "color": COLOR_MODES}

@@ -55,6 +55,10 @@ export interface Facts {
   cuts?: { n: number; stability: number }[];
   /** Whether groups are found on the graph of neighbours; only then is there a tree to split and cut. */
   onGraph: boolean;
+  /** Whether vectors can be decoded, whether those of other images can be computed, and whether the points have pictures. */
+  hasDecoder: boolean;
+  hasEncoder: boolean;
+  hasPictures: boolean;
   perplexity: number;
   /** Weights of the kinds of features that the data chose; none if neighbours are found by latent vectors. */
   weights: { [kind: string]: number };

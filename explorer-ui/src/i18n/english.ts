@@ -4,6 +4,7 @@ export const ENGLISH = {
   // page
   loading: "Opening the map …",
   images: "{n} {n:image|images}",
+  points: "{n} {n:point|points}",
   map: "Map of {n} {n:image|images}. Arrow keys move it, plus and minus zoom, 0 shows all, N steps through neighbours.",
   mapKeys: "Click an image to pin it, double-click to open it at full size; ? lists the keyboard shortcuts.",
   skipToMap: "Skip to the map",
@@ -127,6 +128,7 @@ export const ENGLISH = {
 
   // image
   image: "Image",
+  point: "Point",
   noImage: "Point at an image to inspect it; click to pin it.",
   reconstruction: "Reconstruction",
   neighbors: "Nearest neighbours",
@@ -177,6 +179,7 @@ export const ENGLISH = {
   dropHint: "Drop or paste an image anywhere on the page, or choose a file, to find similar images.",
   dropHere: "Drop the image to find similar images",
   dropNoFile: "No file found. Drop, paste or choose an image file.",
+  dropNeedsEncoder: "The vectors of this run were given, so that those of another image are not known.",
   dropNeedsServer: "Finding similar images needs a running explorer: open the run with latentmap explore.",
   dropAsked: "Finding similar images …",
   dropNotShown: "This browser does not support the format of the file.",

@@ -6,6 +6,7 @@ export const KOREAN: Record<Key, string> = {
   // page
   loading: "지도를 여는 중 …",
   images: "이미지 {n}개",
+  points: "점 {n}개",
   map: "이미지 {n}개의 지도. 화살표로 이동, +와 −로 확대·축소, 0은 전체 보기, N은 이웃으로 이동.",
   mapKeys: "이미지를 클릭하면 고정되고 더블클릭하면 원본 크기로 열립니다. ?를 누르면 단축키가 모두 보입니다.",
   skipToMap: "지도로 건너뛰기",
@@ -129,6 +130,7 @@ export const KOREAN: Record<Key, string> = {
 
   // image
   image: "이미지",
+  point: "점",
   noImage: "이미지를 가리키면 여기에 보이고, 클릭하면 고정됩니다.",
   reconstruction: "복원",
   neighbors: "가까운 이웃",
@@ -179,6 +181,7 @@ export const KOREAN: Record<Key, string> = {
   dropHint: "이미지를 이 페이지 아무 곳에나 끌어다 놓거나 붙여 넣거나 파일을 고르면 비슷한 이미지를 찾습니다.",
   dropHere: "여기에 놓으면 비슷한 이미지를 찾습니다",
   dropNoFile: "파일이 없습니다. 이미지 파일을 끌어다 놓거나 붙여 넣거나 고르세요.",
+  dropNeedsEncoder: "이 실행 결과의 벡터는 밖에서 주어진 것이어서 다른 이미지의 벡터를 구할 수 없습니다.",
   dropNeedsServer: "비슷한 이미지를 찾으려면 익스플로러가 실행 중이어야 합니다. latentmap explore로 실행 결과를 여세요.",
   dropAsked: "비슷한 이미지를 찾는 중 …",
   dropNotShown: "이 브라우저는 이 파일 형식을 지원하지 않습니다.",

@@ -29,8 +29,8 @@ export class Lessons {
     const lessons: [Key, Lesson][] = [
       ["perplexity", perplexityLesson],
       ["kmeans", (body, context) => this.kmeans.open(body, context)],
-      ["training", trainingLesson],
-      ["activations", activationsLesson],
+      ...(model.facts.hasDecoder ? ([["training", trainingLesson]] as [Key, Lesson][]) : []),
+      ...(model.facts.hasPictures ? ([["activations", activationsLesson]] as [Key, Lesson][]) : []),
     ];
     this.tabs = lessons.map(([name, lesson]) =>
       button(t(name), () => this.openTab(name, lesson), { role: "tab", "data-tab": name, "aria-selected": "false" }),

@@ -113,7 +113,7 @@ export class Address {
       ...(model.colorBy !== GROUP ? { color: model.colorBy } : {}),
       ...(inspector.pinned ? { image: model.points.id[inspector.row] } : {}),
       ...(model.weights.text ? { weights: model.weights.text } : {}),
-      ...(camera.thumbnailSize !== "auto" ? { thumbnails: camera.thumbnailSize } : {}),
+      ...(camera.thumbnailSize !== "auto" && model.facts.hasPictures ? { thumbnails: camera.thumbnailSize } : {}),
       // settings equal to those of the system are left to the system of the reader
       ...(theme && theme !== systemTheme() ? { theme } : {}),
       ...(language !== systemLanguage() ? { language } : {}),

@@ -37,7 +37,8 @@ export class ViewControl {
     const { model, camera, header, inspector, filters, search } = this.parts;
     if (view.theme) document.documentElement.dataset.theme = view.theme === "light" ? "light" : "dark";
     if ((view.color ?? GROUP) !== model.colorBy) await this.colorBy(view.color ?? GROUP);
-    const size = view.thumbnails ?? THUMBNAIL_SIZES.find((one) => one === recall("pictures")) ?? "auto";
+    const chosen = view.thumbnails ?? THUMBNAIL_SIZES.find((one) => one === recall("pictures")) ?? "auto";
+    const size = model.facts.hasPictures ? chosen : "none";
     camera.thumbnailSize = size;
     header.showThumbnailSize(size);
     model.weights.apply(view.weights ?? "");

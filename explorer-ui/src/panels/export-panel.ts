@@ -44,7 +44,8 @@ export class ExportPanel {
       this.scopes.set(scope, [input, text]);
       return h("label", { class: "check" }, input, text);
     });
-    this.buttons = KINDS.map((kind) => button("", () => void this.export(kind), { "data-export": kind }));
+    const kinds = KINDS.filter((kind) => kind !== "folder" || model.facts.hasPictures);
+    this.buttons = kinds.map((kind) => button("", () => void this.export(kind), { "data-export": kind }));
     this.cancel = button(t("cancelExport"), () => undefined, { class: "small cancel-export" });
     this.running = h("div", { class: "running", hidden: true }, this.progress, this.status, this.cancel);
     this.element.append(

@@ -63,7 +63,7 @@ export class Header {
       "aria-controls": "more",
     });
     this.more.append(
-      h("label", { class: "wide" }, `${t("thumbnails")} `, this.thumbnails),
+      ...(model.facts.hasPictures ? [h("label", { class: "wide" }, `${t("thumbnails")} `, this.thumbnails)] : []),
       ...(actions.chooseQuery ? [button(t("findByPicture"), actions.chooseQuery, { "data-open": "choose", title: t("dropHint") })] : []),
       ...(actions.toggleLessons ? [button(t("learn"), actions.toggleLessons, { "data-open": "learn" })] : []),
       this.share(),
@@ -74,7 +74,7 @@ export class Header {
     this.element = h(
       "header",
       { class: "page-header" },
-      h("div", { class: "title" }, h("h1", { text: model.facts.name, title: `${model.facts.name} · ${model.facts.source}` }), h("span", { class: "count", text: t("images", { n: model.n }) })),
+      h("div", { class: "title" }, h("h1", { text: model.facts.name, title: `${model.facts.name} · ${model.facts.source}` }), h("span", { class: "count", text: t(model.facts.hasPictures ? "images" : "points", { n: model.n }) })),
       this.search,
       h("label", { class: "color-label" }, h("span", { class: "color-text", text: `${t("colorBy")} ` }), this.colors),
       toolbar,

@@ -19,7 +19,7 @@ const SIDE = 128; // pixels of the image and of its reconstruction
 interface InspectorActions {
   show(row: number): void;
   open(row: number): void;
-  /** Choose a query image, or interpolate from this image to another; null without a server. */
+  /** Choose a query image, or interpolate from this image to another; null where the run or the page cannot. */
   choose: (() => void) | null;
   interpolateFrom: ((row: number) => void) | null;
 }
@@ -87,19 +87,20 @@ export class Inspector {
     const id = model.points.id[row];
     const facts = h("table", { class: "facts" });
     this.strip = h("div", { class: "strip" });
-    const name = `${t("image")} ${id}`;
+    const kind = t(model.facts.hasPictures ? "image" : "point");
+    const name = `${kind} ${id}`;
     const open = h(
       "button",
       { type: "button", class: "thumb open", title: t("openPicture"), "aria-label": `${t("openPicture")}: ${name}`, on: { click: () => this.actions.open(row) } },
       thumbnail(model, id, SIDE, name),
     );
-    const pictures = h("div", { class: "pair" }, figure(open, name));
+    const pictures = h("div", { class: "pair" }, ...(model.facts.hasPictures ? [figure(open, name)] : []));
     const { source } = model;
-    if (source instanceof Server) {
+    if (source instanceof Server && model.facts.hasDecoder) {
       pictures.append(figure(imageAt(model, source.reconstructionAddress(id), SIDE, t("reconstruction")), t("reconstruction")));
     }
     this.top.replaceChildren(
-      h("h2", {}, t("image"), this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
+      h("h2", {}, model.facts.hasPictures ? kind : name, this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
       pictures,
       h("h3", { text: t("neighbors") }),
       this.strip,

@@ -15,11 +15,11 @@ const PAN = 60; // pixels per arrow key
 
 let lightbox: Lightbox | null = null;
 
-/** Create the lightbox of a run. `closedAt` is called with the row that is shown when the lightbox is closed. */
+/** Create the lightbox of a run; none where points have no pictures. `closedAt` is called with the row that is shown when the lightbox is closed. */
 export function createLightbox(model: Model, closedAt: (row: number) => void): void {
   lightbox?.element.remove();
-  lightbox = new Lightbox(model, closedAt);
-  document.body.append(lightbox.element);
+  lightbox = model.facts.hasPictures ? new Lightbox(model, closedAt) : null;
+  if (lightbox) document.body.append(lightbox.element);
 }
 
 /** Show an image; the arrow keys step through `ids`, by default its neighbours. */

@@ -48,11 +48,12 @@ export class QueryImage {
   }
 
   private listen(): void {
-    const holdsFile = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
-    document.addEventListener("dragenter", (event) => (this.zone.hidden = !holdsFile(event)));
+    const { hasEncoder } = this.model.facts;
+    const takesFile = (event: DragEvent): boolean => hasEncoder && (event.dataTransfer?.types.includes("Files") ?? false);
+    document.addEventListener("dragenter", (event) => (this.zone.hidden = !takesFile(event)));
     document.addEventListener("dragover", (event) => {
       event.preventDefault();
-      this.zone.hidden = !holdsFile(event);
+      this.zone.hidden = !takesFile(event);
     });
     document.addEventListener("dragleave", (event) => {
       if (!event.relatedTarget) this.zone.hidden = true; // the pointer left the window
@@ -73,6 +74,7 @@ export class QueryImage {
   }
 
   private takeFiles(files: FileList | undefined): void {
+    if (!this.model.facts.hasEncoder) return this.notify(t("dropNeedsEncoder"));
     if (!files?.length) return this.notify(t("dropNoFile"));
     void this.find(files[0], files.length);
   }

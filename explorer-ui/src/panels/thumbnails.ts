@@ -1,6 +1,7 @@
 // Thumbnails as elements: from the server, or cut from a sprite sheet if there is none.
 
 import { Server } from "../data/server";
+import { css } from "../model/colors";
 import type { Model } from "../model/model";
 import { h } from "../page/dom";
 
@@ -11,10 +12,19 @@ const bitmaps = new Map<number, Promise<ImageBitmap>>();
 const urls = new Map<string, Promise<string>>();
 
 export function thumbnail(model: Model, id: number, side: number, description: string): HTMLElement {
+  if (!model.facts.hasPictures) return dot(model, id, side, description);
   if (model.source instanceof Server) return imageAt(model, model.source.imageAddress(id), side, description);
   const canvas = h("canvas", { role: "img", "aria-label": description, ...frame(model, side) });
   void paint(model, id, canvas);
   return canvas;
+}
+
+/** A dot in the colour of the point, where points have no pictures. */
+function dot(model: Model, id: number, side: number, description: string): HTMLElement {
+  const [red, green, blue] = model.colors.subarray(4 * model.rowOf[id]);
+  const element = h("span", { class: "point", ...(description ? { role: "img", "aria-label": description } : {}) });
+  Object.assign(element.style, { width: `${side}px`, height: `${side}px`, color: css([red, green, blue]) });
+  return element;
 }
 
 /** An image of the server with the shape of the run's images and the given longer side. */

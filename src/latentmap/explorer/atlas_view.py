@@ -245,14 +245,14 @@ class AtlasView:
 
     @locked_cached_property
     def vectors(self) -> NDArray[np.float32]:
-        """Vectors by which neighbours are found, in the order of the ids: latent vectors or features.
+        """Vectors by which neighbours are found, in the order of the ids: features, or scaled latent vectors.
 
         Raises
         ------
         ChangedError
             If the run was changed since it was opened.
         """
-        return self._read_vectors("features") if self.run.has_features else self.latents
+        return self._read_vectors("features") if self.run.has_features else self.run.as_points(self.latents)
 
     def _read_vectors(self, name: str) -> NDArray[np.float32]:
         try:
@@ -270,7 +270,9 @@ class AtlasView:
 
     def vectors_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Vectors of new images, by which their neighbours are found."""
-        return self._features.transform(pixels) if self.run.has_features else self.model.transform(pixels)
+        if self.run.has_features:
+            return self._features.transform(pixels)
+        return self.model.transform(pixels) if self.run.has_encoder else self.run.points_of(pixels)
 
     @locked_cached_property
     def _features(self) -> ImageFeatures:
@@ -284,7 +286,8 @@ class AtlasView:
         """Load what the first requests need."""
         with suppress(ValueError, OSError):  # the first request reports it
             _ = self.columns
-            self.decode(self.xy[:1])
+            if self.run.has_decoder:
+                self.decode(self.xy[:1])
 
     @locked_cached_property
     def weights(self) -> dict[str, float]:

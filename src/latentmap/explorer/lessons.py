@@ -125,7 +125,7 @@ def _kmeans_on_map(data: AtlasView, k: int, seed: int) -> KMeansSteps:
     A centre has no place on the map, so it is drawn at the mean place of the images nearest to it.
     """
     rows = data.order[: min(data.n, MAX_CLUSTERED)]
-    latents, xy = data.latents[rows], data.xy[: len(rows)]
+    latents, xy = data.run.as_points(data.latents[rows]), data.xy[: len(rows)]
     steps = _kmeans_history(latents, min(k, len(rows)), seed)
     squares = (latents**2).sum(axis=1)
     centers = []

@@ -44,6 +44,9 @@ def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
         "nBlocks": data.journal.n_blocks,
         "onGraph": data.run.options.groups == "graph",
         "cuts": [{"n": cut.n_clusters, "stability": cut.stability} for cut in data.run.cuts()],
+        "hasDecoder": data.run.has_decoder,
+        "hasEncoder": data.run.has_encoder,
+        "hasPictures": data.run.has_pictures,
         "perplexity": data.run.options.perplexity,
         "weights": _weights(data),
     }

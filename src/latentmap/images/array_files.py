@@ -1,6 +1,7 @@
 """Arrays of images in files: .npy, .npz and IDX."""
 
 import lzma
+import tokenize
 import zipfile
 import zlib
 from math import prod
@@ -35,6 +36,7 @@ NUMPY_FILE_ERRORS: tuple[type[Exception], ...] = (
     MemoryError,
     KeyError,
     SyntaxError,
+    tokenize.TokenError,
 )
 
 
@@ -118,6 +120,42 @@ def collection_from_npz(path: Path, scaling: ArrayScaling = DEFAULT_SCALING) -> 
                     f"{path}: labels of shape {labels.shape} and type {labels.dtype} for {len(collection)} images"
                 )
             return collection.with_labels(_read_npz_member(archive, label_key, labels, path))
+    except NUMPY_FILE_ERRORS as error:
+        if isinstance(error, SourceError):
+            raise
+        raise SourceError(
+            f"{path}: a damaged .npz file ({error or type(error).__name__}): write it again with np.savez"
+        ) from error
+
+
+def read_npz_array(path: Path, name: str | None, usual: tuple[str, ...]) -> NDArray[Any]:
+    """Read one array of an .npz file. Its header is checked, and no more bytes than it states are read.
+
+    Parameters
+    ----------
+    path : Path
+    name : str, optional
+        Name of the array. By default the first of the usual ones that is there, or the only array.
+    usual : tuple of str
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    SourceError
+        If the file is damaged, or has no such array.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [one.removesuffix(".npy") for one in archive.namelist() if one.endswith(".npy")]
+            found = name or next((one for one in usual if one in names), names[0] if len(names) == 1 else None)
+            if found not in names:
+                said = "no array of a usual name" if found is None else f"no array {found!r}"
+                listed = ", ".join(names) or "(none)"
+                raise SourceError(f"{path}: {said}: its arrays are {listed}: choose one, as {path.name}:NAME")
+            return _read_npz_member(archive, found, _member_header(archive, f"{found}.npy", path), path)
     except NUMPY_FILE_ERRORS as error:
         if isinstance(error, SourceError):
             raise

@@ -50,6 +50,8 @@ class ImageCollection:
         Values of an array that became 0 and 255. None for 8 bits, and for files, whose range is in ``shape``.
     is_clipped : ndarray (n,), bool, optional
         Which images of an array have values outside the range of the collection that they are added to.
+    has_pictures : bool, default=True
+        False for points that have vectors only; each then has one black pixel.
 
     Examples
     --------
@@ -68,6 +70,7 @@ class ImageCollection:
     origin: ListingPositions | None = None
     value_range: tuple[float, float] | None = None
     is_clipped: NDArray[np.bool_] | None = None
+    has_pictures: bool = True
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
@@ -144,7 +147,9 @@ class ImageCollection:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the pixels and their shape, in hexadecimal."""
+        """SHA-256 of the pixels and their shape, or of the digests of points without pictures, in hexadecimal."""
+        if not self.has_pictures:
+            return hashlib.sha256(repr(self.table["sha256"].to_pylist()).encode()).hexdigest()
         return pixels_fingerprint(self.images)
 
     @cached_property

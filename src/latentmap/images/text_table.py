@@ -60,7 +60,7 @@ def read_text_table(path: Path, *, keep_blank: bool = False) -> TextTable:
         If the file is not text, or a quote is not closed.
     """
     encoding = detect_file_encoding(path)
-    delimiter, first_line = _find_delimiter(path, encoding)
+    delimiter, first_line = find_delimiter(path, encoding)
     with path.open(encoding=encoding, newline="") as file:
         for _ in range(first_line):
             file.readline()
@@ -170,8 +170,20 @@ def unique_column_names(names: list[str], taken: set[str]) -> list[str]:
     return found
 
 
-def _find_delimiter(path: Path, encoding: str) -> tuple[str, int]:
-    """Find the delimiter, and the number of lines before the header, which may be the line ``sep=`` of Excel."""
+def find_delimiter(path: Path, encoding: str) -> tuple[str, int]:
+    """Find the delimiter of a text table.
+
+    Parameters
+    ----------
+    path : Path
+    encoding : str
+
+    Returns
+    -------
+    delimiter : str
+    n_before : int
+        Number of lines before the header, which may be the line ``sep=`` of Excel.
+    """
     with path.open(encoding=encoding, newline="") as file:
         start = file.readline(8)
         if (named := re.fullmatch(r"sep=(.)\s*", start)) and named[1] in DELIMITERS:

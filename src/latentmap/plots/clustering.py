@@ -134,7 +134,7 @@ def cluster_sheet(
     return figure
 
 
-def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: ArrayLike) -> Figure:
+def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike | None, blocks: ArrayLike) -> Figure:
     """Draw the upper part of a tree of groups, with a picture of each group at its leaf.
 
     Parameters
@@ -143,8 +143,9 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
         See :attr:`latentmap.GraphClustering.tree_`.
     n_groups : int
         Number of leaves, at least 2: the tree is drawn down to the cut into so many groups.
-    images : array (m, h, w) or (m, h, w, c), m at least n_groups
+    images : array (m, h, w) or (m, h, w, c), m at least n_groups, optional
         One image of each group, in the order of the groups. If several groups are in one leaf, the first is shown.
+        Without images the leaves have numbers only.
     blocks : array (m,), int
         Block that each of them is in.
 
@@ -157,7 +158,7 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
     InputError
         If the images have another shape.
     """
-    pixels = drawable(images)
+    pixels = None if images is None else drawable(images)
     shown_at: dict[int, int] = {}  # first group in each leaf, by the number of the leaf from left to right
     for group, leaf in enumerate(tree.cut(n_groups)[np.asarray(blocks)].tolist()):
         shown_at.setdefault(leaf, group)
@@ -172,7 +173,8 @@ def group_tree(tree: "Dendrogram", n_groups: int, images: ArrayLike, blocks: Arr
     for group in range(n_groups):
         inset = axes.inset_axes((group - 0.42, -0.27, 0.84, 0.25), transform=axes.get_xaxis_transform())
         inset.set_title(str(shown_at[group]), y=-0.4, fontsize=9)
-        inset.imshow(pixels[shown_at[group]], cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
+        if pixels is not None:
+            inset.imshow(pixels[shown_at[group]], cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
         inset.set_axis_off()
     ticks = np.arange(np.ceil(base), np.floor(float(heights.max())) + 1)
     axes.set_yticks(ticks, [f"{10.0**-tick:g}" for tick in ticks], fontsize=8)

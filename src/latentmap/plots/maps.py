@@ -14,6 +14,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.errors import InputError
+from latentmap.core.progress import counted
 from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, to_classes
 from latentmap.plots.text import MAX_TITLE_LENGTH, literal, short_text
 from latentmap.plots.thumbnails import place_thumbnails
@@ -29,7 +30,12 @@ MAX_CANDIDATES = 100_000
 
 
 def scatter(
-    xy: ArrayLike, labels: ArrayLike | None = None, title: str | None = None, *, missing: str = NO_LABEL
+    xy: ArrayLike,
+    labels: ArrayLike | None = None,
+    title: str | None = None,
+    *,
+    missing: str = NO_LABEL,
+    noun: str = "image",
 ) -> Figure:
     """Draw a map as dots, coloured by label, with the name of each label at its densest position.
 
@@ -43,6 +49,8 @@ def scatter(
         Text after the number of images.
     missing : str, default="no label"
         Name of the images without a label in the legend.
+    noun : str, default="image"
+        The word for what is on the map, for the title.
 
     Returns
     -------
@@ -64,7 +72,7 @@ def scatter(
         axes.legend(handles=[handle], loc="lower right", frameon=False, fontsize=9)
     if len(classes) > 1:
         _write_labels(axes, points, classes, codes)
-    heading = f"{len(points):,} image{'s' * (len(points) != 1)}" + ("" if title is None else f", {title}")
+    heading = counted(len(points), noun) + ("" if title is None else f", {title}")
     axes.set_title(short_text(heading, MAX_TITLE_LENGTH), **literal(fontsize=11))
     return figure
 

@@ -35,10 +35,12 @@ MAX_LABEL_COLORS = 20
 def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     """Yield the name and the figure of each, one at a time, since figures of large maps take much memory."""
     run, groups, xy = data.run, data.groups, data.run.map()
-    images, labels = data.collection.images, data.collection.labels
-    yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
-    yield from _network_figures(data)
-    if (groups >= 0).any():
+    images, labels, has_pictures = data.collection.images, data.collection.labels, run.has_pictures
+    if has_pictures:
+        yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
+    if data.has_decoder:
+        yield from _network_figures(data)
+    if has_pictures and (groups >= 0).any():
         yield "groups", plots.cluster_sheet(images, groups, scores=-run.confidence())
     named: NDArray[Any] = groups
     if (groups < 0).any():  # images in no group have no colour
@@ -46,12 +48,16 @@ def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
         named[groups < 0] = None
     n_labels = len(data.label_counts)
     colored_by = labels if 0 < n_labels <= MAX_LABEL_COLORS else named
-    yield "map", plots.image_map(xy, images, colored_by, n_images=400)
-    yield "map-groups", plots.scatter(xy, named, title="coloured by group", missing="no group")
+    if has_pictures:
+        yield "map", plots.image_map(xy, images, colored_by, n_images=400)
+    else:
+        yield "map", plots.scatter(xy, colored_by, missing="none", noun=run.noun)
+    yield "map-groups", plots.scatter(xy, named, title="coloured by group", missing="no group", noun=run.noun)
     if n_labels:
-        yield "map-labels", plots.scatter(xy, labels, title="coloured by label")
+        yield "map-labels", plots.scatter(xy, labels, title="coloured by label", noun=run.noun)
     yield from _group_figures(data)
-    yield from _standing_out(data)
+    if has_pictures:
+        yield from _standing_out(data)
     if data.samples is not None:  # last: the others keep the interpreter from the results, and these do not
         yield "samples", plots.strips(data.samples)
 
@@ -85,14 +91,16 @@ def _group_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     summary, images = data.summary, data.collection.images
     if not summary:
         return
-    borders = [one["boundary"] for one in summary[:MAX_GROUPS]]
-    rows = np.concatenate([np.array(rows, int) for rows in borders])
-    of_row = np.repeat(np.arange(len(borders)), [len(rows) for rows in borders])
-    yield "borders", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="lowest confidence")
+    if data.run.has_pictures:
+        borders = [one["boundary"] for one in summary[:MAX_GROUPS]]
+        rows = np.concatenate([np.array(rows, int) for rows in borders])
+        of_row = np.repeat(np.arange(len(borders)), [len(rows) for rows in borders])
+        yield "borders", plots.cluster_sheet(images[rows], of_row, show_sizes=False, title="lowest confidence")
     if len(summary) > 1:
         first = [one["typical"][0] for one in summary]
         blocks = tables.read_column(data.run.path / layout.GROUPS, "block")
-        yield "tree", plots.group_tree(data.run.tree(), min(len(summary), MAX_GROUPS), images[first], blocks[first])
+        pictures = images[first] if data.run.has_pictures else None
+        yield "tree", plots.group_tree(data.run.tree(), min(len(summary), MAX_GROUPS), pictures, blocks[first])
 
 
 def _standing_out(data: ReportData) -> "Iterator[tuple[str, Figure]]":
@@ -129,7 +137,7 @@ def _duplicate_rows(table: "Table", n: int) -> "list[NDArray[Any]]":
 
 def _added(run: Run, xy: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
     """Places on the map of images that were added later."""
-    if not run.state["added"]:
+    if not run.state["added"] or not run.has_pictures:
         return
     names = ["x", "y", "added"]
     table = pq.read_table(run.path / layout.ATLAS, columns=names).slice(len(xy))

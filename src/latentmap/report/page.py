@@ -133,9 +133,8 @@ def _finish(data: ReportData) -> list[str]:
 
 def _facts(data: ReportData) -> dict[str, Any]:
     """The values that the template shows."""
-    run, groups, model, labels = data.run, data.groups, data.model, data.label_counts
+    run, groups, labels = data.run, data.groups, data.label_counts
     sizes = np.bincount(groups[groups >= 0], minlength=1)
-    layers = model.layer_table()
     n_groups = int((sizes > 0).sum())
     exact = data.duplicates["exact"].to_numpy(zero_copy_only=False)
     return {
@@ -144,14 +143,12 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "command": _command(run),
         "run_folder": str(run.home.resolve()),
         "shell_folder": shlex.quote(str(run.home.resolve())),
-        "layers": layers,
-        "n_parameters": sum(layer.n_parameters for layer in layers),
-        "loss": model.history_["loss"],
-        "recipe": model.recipe_,
-        "precision": model.precision_,
-        "threshold": model.outlier_threshold(),
-        "detail": data.detail,
-        "has_samples": data.has_samples,
+        "has_decoder": data.has_decoder,
+        "network": _network_facts(data) if data.has_decoder else {},
+        "vectors": run.state.get("vectors"),
+        "places": run.state.get("places"),
+        "has_pictures": run.has_pictures,
+        "image": run.noun,
         "summary": data.summary[:MAX_GROUPS],
         "cuts": data.run.cuts(),
         "n_groups": n_groups,
@@ -178,6 +175,22 @@ def _facts(data: ReportData) -> dict[str, Any]:
     }
 
 
+def _network_facts(data: ReportData) -> dict[str, Any]:
+    """The values that the template shows of the network."""
+    model = data.model
+    layers = model.layer_table()
+    return {
+        "layers": layers,
+        "n_parameters": sum(layer.n_parameters for layer in layers),
+        "loss": model.history_["loss"],
+        "recipe": model.recipe_,
+        "precision": model.precision_,
+        "threshold": model.outlier_threshold(),
+        "detail": data.detail,
+        "has_samples": data.has_samples,
+    }
+
+
 def _metrics(run: Run, n_groups: int) -> list[tuple[str, str, float | None]]:
     """Name, meaning and value of each metric that applies, in the order of ``METRIC_TEXTS``."""
     found = run.metrics()
@@ -196,15 +209,24 @@ def _skipped_by_reason(skipped: list[Skipped]) -> list[tuple[str, int, list[str]
 
 def _command(run: Run) -> str:
     """The command that makes the same run, with the options that are not the defaults; Python for arrays."""
-    source, defaults = run.state["source"], RunOptions().as_dict()
+    source, defaults, vectors = run.state["source"], RunOptions().as_dict(), run.state.get("vectors")
+    if vectors is not None:
+        defaults["features"] = "latent"
     options = {name: value for name, value in run.options.as_dict().items() if value != defaults[name]}
     usual = DecodeOptions().as_dict()
     options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
     options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
-    folder, given = str(run.home.resolve()), source.get("path")
-    if given is None:  # it was made from Python, of images in memory
-        values = "".join(f", {name}={value!r}" for name, value in options.items())
-        return f"latentmap.map_images(images, {folder!r}{values})"
+    given_values = {"vectors": vectors, "map": run.state.get("places")}
+    options |= {name: record["path"] for name, record in given_values.items() if record is not None}
+    folder = str(run.home.resolve())
+    given = source.get("path") if run.has_pictures else []
+    arrays = {"vectors": "vectors", "map": "places"}
+    if given is None or any(options.get(name, "") is None for name in arrays):  # made from Python, of arrays in memory
+        values = "".join(
+            f", {name}={arrays.get(name, value) if value is None else repr(value)}" for name, value in options.items()
+        )
+        images = "images" if given is None else repr(given or None)
+        return f"latentmap.map_images({images}, {folder!r}{values})"
     if "augmentation" in options:
         options["augmentation"] = options["augmentation"] or ["none"]
     pairs = [(name, one) for name, value in options.items() for one in (value if isinstance(value, list) else [value])]
@@ -218,7 +240,7 @@ def _command(run: Run) -> str:
     sources = [str(one) for one in given] if isinstance(given, list) else [str(given)]
     dashes = ["--"] if any(name.startswith("-") for name in sources) else []
     line = shlex.join(["latentmap", "run", "-o", folder, *flags, *dashes, *sources])
-    names = [*sources, *([str(source["labels"])] if source.get("labels") is not None else [])]
+    names = [*sources, *(str(options[name]) for name in ("labels", *arrays) if name in options)]
     where = run.state.get("working_folder")
     relative = any(not Path(name).is_absolute() and not name.startswith("~") for name in names if name != "mnist")
     return f"cd {shlex.quote(where)}\n{line}" if where is not None and relative else line

@@ -59,9 +59,14 @@ class ReportData:
         return kept / whole if whole else 1.0
 
     @property
+    def has_decoder(self) -> bool:
+        """Whether a network was trained, so that there are reconstructions."""
+        return self.run.has_decoder
+
+    @property
     def has_samples(self) -> bool:
         """Whether new pictures drawn from the latent space are worth showing."""
-        return self.detail >= MIN_DETAIL
+        return self.has_decoder and self.detail >= MIN_DETAIL
 
     @cached_property
     def samples(self) -> NDArray[np.float32] | None:

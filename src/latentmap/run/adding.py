@@ -8,27 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.atomic_files import user_path
-from latentmap.core.errors import LatentmapError, RunError, SourceError
+from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceError
 from latentmap.core.progress import Show, silent
 from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import find_source, open_source
+from latentmap.images.sources import SOURCE_KINDS, open_source
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
 from latentmap.run.executor import memory_in_words, run_stage
+from latentmap.run.given import GivenValues, match_record, match_values, read_vectors
+from latentmap.run.given.points import collection_of_points
+from latentmap.run.given.vector_files import matched_blocks, restore_vectors, write_vectors
 from latentmap.run.known_images import check_apart, digests_of, keep_images, paths_of
 from latentmap.run.lock import locked
 from latentmap.run.make import FUNCTIONS, updating_run
 from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
-from latentmap.run.state import STAGES, added_folders, as_paths, next_added_folder, read_state, write_state
+from latentmap.run.run_source import find_images
+from latentmap.run.state import added_folders, as_paths, next_added_folder, read_state, stages_of, write_state
 from latentmap.run.work import Work, say_nothing
 
 # Fractions of strange images, and of new ones among all, above which a fresh run is due.
@@ -69,6 +73,7 @@ def adding_images(
     source: Any,
     *,
     frames: bool = False,
+    vectors: str | Path | ArrayLike | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Iterator[tuple[Work, Addition]]:
@@ -89,13 +94,18 @@ def adding_images(
         finished, state = read_state(folder), read_state(here)
         _check_finished(folder, state)
         check_apart(folder, source)
+        _check_source(folder, finished, source)
+        given = _read_given(folder, finished, vectors)
         restore_pixels(folder, finished)
+        restore_vectors(folder, finished)
         if here == folder:
             here = begin(folder, state, {"report"})
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            n_known, n_skipped = _add_to_state(here, state, source, DecodeOptions(frames=frames), show)
+            n_known, n_skipped = _add_to_state(
+                here, state, source, DecodeOptions(frames=frames), given, as_paths(vectors), show
+            )
         except LatentmapError:
             if not resumed:
                 discard(folder)
@@ -113,6 +123,7 @@ def add_images(
     source: Any,
     *,
     frames: bool = False,
+    vectors: str | Path | ArrayLike | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Addition:
@@ -123,7 +134,9 @@ def add_images(
     path : path
         The folder of the run.
     source, frames
-        See :func:`latentmap.open_images`. Images are brought to the shape of the run.
+        See :func:`latentmap.open_images`. Images are brought to the shape of the run. None for a run without pictures.
+    vectors : path or array-like of shape (m, d), optional
+        Vectors of these images, for a run that was made from given vectors.
     show, say : callable, optional
         See :func:`latentmap.run.make_run`.
 
@@ -136,9 +149,12 @@ def add_images(
     RunError
         If the run is not finished, damaged or in use.
     SourceError
-        If there are no usable images, they come as arrays of another height or width, or lie in the run itself.
+        If there are no usable images, they come as arrays of another height or width, or lie in the run itself; or if
+        the vectors are not those of the images.
+    OptionError
+        If vectors are missing, of another length than those of the run, or passed for a run that has none.
     """
-    with adding_images(path, source, frames=frames, show=show, say=say) as (work, addition):
+    with adding_images(path, source, frames=frames, vectors=vectors, show=show, say=say) as (work, addition):
         run_stage(work, "report", FUNCTIONS["report"])
     return addition
 
@@ -155,14 +171,20 @@ def _outcome(state: dict[str, Any], fresh: list[dict[str, Any]], n_known: int, n
 
 def _check_finished(folder: Path, state: dict[str, Any]) -> None:
     # a report that was interrupted is drawn with the images that are added
-    needed = [stage for stage in STAGES if stage != "report"]
+    needed = [stage for stage in stages_of(state) if stage != "report"]
     unfinished = [stage for stage in needed if state["stages"].get(stage, {}).get("state") != "done"]
     if unfinished:
         raise RunError(f"{folder}: {', '.join(unfinished)} not done yet: finish the run, then add to it")
 
 
 def _add_to_state(
-    here: Path, state: dict[str, Any], source: Any, decoding: DecodeOptions, show: Show
+    here: Path,
+    state: dict[str, Any],
+    source: Any,
+    decoding: DecodeOptions,
+    given: GivenValues | None,
+    given_path: str | None,
+    show: Show,
 ) -> tuple[int, int]:
     """Decode what is new, and record it. Return how many images were known already and how many files were skipped."""
     run = Run(here)
@@ -171,18 +193,29 @@ def _add_to_state(
     limits = _value_range(state)
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
     downloads = decoding.downloads_in(here / layout.CACHE)
-    found = find_source(source, scaling, downloads)
-    with show("download") if isinstance(found, DeferredSource) else nullcontext(lambda _: None) as callback:
-        found = open_source(found, callback)
-    images = _decode_addition(found, run, part, decoding, show)
+    if source is None:
+        assert given is not None
+        images = copy_to_cache(collection_of_points(given), part / layout.CACHE)
+        given = given.by_row()
+    else:
+        found = find_images(source, decoding, scaling, downloads)
+        with show("download") if isinstance(found, DeferredSource) else nullcontext(lambda _: None) as callback:
+            found = open_source(found, callback)
+        images = _decode_addition(found, run, part, decoding, show)
     downloads.remove()
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
+    matched = None if given is None else match_values(given, images)
     known = _known(images, digests_of([here, *before]), digests_of(resumed))
     n_clipped = 0 if images.is_clipped is None else int(images.is_clipped[~known[0]].sum())
     taken_before = paths_of([here, *parts])
     images = keep_images(images, ~known[0], part, taken_before)
     if len(images):
+        described = {}
+        if matched is not None:
+            write_vectors(part, matched_blocks(matched.take(np.flatnonzero(~known[0]))))
+            facts = match_record(matched, given_path)
+            described = {"vectors": facts | {"added_to": state["vectors"]["sha256"]}}
         state["added"].append(
             {
                 "name": images.name,
@@ -194,6 +227,7 @@ def _add_to_state(
                 "clipped": n_clipped,
                 "sources": [one._asdict() for one in images.sources],
                 "fingerprint": images.fingerprint,
+                **described,
                 "folder": part.name,
                 "new": True,  # until it is part of the run
             }
@@ -202,6 +236,32 @@ def _add_to_state(
     else:
         shutil.rmtree(part)
     return int(known[1].sum()), len(images.skipped)
+
+
+def _check_source(folder: Path, state: dict[str, Any], source: Any) -> None:
+    has_pictures = state["source"].get("pictures", True)
+    if source is None and has_pictures:
+        raise SourceError(f"{folder}: no images to add: a source is {SOURCE_KINDS}")
+    if source is not None and not has_pictures:
+        raise SourceError(f"{folder}: made from vectors alone: add vectors (--vectors, vectors=) without images")
+
+
+def _read_given(folder: Path, state: dict[str, Any], vectors: Any) -> GivenValues | None:
+    """The vectors of the images to add, where the run has given vectors."""
+    of_run = state.get("vectors")
+    if of_run is None:
+        if vectors is not None:
+            raise OptionError(f"{folder}: computes the vectors of its images: add images without vectors")
+        return None
+    if vectors is None:
+        raise OptionError(f"{folder}: made from given vectors: pass those of the images to add (--vectors, vectors=)")
+    given = read_vectors(vectors)
+    if given.values.shape[1] != of_run["dimensions"]:
+        raise OptionError(
+            f"{given.name}: vectors of {given.values.shape[1]} numbers, those of the run have {of_run['dimensions']}: "
+            "pass vectors of the same kind"
+        )
+    return given
 
 
 def _value_range(state: dict[str, Any]) -> tuple[float, float] | None:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
 from latentmap.images.column_types import unify_types
-from latentmap.images.image_table import replace_columns
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, FEATURES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
+from latentmap.run.run_source import numbered_on
 from latentmap.run.state import added_folders, read_state
 
 # Columns of images.parquet that only serve the run itself.
@@ -39,8 +39,10 @@ def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float
 def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> Iterator[pa.Table]:
     n = len(images)
     copies = tables.read_column(folder / DUPLICATES, "id"), tables.read_column(folder / DUPLICATES, "duplicate_of")
+    error = [name for name in tables.column_names(folder / LATENTS) if name == "error"]  # where there is a decoder
     columns: dict[str, Any] = {
-        **{"latent": latents, "error": tables.read_column(folder / LATENTS, "error")},
+        "latent": latents,
+        **{name: tables.read_column(folder / LATENTS, name) for name in error},
         **{name: pq.read_table(folder / GROUPS, columns=[name])[name] for name in ("group", "confidence", "tree")},
         **{name: tables.read_column(folder / MAP, name) for name in "xy"},
         "outlier": tables.read_column(folder / OUTLIERS, "outlier"),
@@ -51,12 +53,12 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     state = read_state(folder)
     parts, tables_of_images, n_sources = added_folders(folder, state), [images.table], len(images.sources)
     for part, entry in zip(parts, state["added"], strict=True):
-        tables_of_images.append(_numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
+        tables_of_images.append(numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
         n_sources += len(sources_of(entry))
     all_images = pa.concat_tables(unify_types(tables_of_images), promote_options="default")
     schema = None
     features = tables.read_batches(folder / FEATURES, ["features"], tables.N_GROUP_ROWS) if has_features else None
-    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, features):
+    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, images.has_pictures, features):
         schema = batch.schema
         yield batch
     assert schema is not None
@@ -64,21 +66,14 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     for part, own in zip(parts, tables_of_images[1:], strict=True):
         table = all_images.slice(first, len(own))
         placed = pq.read_table(part / PLACED)
-        names = ("error", "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
+        names = (*error, "group", "confidence", "tree", "x", "y", "outlier", "duplicate_of", "added")
         vectors = tables.VECTORS if has_features else ("latent",)
         columns = {name: tables.read_column(part / PLACED, name) for name in vectors}
         columns |= {name: placed[name] for name in names}
         pixels = open_pixels(part / CACHE / PIXELS_FILE, (len(table), *images.image_shape))
-        for batch in _joined(pixels, table, columns, first):
+        for batch in _joined(pixels, table, columns, first, images.has_pictures):
             yield batch.select(schema.names).cast(schema)
         first += len(table)
-
-
-def _numbered_on(table: pa.Table, n_sources: int) -> pa.Table:
-    """The images of an addition, with their sources numbered after those that the run had before."""
-    if "source" not in table.column_names:  # added by an earlier version
-        return table
-    return replace_columns(table, source=pa.array(table["source"].to_numpy() + np.int16(n_sources)))
 
 
 def _joined(
@@ -86,6 +81,7 @@ def _joined(
     table: pa.Table,
     columns: dict[str, Any],
     first: int,
+    has_pictures: bool,
     features: Iterator[pa.RecordBatch] | None = None,
 ) -> Iterator[pa.Table]:
     others = {name: table[name] for name in table.column_names if name not in INNER}
@@ -93,7 +89,8 @@ def _joined(
         rows = slice(begin, begin + tables.N_GROUP_ROWS)
         paths = table["path"].slice(begin, tables.N_GROUP_ROWS).combine_chunks()
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
-        part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
+        if has_pictures:
+            part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
         part |= {name: tables.vectors(columns[name][rows]) for name in tables.VECTORS if name in columns}
         if features is not None:
             part["features"] = next(features)["features"]

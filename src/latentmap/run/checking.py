@@ -69,14 +69,15 @@ def is_digest(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == 32)
 
 
+# "?" marks a column that runs without a decoder, or without pictures, do not have.
 _COMMON: dict[str, Test] = {
-    **{"error": is_float, "group": is_integer, "confidence": is_float, "tree": is_text, "x": is_float, "y": is_float},
+    **{"error?": is_float, "group": is_integer, "confidence": is_float, "tree": is_text, "x": is_float, "y": is_float},
     **{"latent": is_vector, "outlier": is_float, "duplicate_of": is_integer, "added": is_integer},
 }
 COLUMNS: dict[str, dict[str, Test]] = {
     IMAGES: {"id": is_integer, "path": is_text, "sha256": is_digest},
     SKIPPED: {"path": is_text, "reason": is_text},
-    LATENTS: {"id": is_integer, "latent": is_vector, "error": is_float},
+    LATENTS: {"id": is_integer, "latent": is_vector, "error?": is_float},
     FEATURES: {"id": is_integer, "features": is_vector},
     GROUPS: {"id": is_integer, "group": is_integer, "confidence": is_float, "block": is_integer, "tree": is_text},
     TREE: {"node": is_integer, "left": is_integer, "right": is_integer, "association": is_float, "size": is_integer},
@@ -88,7 +89,7 @@ COLUMNS: dict[str, dict[str, Test]] = {
     },
     OUTLIERS: {"id": is_integer, "isolation": is_float, "outlier": is_float, "is_outlier": is_flag},
     PLACED: {**_COMMON, "id": is_integer, "isolation": is_float, "strange": is_flag},
-    ATLAS: {**_COMMON, "id": is_integer, "path": is_text, "image": is_picture},
+    ATLAS: {**_COMMON, "id": is_integer, "path": is_text, "image?": is_picture},
 }
 # Tables without a row for each image.
 FREE_LENGTH = {SKIPPED, TREE, DUPLICATES}
@@ -167,7 +168,10 @@ def _checked(path: Path, n_rows: int, n_images: int, stamp: tuple[int, ...]) -> 
     file = pq.ParquetFile(path)
     try:
         name, schema, rows = path.name, file.schema_arrow, file.metadata.num_rows
-        for column, fits in COLUMNS[name].items():
+        for field, fits in COLUMNS[name].items():
+            column = field.rstrip("?")
+            if field != column and column not in schema.names:
+                continue
             if schema.names.count(column) != 1:
                 raise damaged(path, f"{schema.names.count(column)} columns {column!r}, not one")
             if not fits(schema.field(column).type):

@@ -13,11 +13,11 @@ from latentmap.core.errors import RunMemoryError
 from latentmap.core.memory import release_memory, shortage
 from latentmap.run import pending
 from latentmap.run.state import (
-    STAGES,
     dependents,
     describe_files,
     is_done,
     read_state,
+    stages_of,
     write_state,
 )
 from latentmap.run.work import Work
@@ -33,7 +33,7 @@ def run_stage(work: Work, stage: str, function: Callable[[Work], list[str]]) -> 
     work : Work
         Work on a run that is locked; ``keys`` has the key of the stage.
     stage : str
-        One of ``STAGES``.
+        One of the stages of the run.
     function : callable
         Takes the work, writes the files of the stage, and returns their names below the folder of the work.
 
@@ -57,10 +57,20 @@ def run_stage(work: Work, stage: str, function: Callable[[Work], list[str]]) -> 
     return True
 
 
+def drop_stages(work: Work) -> None:
+    """Remove stages that the run had with other options, and their files."""
+    records = work.state["stages"]
+    for stage in [one for one in records if one not in stages_of(work.state)]:
+        work.set_aside(stage)
+        for name in records.pop(stage)["files"]:
+            (work.folder / name).unlink(missing_ok=True)
+        write_state(work.folder, work.state)
+
+
 def _run(work: Work, stage: str, key: str, function: Callable[[Work], list[str]]) -> float:
     """Run a stage and return the seconds it took. The files of an older version of it are removed first."""
     records = work.state["stages"]
-    for stale in (stage, *dependents(stage)):
+    for stale in (stage, *dependents(stage, stages_of(work.state))):
         record = records.pop(stale, None)
         for name in record["files"] if record else ():
             (work.folder / name).unlink(missing_ok=True)
@@ -105,7 +115,8 @@ def _is_kept(work: Work, stage: str, key: str) -> bool:
 
 def _has_same_needs(stage: str, state: dict[str, Any], finished: dict[str, Any]) -> bool:
     """Whether the stages that a stage needs, if they were done again, gave the files that it was made from."""
-    needs = [one for one in STAGES if one != stage] if stage == "report" else STAGES[stage]  # it shows all of them
+    stages = stages_of(state)
+    needs = [one for one in stages if one != stage] if stage == "report" else stages[stage]  # it shows all of them
     return all(
         state["stages"].get(need, {}).get("files") == finished["stages"].get(need, {}).get("files") for need in needs
     )

@@ -240,7 +240,7 @@ def _quoted(text: str) -> str:
 def _sprite(run: Run, path: Path, n: int) -> int:
     """One square picture of all images in rows, each as large as fits, and the side of each; 0 if they do not fit."""
     across = ceil(sqrt(n))
-    if across > SPRITE_SIDE:  # not one pixel each
+    if across > SPRITE_SIDE or not run.has_pictures:  # not one pixel each
         return 0
     side: int = max(1, min(MAX_SPRITE_SIDE, SPRITE_SIDE // across, max(run.state["source"]["image_shape"][:2])))
     sheet = Image.new("RGB", (across * side, across * side))

@@ -20,17 +20,18 @@ MAD_TO_DEVIATION = 1.4826
 VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
-def exact_copies(images: NDArray[np.uint8], contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
+def exact_copies(images: NDArray[np.uint8] | None, contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
     """For each image, the first image with equal pixels: (n,), the image itself if it is the first.
 
     Parameters
     ----------
-    images : array (n, ...) uint8
+    images : array (n, ...) uint8, optional
         As they were brought to one size: pictures that differ may look the same there.
     contents : array (n,) of void, optional
         Digests of what the images were made from, which decide where they are known.
     """
     if contents is None:
+        assert images is not None
         contents = np.concatenate(
             [
                 np.frombuffer(b"".join(hashlib.blake2b(image.data, digest_size=16).digest() for image in part), "V16")
@@ -43,7 +44,7 @@ def exact_copies(images: NDArray[np.uint8], contents: NDArray[np.void] | None = 
 
 
 def duplicates(
-    images: NDArray[np.uint8],
+    images: NDArray[np.uint8] | None,
     indices: NDArray[np.int32],
     distances: NDArray[np.floating[Any]],
     contents: NDArray[np.void] | None = None,
@@ -52,7 +53,8 @@ def duplicates(
 
     Parameters
     ----------
-    images : array (n, h, w) or (n, h, w, 3), uint8
+    images : array (n, h, w) or (n, h, w, 3), uint8, optional
+        Without them there are exact duplicates only, by ``contents``.
     indices, distances : array (n, k)
         Nearest neighbours of each latent vector.
     contents : array (n,) of void, optional
@@ -64,7 +66,7 @@ def duplicates(
         ``id`` and ``duplicate_of`` (the smaller), ``exact``, ``distance`` of the latent vectors (0 where exact), and
         ``difference``: mean squared difference of the pixels over their variance.
     """
-    n = len(images)
+    n = len(indices)
     firsts = exact_copies(images, contents)
     copies = np.flatnonzero(firsts != np.arange(n))
     left = np.repeat(np.arange(n), indices.shape[1])
@@ -76,7 +78,9 @@ def duplicates(
     low, high, lengths = np.minimum(left, right)[near], np.maximum(left, right)[near], lengths[near]
     _, once = np.unique(low * n + high, return_index=True)
     low, high, lengths = low[once], high[once], lengths[once]
-    differences = _differences(images, low, high)
+    if images is None:
+        low, high, lengths = low[:0], high[:0], lengths[:0]
+    differences = np.empty(0) if images is None else _differences(images, low, high)
     kept = np.flatnonzero(differences <= NEAR_DIFFERENCE)
     kept = kept[np.argsort(differences[kept], kind="stable")]
     return {
@@ -103,13 +107,13 @@ def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[A
     return found
 
 
-def outliers(errors: NDArray[np.floating[Any]], distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
+def outliers(errors: NDArray[np.floating[Any]] | None, distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
     """Outlier scores by the reconstruction error and by the distance to the neighbours.
 
     Parameters
     ----------
-    errors : array (n,)
-        Reconstruction errors.
+    errors : array (n,), optional
+        Reconstruction errors. Without them the distances alone decide.
     distances : array (n, k)
         To the nearest neighbours of each latent vector.
 
@@ -120,7 +124,9 @@ def outliers(errors: NDArray[np.floating[Any]], distances: NDArray[np.floating[A
         logarithms of error and isolation; ``is_outlier``: above 4.
     """
     isolation = distances.mean(axis=1).astype(np.float32)
-    score = np.maximum(_robust_score(errors), _robust_score(isolation)).astype(np.float32)
+    score = _robust_score(isolation).astype(np.float32)
+    if errors is not None:
+        score = np.maximum(_robust_score(errors), score).astype(np.float32)
     return {"isolation": isolation, "outlier": score, "is_outlier": score > FAR_OUT}
 
 

@@ -34,22 +34,22 @@ def _groups(run: Run) -> str:
     groups = run.groups()
     sizes = np.unique(groups[groups >= 0], return_counts=True)[1]
     if not len(sizes):
-        return f"no groups: all images have a confidence below {run.options.min_confidence:g}"
+        return f"no groups: all {run.noun}s have a confidence below {run.options.min_confidence:g}"
     if len(sizes) == 1:
         return "one group"
     stability = run.metrics().get("stability")
-    sure = "" if stability is None else f", stability {stability:.2f}: {_in_words(stability)}"
-    return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} images{sure}"
+    sure = "" if stability is None else f", stability {stability:.2f}: {_in_words(stability)} {run.noun}s"
+    return f"{len(sizes)} groups of {sizes.min():,} to {sizes.max():,} {run.noun}s{sure}"
 
 
 def _other_cuts(run: Run) -> list[str]:
     others = [f"{cut.n_clusters} groups (stability {cut.stability:.2f})" for cut in run.cuts()[1:]]
-    return [f"the images also support {' or '.join(others)}"] if others else []
+    return [f"the {run.noun}s also support {' or '.join(others)}"] if others else []
 
 
 def _in_words(stability: float) -> str:
     how = "nearly the same" if stability >= 0.9 else "mostly the same" if stability >= 0.7 else "often others"
-    return f"{how} in random parts of the images"
+    return f"{how} in random parts of the"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -172,6 +172,8 @@ def png_pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tup
     """
     if ids is not None and not len(ids):
         return
+    if not run.has_pictures:
+        raise RunError(f"{run.path}: made from vectors alone: its points have no pictures: export csv or parquet")
     path = run.path / layout.ATLAS
     with reading(path):
         atlas = pq.read_metadata(path)

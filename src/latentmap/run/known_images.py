@@ -16,6 +16,7 @@ from latentmap.images import ImageCollection, SourceError
 from latentmap.images.image_table import with_unique_paths
 from latentmap.images.store import PIXELS_FILE, copy_to_cache, remove_decoding_state
 from latentmap.run import layout, tables
+from latentmap.run.given.vector_files import VectorBlocks, vectors_of_addition, write_vectors
 from latentmap.run.run import mapped_pixels
 from latentmap.run.state import added_folders, next_added_folder, write_state
 from latentmap.run.work import Work
@@ -98,6 +99,8 @@ def _take_out(
         new_part = next_added_folder(folder, state)
         pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (len(table), *one["image_shape"]))
         images = keep_images(ImageCollection(pixels, table, name=one["name"]), kept, new_part, taken)
+        if "vectors" in one:
+            write_vectors(new_part, VectorBlocks.of(vectors_of_addition(part)[kept]))
         paths = set(images.paths)
         state["added"][at] = {
             **{name: value for name, value in one.items() if name not in ("key", "drift")},

@@ -72,7 +72,8 @@ def spread_locked(run: Run, given: NDArray[Any]) -> Path:
     if (run.path / layout.NEIGHBORS).exists() and not run.state["added"]:
         spread = run.spread_labels(given)
     else:  # the graph of the run does not have all of them
-        spread = LabelSpreading().fit(tables.read_column(run.path / layout.ATLAS, "latent"), given)
+        latents = tables.read_column(run.path / layout.ATLAS, "latent")
+        spread = LabelSpreading().fit(run.as_points(latents), given)
     reached = spread.confidence_ > 0
     columns = {
         "id": np.arange(len(paths)),

@@ -3,6 +3,7 @@
 MODEL = "model"
 CHECKPOINT = "training.safetensors"
 CACHE = "cache"
+VECTORS = f"{CACHE}/vectors.npy"
 IMAGES = "images.parquet"
 SKIPPED = "skipped.parquet"
 LATENTS = "latents.parquet"

@@ -14,11 +14,16 @@ from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.deferred import DeferredSource
 from latentmap.images.label_files import read_labels
+from latentmap.images.listing import Listing
 from latentmap.images.remote.downloads import DOWNLOADS
-from latentmap.images.sources import find_source, raise_if_skipped
+from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped
 from latentmap.run import pending, stages
-from latentmap.run.executor import memory_in_words, run_stage
+from latentmap.run.executor import drop_stages, memory_in_words, run_stage
+from latentmap.run.given import GivenValues, describe_given, match_record, match_values, read_places, read_vectors
+from latentmap.run.given.points import collection_of_points
+from latentmap.run.given.vector_files import restore_vectors
 from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
 from latentmap.run.layout import CACHE, SKIPPED
@@ -27,21 +32,23 @@ from latentmap.run.options import RunOptions
 from latentmap.run.placing import place_additions
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
+from latentmap.run.run_source import find_images
 from latentmap.run.stages.decode_stage import decoding_key
 from latentmap.run.state import (
     RUN_FORMAT_VERSION,
-    STAGES,
     STATE_FILE,
     as_paths,
     check_encodable,
     read_state,
     stage_keys,
+    stages_of,
     write_state,
 )
 from latentmap.run.work import Work, say_nothing
 
 FUNCTIONS: dict[str, Callable[[Work], list[str]]] = {
     "decode": stages.decode,
+    "vectors": stages.take_vectors,
     "train": stages.train,
     "encode": stages.encode,
     "features": stages.compute_features,
@@ -60,6 +67,8 @@ def make_run(
     *,
     decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
+    vectors: str | Path | ArrayLike | None = None,
+    places: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -69,12 +78,19 @@ def make_run(
     Parameters
     ----------
     source, labels, strict
-        See :func:`latentmap.open_images`.
+        See :func:`latentmap.open_images`. The source may also be the folder of another run, whose decoded images,
+        their table and labels are taken. Without a source (None), the points are those of ``vectors`` and have no
+        pictures.
     path : path
         The folder of the run. Made when it is not there; an existing one must be empty or a run.
     options : RunOptions, optional
     decoding : DecodeOptions, optional
         The shape that images are brought to, and the room that they may take.
+    vectors : path or array-like of shape (n, d), optional
+        Vectors of the images, which are mapped without training a network; see
+        :func:`latentmap.run.given.read_vectors`.
+    places : path or array-like of shape (n, 2), optional
+        Places on the map, instead of those of t-SNE; see :func:`latentmap.run.given.read_places`.
     show : callable, optional
         From the name of a stage to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
@@ -94,7 +110,8 @@ def make_run(
     OptionError
         If an option does not fit the collection.
     """
-    with making_run(source, path, options, decoding=decoding, labels=labels, strict=strict, show=show, say=say) as work:
+    given = {"labels": labels, "vectors": vectors, "places": places}
+    with making_run(source, path, options, decoding=decoding, strict=strict, show=show, say=say, **given) as work:
         run_stage(work, "report", FUNCTIONS["report"])
     return Run(work.folder)
 
@@ -107,6 +124,8 @@ def making_run(
     *,
     decoding: DecodeOptions | None = None,
     labels: str | Path | ArrayLike | None = None,
+    vectors: str | Path | ArrayLike | None = None,
+    places: str | Path | ArrayLike | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -122,28 +141,44 @@ def making_run(
         Work on the run, for :func:`latentmap.run.executor.run_stage`.
     """
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
+    options = options.without_vectors() if vectors is None else options.for_vectors()
+    options = options if places is None else options.for_places()
+    if source is None and vectors is None:
+        raise SourceError(f"no images: a source is {SOURCE_KINDS}; without one, pass vectors (--vectors)")
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
         old = read_state(begun_in) if (begun_in / STATE_FILE).exists() else {}
         finished = read_state(folder) if begun_in != folder else old
         check_apart(folder, source)
-        given = None if labels is None else read_labels(labels)
+        given_labels = None if labels is None else read_labels(labels)
+        given = {
+            **({} if vectors is None else {"vectors": read_vectors(vectors)}),
+            **({} if places is None else {"places": read_places(places)}),
+        }
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
         downloads = decoding.downloads_in(folder / CACHE)
-        work.found, work.decoding, work.labels = find_source(source, decoding.scaling(), downloads), decoding, given
+        work.decoding, work.labels = decoding, given_labels
+        if source is None:
+            work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
+        else:
+            work.found = find_images(source, decoding, decoding.scaling(), downloads)
+            _check_pictures(work.found, vectors)
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
+                restore_vectors(folder, finished, thorough=False)
         try:
             _decode_source(work)
             work.state["source"] |= {
                 "path": as_paths(source),
                 "labels": None if isinstance(labels, list) else as_paths(labels),
             }
-            _check_added(folder, work.state)
             _check_fit(work.images, options)
+            _match_given(work, given, {"vectors": as_paths(vectors), "places": as_paths(places)})
+            given.clear()
+            _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
             if decoding.downloads is None:
@@ -186,11 +221,15 @@ def updating_run(
 @contextmanager
 def _completing(work: Work) -> Iterator[None]:
     """Run the stages between "decode" and "report", yield, and replace a finished run by the pending one."""
-    work.keys = stage_keys(work.options, work.state["source"], work.state["added"])
+    vectors, places = ((work.state.get(name) or {}).get("key") for name in ("vectors", "places"))
+    work.keys = stage_keys(work.options, work.state["source"], work.state["added"], vectors, places)
     work.keep_pixels_only()
-    for stage in STAGES:
+    drop_stages(work)
+    for stage in stages_of(work.state):
         if stage not in ("decode", "report"):
             run_stage(work, stage, FUNCTIONS[stage])
+        if stage == "vectors":
+            work.vectors = None  # as large as the file
     place_additions(work)
     yield
     _commit(work)
@@ -234,8 +273,23 @@ def _decode_source(work: Work) -> None:
     work.found = None  # as large as the collection
 
 
+def _match_given(work: Work, given: dict[str, GivenValues], paths: dict[str, str | None]) -> None:
+    """Find the given vectors and places of each image, once the images are decoded, and describe them in the state."""
+    for name, values in given.items():
+        matched = match_values(values, work.images)
+        setattr(work, name, matched)
+        work.state[name] = match_record(matched, paths[name])
+        if matched.n_unused:
+            n = len(values.values)
+            work.say(f"  {matched.n_unused:,} of {n:,} {values.noun}s in {values.name} are of no image here")
+    for line in describe_given(work.state):
+        work.say(line)
+
+
 def describe_images(source: dict[str, Any]) -> list[str]:
     """Lines that say how many images were decoded, how, and which were left out."""
+    if not source.get("pictures", True):
+        return [f"  {counted(source['n'], 'point')} without pictures"]
     size = f"{source['cache_bytes'] / 1e6:,.1f} MB in {CACHE}/"
     lines = [f"  {counted(source['n'], 'image')}, {size}"]
     if source["shape"] is not None:
@@ -266,17 +320,29 @@ def _prepare(folder: Path) -> Path:
     return folder
 
 
+def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any) -> None:
+    if vectors is None and isinstance(found, ImageCollection) and not found.has_pictures:
+        raise SourceError(f"{found.name}: a run without pictures: pass the vectors of its points (--vectors, vectors=)")
+
+
 def _check_fit(images: ImageCollection, options: RunOptions) -> None:
     n = len(images)
     if n < MIN_IMAGES:
-        raise SourceError(f"{images.name}: {n} images: a map needs at least {MIN_IMAGES}")
+        raise SourceError(
+            f"{images.name}: {n} {'images' if images.has_pictures else 'points'}: a map needs at least {MIN_IMAGES}"
+        )
     if options.n_clusters is not None and options.n_clusters > n:
         raise OptionError(f"n_clusters={options.n_clusters} exceeds the {n} images: ask for at most {n}")
 
 
 def _check_added(folder: Path, state: dict[str, Any]) -> None:
-    shape = state["source"]["image_shape"]
+    shape, vectors = state["source"]["image_shape"], state.get("vectors")
     for one in state["added"]:
+        if vectors is not None and one.get("vectors", {}).get("added_to") != vectors["sha256"]:
+            raise RunError(
+                f"{folder}: images were added to it with other vectors, or without any: run all images with vectors of "
+                "one kind into another folder"
+            )
         if one["image_shape"] != shape:
             raise RunError(
                 f"{folder}: images of shape {tuple(one['image_shape'])} were added to it, and it would now have "

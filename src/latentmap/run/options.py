@@ -8,7 +8,7 @@ command line starts quickly.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from inspect import cleandoc
 from numbers import Integral, Real
 from textwrap import wrap
@@ -51,6 +51,8 @@ class Option:
         others, and a run that was made before keeps its keys.
     is_path : bool
         Whether the command takes a path.
+    with_vectors : bool
+        Whether only runs of given vectors have the option in their keys.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Option:
     none_means: str | None = None
     key_rank: int = 0
     is_path: bool = False
+    with_vectors: bool = False
 
     @property
     def kind(self) -> str:
@@ -226,6 +229,16 @@ class RunOptions:
         choices=("visual", "latent"),
         key_rank=1,
     )
+    metric: str = option(
+        "euclidean",
+        "Distance between given vectors: euclidean, or cosine, for which only their directions count.",
+        "map",
+        "group",
+        "find",
+        choices=("euclidean", "cosine"),
+        key_rank=1,
+        with_vectors=True,
+    )
     groups: str = option(
         "graph", "Clustering method: graph, or the chapter's kmeans.", "group", choices=("graph", "kmeans")
     )
@@ -280,6 +293,53 @@ class RunOptions:
                 found[one.name] = one.none_means if value is None else value
         return found
 
+    def for_vectors(self) -> "RunOptions":
+        """The options of a run of given vectors, by which its neighbours are found.
+
+        Raises
+        ------
+        OptionError
+            If an option is set that only bears on the training of a network, or on latent vectors of one.
+        """
+        usual = type(self)()
+        for one in declared_options(type(self)):
+            value = getattr(self, one.name)
+            if one.stages == ("train",) and value != getattr(usual, one.name):
+                raise OptionError(
+                    f"{one.name}={value!r}: with given vectors no network is trained: leave {one.name} or vectors out"
+                )
+        return replace(self, features="latent")
+
+    def for_places(self) -> "RunOptions":
+        """The options of a run whose places on the map are given.
+
+        Raises
+        ------
+        OptionError
+            If the perplexity is set, which is t-SNE's.
+        """
+        if self.perplexity != type(self)().perplexity:
+            raise OptionError(
+                f"perplexity={self.perplexity:g}: with given places there is no t-SNE: leave perplexity or map out"
+            )
+        return self
+
+    def without_vectors(self) -> "RunOptions":
+        """The options of a run without given vectors.
+
+        Raises
+        ------
+        OptionError
+            If an option is set that only bears on given vectors.
+        """
+        for one in declared_options(type(self)):
+            if one.with_vectors and getattr(self, one.name) != one.default:
+                raise OptionError(
+                    f"{one.name}={getattr(self, one.name)!r} is a distance between given vectors: pass vectors, or "
+                    f"leave {one.name} out"
+                )
+        return self
+
     def perplexity_for(self, n_images: int) -> float:
         """The perplexity of a map of so many images, of which t-SNE needs three times as many neighbours."""
         return min(self.perplexity, max(1.0, (n_images - 1) / 3))
@@ -326,6 +386,21 @@ class SourceOptions:
         "decode",
         is_path=True,
     )
+    vectors: Any = option(  # noqa: RUF009 - a field, as the others
+        None,
+        "Vectors of the images, from which groups, map and neighbours are found without training a network: an .npy, "
+        ".npz, .parquet, .arrow, .feather, .csv or .tsv file, matched by the table's column path or id, else by row; "
+        "FILE:NAME chooses an array or a column.",
+        "vectors",
+        is_path=True,
+    )
+    map: Any = option(  # noqa: RUF009 - a field, as the others
+        None,
+        "Places on the map instead of those of t-SNE: an .npy file (n, 2), or a table with the columns x and y, "
+        "matched as vectors are; FILE:NAME,NAME chooses other columns.",
+        "map",
+        is_path=True,
+    )
 
     def decoding(self) -> "DecodeOptions":
         """The options of decoding, for :func:`latentmap.run.make_run`.
@@ -348,9 +423,10 @@ RUN_OPTIONS = declared_options(RunOptions)
 SOURCE_OPTIONS = declared_options(SourceOptions)
 
 
-def names_in_key(stage: str) -> list[str]:
+def names_in_key(stage: str, *, with_vectors: bool = False) -> list[str]:
     """The names of the options that bear on a stage, in the order in which its key holds them."""
-    return [one.name for one in sorted(RUN_OPTIONS, key=lambda one: one.key_rank) if stage in one.stages]
+    held = [one for one in RUN_OPTIONS if stage in one.stages and (with_vectors or not one.with_vectors)]
+    return [one.name for one in sorted(held, key=lambda one: one.key_rank)]
 
 
 def check_options(values: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from latentmap.run.carrying import carry_over
 from latentmap.run.edits import EDITS_FILE
 from latentmap.run.layout import ADDED, CHECKPOINT
 from latentmap.run.lock import journal_locked
-from latentmap.run.state import STAGES, STATE_FILE, added_folders, read_state, write_state
+from latentmap.run.state import STATE_FILE, added_folders, read_state, stages_of, write_state
 
 PENDING, SWAP = ".pending", ".swap"
 # Lines for the journal of edits that go in with the swap.
@@ -28,7 +28,7 @@ CARRIED = "carried.jsonl"
 
 def is_finished(state: dict[str, Any]) -> bool:
     """Whether all stages of a run are done."""
-    return all(state["stages"].get(stage, {}).get("state") == "done" for stage in STAGES)
+    return all(state["stages"].get(stage, {}).get("state") == "done" for stage in stages_of(state))
 
 
 def home_of(folder: Path) -> Path:

@@ -1,4 +1,8 @@
-"""Placing added images on the map of a run: they are encoded, grouped and put beside their neighbours."""
+"""Placing added images on the map of a run: they are encoded, grouped and put beside their neighbours.
+
+Where the places of the run were given, their scale is not that of t-SNE, and an added image gets the mean of the places
+of its nearest neighbours.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ from latentmap.neighbors import NeighborSearch
 from latentmap.run import layout, tables
 from latentmap.run.checking import reading
 from latentmap.run.finding import N_NEAREST
+from latentmap.run.given import unit_vectors
+from latentmap.run.given.vector_files import vectors_of_addition
 from latentmap.run.run import mapped_pixels
 from latentmap.run.state import added_folders, key_of, write_state
 from latentmap.run.work import Work
@@ -47,7 +53,10 @@ def _is_placed(part: Path, one: dict[str, Any], keys: dict[str, str]) -> bool:
 
 
 def _placement_key(one: dict[str, Any], keys: dict[str, str]) -> str:
-    return key_of([one["fingerprint"], *(keys[stage] for stage in ("encode", "features", "group", "map", "find"))])
+    given = [one["vectors"]["sha256"]] if "vectors" in one else []
+    return key_of(
+        [one["fingerprint"], *given, *(keys[stage] for stage in ("encode", "features", "group", "map", "find"))]
+    )
 
 
 def place_images(work: Work, part: Path, number: int) -> float:
@@ -66,29 +75,33 @@ def place_images(work: Work, part: Path, number: int) -> float:
     with reading(part / layout.IMAGES):
         n_new = pq.read_metadata(part / layout.IMAGES).num_rows
     pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (n_new, *work.state["source"]["image_shape"]))
-    model = Autoencoder.load(folder / layout.MODEL)
-    latents, errors = model.transform_and_score(pixels)
+    latents, errors = _encode(work, part, pixels)
+    known, points = work.points, latents
     if options.features == "visual":
-        known, points = work.points, ImageFeatures.load(folder / layout.MODEL).transform(pixels)
-    else:
-        known, points = work.latents, latents
+        points = ImageFeatures.load(folder / layout.MODEL).transform(pixels)
+    elif options.metric == "cosine":
+        points = unit_vectors(latents)
     xy = np.column_stack([tables.read_column(folder / layout.MAP, name) for name in "xy"])
-    perplexity = options.perplexity_for(len(known))
-    tsne = TSNE.with_map(known, xy, perplexity=perplexity, random_state=options.seed)
     search = NeighborSearch(known, "euclidean", None)
     k = max(N_NEAREST, default_neighbors(len(known)))
     indices, distances = search.query(points, min(k, len(known)), None)
-    placed = tsne.transform(points)
+    if work.state.get("places") is not None:
+        placed = mean_over_neighbors(xy, indices[:, :N_NEAREST], distances[:, :N_NEAREST])
+    else:
+        perplexity = options.perplexity_for(len(known))
+        placed = TSNE.with_map(known, xy, perplexity=perplexity, random_state=options.seed).transform(points)
     groups, confidence = _groups_of_neighbors(folder, indices, distances, options.min_confidence)
     isolation = distances[:, :N_NEAREST].mean(axis=1)
     usual = tables.read_column(folder / layout.OUTLIERS, "isolation")
-    usual_errors = tables.read_column(folder / layout.LATENTS, "error")
-    strange = (errors > np.quantile(usual_errors, USUAL)) | (isolation > np.quantile(usual, USUAL))
+    strange = isolation > np.quantile(usual, USUAL)
+    if errors is not None:
+        usual_errors = tables.read_column(folder / layout.LATENTS, "error")
+        strange |= errors > np.quantile(usual_errors, USUAL)
     same = distances[:, 0] == 0
     columns = {
         "id": np.arange(n_new),
         "latent": tables.vectors(latents),
-        "error": errors,
+        **({} if errors is None else {"error": errors}),
         "group": groups,
         "confidence": confidence,
         "tree": pa.array([None] * n_new, pa.string()),
@@ -104,6 +117,15 @@ def place_images(work: Work, part: Path, number: int) -> float:
         columns["features"] = tables.vectors(points)
     tables.write_table(part / layout.PLACED, columns)
     return float(strange.mean())
+
+
+def _encode(
+    work: Work, part: Path, pixels: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Latent vectors of added images, and their reconstruction errors if the run has a decoder."""
+    if work.has_vectors:
+        return vectors_of_addition(part), None
+    return Autoencoder.load(work.folder / layout.MODEL).transform_and_score(pixels)
 
 
 def _groups_of_neighbors(

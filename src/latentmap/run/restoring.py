@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.core.atomic_files import atomic_write, sha256
+from latentmap.core.atomic_files import atomic_write, sha256, write_bytes
 from latentmap.core.errors import RunError
 from latentmap.images.collection import pixels_fingerprint
 from latentmap.images.png import decode_png
@@ -71,6 +71,9 @@ def restore_pixels(folder: Path, state: dict[str, Any], *, thorough: bool = True
     ]
     for part, one in zip(added_folders(folder, state), state["added"], strict=True):
         wanted.append(PixelFile(part / layout.CACHE / PIXELS_FILE, (one["n"], *one["image_shape"]), one["fingerprint"]))
+    if not source.get("pictures", True):
+        _write_blanks(wanted)
+        return
     if all(one.is_intact(thorough=thorough) for one in wanted):
         return
     images = images_of_atlas(folder, wanted[0].shape[1:], sum(one.shape[0] for one in wanted))
@@ -110,6 +113,14 @@ def images_of_atlas(folder: Path, shape: tuple[int, ...], n: int) -> Iterator[ND
         raise RunError(
             f"{path}: cannot be read as the atlas of this run ({error}): run the images into another folder"
         ) from error
+
+
+def _write_blanks(wanted: list[PixelFile]) -> None:
+    """Write the pixels of points without pictures, which are black, where they are missing."""
+    for one in wanted:
+        if not one.is_intact(thorough=False):
+            one.path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(one.path, bytes(prod(one.shape)))
 
 
 def _write(one: PixelFile, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> None:

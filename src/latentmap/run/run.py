@@ -16,6 +16,7 @@ from PIL import Image
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import RunError
+from latentmap.core.progress import counted
 from latentmap.features import ImageFeatures
 from latentmap.groups import Cut, LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
@@ -27,10 +28,11 @@ from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
 from latentmap.run.checking import check_cuts, check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
+from latentmap.run.given import unit_vectors
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
 from latentmap.run.restoring import images_of_atlas
-from latentmap.run.state import STAGES, added_folders, read_state
+from latentmap.run.state import added_folders, read_state, stages_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,10 +93,11 @@ class Run:
         Raises
         ------
         RunError
-            If the run is not finished.
+            If the run is not finished, or has given vectors and no decoder.
         ModelFileError
             If a file of the model is damaged.
         """
+        self._require_decoder()
         return Autoencoder.load(self._file(layout.MODEL))
 
     def precision(self) -> str | None:
@@ -103,7 +106,7 @@ class Run:
         return str(read_json(path).get("precision", "an unknown type")) if path.exists() else None
 
     def latents(self) -> NDArray[np.float32]:
-        """Latent vectors (n, latent_dim).
+        """Latent vectors (n, latent_dim): those of the network, or the given ones.
 
         Raises
         ------
@@ -113,7 +116,14 @@ class Run:
         return tables.read_column(self._file(layout.LATENTS), "latent")
 
     def errors(self) -> NDArray[np.float32]:
-        """Reconstruction error of each image (n,)."""
+        """Reconstruction error of each image (n,).
+
+        Raises
+        ------
+        RunError
+            If the run has given vectors and no decoder, is not finished, or the file is damaged.
+        """
+        self._require_decoder()
         return tables.read_column(self._file(layout.LATENTS), "error")
 
     def groups(self) -> NDArray[np.int32]:
@@ -293,9 +303,11 @@ class Run:
         Raises
         ------
         RunError
-            If there is no such id.
+            If there is no such id, or the points have no pictures.
         """
         self._check_id(number)
+        if not self.has_pictures:
+            raise RunError(f"{self.path}: made from vectors alone: its points have no pictures")
         left = number
         for images in (self.images().images, *self.added_images()):
             if left < len(images):
@@ -382,8 +394,40 @@ class Run:
         """Whether neighbours are found by visual features and not by latent vectors."""
         return self.options.features == "visual"
 
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the vectors of the images were given, so that the latent vectors are these."""
+        return self.state.get("vectors") is not None
+
+    @property
+    def has_places(self) -> bool:
+        """Whether the places on the map were given, and not made by t-SNE."""
+        return self.state.get("places") is not None
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the vectors of other images can be computed."""
+        return not self.has_vectors
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the points have pictures, and not only vectors."""
+        return bool(self.state["source"].get("pictures", True))
+
+    @property
+    def noun(self) -> str:
+        """The word for what is on the map: "image", or "point" without pictures."""
+        return "image" if self.has_pictures else "point"
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether a network was trained, so that vectors can be decoded and there are reconstruction errors."""
+        return bool(self.stages.get("train", {}).get("files"))
+
     def points(self) -> NDArray[np.float32]:
         """Vectors by which neighbours were found: visual features, or the latent vectors.
+
+        With ``metric="cosine"`` the latent vectors are scaled to unit length.
 
         Returns
         -------
@@ -394,7 +438,36 @@ class Run:
         RunError
             If the run is not finished, or the file is damaged.
         """
-        return tables.read_column(self._file(layout.FEATURES), "features") if self.has_features else self.latents()
+        if self.has_features:
+            return tables.read_column(self._file(layout.FEATURES), "features")
+        return self.as_points(self.latents())
+
+    def _require_encoder(self) -> None:
+        if not self.has_encoder:
+            raise RunError(
+                f"{self.path}: its vectors were given, and those of other images are not known: ask for an image of "
+                "the run by its id"
+            )
+
+    def _require_decoder(self) -> None:
+        if self.has_vectors and not self.has_decoder:
+            raise RunError(
+                f"{self.path}: made from given vectors without a network, so that nothing can be decoded and there are "
+                "no reconstruction errors"
+            )
+
+    def as_points(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scale latent vectors as the metric of the run asks: to length 1 for the cosine distance.
+
+        Parameters
+        ----------
+        vectors : array (m, d), float32
+
+        Returns
+        -------
+        array (m, d), float32
+        """
+        return unit_vectors(vectors) if self.options.metric == "cosine" else vectors
 
     def features(self) -> ImageFeatures:
         """The fitted features, for ``features="visual"``.
@@ -427,8 +500,9 @@ class Run:
         Raises
         ------
         RunError
-            If the run is not finished.
+            If the run is not finished, or has given vectors, which cannot be computed.
         """
+        self._require_encoder()
         return (self.features() if self.has_features else self.model()).transform(pixels)
 
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
@@ -451,13 +525,15 @@ class Run:
         RunError
             If the file cannot be decoded, or there is no such id.
         """
-        points = tables.read_column(self._file(layout.ATLAS), "features" if self.has_features else "latent")
+        column = "features" if self.has_features else "latent"
+        points = self.as_points(tables.read_column(self._file(layout.ATLAS), column))
         itself = -1
         if isinstance(image, int | np.integer):
             itself = int(image)
             self._check_id(itself)
             query = points[itself][None]
         else:
+            self._require_encoder()
             pixels = self.pixels(image) if isinstance(image, str | Path) else np.asarray(image)
             query = self.points_of(pixels[None])
         rows, distances = nearest_rows(points, query[0], n + 1)
@@ -508,9 +584,11 @@ class Run:
     def _repr_html_(self) -> str:
         """The run in a notebook: its facts, and the map once it is drawn."""
         source = self.state["source"]
-        done = [stage for stage in STAGES if self.stages.get(stage, {}).get("state") == "done"]
-        shape = " × ".join(map(str, source["image_shape"]))
-        line = f"{source['n']:,} images of {shape} from {source['name']}; done: {', '.join(done) or 'nothing yet'}"
+        done = [stage for stage in stages_of(self.state) if self.stages.get(stage, {}).get("state") == "done"]
+        shape = f" of {' × '.join(map(str, source['image_shape']))}" if self.has_pictures else ""
+        line = (
+            f"{counted(source['n'], self.noun)}{shape} from {source['name']}; done: {', '.join(done) or 'nothing yet'}"
+        )
         html = f"<p><b>{escape(str(self.path))}</b>: {escape(line)}</p>"
         path = self.path / "figures" / "map.png"
         if path.exists():
@@ -564,8 +642,11 @@ def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
     shape = (source["n"], *source["image_shape"])
     path = folder / layout.CACHE / PIXELS_FILE
     table = tables.read(folder / layout.IMAGES).drop_columns(["id"])
+    has_pictures = source.get("pictures", True)
     if path.exists():
         pixels = mapped_pixels(path, shape)
+    elif not has_pictures:
+        pixels = np.zeros(shape, np.uint8)
     else:
         pixels = np.stack(list(images_of_atlas(folder, shape[1:], source["n"])))
     return ImageCollection(
@@ -577,6 +658,7 @@ def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
         source["ignored"],
         sources_of(source),
         value_range=None if source.get("value_range") is None else tuple(source["value_range"]),
+        has_pictures=has_pictures,
     )
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from latentmap.core.addresses import is_address, public_address
 from latentmap.core.atomic_files import resolved, sha256, write_text
 from latentmap.core.errors import OptionError, RunError, SchemaError
-from latentmap.core.json_schema import PLAIN, SIDE, TEXT, ListOf, MapOf, Scalar, check, short_repr
+from latentmap.core.json_schema import PLAIN, SIDE, TEXT, ListOf, MapOf, OrNone, Scalar, check, short_repr
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED, added_name
 from latentmap.run.options import RunOptions, check_options, names_in_key
-from latentmap.run.state_schema import ADDITION, DECODED, SOURCE, STAGE
+from latentmap.run.state_schema import ADDITION, DECODED, GIVEN, SOURCE, STAGE
 
 RUN_FORMAT_VERSION = 2
 STATE_FILE = "run.json"
@@ -35,11 +35,25 @@ STAGES: dict[str, tuple[str, ...]] = {
     "find": ("encode", "features"),
     "report": ("group", "map", "find"),
 }
+# The stages of a run of given vectors. Groups and map go by the vectors, whatever is trained from them.
+STAGES_WITH_VECTORS: dict[str, tuple[str, ...]] = {
+    "decode": (),
+    "vectors": (),
+    "train": ("vectors",),
+    "encode": ("vectors", "train"),
+    "features": (),
+    "map": ("vectors",),
+    "group": ("vectors",),
+    "find": ("vectors", "encode"),
+    "report": ("group", "map", "find"),
+}
 STATE = {
     "source": SOURCE,
     "options": MapOf(TEXT, PLAIN),
-    "stages": MapOf(Scalar("a stage", lambda name: name in STAGES), STAGE),
+    "stages": MapOf(Scalar("a stage", lambda name: name in STAGES_WITH_VECTORS), STAGE),
     "added": ListOf(ADDITION),
+    "vectors?": OrNone(GIVEN),
+    "places?": OrNone(GIVEN),
     "versions": MapOf(TEXT, TEXT),
     "platform": TEXT,
     "threads": PLAIN,
@@ -127,7 +141,7 @@ def _read_json(folder: Path, path: Path) -> dict[str, Any]:
 def _check_source(state: dict[str, Any]) -> None:
     """Check the parts of the state against each other."""
     source, done = state["source"], state["stages"].get("decode", {}).get("state") == "done"
-    later = [name for name in STAGES if name != "decode" and name in state["stages"]]
+    later = [name for name in STAGES_WITH_VECTORS if name != "decode" and name in state["stages"]]
     if done or later or state["added"]:
         check(source, dict.fromkeys(DECODED, PLAIN), "source")
         check(source["image_shape"], ListOf(SIDE, 2, 3), "source.image_shape")
@@ -182,22 +196,38 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     write_text(folder / STATE_FILE, json.dumps(state, indent=1, ensure_ascii=False))
 
 
-def stage_keys(options: RunOptions, source: dict[str, Any], added: list[dict[str, Any]]) -> dict[str, str]:
+def stages_of(state: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The stages of a run and the stages that each needs, by the content of its run.json."""
+    return STAGES if state.get("vectors") is None else STAGES_WITH_VECTORS
+
+
+def stage_keys(
+    options: RunOptions,
+    source: dict[str, Any],
+    added: list[dict[str, Any]],
+    vectors: str | None = None,
+    places: str | None = None,
+) -> dict[str, str]:
     """For each stage after "decode", a hash over everything it depends on: options, earlier stages, images.
 
-    Only the report looks at labels and paths, and at images that were added later.
+    Only the report looks at labels and paths, and at images that were added later. ``vectors`` and ``places`` are
+    hashes over given vectors and places on the map, for a run that has them.
     """
     keys: dict[str, str] = {}
-    for stage, needs in STAGES.items():
-        if stage == "decode":
+    if vectors is not None:
+        keys["vectors"] = key_of([RUN_FORMAT_VERSION, source["fingerprint"], vectors])
+    for stage, needs in (STAGES if vectors is None else STAGES_WITH_VECTORS).items():
+        if stage in ("decode", "vectors"):
             continue
         parts: dict[str, Any] = {
             "format_version": RUN_FORMAT_VERSION,
             "images": source["annotations" if stage == "report" else "fingerprint"],
-            "options": {name: getattr(options, name) for name in names_in_key(stage)},
+            "options": {name: getattr(options, name) for name in names_in_key(stage, with_vectors=vectors is not None)},
             # latent vectors need no features, and their runs keep the keys that they had before there were any
             "needs": [keys[need] for need in needs if need != "features" or options.features != "latent"],
         }
+        if stage == "map" and places is not None:
+            parts["places"] = places
         if stage == "report" and added:
             parts["added"] = [one["fingerprint"] for one in added]
         keys[stage] = key_of(parts)
@@ -242,13 +272,13 @@ def next_added_folder(folder: Path, state: dict[str, Any]) -> Path:
     return folder / ADDED / added_name(1 + max((int(path.name) for path in added_folders(folder, state)), default=0))
 
 
-def dependents(stage: str) -> list[str]:
-    """The stages that depend on ``stage``, directly or indirectly."""
+def dependents(stage: str, stages: dict[str, tuple[str, ...]] = STAGES) -> list[str]:
+    """Those of the stages of a run that depend on ``stage``, directly or indirectly."""
     found = {stage}
-    for other, needs in STAGES.items():
+    for other, needs in stages.items():
         if found.intersection(needs):
             found.add(other)
-    return [other for other in STAGES if other in found and other != stage]
+    return [other for other in stages if other in found and other != stage]
 
 
 def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:

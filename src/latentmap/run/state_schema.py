@@ -61,6 +61,17 @@ STAGE = {
     "peak_memory_mb?": COUNT,
     "files": MapOf(STAGE_FILE, {"bytes": COUNT, "sha256": DIGEST}),
 }
+# What is known of values that were given in a file or an array.
+GIVEN = {
+    "name": TEXT,
+    "path?": OrNone(TEXT),
+    "n": COUNT,
+    "dimensions": COUNT,
+    "matched_by": TEXT,
+    "sha256": DIGEST,
+    "key": DIGEST,
+    "added_to?": DIGEST,  # of the vectors of the run, for those of an addition
+}
 ADDITION = {
     "name": TEXT,
     "source?": PATHS,
@@ -75,6 +86,7 @@ ADDITION = {
     "fingerprint": DIGEST,
     "key?": TEXT,
     "drift?": FRACTION,
+    "vectors?": GIVEN,
 }
 SHAPE = {
     "height": SIDE,
@@ -95,6 +107,7 @@ SOURCE = {
     "shape?": OrNone(SHAPE),
     "decoding?": MapOf(TEXT, PLAIN),
     "labelled?": FLAG,
+    "pictures?": FLAG,
     "skipped?": COUNT,
     "ignored?": COUNT,
     "cache_bytes?": COUNT,

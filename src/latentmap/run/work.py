@@ -15,12 +15,13 @@ from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.named_labels import NamedLabels
 from latentmap.run import tables
+from latentmap.run.given import MatchedValues, unit_vectors
 from latentmap.run.layout import FEATURES, LATENTS
 from latentmap.run.options import RunOptions
 from latentmap.run.pending import begin, home_of
 from latentmap.run.run import open_run_images
 from latentmap.run.shared_neighbors import SharedNeighbors
-from latentmap.run.state import dependents
+from latentmap.run.state import dependents, stages_of
 
 
 def say_nothing(_: str) -> None:
@@ -49,6 +50,8 @@ class Work:
     decoding : DecodeOptions
     labels : array (n,) or NamedLabels, optional
         Labels instead of those of the source.
+    vectors, places : MatchedValues, optional
+        Given vectors of the images, and their given places on the map.
     keys : dict
         The key of each stage, as far as it is known.
     neighbors : SharedNeighbors
@@ -64,6 +67,8 @@ class Work:
     found: Listing | ImageCollection | DeferredSource | None = None
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
     labels: NDArray[Any] | NamedLabels | None = None
+    vectors: MatchedValues | None = None
+    places: MatchedValues | None = None
     keys: dict[str, str] = field(default_factory=dict)
     neighbors: SharedNeighbors = field(default_factory=SharedNeighbors, init=False, repr=False)
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
@@ -90,8 +95,18 @@ class Work:
         return self._pixels
 
     @property
+    def has_vectors(self) -> bool:
+        """Whether the vectors of the images were given."""
+        return self.state.get("vectors") is not None
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the points have pictures."""
+        return bool(self.state["source"].get("pictures", True))
+
+    @property
     def latents(self) -> NDArray[np.float32]:
-        """Latent vectors (n, latent_dim), once the images are encoded. They are read once and kept."""
+        """Latent vectors (n, latent_dim), or the given ones, once the images are encoded. Read once and kept."""
         if self._latents is None:
             self._latents = tables.read_column(self.folder / LATENTS, "latent")
         return self._latents
@@ -102,7 +117,12 @@ class Work:
 
     @property
     def points(self) -> NDArray[np.float32]:
-        """Vectors by which neighbours are found: visual features (n, d), or the latent vectors."""
+        """Vectors by which neighbours are found: visual features (n, d), or the latent ones, scaled by the metric."""
+        if self.options.metric == "cosine":
+            if self._features is None:
+                self._features = unit_vectors(self.latents)
+                self.forget_latents()
+            return self._features
         if self.options.features == "latent":
             return self.latents
         if self._features is None:
@@ -130,7 +150,7 @@ class Work:
     def set_aside(self, stage: str) -> None:
         """Continue in a pending folder, so that a finished run stays whole while a stage is repeated."""
         if self.is_finished and self.folder == self.home:
-            self.folder = begin(self.folder, self.state, {stage, *dependents(stage)})
+            self.folder = begin(self.folder, self.state, {stage, *dependents(stage, stages_of(self.state))})
 
     def let_go(self) -> None:
         """Close the mapped files of pixels, which some systems cannot rename while they are open."""

@@ -25,6 +25,8 @@ routes = Routes()
 @routes.get("/api/learn/training")
 def training(server: "Server", _: Request) -> dict[str, Any]:
     """The loss of each epoch."""
+    if not server.data.run.has_decoder:
+        raise HTTPException(404, "this run has no network that was trained")
     path = server.data.path / "model" / "config.json"
     try:
         config = json.loads(path.read_bytes(), parse_constant=lambda _: None)

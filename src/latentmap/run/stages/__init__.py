@@ -8,5 +8,17 @@ from latentmap.run.stages.group_stage import group
 from latentmap.run.stages.map_stage import make_map
 from latentmap.run.stages.report_stage import report, write_results
 from latentmap.run.stages.train_stage import train
+from latentmap.run.stages.vectors_stage import take_vectors
 
-__all__ = ["compute_features", "decode", "encode", "find", "group", "make_map", "report", "train", "write_results"]
+__all__ = [
+    "compute_features",
+    "decode",
+    "encode",
+    "find",
+    "group",
+    "make_map",
+    "report",
+    "take_vectors",
+    "train",
+    "write_results",
+]

@@ -57,6 +57,7 @@ def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
         "ignored": images.n_ignored,
         "sources": [source._asdict() for source in images.sources],
         "cache_bytes": int(images.images.nbytes),
+        **({} if images.has_pictures else {"pictures": False}),
         "fingerprint": images.fingerprint,
         "annotations": images.annotations_fingerprint,
     }

@@ -1,18 +1,28 @@
-"""The stage "encode": latent vectors and reconstruction errors."""
+"""The stage "encode": latent vectors and reconstruction errors, or the given vectors."""
 
 import numpy as np
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.run import tables
+from latentmap.run.given.vector_files import open_vectors
 from latentmap.run.layout import LATENTS, MODEL
 from latentmap.run.work import Work
 
 
 def encode(work: Work) -> list[str]:
-    """Compute the latent vectors and reconstruction errors: latents.parquet."""
+    """Compute the latent vectors and reconstruction errors, or take the given vectors: latents.parquet."""
+    if work.has_vectors:
+        return _take_vectors(work)
     model = Autoencoder.load(work.folder / MODEL)
     latents, errors = model.transform_and_score(work.pixels)
     columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents), "error": errors}
     tables.write_table(work.folder / LATENTS, columns)
     work.latents = latents
+    return [LATENTS]
+
+
+def _take_vectors(work: Work) -> list[str]:
+    """Write the given vectors as the latent ones, without errors."""
+    latents = open_vectors(work.folder)
+    tables.write_table(work.folder / LATENTS, {"id": np.arange(len(latents)), "latent": tables.vectors(latents)})
     return [LATENTS]

@@ -21,8 +21,11 @@ def find(work: Work) -> list[str]:
     with work.show("find"):
         graph = work.neighbors.for_groups(work.points).nearest(N_NEAREST)
         indices, distances = graph.indices, graph.distances
-        tables.write_table(folder / DUPLICATES, duplicates(work.pixels, indices, distances, _contents(folder)))
-        errors = tables.read_column(folder / LATENTS, "error")
+        pixels = work.pixels if work.has_pictures else None
+        tables.write_table(folder / DUPLICATES, duplicates(pixels, indices, distances, _contents(folder)))
+        errors = None
+        if "error" in tables.column_names(folder / LATENTS):
+            errors = tables.read_column(folder / LATENTS, "error")
         tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, distances))
     work.neighbors.forget()
     return [DUPLICATES, OUTLIERS]

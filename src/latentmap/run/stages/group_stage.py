@@ -41,7 +41,8 @@ def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback)
     )
     neighbors, k = work.neighbors.for_groups(points), default_neighbors(len(points))
     pixels = work.pixels
-    if options.features == "latent" and options.invariant and pixels.ndim > 2 and may_use_tangents(points):
+    by_network = options.features == "latent" and not work.has_vectors
+    if by_network and options.invariant and pixels.ndim > 2 and may_use_tangents(points):
         tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
         n_searched = neighbors_to_search(k, len(points))
         neighbors = invariant_neighbors(points, tangents, n_searched, candidates=neighbors)

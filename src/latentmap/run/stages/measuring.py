@@ -33,10 +33,12 @@ def measure(folder: Path, images: ImageCollection, points: NDArray[np.float32]) 
     groups = tables.read_column(folder / GROUPS, "group")
     xy = np.column_stack([tables.read_column(folder / MAP, name) for name in "xy"])
     near = min(15, (len(xy) - 1) // 2)
-    errors = tables.read_column(folder / LATENTS, "error")
     sure = groups >= 0 if (groups >= 0).any() else np.ones(len(groups), bool)
-    found: dict[str, float] = {
-        "reconstruction_error": float(errors.mean(dtype=np.float64)),
+    found: dict[str, float] = {}
+    if "error" in tables.column_names(folder / LATENTS):
+        errors = tables.read_column(folder / LATENTS, "error")
+        found["reconstruction_error"] = float(errors.mean(dtype=np.float64))
+    found |= {
         "n_groups": len(np.unique(groups[groups >= 0])),
         "unsure": float((groups < 0).mean()),
         "silhouette": silhouette(points[sure], groups[sure]),

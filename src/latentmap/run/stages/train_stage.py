@@ -7,7 +7,9 @@ from latentmap.run.work import Work
 
 
 def train(work: Work) -> list[str]:
-    """Fit the autoencoder: model/. After a kill it resumes from the last epoch that ended."""
+    """Fit the autoencoder: model/. After a kill it resumes from the last epoch that ended. Given vectors need none."""
+    if work.has_vectors:
+        return []
     checkpoint = work.folder / CHECKPOINT
     parameters = work.options.autoencoder_parameters()
     with compiling_in_background(), work.show("train") as callback:
