@@ -29,7 +29,7 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
-    size, fit, color, background, frames, strict, cache_limit, labels
+    size, fit, color, background, frames, tiles, overlap, max_empty, crops, strict, cache_limit, labels
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
     precision, features, groups, n_clusters, invariant, min_confidence, perplexity, seed
@@ -83,7 +83,14 @@ def _declared_signature() -> Signature:
 map_images.__signature__ = _declared_signature()  # type: ignore[attr-defined]
 
 
-def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quiet: bool = False) -> Addition:
+def add_images(
+    run: Run | str | Path,
+    source: Any,
+    *,
+    frames: bool = False,
+    crops: str | Path | None = None,
+    quiet: bool = False,
+) -> Addition:
     """Put more images on a finished map, which does not move.
 
     Parameters
@@ -91,7 +98,9 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
     run : Run or path
     source, frames
         See :func:`latentmap.open_images`. Images are brought to the shape of the run; files that it has already are
-        known by their content and left out.
+        known by their content and left out. For a run of tiles they are cut into tiles like its own.
+    crops : path, optional
+        Table of the boxes of the new images, for a run of crops.
     quiet : bool, default=False
         Show no progress.
 
@@ -106,7 +115,8 @@ def add_images(run: Run | str | Path, source: Any, *, frames: bool = False, quie
         See :func:`latentmap.run.add_images`.
     """
     folder = run.path if isinstance(run, Run) else run
-    with adding_images(folder, source, frames=frames, show=partial(show_progress, quiet=quiet)) as (work, addition):
+    show = partial(show_progress, quiet=quiet)
+    with adding_images(folder, source, frames=frames, crops=crops, show=show) as (work, addition):
         run_stage(work, "report", report_stage)
     return addition
 

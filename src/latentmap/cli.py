@@ -217,6 +217,10 @@ def add(
     path: FinishedRun,
     source: Annotated[list[str], typer.Argument(help="More images: see `latentmap run --help`.")],
     frames: Annotated[bool, typer.Option("--frames", help=_HELP["frames"])] = False,
+    crops: Annotated[
+        Path | None,
+        typer.Option(help="Table of the boxes of these images, for a run of crops.", callback=_expanded),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Add images to a finished map without moving it. Files that the run has already are left out."""
@@ -224,9 +228,11 @@ def add(
         _announce(source, quiet=quiet)
         from latentmap.api import add_images
 
-        done = add_images(path, source, frames=frames, quiet=quiet)
+        done = add_images(path, source, frames=frames, crops=crops, quiet=quiet)
         new = counted(done.n_added, "image")
         print(f"added   {new}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
+        if done.n_empty:
+            print(f"empty   {counted(done.n_empty, 'tile')} of nearly one colour left out")
         if done.n_clipped:
             print(f"clipped {counted(done.n_clipped, 'image')} with values outside the range of the run's own images")
         if done.n_added:

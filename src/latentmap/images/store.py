@@ -119,6 +119,13 @@ class DecodedStore:
             self._files[FAILURES_FILE].write(line)
             self.progress.n_reasons += 1
             self.progress.reason_bytes += len(line)
+        self._add_record(record)
+
+    def leave_out(self) -> None:
+        """Leave the next image out, without a reason of its own."""
+        self._add_record(np.zeros((), RECORD_DTYPE))
+
+    def _add_record(self, record: NDArray[Any]) -> None:
         self._files[RECORDS_FILE].write(record.tobytes())
         self.progress.n_seen += 1
         if time.monotonic() - self._saved_at > SECONDS_BETWEEN_SAVES:

@@ -17,9 +17,10 @@ from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import find_source
+from latentmap.images.sources import find_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
+from latentmap.run.cut_runs import cut_for_addition, cut_record
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.known_images import check_apart, digests_of, keep_images, paths_of
 from latentmap.run.lock import locked
@@ -52,6 +53,8 @@ class Addition:
         Whether a fresh run is due: more than a tenth are strange, or more than half of all images were added.
     n_clipped : int
         Images with values outside the range that the run's own images were scaled by. The values were clipped.
+    n_empty : int
+        Tiles that were left out because they are nearly of one colour, for a run of tiles.
     """
 
     n_added: int
@@ -60,6 +63,7 @@ class Addition:
     drift: float
     is_due: bool
     n_clipped: int = 0
+    n_empty: int = 0
 
 
 @contextmanager
@@ -68,6 +72,7 @@ def adding_images(
     source: Any,
     *,
     frames: bool = False,
+    crops: str | Path | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Iterator[tuple[Work, Addition]]:
@@ -94,7 +99,8 @@ def adding_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            n_known, n_skipped = _add_to_state(here, state, source, DecodeOptions(frames=frames), show)
+            decoding = DecodeOptions(frames=frames, cut=cut_for_addition(state, crops))
+            n_known, n_skipped = _add_to_state(here, state, source, decoding, show)
         except LatentmapError:
             if not resumed:
                 discard(folder)
@@ -112,6 +118,7 @@ def add_images(
     source: Any,
     *,
     frames: bool = False,
+    crops: str | Path | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Addition:
@@ -122,7 +129,9 @@ def add_images(
     path : path
         The folder of the run.
     source, frames
-        See :func:`latentmap.open_images`. Images are brought to the shape of the run.
+        See :func:`latentmap.open_images`. Images are brought to the shape of the run, and cut into tiles like its own.
+    crops : path, optional
+        Table of the boxes of the new images, for a run of crops; see :func:`latentmap.open_images`.
     show, say : callable, optional
         See :func:`latentmap.run.make_run`.
 
@@ -135,9 +144,10 @@ def add_images(
     RunError
         If the run is not finished, damaged or in use.
     SourceError
-        If there are no usable images, they come as arrays of another height or width, or lie in the run itself.
+        If there are no usable images, they come as arrays of another height or width, or lie in the run itself; if
+        ``crops`` is missing for a run of crops, or given for another one.
     """
-    with adding_images(path, source, frames=frames, show=show, say=say) as (work, addition):
+    with adding_images(path, source, frames=frames, crops=crops, show=show, say=say) as (work, addition):
         run_stage(work, "report", FUNCTIONS["report"])
     return addition
 
@@ -149,7 +159,8 @@ def _outcome(state: dict[str, Any], fresh: list[dict[str, Any]], n_known: int, n
     n_new = sum(one["n"] for one in state["added"])
     is_due = bool(fresh) and (drift > DUE_STRANGE or n_new > DUE_NEW * (n_new + state["source"]["n"]))
     n_clipped = sum(one.get("clipped", 0) for one in fresh)
-    return Addition(n_fresh, n_known, n_skipped, drift, is_due, n_clipped)
+    n_empty = sum(one["cut"]["empty"] for one in fresh if "cut" in one)
+    return Addition(n_fresh, n_known, n_skipped, drift, is_due, n_clipped, n_empty)
 
 
 def _check_finished(folder: Path, state: dict[str, Any]) -> None:
@@ -169,7 +180,9 @@ def _add_to_state(
     part = next_added_folder(here, state)
     limits = _value_range(state)
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
-    images = _decode_addition(find_source(source, scaling), run, part, decoding, show)
+    found = find_source(source, scaling)
+    require_files_to_cut(found, decoding)
+    images = _decode_addition(found, run, part, decoding, show)
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     known = _known(images, digests_of([here, *before]), digests_of(resumed))
@@ -186,6 +199,7 @@ def _add_to_state(
                 "known": int(known[1].sum()),
                 "skipped": len(images.skipped),
                 "clipped": n_clipped,
+                **({} if decoding.cut is None else {"cut": cut_record(images)}),
                 "sources": [one._asdict() for one in images.sources],
                 "fingerprint": images.fingerprint,
                 "folder": part.name,

@@ -15,8 +15,9 @@ from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
-from latentmap.images.sources import find_source, raise_if_skipped
+from latentmap.images.sources import find_source, raise_if_skipped, require_files_to_cut
 from latentmap.run import pending, stages
+from latentmap.run.cut_runs import describe_cut
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
@@ -131,6 +132,7 @@ def making_run(
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
         work.found, work.decoding, work.labels = find_source(source, decoding.scaling()), decoding, given
+        require_files_to_cut(work.found, decoding)
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
@@ -234,6 +236,7 @@ def describe_images(source: dict[str, Any]) -> list[str]:
     """Lines that say how many images were decoded, how, and which were left out."""
     size = f"{source['cache_bytes'] / 1e6:,.1f} MB in {CACHE}/"
     lines = [f"  {counted(source['n'], 'image')}, {size}"]
+    lines += describe_cut(source)
     if source["shape"] is not None:
         lines.append(f"  {Shape.from_dict(source['shape'])}")
     if source["skipped"]:

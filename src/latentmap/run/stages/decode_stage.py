@@ -8,6 +8,7 @@ from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
+from latentmap.run.cut_runs import cut_record
 from latentmap.run.layout import CACHE
 from latentmap.run.state import RUN_FORMAT_VERSION, key_of
 from latentmap.run.work import Work
@@ -35,11 +36,12 @@ def decoding_key(found: Listing | ImageCollection, work: Work) -> str:
     """A hash over all that decoding depends on, as far as it is known without decoding."""
     stamp = found.stamp if isinstance(found, Listing) else [found.fingerprint, found.annotations_fingerprint]
     labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
-    return key_of([RUN_FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
+    return key_of([RUN_FORMAT_VERSION, stamp, work.decoding.for_key(), labels])
 
 
 def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
     """The record of the source in run.json."""
+    cut = {} if work.decoding.cut is None else {"cut": cut_record(images)}
     return {
         "name": images.name,
         "n": len(images),
@@ -54,4 +56,5 @@ def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
         "cache_bytes": int(images.images.nbytes),
         "fingerprint": images.fingerprint,
         "annotations": images.annotations_fingerprint,
+        **cut,
     }
