@@ -273,7 +273,7 @@ def similar(
 @app.command()
 def export(
     path: RunFolder,
-    kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder or onnx.")],
+    kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews or onnx.")],
     out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:

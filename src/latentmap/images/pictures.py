@@ -83,10 +83,10 @@ class Picture:
         Raises
         ------
         DecodingError
-            If the image does not reach so far.
+            If the box does not lie in the image.
         """
-        if box.right > self.width or box.bottom > self.height:
-            raise DecodingError(f"{self.width} × {self.height} pixels, which end before the part {box.suffix}")
+        if not (0 <= box.left < box.right <= self.width and 0 <= box.top < box.bottom <= self.height):
+            raise DecodingError(f"{self.width} × {self.height} pixels, in which the part {box.suffix} does not lie")
         left, top, right, bottom = box
         if self._orientation in REVERSED_COLUMNS:
             left, right = self.width - right, self.width - left
