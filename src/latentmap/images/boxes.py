@@ -6,6 +6,8 @@ from typing import NamedTuple
 BOX_COLUMNS = ("left", "top", "right", "bottom")
 # Size of the whole image that a part was cut from, in pixels.
 WHOLE_COLUMNS = ("image_width", "image_height")
+# SHA-256 of all pixels of that image.
+WHOLE_DIGEST_COLUMN = "whole_sha256"
 _BOX_SUFFIX = re.compile(r"#xywh=\d+,\d+,\d+,\d+$")
 _FRAME_SUFFIX = re.compile(r"\[\d+\]$")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from latentmap.core.errors import SourceError
 from latentmap.core.progress import counted
-from latentmap.images.boxes import BOX_COLUMNS, WHOLE_COLUMNS, Box, without_frame
+from latentmap.images.boxes import BOX_COLUMNS, WHOLE_COLUMNS, WHOLE_DIGEST_COLUMN, Box, without_frame
 from latentmap.images.crops import Crops
 from latentmap.images.decoding import EncodedImage, Failure, MeasuredImage
 from latentmap.images.image_table import IDENTITY_COLUMNS, replace_columns
@@ -246,7 +246,7 @@ def _part_table(
     own = [name for name in table.column_names if name not in (*IDENTITY_COLUMNS, "label")]
     n_first = table.num_columns - len(own)
     # columns of the source that are called like those of boxes get a number
-    free = unique_column_names(own, {*BOX_COLUMNS, *WHOLE_COLUMNS, *table.column_names[:n_first]})
+    free = unique_column_names(own, {*BOX_COLUMNS, *WHOLE_COLUMNS, WHOLE_DIGEST_COLUMN, *table.column_names[:n_first]})
     table = table.rename_columns([*table.column_names[:n_first], *free])
     boxes = np.hstack([parts.boxes, sizes[rows]]).astype(np.int32)
     for offset, name in enumerate((*BOX_COLUMNS, *WHOLE_COLUMNS)):
@@ -263,7 +263,7 @@ def _with_columns_of_crops(table: pa.Table, columns: pa.Table) -> pa.Table:
         table = table.drop_columns(["label"]) if "label" in table.column_names else table
         table = table.add_column(len(IDENTITY_COLUMNS), "label", columns["label"])
         columns = columns.drop_columns(["label"])
-    free = unique_column_names(columns.column_names, set(table.column_names))
+    free = unique_column_names(columns.column_names, {*table.column_names, WHOLE_DIGEST_COLUMN})
     for name, column in zip(free, columns.columns, strict=True):
         table = table.append_column(name, column)
     return table

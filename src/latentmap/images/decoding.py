@@ -85,6 +85,8 @@ class Decoded(NamedTuple):
         Number of pages in a file that was treated as one image.
     background : float, default=0
         Fraction of the pixels of a part of an image that are background; 0 for a whole image.
+    whole : bytes, optional
+        SHA-256 of all pixels of the image that a part was cut from.
     """
 
     pixels: NDArray[np.uint8]
@@ -96,6 +98,7 @@ class Decoded(NamedTuple):
     is_float: bool = False
     n_pages: int = 1
     background: float = 0.0
+    whole: bytes | None = None
 
 
 def probe_images(images: list[EncodedImage]) -> "list[ImageProbe | Failure]":
@@ -190,6 +193,11 @@ class _OpenedImage(NamedTuple):
     picture: Picture
     place: EncodedImage
     n_pages: int
+    whole: Picture | None = None
+
+    def cropped(self, box: Box) -> "_OpenedImage":
+        """A part of the image."""
+        return self._replace(picture=self.picture.cropped(box), whole=self.picture)
 
 
 def _probe(opened: _OpenedImage) -> ImageProbe:
@@ -213,7 +221,8 @@ def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
     is_float = picture.high_bit_depth is not None and picture.high_bit_depth.is_float
     size = picture.width, picture.height
     background = 0.0 if box is None else background_fraction(shape.without_canvas(pixels, size))
-    return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background)
+    whole = None if opened.whole is None else opened.whole.digest
+    return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background, whole)
 
 
 def _sha256(file: IO[bytes]) -> bytes:
@@ -285,8 +294,8 @@ def _apply_to_frame(
     found: list[Any] = []
     for part in parts:
         try:
-            picture = whole if part.box is None else whole.cropped(part.box)
-            found.append(function(_OpenedImage(file, picture, part, n_pages)))
+            opened = _OpenedImage(file, whole, part, n_pages)
+            found.append(function(opened if part.box is None else opened.cropped(part.box)))
         except Exception as error:
             found.append(Failure(reason_for(error)))
     return found

@@ -12,7 +12,7 @@ from pyarrow import compute
 
 from latentmap.core.errors import SourceError
 from latentmap.core.progress import Callback, Progress
-from latentmap.images.boxes import without_box
+from latentmap.images.boxes import WHOLE_DIGEST_COLUMN, without_box
 from latentmap.images.collection import ImageCollection
 from latentmap.images.column_types import digest_column
 from latentmap.images.cutting import Cutter
@@ -33,7 +33,7 @@ N_PROBES = 1000
 # Suffixes of files whose pages are counted before any is decoded. In other files, pages are found while decoding.
 MULTI_PAGE_SUFFIXES = (".tif", ".tiff")
 # Version of the state of an interrupted decoding. It changes with the layout of that state and with decoded pixels.
-STORE_VERSION = 2
+STORE_VERSION = 3
 
 
 def decode_listing(
@@ -238,6 +238,8 @@ class _ListingDecoder:
             "width": pa.array(rows["width"][kept]),
             "height": pa.array(rows["height"][kept]),
         }
+        if listing.is_cut:
+            columns[WHOLE_DIGEST_COLUMN] = digest_column(rows["whole"][kept].tobytes())
         for name, values in columns.items():
             table = table.append_column(name, values)
         origin = _listing_positions(listing, kept, len(self.listing))

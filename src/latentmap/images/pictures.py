@@ -1,6 +1,7 @@
 """One image of a file: its size and colours, and its pixels in the shape of a collection."""
 
 import hashlib
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -145,6 +146,15 @@ class Picture:
         if pixels.shape[:2] == (self.height, self.width) and loaded.mode == mode and (mode == "L" or not is_grey):
             return pixels, _hash_pixels(mode, (self.width, self.height), pixels)
         return pixels, self._hash_image(loaded, is_grey)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of all pixels in the original size, as :meth:`to_shape` computes it."""
+        if self.high_bit_depth is not None:
+            return self.high_bit_depth.digest(self._transpose)
+        self.load()
+        assert self._image is not None
+        return self._hash_image(_normalize_mode(self._image), True)
 
     def _file_size(self, width: int, height: int) -> tuple[int, int]:
         """An upright size in the orientation of the file."""

@@ -25,7 +25,9 @@ from latentmap.images.shape import Shape
 
 PIXELS_FILE, RECORDS_FILE, FAILURES_FILE, STATE_FILE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
 # One record per listed image, decoded or not.
-RECORD_DTYPE = np.dtype([("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("width", "<u4"), ("height", "<u4")])
+RECORD_DTYPE = np.dtype(
+    [("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("whole", "V32"), ("width", "<u4"), ("height", "<u4")]
+)
 SECONDS_BETWEEN_SAVES = 3.0
 MIN_FREE_BYTES = 2**28  # that remain free on the disk
 
@@ -111,6 +113,8 @@ class DecodedStore:
             record["kept"], record["sha256"] = True, np.void(result.sha256)
             if result.content is not None:
                 record["content"] = np.void(result.content)
+            if result.whole is not None:
+                record["whole"] = np.void(result.whole)
             record["width"], record["height"] = result.width, result.height
             self._files[PIXELS_FILE].write(result.pixels.data)
             self.progress.n_kept += 1

@@ -37,8 +37,9 @@ def overviews(pictures: Sequence[NDArray[Any]], names: Sequence[str], n_groups: 
         axes.imshow(picture, interpolation="antialiased")
         axes.set_title(short_text(name), **literal(fontsize=9))
         axes.set_axis_off()
-    colors = group_colors(n_groups)
-    patches = [Patch(color=color, label=str(group)) for group, color in enumerate(colors[:MAX_LEGEND_GROUPS])]
+    colors = group_colors(n_groups)[:MAX_LEGEND_GROUPS]
+    patches = [Patch(color=color, label=str(group)) for group, color in enumerate(colors)]
     if patches:
-        figure.legend(handles=patches, title="group", loc="outside right center", frameon=False, fontsize=8)
+        title = "group" if len(colors) == n_groups else f"group, {len(colors)}\nof {n_groups:,}"
+        figure.legend(handles=patches, title=title, loc="outside right center", frameon=False, fontsize=8)
     return figure

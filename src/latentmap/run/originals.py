@@ -137,8 +137,8 @@ def _read_image_columns(path: Path, n_sources: int, has_boxes: bool) -> pa.Table
         names = pq.read_schema(path).names
         wanted = [name for name in ("source", "file", "frame") if name in names]
         table = pq.read_table(path, columns=["path", "sha256", *wanted, *edges])
-    n = len(table)
-    boxes = {name: table[name].cast(pa.int32()) if has_boxes else pa.nulls(n, pa.int32()) for name in BOX_COLUMNS}
+        n = len(table)
+        boxes = {name: table[name].cast(pa.int32()) if has_boxes else pa.nulls(n, pa.int32()) for name in BOX_COLUMNS}
     known = set(wanted) == {"source", "file", "frame"}  # earlier versions know the path only
     source = table["source"].to_numpy().astype(np.int64) if known else np.zeros(n, np.int64)
     return pa.table(

@@ -13,10 +13,11 @@ from PIL import Image
 from latentmap.core.errors import RunError
 from latentmap.core.group_colors import group_colors
 from latentmap.core.progress import Callback, Progress
-from latentmap.images.boxes import BOX_COLUMNS, WHOLE_COLUMNS, Box, without_box
+from latentmap.images.boxes import BOX_COLUMNS, WHOLE_COLUMNS, WHOLE_DIGEST_COLUMN, Box, without_box
 from latentmap.images.decoding import Decoded, EncodedImage
 from latentmap.images.pool import DecodingPool
 from latentmap.run import layout, tables
+from latentmap.run.checking import damaged
 from latentmap.run.cut_runs import is_cut
 from latentmap.run.edits import Journal
 from latentmap.run.export_names import file_name
@@ -40,6 +41,8 @@ class WholeImage:
         Its path, as in those of its parts.
     width, height : int
         Size in pixels, upright.
+    sha256 : bytes or None
+        SHA-256 of all of its pixels.
     ids : ndarray (k,), int64
         The ids of its parts.
     """
@@ -47,6 +50,7 @@ class WholeImage:
     path: str
     width: int
     height: int
+    sha256: bytes | None
     ids: NDArray[np.int64]
 
 
@@ -72,9 +76,8 @@ class Overviews:
             raise RunError(f"{run.path}: made of whole images: overviews are of runs with --tiles or --crops")
         self._run, self._groups, self._decoders = run, groups, decoders
         self._originals = Originals.of(run)
-        columns = ["path", *BOX_COLUMNS, *WHOLE_COLUMNS]
         folders = [run.path, *added_folders(run.path, run.state)]
-        parts = pa.concat_tables([tables.read(folder / layout.IMAGES, columns) for folder in folders])
+        parts = pa.concat_tables([_read_parts(folder / layout.IMAGES) for folder in folders])
         parts = parts.slice(0, len(groups))
         self._edges = np.column_stack([parts[name].to_numpy() for name in BOX_COLUMNS])
         self.images = _whole_images(parts)
@@ -107,19 +110,16 @@ class Overviews:
         return self._tinted(ground, whole, scale)
 
     def _original(self, whole: WholeImage, size: tuple[int, int]) -> NDArray[np.uint8] | None:
-        """The grey levels of the original file; None if it is not there, or its first part has changed."""
+        """The grey levels of the image in its original file; None if it is not there or has changed."""
         first = int(whole.ids[0])
         file = self._originals.holder(first)
         if isinstance(file, Missing):
             return None
-        boxes = [self.box(first), Box(0, 0, whole.width, whole.height)]
-        items = [EncodedImage(str(file), self._originals.frame(first), box) for box in boxes]
+        item = EncodedImage(str(file), self._originals.frame(first), Box(0, 0, whole.width, whole.height))
         shape = replace(self._run.shape_for_more(), width=size[0], height=size[1], fit="stretch", keep_pixels=False)
-        part, found = self._decoders.map("decode", iter(items), shape)
-        # a run may come from somebody else and name any file
-        if not isinstance(found, Decoded) or not isinstance(part, Decoded):
-            return None
-        if part.sha256 != self._originals.sha256(first):
+        (found,) = self._decoders.map("decode", iter([item]), shape)
+        # a run may come from somebody else and name any file, but not the digest of what is in it
+        if not isinstance(found, Decoded) or found.content != whole.sha256:
             return None
         return _grey(found.pixels)
 
@@ -209,14 +209,34 @@ def write_overviews(run: Run, folder: Path, callback: Callback = lambda _: None)
             writer.writerow([one.number, one.name, int((edited.group == one.number).sum()), color])
 
 
+def _read_parts(path: Path) -> pa.Table:
+    """Paths of parts, their places, and size and digest of their whole images.
+
+    Raises
+    ------
+    RunError
+        If the table is damaged, or a part does not lie in its image.
+    """
+    numbers = (*BOX_COLUMNS, *WHOLE_COLUMNS)
+    parts = tables.read(path, ["path", *numbers, WHOLE_DIGEST_COLUMN])
+    are_whole = all(pa.types.is_integer(parts[name].type) and not parts[name].null_count for name in numbers)
+    if not are_whole:
+        raise damaged(path, "the place of a part is missing")
+    left, top, right, bottom, width, height = (parts[name].to_numpy().astype(np.int64) for name in numbers)
+    inside = (0 <= left) & (left < right) & (right <= width) & (0 <= top) & (top < bottom) & (bottom <= height)
+    if not inside.all():
+        raise damaged(path, "a part does not lie in its image")
+    return parts
+
+
 def _whole_images(parts: pa.Table) -> list[WholeImage]:
     """The images that parts were cut from, in the order of their first parts."""
     ids: dict[str, list[int]] = {}
     for image, path in enumerate(parts["path"].to_pylist()):
         ids.setdefault(without_box(path), []).append(image)
-    widths, heights = (parts[name].to_numpy() for name in WHOLE_COLUMNS)
+    widths, heights, digests = (parts[name].to_pylist() for name in (*WHOLE_COLUMNS, WHOLE_DIGEST_COLUMN))
     return [
-        WholeImage(path, int(widths[rows[0]]), int(heights[rows[0]]), np.array(rows, np.int64))
+        WholeImage(path, widths[rows[0]], heights[rows[0]], digests[rows[0]], np.array(rows, np.int64))
         for path, rows in ids.items()
     ]
 

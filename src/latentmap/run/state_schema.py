@@ -55,6 +55,9 @@ STAGE_STATE = Scalar("running or done", lambda value: value in ("running", "done
 LIMITS = OrNone(ListOf(NUMBER, 2, 2))
 SOURCES = ListOf({"name": TEXT, "root": OrNone(TEXT)})
 CUT = {"images": COUNT, "empty": COUNT}
+# Options of decoding that a source of tiles or of crops has.
+TILE_OPTIONS = {"tiles": COUNT, "overlap": COUNT, "max_empty": FRACTION}
+CROP_OPTIONS = {"crops": TEXT}
 STAGE = {
     "state": STAGE_STATE,
     "key": TEXT,
