@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from latentmap.core.errors import DecodingError, InputError, SourceError
-from latentmap.images import image_files, open_images, store
+from latentmap.images import decoding, image_files, open_images, store
 from latentmap.images.background import background_fraction
 from latentmap.images.boxes import Box
 from latentmap.images.crops import SPELLINGS
@@ -243,6 +243,19 @@ def test_a_header_that_states_too_many_pixels_is_skipped(tmp_path):
     found = open_images(tmp_path / "in", tiles=8)
     assert len(found) == 4
     assert [one.path for one in found.skipped] == ["bomb.bmp"]
+
+
+def test_parts_of_larger_images_are_decoded_than_whole_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
+    paths = [str(save(tmp_path / f"{kind}", noise(16, 16))) for kind in ("x.png", "x.tif")]
+    for path in paths:
+        part, whole = decode_images([EncodedImage(path, None, Box(8, 0, 16, 8)), EncodedImage(path)], Shape(8, 8, 1))
+        np.testing.assert_array_equal(part.pixels, noise(16, 16)[:8, 8:])
+        assert "more than 200 pixels" in whole.reason
+    monkeypatch.setattr(decoding, "MAX_CUT_PIXELS", 250)
+    (part,) = decode_images([EncodedImage(paths[0], None, Box(8, 0, 16, 8))], Shape(8, 8, 1))
+    assert "more than 250 pixels" in part.reason
+    assert Image.MAX_IMAGE_PIXELS == 200
 
 
 def test_each_image_is_decoded_once_for_all_of_its_parts(tmp_path, monkeypatch):

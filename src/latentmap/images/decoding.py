@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from typing import IO, Any, NamedTuple
 
@@ -22,6 +22,8 @@ from latentmap.images.shape import Shape
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
 MAX_PICTURE_FILE_BYTES = 2**31
+# Pixels of an image of which parts are decoded. Pillow's limit for a whole one is a third of it.
+MAX_CUT_PIXELS = 2**28
 N_DECODED_BYTES_READ = 2**18  # that are read in one step
 
 
@@ -138,7 +140,7 @@ def count_frames(image: EncodedImage, animations: bool) -> "int | Failure":
 
 
 def measure_images(images: list[EncodedImage]) -> "list[MeasuredImage | Failure]":
-    """Determine the sizes of whole images, from the headers of their files where these have them.
+    """Determine the sizes of whole images that are to be cut, from the headers of their files where these have them.
 
     Parameters
     ----------
@@ -149,8 +151,9 @@ def measure_images(images: list[EncodedImage]) -> "list[MeasuredImage | Failure]
     list of MeasuredImage or Failure
     """
     results: list[MeasuredImage | Failure] = []
-    for source, group in groupby(images, key=lambda image: image.source):
-        results += _measure_frames(source, [image.frame for image in group])
+    with _larger_images():
+        for source, group in groupby(images, key=lambda image: image.source):
+            results += _measure_frames(source, [image.frame for image in group])
     return results
 
 
@@ -243,8 +246,19 @@ def _map_images(images: list[EncodedImage], function: Callable[[_OpenedImage], A
         if _is_whole_file(together[0]):
             results += [_apply_to_file(image, function) for image in together]
         else:
-            results += _apply_to_parts(together, function)
+            with nullcontext() if together[0].box is None else _larger_images():
+                results += _apply_to_parts(together, function)
     return results
+
+
+@contextmanager
+def _larger_images() -> Iterator[None]:
+    """Raise Pillow's limit of pixels, which is for images that are converted as a whole."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_CUT_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _is_whole_file(image: EncodedImage) -> bool:
