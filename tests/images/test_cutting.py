@@ -519,3 +519,18 @@ def test_a_changed_table_of_boxes_is_decoded_anew(pages, tmp_path):
     for width in (8, 9):
         table = crops_of(tmp_path, f"path,x,y,width,height\n0.png,0,0,{width},8\n")
         assert open_images(pages, crops=table, cache=tmp_path / "cache").table["right"].to_pylist() == [width]
+
+
+@pytest.mark.parametrize(
+    "name", ["L.png", "RGB.jpg", "grey.jpg", "RGBA.png", "LA.png", "P.gif", "deep.tif", "CMYK.tif"]
+)
+@pytest.mark.parametrize("side", [4, 40, 80])
+def test_the_digest_of_a_whole_image_is_that_of_its_pixels_in_any_shape(tmp_path, name, side):
+    grey, colors = Image.fromarray(noise(40, 40)), Image.fromarray(noise(40, 40, 3))
+    images = {"L.png": grey, "RGB.jpg": colors, "grey.jpg": grey.convert("RGB"), "P.gif": colors.quantize(8)}
+    images |= {"RGBA.png": Image.fromarray(noise(40, 40, 4)), "CMYK.tif": colors.convert("CMYK")}
+    images |= {"LA.png": Image.fromarray(noise(40, 40, 2)), "deep.tif": Image.fromarray(noise(40, 40, dtype="uint16"))}
+    images[name].save(tmp_path / name)
+    items = [EncodedImage(str(tmp_path / name), None, box) for box in (Box(0, 0, 40, 40), Box(4, 4, 20, 9))]
+    whole, part = decode_images(items, Shape(side, side, 3, color="rgb", fit="stretch", value_range=(0, 65535)))
+    assert whole.content == whole.whole == part.whole != part.content
