@@ -100,18 +100,19 @@ class Cutter:
             if isinstance(one, MeasuredImage):
                 sizes[row] = one.width, one.height
         if isinstance(self.cut, Tiles):
-            parts = _tile_parts(self.cut, rows, sizes)
+            parts = _tile_parts(self.cut, rows, sizes, self.listing.table["path"])
         else:
             parts = _crop_parts(self.cut, self._matched, sizes, self.listing)
         return _list_parts(self.listing, self.cut, parts, sizes, failures)
 
 
-def _tile_parts(tiles: Tiles, rows: NDArray[np.intp], sizes: NDArray[np.int64]) -> _Parts:
+def _tile_parts(tiles: Tiles, rows: NDArray[np.intp], sizes: NDArray[np.int64], names: pa.ChunkedArray) -> _Parts:
     counts = [max(1, tiles.count(*size)) for size in sizes[rows].tolist()]
     if sum(counts) > MAX_PARTS:
+        most = int(np.argmax(counts))
         raise SourceError(
             f"tiles={tiles.side}: {sum(counts):,} tiles, the limit is {MAX_PARTS:,}: choose larger tiles, or pass "
-            "fewer images"
+            f"fewer images (the largest is {names[int(rows[most])].as_py()!r} with {counts[most]:,} tiles)"
         )
     grids = [tiles.grid(*size) for size in sizes[rows].tolist()]
     return _Parts(np.repeat(rows, counts), np.concatenate(grids) if grids else np.zeros((0, 4), np.int64))

@@ -24,6 +24,8 @@ from latentmap.images.shape import Shape
 MAX_PICTURE_FILE_BYTES = 2**31
 # Pixels of an image of which parts are decoded. Pillow's limit for a whole one is a third of it.
 MAX_CUT_PIXELS = 2**28
+# Pixels per byte of a file above which its header is not trusted: the image is decoded to be measured.
+MAX_PIXELS_PER_BYTE = 256
 N_DECODED_BYTES_READ = 2**18  # that are read in one step
 
 
@@ -161,11 +163,16 @@ def _measure_frames(source: "str | bytes | Failure", frames: list[int | None]) -
     found: list[MeasuredImage | Failure] = []
 
     def measure(file: IO[bytes]) -> None:
+        n_bytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
         with open_image_file(file) as container:
             for frame in frames:
                 try:
                     n_pages = container.count(False) if frame is None else 1
-                    found.append(MeasuredImage(*image_size(container, frame), n_pages))
+                    width, height = image_size(container, frame)
+                    if width * height > MAX_PIXELS_PER_BYTE * n_bytes:
+                        container.picture(frame).load()
+                    found.append(MeasuredImage(width, height, n_pages))
                 except Exception as error:
                     found.append(Failure(reason_for(error)))
 
