@@ -3,11 +3,13 @@
 import math
 import os
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from latentmap.core.errors import InputError
 from latentmap.images.arrays import ArrayScaling
 from latentmap.images.crops import Crops, read_crops
+from latentmap.images.remote.downloads import DOWNLOADS, Downloads
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.tiles import DEFAULT_MAX_EMPTY, Tiles
 
@@ -24,7 +26,9 @@ class DecodeOptions:
         Take each frame of an animated GIF, WebP, PNG or AVIF as an image, instead of the first. Each page of a TIFF is
         always an image.
     cache_limit : float, default=64
-        Maximum size of the decoded images, in GB.
+        Maximum size of the decoded images, in GB, and of downloaded files.
+    downloads : Path, optional
+        Folder that keeps downloaded files. By default they are in the cache of the images until they are decoded.
     cut : Tiles or Crops, optional
         How images are cut into parts, which are then the items of the collection.
 
@@ -37,6 +41,7 @@ class DecodeOptions:
     shape: ShapeOptions = field(default_factory=ShapeOptions)
     frames: bool = False
     cache_limit: float = 64.0
+    downloads: Path | None = None
     cut: Tiles | Crops | None = None
 
     def __post_init__(self) -> None:
@@ -52,6 +57,17 @@ class DecodeOptions:
         """Options that change the decoded images, with the content of the table of crops, as JSON values."""
         digest = {"crops_sha256": self.cut.digest} if isinstance(self.cut, Crops) else {}
         return self.as_dict() | digest
+
+    def downloads_in(self, cache: Path) -> Downloads:
+        """The folder of downloads of a source.
+
+        Parameters
+        ----------
+        cache : Path
+            Folder of the decoded images, below which it is by default.
+        """
+        folder = cache / DOWNLOADS if self.downloads is None else self.downloads
+        return Downloads(folder, int(self.cache_limit * 1e9))
 
     def scaling(self, limits: tuple[float, float] | None = None) -> ArrayScaling:
         """Conversion of arrays to 8 bits under these options.

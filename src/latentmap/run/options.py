@@ -330,7 +330,13 @@ class SourceOptions:
         is_path=True,
     )
     strict: bool = option(False, "A file that cannot be decoded is an error.")
-    cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB.")
+    cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB, and of downloaded files.")
+    downloads: Any = option(  # noqa: RUF009 - a field, as the others
+        None,
+        "Folder that keeps downloaded files, for other runs as well; by default they are in the folder of the run "
+        "until they are decoded.",
+        is_path=True,
+    )
     labels: Any = option(  # noqa: RUF009 - a field, as the others
         None,
         "Labels: an .npy or IDX file, text with one label per line, or a table with the column label and optionally "
@@ -349,12 +355,14 @@ class SourceOptions:
         SourceError
             If the table of crops cannot be read.
         """
+        from latentmap.core.atomic_files import user_path
         from latentmap.images import ShapeOptions
         from latentmap.images.decode_options import DecodeOptions, choose_cut
 
         shape = ShapeOptions(self.size, self.fit, self.color, self.background)
         cut = choose_cut(self.tiles, self.overlap, self.max_empty, self.crops)
-        return DecodeOptions(shape, self.frames, self.cache_limit, cut)
+        downloads = None if self.downloads is None else user_path(self.downloads)
+        return DecodeOptions(shape, self.frames, self.cache_limit, downloads, cut)
 
 
 RUN_OPTIONS = declared_options(RunOptions)
