@@ -158,7 +158,7 @@ def add_images(
         If the run is not finished, damaged or in use.
     SourceError
         If there are no usable images, they come as arrays of another height or width, or lie in the run itself; if
-        ``crops`` is missing for a run of crops, or given for another one; or if the vectors do not belong to the images.
+        ``crops`` is missing for a run of crops, or given for another one; if the vectors do not belong to the images.
     OptionError
         If vectors are missing, of another length than those of the run, or passed for a run that has none.
     """
