@@ -20,7 +20,7 @@ from latentmap.core.parallel import Result, Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.block_map import BlockMap
-from latentmap.features.color import color_histograms
+from latentmap.features.color import N_RGB, bands, color_histograms
 from latentmap.features.edge_histograms import shape_histograms, shape_size
 from latentmap.features.feature_files import read_features, write_features
 from latentmap.features.onnx_export import export_features
@@ -61,9 +61,10 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Six blocks of features describe an image: oriented gradients in fine and in coarse cells of the image and in cells
     of the object in it (shape), statistics of log-Gabor filters (texture), similarities to patches that are typical of
-    the collection (parts), and a histogram of colours. Each block is reduced to its principal components, whitened by
-    half, and then to components of a kernel that compares distances with those to the nearest images. The weights of
-    the blocks follow from how well their neighbours agree, without labels.
+    the collection (parts), and a histogram of colours. Of images of other channels than grey or RGB, texture and
+    histogram describe each channel, and the last block also which channels coincide. Each block is reduced to its
+    principal components, whitened by half, and then to components of a kernel that compares distances with those to the
+    nearest images. The weights of the blocks follow from how well their neighbours agree, without labels.
 
     Parameters
     ----------
@@ -458,7 +459,15 @@ def _blocks(images: Pixels, parts: PartDictionary) -> list[Pixels]:
     _, h, w, _ = images.shape
     shape = shape_histograms(resample(images, *shape_size(h, w)))
     small = _at_parts_size(images)
-    return [*shape, texture_statistics(small.mean(axis=3)), parts.activations(small), color_histograms(small)]
+    return [*shape, _textures(small), parts.activations(small), color_histograms(small)]
+
+
+def _textures(images: Pixels) -> Pixels:
+    """Texture of grey, of the mean of colours, or of each of several channels: (n, 64) or (n, 64 b)."""
+    if images.shape[3] in (1, N_RGB):
+        return texture_statistics(images.mean(axis=3))
+    found = bands(images)
+    return np.concatenate([texture_statistics(found[..., k]) for k in range(found.shape[3])], axis=1)
 
 
 def _at_parts_size(images: Pixels) -> Pixels:

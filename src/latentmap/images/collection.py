@@ -13,6 +13,7 @@ from PIL import Image
 
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
+from latentmap.images.channels import Channel
 from latentmap.images.image_table import IDENTITY_COLUMNS, hash_table, make_image_table
 from latentmap.images.label_columns import to_label_column
 from latentmap.images.listing import Skipped, Source
@@ -26,7 +27,7 @@ class ImageCollection:
 
     Attributes
     ----------
-    images : ndarray (n, height, width) or (n, height, width, 3), uint8
+    images : ndarray (n, height, width) or (n, height, width, channels), uint8
     table : pyarrow.Table
         One row per image, with the columns ``path`` (string, unique: relative to the folder, in the archive, or
         ``name[i]`` for item i of an array), ``source`` (int16, an index into ``sources``), ``file`` (string, the name
@@ -50,6 +51,8 @@ class ImageCollection:
         Values of an array that became 0 and 255. None for 8 bits, and for files, whose range is in ``shape``.
     is_clipped : ndarray (n,), bool, optional
         Which images of an array have values outside the range of the collection that they are added to.
+    channels : tuple of Channel, default=()
+        The channels of images whose channels are not colours.
 
     Examples
     --------
@@ -68,6 +71,7 @@ class ImageCollection:
     origin: ListingPositions | None = None
     value_range: tuple[float, float] | None = None
     is_clipped: NDArray[np.bool_] | None = None
+    channels: tuple[Channel, ...] = ()
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
@@ -92,7 +96,7 @@ class ImageCollection:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Shape of an image: (height, width) or (height, width, 3)."""
+        """Shape of an image: (height, width) or (height, width, channels)."""
         return self.images.shape[1:]
 
     @property

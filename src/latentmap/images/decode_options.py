@@ -1,7 +1,7 @@
 """Options of decoding: the shape that is asked for, frames of animations, and the room that images may take."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class DecodeOptions:
 
     def as_dict(self) -> dict[str, Any]:
         """Options that change the decoded images, by name, as JSON values."""
-        return asdict(self.shape) | {"frames": self.frames}
+        return self.shape.as_dict() | {"frames": self.frames}
 
     def downloads_in(self, cache: Path) -> Downloads:
         """The folder of downloads of a source.
@@ -65,4 +65,4 @@ class DecodeOptions:
         limits : (float, float), optional
             Values that become 0 and 255: the range of a collection that the arrays are added to.
         """
-        return ArrayScaling(limits, int(self.cache_limit * 1e9))
+        return ArrayScaling(limits, int(self.cache_limit * 1e9), channels=self.shape.channels)

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
+from latentmap.images.channels import robust_ranges
 from latentmap.images.image_files import ImageFile, open_image_file
 from latentmap.images.pictures import Picture
 from latentmap.images.probe import ImageProbe
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
@@ -49,7 +51,7 @@ class Decoded(NamedTuple):
 
     Attributes
     ----------
-    pixels : ndarray (height, width) or (height, width, 3), uint8
+    pixels : ndarray (height, width) or (height, width, channels), uint8
     sha256 : bytes
         SHA-256 of the file, or of all pixels of a frame.
     width, height : int
@@ -74,28 +76,31 @@ class Decoded(NamedTuple):
     n_pages: int = 1
 
 
-def probe_images(images: list[EncodedImage]) -> "list[ImageProbe | Failure]":
+def probe_images(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[ImageProbe | Failure]":
     """Decode images to determine their size, colour and range of values.
 
     Parameters
     ----------
     images : list of EncodedImage
+    reading : ReadingOptions
 
     Returns
     -------
     list of ImageProbe or Failure
     """
-    return _map_images(images, _probe)
+    return _map_images(images, lambda opened: _probe(opened, reading), reading)
 
 
-def count_frames(image: EncodedImage, animations: bool) -> "int | Failure":
+def count_frames(image: EncodedImage, animations: bool, reading: ReadingOptions = DEFAULT_READING) -> "int | Failure":
     """Count the images in a file.
 
     Parameters
     ----------
     image : EncodedImage
     animations : bool
-        Whether the frames of an animation are images. Pages of a TIFF always are.
+        Whether the frames of an animation are images.
+    reading : ReadingOptions
+        What the pages of a TIFF are.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def count_frames(image: EncodedImage, animations: bool) -> "int | Failure":
     """
 
     def count(file: IO[bytes]) -> int:
-        with open_image_file(file) as container:
+        with open_image_file(file, reading) as container:
             return container.count(animations)
 
     counted: int | Failure = _try_open(image.source, count)
@@ -123,7 +128,7 @@ def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | F
     -------
     list of Decoded or Failure
     """
-    return _map_images(images, lambda opened: _decode(opened, shape))
+    return _map_images(images, lambda opened: _decode(opened, shape), shape.reading)
 
 
 class _OpenedImage(NamedTuple):
@@ -135,8 +140,14 @@ class _OpenedImage(NamedTuple):
     n_pages: int
 
 
-def _probe(opened: _OpenedImage) -> ImageProbe:
+def _probe(opened: _OpenedImage, reading: ReadingOptions) -> ImageProbe:
     picture, values = opened.picture, opened.picture.high_bit_depth
+    if reading.as_channels or not picture.has_colors:
+        image = picture.channels()
+        shown = image.values if image.masked is None else image.values[~image.masked]
+        size, n_pages = (picture.width, picture.height), opened.n_pages
+        ranges = robust_ranges(shown)
+        return ImageProbe(*size, False, n_pages=n_pages, channel_ranges=ranges, channel_names=image.names)
     if values is None:
         return ImageProbe(picture.width, picture.height, picture.is_grey, n_pages=opened.n_pages)
     lowest, highest = values.range()
@@ -167,33 +178,37 @@ def _sha256(file: IO[bytes]) -> bytes:
     return digest.digest()
 
 
-def _map_images(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
+def _map_images(
+    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
+) -> list[Any]:
     """The result of a function on each image, or the failure."""
     results: list[Any] = []
     for _, group in groupby(images, key=lambda image: image if image.frame is None else image.source):
         together = list(group)
         if together[0].frame is None:
-            results += [_apply_to_file(image, function) for image in together]
+            results += [_apply_to_file(image, function, reading) for image in together]
         else:
-            results += _apply_to_frames(together, function)
+            results += _apply_to_frames(together, function, reading)
     return results
 
 
-def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any]) -> Any:
+def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any], reading: ReadingOptions) -> Any:
     def read(file: IO[bytes]) -> Any:
         if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
             raise DecodingError(f"larger than {MAX_PICTURE_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
-        with open_image_file(file) as container:
+        with open_image_file(file, reading) as container:
             return function(_OpenedImage(file, container.picture(None), None, container.count(False)))
 
     return _try_open(image.source, read)
 
 
-def _apply_to_frames(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
+def _apply_to_frames(
+    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
+) -> list[Any]:
     found: list[Any] = []
 
     def read(file: IO[bytes]) -> None:
-        with open_image_file(file) as container:
+        with open_image_file(file, reading) as container:
             for image in images:
                 found.append(_apply_to_frame(file, container, image, function))
 

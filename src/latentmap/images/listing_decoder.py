@@ -20,6 +20,7 @@ from latentmap.images.named_labels import ListingPositions
 from latentmap.images.no_images import no_images_error
 from latentmap.images.pool import DecodingPool
 from latentmap.images.probe import ImageProbe
+from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.shape import Shape
 from latentmap.images.shape_choice import choose_shape, has_observed_ranges, to_color, with_ranges
 from latentmap.images.store import DecodedStore
@@ -128,7 +129,7 @@ class _ListingDecoder:
             [i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(MULTI_PAGE_SUFFIXES)], int
         )
         if len(rows):
-            counts = self.pool.map("count", self.listing.read(rows), self.decoding.frames)
+            counts = self.pool.map("count", self.listing.read(rows), (self.decoding.frames, self._reading))
             n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
         return n_frames
 
@@ -150,7 +151,15 @@ class _ListingDecoder:
         )
 
     def _probe(self, listing: Listing, rows: NDArray[np.intp]) -> "list[ImageProbe | Failure]":
-        return list(self.pool.map("probe", listing.read(rows)))
+        return list(self.pool.map("probe", listing.read(rows), self._reading))
+
+    @property
+    def _reading(self) -> ReadingOptions:
+        """How files are read: as those of the collection that they are added to, or as is asked for."""
+        if self.shape is not None:
+            return self.shape.reading
+        options = self.decoding.shape
+        return replace(options.reading, as_channels=options.channels.is_given)
 
     def _with_all_ranges(self, listing: Listing, shape: Shape) -> Shape:
         """The shape with the ranges of values of all images, so that they do not depend on the sample."""
@@ -222,7 +231,17 @@ def _make_collection(listing: Listing, store: DecodedStore) -> ImageCollection:
     for name, values in columns.items():
         table = table.append_column(name, values)
     origin = _listing_positions(listing, kept)
-    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin)
+    return ImageCollection(
+        images,
+        table,
+        skipped,
+        listing.name,
+        shape,
+        listing.n_ignored,
+        listing.sources,
+        origin,
+        channels=() if shape is None else shape.channel_list,
+    )
 
 
 def _skipped_files(listing: Listing, reasons: dict[int, str]) -> list[Skipped]:

@@ -14,6 +14,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.errors import InputError
+from latentmap.images.mixing import MixedImages
 from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, to_classes
 from latentmap.plots.text import MAX_TITLE_LENGTH, literal, short_text
 from latentmap.plots.thumbnails import place_thumbnails
@@ -152,7 +153,7 @@ def image_map(
     InputError
         If ``xy`` is not (n, 2), or there is not one image and one label for each point.
     """
-    points, pixels = np.asarray(xy), np.asarray(images)
+    points, pixels = np.asarray(xy), images if isinstance(images, MixedImages) else np.asarray(images)
     check_lengths("xy", points, "images", pixels)
     figure, axes = new_figure(size_inches, size_inches)
     classes, codes = _draw_dots(axes, points, labels, alpha=0.5)

@@ -21,6 +21,7 @@ from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.sources import find_source, open_source
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
+from latentmap.run.channel_records import channels_of
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.known_images import check_apart, digests_of, keep_images, paths_of
 from latentmap.run.lock import locked
@@ -169,7 +170,8 @@ def _add_to_state(
     parts = added_folders(here, state)
     part = next_added_folder(here, state)
     limits = _value_range(state)
-    scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
+    channels = channels_of(state["source"])
+    scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None, joined_channels=channels)
     downloads = decoding.downloads_in(here / layout.CACHE)
     found = find_source(source, scaling, downloads)
     with show("download") if isinstance(found, DeferredSource) else nullcontext(lambda _: None) as callback:

@@ -13,8 +13,10 @@ from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
 from latentmap.images.column_types import unify_types
 from latentmap.images.image_table import replace_columns
+from latentmap.images.mixing import Mixing
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
+from latentmap.run.channel_records import CHANNEL_ERRORS, error_columns, mixing_of
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, FEATURES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
 from latentmap.run.state import added_folders, read_state
@@ -45,10 +47,12 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         **{name: tables.read_column(folder / MAP, name) for name in "xy"},
         "outlier": tables.read_column(folder / OUTLIERS, "outlier"),
     }
-    has_features = (folder / FEATURES).exists()
+    state = read_state(folder)
+    source, has_features = state["source"], (folder / FEATURES).exists()
+    if mixing_of(source) is not None:
+        columns |= error_columns(source, tables.read_column(folder / LATENTS, CHANNEL_ERRORS))
     columns["duplicate_of"] = _first_of(copies, n)
     columns["added"] = pa.array(np.zeros(n, np.int16))
-    state = read_state(folder)
     parts, tables_of_images, n_sources = added_folders(folder, state), [images.table], len(images.sources)
     for part, entry in zip(parts, state["added"], strict=True):
         tables_of_images.append(_numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
@@ -56,7 +60,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     all_images = pa.concat_tables(unify_types(tables_of_images), promote_options="default")
     schema = None
     features = tables.read_batches(folder / FEATURES, ["features"], tables.N_GROUP_ROWS) if has_features else None
-    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, features):
+    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, mixing_of(source), features):
         schema = batch.schema
         yield batch
     assert schema is not None
@@ -68,8 +72,10 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         vectors = tables.VECTORS if has_features else ("latent",)
         columns = {name: tables.read_column(part / PLACED, name) for name in vectors}
         columns |= {name: placed[name] for name in names}
+        if mixing_of(source) is not None:
+            columns |= error_columns(source, tables.read_column(part / PLACED, CHANNEL_ERRORS))
         pixels = open_pixels(part / CACHE / PIXELS_FILE, (len(table), *images.image_shape))
-        for batch in _joined(pixels, table, columns, first):
+        for batch in _joined(pixels, table, columns, first, mixing_of(source)):
             yield batch.select(schema.names).cast(schema)
         first += len(table)
 
@@ -86,6 +92,7 @@ def _joined(
     table: pa.Table,
     columns: dict[str, Any],
     first: int,
+    mixing: Mixing | None,
     features: Iterator[pa.RecordBatch] | None = None,
 ) -> Iterator[pa.Table]:
     others = {name: table[name] for name in table.column_names if name not in INNER}
@@ -93,7 +100,10 @@ def _joined(
         rows = slice(begin, begin + tables.N_GROUP_ROWS)
         paths = table["path"].slice(begin, tables.N_GROUP_ROWS).combine_chunks()
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
-        part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
+        own = np.asarray(pixels[rows])
+        part["image"] = tables.pictures(own if mixing is None else mixing.mix(own), paths)
+        if mixing is not None:
+            part["planes"] = tables.planes(own)
         part |= {name: tables.vectors(columns[name][rows]) for name in tables.VECTORS if name in columns}
         if features is not None:
             part["features"] = next(features)["features"]

@@ -20,11 +20,13 @@ from latentmap.features import ImageFeatures
 from latentmap.groups import Cut, LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
+from latentmap.images.channels import Channel
 from latentmap.images.decoding import EncodedImage, Failure, decode_images
 from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
+from latentmap.run.channel_records import channels_of, mixing_of
 from latentmap.run.checking import check_cuts, check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
 from latentmap.run.options import RunOptions, known_options
@@ -274,7 +276,7 @@ class Run:
             Without pandas.
         """
         path = self._file(layout.ATLAS)
-        names = [name for name in tables.column_names(path) if name not in ("image", *tables.VECTORS)]
+        names = [name for name in tables.column_names(path) if name not in (*tables.PICTURES, *tables.VECTORS)]
         found: pd.DataFrame = tables.read(path, names).to_pandas()
         return found.set_index("id")
 
@@ -301,7 +303,27 @@ class Run:
             if left < len(images):
                 break
             left -= len(images)
-        return Image.fromarray(images[left])
+        return Image.fromarray(self.picture(images[left]))
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels of images that are neither grey nor RGB, with their names and ranges; else empty."""
+        return channels_of(self.state["source"])
+
+    def picture(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Pixels as they are shown: channels mixed to RGB, grey and RGB unchanged.
+
+        Parameters
+        ----------
+        pixels : array (..., *image_shape)
+            uint8, or floats in [0, 1].
+
+        Returns
+        -------
+        array (..., height, width) or (..., height, width, 3)
+        """
+        mixing = mixing_of(self.state["source"])
+        return pixels if mixing is None else mixing.mix(pixels)
 
     def _check_id(self, number: int) -> None:
         """Raise RunError if no image of the atlas has an id."""
@@ -362,14 +384,16 @@ class Run:
         if source["shape"] is not None:
             return Shape.from_dict(source["shape"])
         height, width, *channels = source["image_shape"]
+        channel_list = self.channels
         limits = source.get("value_range")
         return Shape(
             height,
             width,
-            3 if channels else 1,
+            channels[0] if channels else 1,
             color="rgb" if channels else "grey",
             value_range=None if limits is None else tuple(limits),
             float_range=None if limits is None else tuple(limits),
+            channel_list=channel_list,
         )
 
     def shape_for_more(self) -> Shape:
@@ -436,7 +460,7 @@ class Run:
 
         Parameters
         ----------
-        image : path, array (height, width) or (height, width, 3) uint8, or int
+        image : path, array (height, width) or (height, width, channels) uint8, or int
             An image file, brought to the shape of the run; pixels of that shape; or an id of the run, which is then
             not among those found.
         n : int, default=10
@@ -489,8 +513,10 @@ class Run:
 
         Parameters
         ----------
-        pixels : array (height, width) or (height, width, 3), uint8
+        pixels : array (height, width) or (height, width, channels), uint8
         """
+        if self.channels:
+            return pixels
         mode = "L" if self.shape().channels == 1 else "RGB"
         return np.asarray(Image.fromarray(pixels).convert(mode))
 
@@ -577,6 +603,7 @@ def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
         source["ignored"],
         sources_of(source),
         value_range=None if source.get("value_range") is None else tuple(source["value_range"]),
+        channels=channels_of(source),
     )
 
 

@@ -10,6 +10,7 @@ from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.sources import open_source
 from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
+from latentmap.run.channel_records import describe_channels
 from latentmap.run.layout import CACHE
 from latentmap.run.state import RUN_FORMAT_VERSION, key_of
 from latentmap.run.work import Work
@@ -45,7 +46,7 @@ def decoding_key(found: Listing | ImageCollection | DeferredSource, work: Work) 
 
 def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
     """The record of the source in run.json."""
-    return {
+    record = {
         "name": images.name,
         "n": len(images),
         "image_shape": list(images.image_shape),
@@ -60,3 +61,4 @@ def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
         "fingerprint": images.fingerprint,
         "annotations": images.annotations_fingerprint,
     }
+    return record | {"channels": describe_channels(images)} if images.channels else record
