@@ -111,7 +111,8 @@ def test_predictors_mean_nothing_where_nothing_is_compressed_and_others_are_refu
     packed = with_data(VALUES, zlib.compress(VALUES.tobytes()), t259=(3, [8]), t317=(3, [3]))
     assert decode_images([EncodedImage(packed)], Shape(21, 36, 1)) == [
         Failure(
-            "values of 16 bits with TIFF predictor 3, which are not read; pip install 'latentmap[tiff]' reads more kinds of TIFF"
+            "values of 16 bits with TIFF predictor 3, which are not read; "
+            "pip install 'latentmap[tiff]' reads more kinds of TIFF"
         )
     ]
 

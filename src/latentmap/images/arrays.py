@@ -108,8 +108,8 @@ def _collection_of_channels(images: NDArray[Any], name: str, scaling: ArrayScali
     """Make a collection of an array (n, h, w, c), each channel of which is scaled by its own range."""
     if images.shape[3] > MAX_CHANNELS or (not scaling.channels.is_given and _has_channels_first(images.shape)):
         raise SourceError(
-            f"{name}: an array of shape {images.shape}: images are (n, height, width, channels): move the channels with "
-            "np.moveaxis(images, 1, -1) if they come first, or pass channels if they are last"
+            f"{name}: an array of shape {images.shape}: images are (n, height, width, channels): move the channels "
+            "with np.moveaxis(images, 1, -1) if they come first, or pass channels if they are last"
         )
     if images.dtype.kind == "f":
         _check_finite(images, name)

@@ -15,8 +15,8 @@ from latentmap.core.errors import InputError
 from latentmap.images.channels import Channel
 
 MAX_BRIGHTNESS = 16.0
-# Colours of the channels with most variance, the first one first; distinct also where two of them coincide. More of them
-# could not be told apart, so that other channels are not visible at first.
+# Colours of the channels with most variance, the first one first; distinct also where two of them coincide. More could
+# not be told apart, so that other channels are not visible at first.
 COLORS = ("#00e060", "#ff2bd6", "#3d7bff", "#ffb000", "#00d5e8", "#ff4a3d")
 PURE_COLORS = {"red": "#ff0000", "green": "#00ff00", "blue": "#0000ff"}
 N_SAMPLE = 500  # images whose variance orders the channels
