@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.errors import InputError
+from latentmap.core.progress import counted
 from latentmap.images.value_range import Range, to_8_bits
 
 MAX_CHANNELS = 1024
@@ -17,6 +18,7 @@ IMAGE_PERCENTILES = (0.1, 99.9)
 # Percentiles of these over the images, so that single images do not.
 COLLECTION_PERCENTILES = (1.0, 99.0)
 MAX_VALUES_SORTED = 2**20  # of a channel of an image; more are sampled evenly
+MAX_CHANNELS_IN_WORDS = 6
 COLOR_NAMES = {1: ("grey",), 3: ("red", "green", "blue")}
 
 
@@ -238,6 +240,27 @@ def to_channels(values: NDArray[Any], channels: Sequence[Channel]) -> NDArray[np
     for k, one in enumerate(channels):
         found[..., k] = to_8_bits(values[..., one.number], (one.low, one.high))
     return found
+
+
+def channels_in_words(channels: Sequence[Channel]) -> str:
+    """Number, names and ranges of channels as words.
+
+    Parameters
+    ----------
+    channels : sequence of Channel
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> channels_in_words([Channel(0, "dapi", 0, 4095), Channel(3, "actin", 10.5, 900)])
+    '2 channels (dapi 0 to 4,095, actin 10.5 to 900)'
+    """
+    ranges = [f"{one.name} {one.low:,.6g} to {one.high:,.6g}" for one in channels[:MAX_CHANNELS_IN_WORDS]]
+    more = ["…"] if len(channels) > MAX_CHANNELS_IN_WORDS else []
+    return f"{counted(len(channels), 'channel')} ({', '.join(ranges + more)})"
 
 
 def _robust_range(values: NDArray[Any]) -> Range:

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from latentmap.core.errors import InputError
-from latentmap.images.channels import Channel, ChannelOptions
+from latentmap.images.channels import Channel, ChannelOptions, channels_in_words
 from latentmap.images.reading_options import ReadingOptions
 
 FIT_MODES = ("fit", "fill", "stretch")
 COLOR_MODES = ("auto", "grey", "rgb")
-MAX_CHANNELS_LISTED = 6  # in the sentence about a shape
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ class Shape:
         if not self.why:
             return ""
         if self.channel_list:
-            return f"{self.width} × {self.height} pixels of {_describe_channels(self.channel_list)}: {self.why}"
+            return f"{self.width} × {self.height} pixels of {channels_in_words(self.channel_list)}: {self.why}"
         kind = "grey" if self.channels == 1 else "in colour"
         ranges = [
             f"; {name} {limits[0]:,.6g} to {limits[1]:,.6g} become 0 to 255"
@@ -256,13 +255,6 @@ class Shape:
         top, left = (self.height - height) // 2, (self.width - width) // 2
         canvas[top : top + height, left : left + width] = pixels
         return canvas
-
-
-def _describe_channels(channels: tuple[Channel, ...]) -> str:
-    """Channels and their ranges as words: "2 channels (dapi 0 to 4095, actin 10 to 900)"."""
-    ranges = [f"{one.name} {one.low:,.6g} to {one.high:,.6g}" for one in channels[:MAX_CHANNELS_LISTED]]
-    more = ["…"] if len(channels) > MAX_CHANNELS_LISTED else []
-    return f"{len(channels)} channel{'s' if len(channels) > 1 else ''} ({', '.join(ranges + more)})"
 
 
 def resize(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -180,8 +180,17 @@ class TiffSeries:
         ------
         DecodingError
             If it is damaged, too large, or lies in another file.
+        PIL.Image.DecompressionBombError
+            If it has too many pixels.
         """
-        series, at = self._items[number or 0]
+        try:
+            return self._read(*self._items[number or 0])
+        except (DecodingError, Image.DecompressionBombError, MemoryError):
+            raise
+        except Exception as error:  # tifffile raises errors of any kind for damaged files
+            raise DecodingError(f"damaged: {error or type(error).__name__}") from error
+
+    def _read(self, series: "tifffile.TiffPageSeries", at: tuple[int, ...]) -> Picture:
         sizes = dict(zip(series.axes, series.shape, strict=True))
         n_channels, n_planes, n_samples = (sizes.get(axis, 1) for axis in "CZS")
         height, width = sizes["Y"], sizes["X"]

@@ -13,11 +13,13 @@ from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceE
 from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
+from latentmap.images.channels import channels_in_words
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
 from latentmap.images.remote.downloads import DOWNLOADS
 from latentmap.images.sources import find_source, raise_if_skipped
 from latentmap.run import pending, stages
+from latentmap.run.channel_records import channels_of
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.known_images import check_apart, drop_known
 from latentmap.run.labels import set_stale_aside
@@ -240,6 +242,8 @@ def describe_images(source: dict[str, Any]) -> list[str]:
     lines = [f"  {counted(source['n'], 'image')}, {size}"]
     if source["shape"] is not None:
         lines.append(f"  {Shape.from_dict(source['shape'])}")
+    elif source.get("channels"):
+        lines.append(f"  {channels_in_words(channels_of(source))}")
     if source["skipped"]:
         lines.append(f"  {counted(source['skipped'], 'file')} skipped, listed with their reasons in {SKIPPED}")
     if source["ignored"]:
