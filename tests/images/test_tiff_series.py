@@ -161,3 +161,24 @@ def test_damaged_files_end_as_failures(tmp_path):
         assert isinstance(count_frames(image, False), int | Failure)
         for one in probe_images([image]):
             assert one is not None
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"compression": "lzw"}, {"bigtiff": True}])
+@pytest.mark.parametrize("kind", ["ome", "shaped", "samples"])
+def test_a_file_that_ends_too_early_has_no_black_parts(options, kind, tmp_path):
+    from latentmap.images.channels import Channel
+
+    values = 1 + RANDOM.integers(0, 250, (3, 16, 20)).astype(np.uint8)
+    path = tmp_path / "one.tif"
+    if kind == "samples":
+        stored, options = np.moveaxis(values, 0, -1)[..., :2], options | {"planarconfig": "contig"}
+        tifffile.imwrite(path, stored, photometric="minisblack", metadata=None, **options)
+    else:
+        tifffile.imwrite(path, values, metadata={"axes": "CYX"}, ome=kind == "ome", photometric="minisblack", **options)
+    data, n_channels = path.read_bytes(), 2 if kind == "samples" else 3
+    channels = tuple(Channel(k, str(k), 0, 255) for k in range(n_channels))
+    shape = Shape(16, 20, n_channels, channel_list=channels, file_channels=n_channels)
+    for length in range(len(data) // 3, len(data), max(1, len(data) // 40)):
+        (found,) = decode_images([EncodedImage(data[:length])], shape)
+        if not isinstance(found, Failure):
+            np.testing.assert_array_equal(found.pixels, np.moveaxis(values, 0, -1)[..., :n_channels])

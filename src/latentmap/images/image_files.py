@@ -16,7 +16,14 @@ from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
-from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile, TiffPage
+from latentmap.images.tiff_directories import (
+    IMAGE_DEPTH,
+    ORIENTATION,
+    TIFF_SIGNATURES,
+    TiffFile,
+    TiffPage,
+    UnreadTiffError,
+)
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
 from latentmap.images.tiff_series import TiffSeries, has_axes, read_with_tifffile
 from latentmap.images.tiff_stacks import PageStack
@@ -134,7 +141,7 @@ class TiffPages:
             raise DecodingError(f"a volume of {n_planes} planes in one TIFF page: save the planes as pages")
         try:
             return self._read(page)
-        except (DecodingError, UnidentifiedImageError) as error:
+        except UnreadTiffError as error:
             found = read_with_tifffile(self._file, page, error)
             return Picture(found, page.integer(ORIENTATION, 1))
 
@@ -147,11 +154,11 @@ class TiffPages:
                 # Pillow has already applied the orientation
                 return Picture(image.copy(), 1)
         except UnidentifiedImageError as error:
-            raise DecodingError(unread_reason(page)) from error
+            raise UnreadTiffError(unread_reason(page)) from error
         except OSError as error:
             if "decoder error" not in str(error):
                 raise
-            raise DecodingError(f"{unread_reason(page)}, or is damaged") from error
+            raise UnreadTiffError(f"{unread_reason(page)}, or is damaged") from error
 
 
 class PillowFrames:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.core.errors import DecodingError
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.tiff_directories import (
@@ -20,6 +19,7 @@ from latentmap.images.tiff_directories import (
     SIGNED,
     UNSIGNED,
     TiffPage,
+    UnreadTiffError,
 )
 from latentmap.images.tiff_layout import PageLayout
 from latentmap.images.tiff_segments import COMPRESSION_NAMES, NO_COMPRESSION, READ_COMPRESSIONS, read_samples
@@ -95,7 +95,7 @@ def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | ChannelIma
         If the page has too many pixels.
     """
     if page.integer(COMPRESSION, NO_COMPRESSION) not in READ_COMPRESSIONS:
-        raise DecodingError(unread_reason(page))
+        raise UnreadTiffError(unread_reason(page))
     layout = PageLayout.of(page)
     image = interpret(page, layout, read_samples(file, layout))
     has_8_bits = layout.bits <= 8 and layout.format == UNSIGNED

@@ -1,6 +1,7 @@
 """TIFF files read by tifffile, of the extra ``tiff``: axes of OME-TIFF and ImageJ, and compressions of images."""
 
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from latentmap.images.channel_image import ChannelImage
 from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.pictures import Picture
-from latentmap.images.tiff_directories import PHOTOMETRIC_INTERPRETATION, TiffFile, TiffPage
+from latentmap.images.tiff_directories import PHOTOMETRIC_INTERPRETATION, TiffFile, TiffPage, UnreadTiffError
 from latentmap.images.tiff_layout import PageLayout
 from latentmap.images.tiff_pages import interpret, to_8_bit_image
 from latentmap.images.tiff_stacks import MAX_STACK_BYTES, Projection, as_image
@@ -29,6 +30,7 @@ IMAGE_DESCRIPTION, LSM_INFO = 270, 34412
 # What the descriptions of writers that name their axes contain.
 AXES_MARKS = (b"<OME", b"ImageJ=", b'"axes"')
 PALETTE, YCBCR, RGB = 3, 6, 2
+ONE_BY_ONE = "--axes images reads its pages one by one"
 INSTALL = "pip install 'latentmap[tiff]' reads more kinds of TIFF"
 
 
@@ -49,17 +51,24 @@ def has_axes(tiff: TiffFile, offset: int) -> bool:
     Returns
     -------
     bool
+
+    Raises
+    ------
+    DecodingError
+        If what it says is cut off.
     """
     try:
         tags = tiff.page(offset).tags
-    except (OSError, ValueError, OverflowError, MemoryError):  # met again where the page is read
+    except (OSError, ValueError, OverflowError, MemoryError, struct.error):  # met again where the page is read
         return False
+    if tags.get(IMAGE_DESCRIPTION) == () and has_tifffile():
+        raise DecodingError("image file is truncated (its description lies behind its end)")
     description = bytes(value & 255 for value in tags.get(IMAGE_DESCRIPTION) or ())
     return (LSM_INFO in tags or any(mark in description for mark in AXES_MARKS)) and has_tifffile()
 
 
 def read_with_tifffile(
-    file: IO[bytes], page: TiffPage, error: Exception
+    file: IO[bytes], page: TiffPage, error: UnreadTiffError
 ) -> "HighBitDepthImage | ChannelImage | Image.Image":
     """Read a page that the reader of this package cannot read.
 
@@ -67,7 +76,7 @@ def read_with_tifffile(
     ----------
     file : file object
     page : TiffPage
-    error : Exception
+    error : UnreadTiffError
         What that reader raised.
 
     Returns
@@ -80,8 +89,7 @@ def read_with_tifffile(
         If tifffile cannot read it either, or is not installed.
     """
     if not has_tifffile():
-        hint = f"; {INSTALL}" if "not read" in str(error) else ""
-        raise DecodingError(f"{error}{hint}") from error
+        raise DecodingError(f"{error}; {INSTALL}") from error
     import tifffile
 
     try:
@@ -91,6 +99,7 @@ def read_with_tifffile(
             found = next((one for one in opened.pages if one.offset == page.offset), None)
             if not isinstance(found, tifffile.TiffPage):
                 raise error
+            _check_complete(found)
             return _interpret_page(page, found)
     except DecodingError:
         raise error from None
@@ -157,6 +166,11 @@ class TiffSeries:
         ------
         TiffSeries or None
             None if the pages are images as they are: the file names neither channels nor planes.
+
+        Raises
+        ------
+        DecodingError
+            If the pages are not those that the file states.
         """
         import tifffile
 
@@ -164,8 +178,10 @@ class TiffSeries:
         try:
             opened = tifffile.TiffFile(file, _multifile=False)
             found = cls(opened, project) if _is_stack(opened) else None
-        except Exception:  # libraries raise errors of any kind for damaged files: the pages are read one by one
-            found = None
+        except DecodingError:
+            raise
+        except Exception as error:  # tifffile raises errors of any kind for damaged files
+            raise DecodingError(f"damaged: {error or type(error).__name__}; {ONE_BY_ONE}") from error
         file.seek(0)
         yield found  # the file belongs to the caller, and is not closed
 
@@ -228,10 +244,12 @@ class TiffSeries:
 
 
 def _is_stack(opened: "tifffile.TiffFile") -> bool:
-    """Whether a file has channels or planes in several pages, or samples that are no colours, by its axes."""
-    known = opened.is_ome or opened.is_imagej or opened.is_lsm or opened.is_shaped
+    """Whether a file has channels or planes in several pages, by its axes."""
+    kinds = {name for name in ("ome", "imagej", "lsm", "shaped") if getattr(opened, f"is_{name}")}
+    if kinds and not kinds & {series.kind for series in opened.series}:
+        raise DecodingError(f"damaged: its pages are not those that its metadata state; {ONE_BY_ONE}")
     sizes = [dict(zip(series.axes, series.shape, strict=True)) for series in opened.series]
-    return bool(known) and any(one.get(axis, 1) > 1 for one in sizes for axis in "CZ" if "Y" in one)
+    return bool(kinds) and any(one.get(axis, 1) > 1 for one in sizes for axis in "CZ" if "Y" in one)
 
 
 def _other_sizes(series: "tifffile.TiffPageSeries") -> list[int]:
@@ -254,11 +272,19 @@ def _plane(series: "tifffile.TiffPageSeries", at: tuple[int, ...], channel: int,
         page = series.pages[int(np.ravel_multi_index(outer, shape)) if outer else 0]
         if page is None:
             raise DecodingError("a part of it lies in another file: pass files that are complete")
+        _check_complete(page)
         return _ordered(page.asarray(), axes[n_inner:])
     if prod(series.shape) * series.dtype.itemsize > MAX_STACK_BYTES:
         raise DecodingError(f"a stack without pages that is larger than {MAX_STACK_BYTES >> 30} GiB")
     values = series.asarray()[tuple(slice(None) if one is None else one for one in index)]
     return _ordered(values, "".join(axis for axis, one in zip(axes, index, strict=True) if one is None))
+
+
+def _check_complete(page: "tifffile.TiffPage | tifffile.TiffFrame") -> None:
+    """Raise DecodingError if strips or tiles lie behind the end of the file, which tifffile may take for zeros."""
+    size = page.parent.filehandle.size
+    if any(begin + n > size for begin, n in zip(page.dataoffsets, page.databytecounts, strict=False)):
+        raise DecodingError(f"image file is truncated (strips or tiles behind byte {size:,}, where it ends)")
 
 
 def _ordered(values: NDArray[Any], axes: str) -> NDArray[Any]:
