@@ -100,6 +100,13 @@ def test_images_of_other_channels_are_not_added(run):
         add_images(run.path, cells(6, 1)[..., :2])
 
 
+def test_images_of_channels_are_not_added_to_colours(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 255, (20, 12, 10, 3), dtype=np.uint8)
+    make_run(colors, tmp_path / "run", OPTIONS)
+    with pytest.raises(SourceError, match=r"images of shape \(12, 10, 2\), but the run has \(12, 10, 3\)"):
+        add_images(tmp_path / "run", cells(6, 1)[..., :2])
+
+
 def test_the_same_call_keeps_everything_and_other_names_keep_the_network(finished, tmp_path):
     path = shutil.copytree(finished, tmp_path / "run")
     said: list[str] = []

@@ -222,7 +222,7 @@ def _decode_addition(
     if isinstance(found, Listing):
         with show("decode") as callback:
             return decode_listing(found, decoding, shape=shape, cache=part / layout.CACHE, callback=callback)
-    if found.image_shape[:2] != shape.image_shape[:2]:
+    if found.image_shape[:2] != shape.image_shape[:2] or bool(found.channels) != bool(run.channels):
         raise SourceError(
             f"{found.name}: images of shape {found.image_shape}, but the run has {shape.image_shape}: "
             "pass the same kind of images, or make a fresh run"
