@@ -22,6 +22,7 @@ import { listenForKeys } from "./page/shortcuts";
 import { SidePanels } from "./page/side-panels";
 import { recallSelection, rememberSelection } from "./page/storage";
 import { ViewControl } from "./page/view-control";
+import { ChannelPanel } from "./panels/channel-panel";
 import { ColorLegend } from "./panels/color-legend";
 import { Filters } from "./panels/filters";
 import { Groups } from "./panels/groups";
@@ -32,6 +33,7 @@ import { QueryImage } from "./panels/query-image";
 import { ReweightedMap } from "./panels/reweighted-map";
 import { Search } from "./panels/search";
 import { SelectionPanel } from "./panels/selection-panel";
+import { remixImages } from "./panels/thumbnails";
 import { ShortcutList } from "./panels/shortcut-list";
 import { WeightSliders } from "./panels/weight-sliders";
 import { ViewSaver } from "./saving/save-view";
@@ -55,6 +57,8 @@ export class App {
   readonly lessons: Lessons | null;
   /** Null where the kinds of features cannot be weighted. */
   readonly reweighted: ReweightedMap | null;
+  /** Null for images that are grey or in colour. */
+  private readonly channels: ChannelPanel | null;
   private readonly message = new Message();
   private readonly header: Header;
   private readonly groups: Groups;
@@ -84,6 +88,9 @@ export class App {
     const canWeight = server !== null && model.weights.kinds.length > 1;
     this.reweighted = canWeight ? new ReweightedMap(model, server, colorBy) : null;
     const sliders = this.reweighted && new WeightSliders(model.weights, this.reweighted.element);
+    const hasChannels = server !== null && model.channels.channels.length > 0;
+    if (hasChannels) server.mix = model.channels.text;
+    this.channels = hasChannels ? new ChannelPanel(model.channels, server, (error) => message.show(errorMessage(error))) : null;
     this.inspector = new Inspector(model, sliders?.element ?? null, {
       show: goTo,
       open: (row) => openImage(model.points.id[row]),
@@ -105,7 +112,8 @@ export class App {
     const { view, header, groups, colorLegend, filters, inspector, selection, search, address } = this;
     this.control = new ViewControl({ model, camera, view, header, inspector, filters, search, address, message });
     search.attach(header.search);
-    this.panels = new SidePanels(model, inspector, [groups.element, colorLegend.element, filters.element], [inspector.element, selection.element]);
+    const left = [groups.element, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element];
+    this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]);
     this.layOut();
     this.addLayers();
     this.listen();
@@ -211,6 +219,7 @@ export class App {
       this.filters.refresh();
       this.selection.rebuild();
     });
+    model.channels.changed.on(() => this.remix());
     model.loadFailed.on((error) => message.show(errorMessage(error)));
     this.view.frameDrawn.on(() => this.address.saveSoon());
     this.inspector.changed.on(() => this.address.saveSoon());
@@ -219,6 +228,15 @@ export class App {
     this.reweighted?.changed.on(() => this.noteOtherMap());
     editor?.notified.on((text) => message.show(text));
     editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), () => location.reload())));
+  }
+
+  /** Show all pictures by other colours of their channels. */
+  private remix(): void {
+    const { server, model, view } = this;
+    if (!server) return;
+    server.mix = model.channels.text;
+    remixImages(server);
+    view.forgetPictures();
   }
 
   /** Another map was shown or left: what is about the run's own map ends. */

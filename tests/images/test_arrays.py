@@ -112,7 +112,7 @@ def test_arrays_of_no_numbers_are_refused_with_their_type(dtype):
         open_images(np.zeros((2, 3, 3), dtype))
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3, 3), (0, 3, 3), (2, 0, 3), (2, 3, 3, 0), (2, 3, 3, 2), (1, 2, 3, 3, 1)])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 3), (0, 3, 3), (2, 0, 3), (2, 3, 3, 0), (1, 2, 3, 3, 1)])
 def test_arrays_of_no_shape_of_images_are_refused(shape):
     with pytest.raises(SourceError, match=r"array: (an array of shape|no images in an array of shape)"):
         open_images(np.zeros(shape))

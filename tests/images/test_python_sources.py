@@ -100,6 +100,13 @@ def test_tensors_have_their_channels_first():
     np.testing.assert_array_equal(open_images(list(bytes_of)).images, bytes_of.permute(0, 2, 3, 1).numpy())
 
 
+def test_a_tensor_of_many_channels_is_a_collection_of_channels():
+    tensor = torch.rand(6, 5, 32, 40)
+    found = open_images(tensor, range=(0, 1))
+    assert found.image_shape == (32, 40, 5)
+    np.testing.assert_array_equal(found.images, np.rint(tensor.numpy().transpose(0, 2, 3, 1) * 255.0))
+
+
 def test_bytes_are_files():
     found = open_images([as_file(PICTURES[0]), b"nothing", bytearray(as_file(PICTURES[1]))])
     np.testing.assert_array_equal(found.images, PIXELS[:2])

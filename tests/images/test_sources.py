@@ -153,7 +153,7 @@ def _with_nan() -> np.ndarray:
     [
         ("no/such/place", "no such file or folder: a source is 'mnist', a folder of images, a pattern"),
         (np.zeros((3, 4)), r"an array of shape \(3, 4\): images are"),
-        (np.zeros((3, 4, 4, 2)), "with 1, 3 or 4 channels"),
+        (np.zeros((3, 4, 4, 2, 1)), r"images are \(n, height, width\) or"),
         (np.zeros((0, 4, 4)), "no images in an array of shape"),
         (np.zeros((2, 2, 2), complex), "pixels of type complex128"),
         (_with_nan(), "NaN or infinite pixels in 1 image, the first is number 2"),

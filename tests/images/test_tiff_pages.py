@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from test_pixels import tiff, values_of
 
+from latentmap.images import tiff_series
 from latentmap.images.decoding import Decoded, EncodedImage, Failure, count_frames, decode_images
 from latentmap.images.shape import Shape
 
@@ -104,11 +105,15 @@ def test_no_data_of_gdal_is_black_in_colour_too(text):
     assert pixels.tolist() == [[[0, 0, 0], [200] * 3], [[200] * 3, [7, 200, 200]]]
 
 
-def test_predictors_mean_nothing_where_nothing_is_compressed_and_others_are_refused():
+def test_predictors_mean_nothing_where_nothing_is_compressed_and_others_are_refused(monkeypatch):
+    monkeypatch.setattr(tiff_series, "has_tifffile", lambda: False)
     np.testing.assert_array_equal(values_of(tiff(VALUES, t317=(3, [2]))), VALUES)
     packed = with_data(VALUES, zlib.compress(VALUES.tobytes()), t259=(3, [8]), t317=(3, [3]))
     assert decode_images([EncodedImage(packed)], Shape(21, 36, 1)) == [
-        Failure("values of 16 bits with TIFF predictor 3, which are not read")
+        Failure(
+            "values of 16 bits with TIFF predictor 3, which are not read; "
+            "pip install 'latentmap[tiff]' reads more kinds of TIFF"
+        )
     ]
 
 

@@ -13,6 +13,7 @@ from latentmap.autoencoder.training.precision import PRECISIONS
 from latentmap.cli import app
 from latentmap.core.errors import OptionError
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.reading_options import PAGE_AXES, PROJECTIONS
 from latentmap.images.shape import COLOR_MODES, FIT_MODES
 from latentmap.run import RunOptions, SourceOptions
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS
@@ -124,7 +125,8 @@ def test_defaults_and_choices_are_those_of_open_images():
             continue
         assert parameters[one.name].default == one.default, one.name
     assert SourceOptions().decoding() == DecodeOptions()
-    assert {one.name: one.choices for one in SOURCE_OPTIONS if one.choices} == {"fit": FIT_MODES, "color": COLOR_MODES}
+    known = {"fit": FIT_MODES, "color": COLOR_MODES, "axes": PAGE_AXES, "project": PROJECTIONS}
+    assert {one.name: one.choices for one in SOURCE_OPTIONS if one.choices} == known
 
 
 def test_command_and_function_have_each_option():

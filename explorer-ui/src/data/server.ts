@@ -19,6 +19,8 @@ export type ServerStatus = "connected" | "disconnected" | "unauthorized";
 export class Server implements Source {
   status: ServerStatus = "connected";
   readonly statusChanged = new Signal<ServerStatus>();
+  /** The colours by which channels are mixed to pictures; "" for those that the run has. */
+  mix = "";
   private version = "";
 
   constructor(private readonly token: string) {}
@@ -43,7 +45,7 @@ export class Server implements Source {
   }
 
   async spriteSheet(number: number): Promise<ImageBitmap> {
-    return decodeImage(await (await this.request(this.versioned(`/api/pages/${number}`))).blob());
+    return decodeImage(await (await this.request(this.pictured(`/api/pages/${number}`))).blob());
   }
 
   async neighbors(id: number, n: number, weights: string): Promise<Neighbor[]> {
@@ -62,20 +64,30 @@ export class Server implements Source {
   }
 
   imageAddress(id: number): string {
-    return this.versioned(`/api/images/${id}`);
+    return this.pictured(`/api/images/${id}`);
   }
 
   reconstructionAddress(id: number): string {
-    return this.versioned(`/api/images/${id}/reconstruction`);
+    return this.pictured(`/api/images/${id}/reconstruction`);
   }
 
   /** The file that an image was decoded from; 404 if it is missing or has changed. */
   originalAddress(id: number): string {
-    return this.versioned(`/api/images/${id}/original`);
+    return this.pictured(`/api/images/${id}/original`);
   }
 
   versioned(path: string): string {
     return `${path}?v=${this.version}`;
+  }
+
+  /** The address of a picture, which depends on the colours of the channels. */
+  private pictured(path: string): string {
+    return this.versioned(path) + (this.mix && `&mix=${this.mix}`);
+  }
+
+  /** The address of the same picture by the present colours of the channels. */
+  remixed(address: string): string {
+    return address.replace(/&mix=[^&]*/, "") + (this.mix && `&mix=${this.mix}`);
   }
 
   async json(path: string): Promise<any> {

@@ -4,6 +4,8 @@ import { tableFromIPC } from "@uwdata/flechette";
 import type { EditedColumns, Facts, Neighbor, Points, Values } from "./types";
 
 export interface Source {
+  /** The colours by which channels are mixed to pictures, where they can be changed. */
+  readonly mix?: string;
   facts(): Promise<Facts>;
   points(): Promise<Points>;
   column(name: string): Promise<Values>;

@@ -34,6 +34,22 @@ export interface Edits {
   nSetAside: number;
 }
 
+/** How a channel is shown: its colour (#rrggbb) at full light, and a factor of it. */
+export interface ChannelLook {
+  color: string;
+  visible: boolean;
+  brightness: number;
+}
+
+export interface ChannelOfRun extends ChannelLook {
+  name: string;
+  /** The values that became 0 and 255. */
+  low: number;
+  high: number;
+  /** The look that the data chose. */
+  own: ChannelLook;
+}
+
 export interface Facts {
   name: string;
   source: string;
@@ -62,6 +78,8 @@ export interface Facts {
   perplexity: number;
   /** Weights of the kinds of features that the data chose; none if neighbours are found by latent vectors. */
   weights: { [kind: string]: number };
+  /** The channels of images that are neither grey nor in colour. */
+  channels?: ChannelOfRun[];
   edits: Edits;
 }
 

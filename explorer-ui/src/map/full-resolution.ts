@@ -54,6 +54,12 @@ export class FullResolution {
     }
   }
 
+  /** Forget all images, whose channels have other colours now. */
+  clear(): void {
+    for (const bitmap of this.images.values()) bitmap?.close();
+    this.images.clear();
+  }
+
   /** The image; null while it is loading. */
   private image(id: number, server: Server): ImageBitmap | null {
     const image = this.images.get(id);
@@ -63,10 +69,12 @@ export class FullResolution {
       return image;
     }
     this.images.set(id, null);
+    const { mix } = server;
     server
       .blob(server.imageAddress(id))
       .then((data) => createImageBitmap(data))
       .then((bitmap) => {
+        if (server.mix !== mix) return bitmap.close(); // superseded
         this.images.set(id, bitmap);
         this.loaded();
       })

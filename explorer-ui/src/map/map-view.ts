@@ -161,6 +161,12 @@ export class MapView {
     this.invalidate();
   }
 
+  /** Load all pictures again: their channels have other colours. */
+  forgetPictures(): void {
+    this.overlay.forgetImages();
+    this.update();
+  }
+
   /** Choose the sprites of this view; unless forced, only if the view has changed. */
   private selectSprites(isForced: boolean): void {
     const { camera, inspector } = this;

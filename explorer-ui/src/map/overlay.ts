@@ -33,6 +33,11 @@ export class Overlay {
     this.fullResolution = new FullResolution(model, redraw);
   }
 
+  /** Forget the images at full resolution. */
+  forgetImages(): void {
+    this.fullResolution.clear();
+  }
+
   /** Draw on a canvas with `ratio` pixels for one of the page. */
   draw(sprites: Sprite[], ratio = devicePixelRatio): void {
     const { camera, inspector } = this;

@@ -3,6 +3,7 @@
 import type { Source } from "../data/source";
 import { MARKS, type Column, type EditedColumns, type Edits, type Facts, type Group, type Points, type Values } from "../data/types";
 import { t } from "../i18n/translate";
+import { ChannelColors } from "./channel-colors";
 import { categoryColor, slotsOf, type Rgb } from "./colors";
 import { Columns, GROUP, LABEL, MARK, type DerivedColumn } from "./columns";
 import { KindWeights } from "./kind-weights";
@@ -24,6 +25,8 @@ export class RunState {
   readonly editsChanged = new Signal();
   /** Weights by which neighbours are found. */
   readonly weights: KindWeights;
+  /** The colours by which channels are mixed to pictures. */
+  readonly channels: ChannelColors;
   private readonly columns: Columns;
   /** Index into the palette for each number of a group. */
   private slots = new Map<number, number>();
@@ -41,6 +44,7 @@ export class RunState {
     points.id.forEach((id, row) => (this.rowOf[id] = row));
     this.columns = new Columns(source, facts.columns);
     this.weights = new KindWeights(facts.weights);
+    this.channels = new ChannelColors(facts.channels ?? []);
     this.edits = facts.edits;
     this.group = edited.group;
     this.label = edited.label;

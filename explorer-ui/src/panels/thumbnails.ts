@@ -31,10 +31,23 @@ function dot(model: Model, id: number, side: number, description: string): HTMLE
 export function imageAt(model: Model, address: string, side: number, description: string): HTMLElement {
   const image = h("img", { alt: description, ...frame(model, side) });
   image.draggable = false;
-  if (model.source instanceof Server) {
-    objectUrl(model.source, address).then((found) => (image.src = found), () => image.classList.add("missing"));
-  }
+  if (model.source instanceof Server) load(image, model.source, address);
   return image;
+}
+
+function load(image: HTMLImageElement, server: Server, address: string): void {
+  image.dataset.address = address;
+  const show = (found: string): void => {
+    if (image.dataset.address === address) image.src = found; // not superseded
+  };
+  objectUrl(server, address).then(show, () => image.classList.add("missing"));
+}
+
+/** Load the images on the page again by the present colours of the channels. */
+export function remixImages(server: Server): void {
+  for (const image of document.querySelectorAll<HTMLImageElement>("img[data-address]")) {
+    load(image, server, server.remixed(image.dataset.address!));
+  }
 }
 
 /** An object URL for an image of the server; an `img` element cannot send the token. */

@@ -76,6 +76,37 @@ class ScoringMixin:
         images = self._check_images(X, reset=False)
         return encode_with_errors(self.network_, images, self.scale_)
 
+    def channel_errors(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return the reconstruction error of each image in each of its channels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, *image_shape)
+            Images.
+
+        Returns
+        -------
+        ndarray of shape (n, channels), float32
+            Mean squared errors in units of [0, 1]². Their mean over the channels is that of :meth:`score_samples`, up
+            to rounding.
+
+        Raises
+        ------
+        InputError
+            If the images do not have the shape of those in ``fit``, or the estimator was fitted on plain vectors.
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        images, network = self._check_images(X, reset=False), self.network_
+        if len(network.image_shape) != 3:
+            raise InputError("plain vectors have no channels: use score_samples")
+
+        def errors(x: torch.Tensor) -> torch.Tensor:
+            squares: torch.Tensor = (network(x).reshape(x.shape) - x).square_()
+            return squares.mean(dim=(1, 2))
+
+        return map_batches(errors, images, (network.image_shape[2],), network, self.scale_)
+
     def score(self, X: ArrayLike, y: object = None) -> float:  # noqa: ARG002 - scikit-learn's signature
         """Return minus the mean squared reconstruction error, so that greater is better.
 

@@ -32,13 +32,15 @@ from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.features import ImageFeatures
 from latentmap.features.reweighting import weighted_kinds
 from latentmap.images.collection import as_png
+from latentmap.images.mixing import Mixing
 from latentmap.run import Run, layout, tables
+from latentmap.run.channel_records import mixing_of
 from latentmap.run.edits import MARKS, EditedRun, Journal
 from latentmap.run.run import nearest_rows, sources_of
 from latentmap.run.state import STATE_FILE as STATE
 
 # Not columns of the page: pictures, vectors, and what the map itself shows.
-NOT_COLUMNS = {"image", *tables.VECTORS, "neighbors", "x", "y", "id"}
+NOT_COLUMNS = {*tables.PICTURES, *tables.VECTORS, "neighbors", "x", "y", "id"}
 N_INTERPOLATED = 6  # nearest points whose latent vectors give that of a place on the map
 MAX_COORDINATE = 1e30
 
@@ -139,7 +141,7 @@ class AtlasView:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """(height, width) or (height, width, 3)."""
+        """(height, width) or (height, width, channels)."""
         return tuple(self.run.state["source"]["image_shape"])
 
     # ---------------------------------------------------------------- tables
@@ -226,9 +228,15 @@ class AtlasView:
         pixels: NDArray[np.uint8] = self._parts[part][image - self._starts[part]]
         return pixels
 
-    def png(self, image: int) -> bytes:
-        """One image as a PNG file."""
-        return as_png(np.asarray(self.pixels(image)))
+    @locked_cached_property
+    def mixing(self) -> Mixing | None:
+        """The colours of the channels that the run has recorded; None for grey and RGB."""
+        return mixing_of(self.run.state["source"])
+
+    def png(self, image: int, mixing: Mixing | None = None) -> bytes:
+        """One image as a PNG file, with its channels mixed by the given colours."""
+        pixels = np.asarray(self.pixels(image))
+        return as_png(pixels if mixing is None else mixing.mix(pixels))
 
     # ---------------------------------------------------------------- latent space
 

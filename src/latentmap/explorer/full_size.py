@@ -8,6 +8,7 @@ from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import EncodedImage, Failure
+from latentmap.images.mixing import Mixing
 from latentmap.images.pool import DecodingPool
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, REMOTE, UNREADABLE, Missing, Originals
 
@@ -40,8 +41,10 @@ class FullSize:
         self._decoders = decoders
         self._loading = data._loading
 
-    def png(self, image: int) -> bytes:
+    def png(self, image: int, mixing: Mixing | None = None) -> bytes:
         """The original picture of an image as a PNG file, at most MAX_ORIGINAL_SIDE pixels a side.
+
+        Its channels are mixed by the given colours.
 
         Raises
         ------
@@ -49,12 +52,15 @@ class FullSize:
             If there is none, or it has changed.
         """
         item, digest = self._item(image)
-        probe = self._ask("probe", item, None)
+        own = self._data.run.shape()
+        probe = self._ask("probe", item, own.reading)
         scale = min(1.0, MAX_ORIGINAL_SIDE / max(probe.width, probe.height, 1))
         height, width = (max(1, round(side * scale)) for side in (probe.height, probe.width))
         channels, color = (1, "grey") if probe.is_grey else (3, "rgb")
+        if own.channel_list:
+            channels = own.channels
         shape = replace(
-            self._data.run.shape(),
+            own,
             height=height,
             width=width,
             channels=channels,
@@ -65,7 +71,7 @@ class FullSize:
         decoded = self._ask("decode", item, shape)
         if decoded.sha256 != digest:
             raise NoOriginalError(SENTENCES[CHANGED])
-        return as_png(decoded.pixels)
+        return as_png(decoded.pixels if mixing is None else mixing.mix(decoded.pixels))
 
     def _ask(self, task: str, item: EncodedImage, argument: Any) -> Any:
         (found,) = self._decoders.map(task, iter([item]), argument)

@@ -180,7 +180,7 @@ def compare_activations(data: AtlasView) -> None:
         strips.append(as_bytes(model.reconstruct(shown)))
         losses[name] = [float(loss) for loss in model.history_["loss"]]
     for name, images_ in zip(("original", "relu", "elu"), strips, strict=True):
-        write_bytes(folder / f"{name}.png", strip(images_))
+        write_bytes(folder / f"{name}.png", strip(data.run.picture(images_)))
     write_text(folder / "losses.json", json.dumps(losses))
 
 

@@ -15,8 +15,10 @@ from PIL import Image
 
 from latentmap.core.errors import RunError
 from latentmap.explorer.atlas_view import AtlasView, as_stream
+from latentmap.explorer.channel_mixing import current_mixing
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.sprite_sheets import MAX_THUMBNAIL_SIDE, SpriteSheets
+from latentmap.images.mixing import Mixing
 from latentmap.neighbors import NeighborSearch
 
 MAX_IMAGES = 70_000
@@ -52,6 +54,7 @@ def one_file_parts(data: AtlasView, facts: dict[str, Any], static: Path) -> Iter
     check_image_count(data)
     sheets = SpriteSheets(data, DETAILED_SIDE if data.n <= MAX_IMAGES_IN_DETAIL else MAX_THUMBNAIL_SIDE)
     before, after = _page(static)
+    mixing = current_mixing(data)
     yield before
     columns = {name: data.column(name) for name in data.columns}
     kept = {name: stream for name, stream in columns.items() if name == "path" or len(stream) <= MAX_COLUMN_BYTES}
@@ -63,7 +66,7 @@ def one_file_parts(data: AtlasView, facts: dict[str, Any], static: Path) -> Iter
     yield _json_next("streams", {name: as_base64(stream) for name, stream in streams.items()})
     yield b',"pages":['
     for sheet in range(sheets.layout.n_sheets):
-        yield b"," * (sheet > 0) + b'"' + as_base64(_webp(sheets, sheet)).encode() + b'"'
+        yield b"," * (sheet > 0) + b'"' + as_base64(_webp(sheets, sheet, mixing)).encode() + b'"'
     yield b"]}" + after
 
 
@@ -118,7 +121,7 @@ def _page(static: Path) -> tuple[bytes, bytes]:
     return before.encode(), after.encode()
 
 
-def _webp(sheets: SpriteSheets, sheet: int) -> bytes:
+def _webp(sheets: SpriteSheets, sheet: int, mixing: Mixing | None) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(sheets.pixels(sheet)).save(file, "WEBP", quality=WEBP_QUALITY, method=2)
+    Image.fromarray(sheets.pixels(sheet, mixing)).save(file, "WEBP", quality=WEBP_QUALITY, method=2)
     return file.getvalue()

@@ -6,6 +6,7 @@ import numpy as np
 
 from latentmap.core.errors import DamagedError, LatentmapError
 from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.channel_mixing import channel_facts
 from latentmap.explorer.columns import ERRORS
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.run.edits import EditedRun
@@ -73,7 +74,7 @@ def _typical(data: AtlasView) -> dict[str, list[int]]:
 
 def facts_with_edits(data: AtlasView, facts: dict[str, Any]) -> dict[str, Any]:
     """The facts about a run together with its edits."""
-    return facts | {"edits": edits_as_json(data.journal.edited())}
+    return facts | {"edits": edits_as_json(data.journal.edited()), "channels": channel_facts(data)}
 
 
 def edits_as_json(edited: EditedRun) -> dict[str, Any]:

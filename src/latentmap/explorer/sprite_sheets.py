@@ -16,6 +16,7 @@ from PIL import Image
 
 from latentmap.core.atomic_files import write_bytes
 from latentmap.explorer.atlas_view import AtlasView
+from latentmap.images.mixing import Mixing
 from latentmap.run.state import key_of
 
 FOLDER = "explorer"
@@ -89,13 +90,14 @@ class SpriteSheets:
         self._data = data
         self.layout = SheetLayout.of(data.image_shape, data.n, max_side)
         source = data.run.state["source"]
-        order = key_of([source["fingerprint"], data.order[:: max(1, data.n // 1000)].tolist(), SHEET_SIDE, max_side])
+        facts = [source["fingerprint"], data.order[:: max(1, data.n // 1000)].tolist(), SHEET_SIDE, max_side]
+        order = key_of(facts if data.mixing is None else [*facts, data.mixing.as_list()])
         added = [one["fingerprint"] for one in data.run.state["added"]]
         self._making = threading.Lock()
         self.folder: Path = data.path / FOLDER / f"pages-{key_of([order, added])[:12]}"
 
-    def png(self, sheet: int) -> bytes:
-        """One sheet as a PNG file.
+    def png(self, sheet: int, mixing: Mixing | None = None) -> bytes:
+        """One sheet as a PNG file, with channels mixed by the given colours. Those of the run are kept on disk.
 
         Raises
         ------
@@ -104,27 +106,33 @@ class SpriteSheets:
         """
         if not 0 <= sheet < self.layout.n_sheets:
             raise IndexError(sheet)
-        path = self.folder / f"{sheet:05d}.png"
-        with suppress(FileNotFoundError):
-            return path.read_bytes()
+        path, is_own = self.folder / f"{sheet:05d}.png", mixing == self._data.mixing
+        if is_own:
+            with suppress(FileNotFoundError):
+                return path.read_bytes()
         file = io.BytesIO()
-        Image.fromarray(self.pixels(sheet)).save(file, "PNG", compress_level=3)
+        # other colours are looked at for a moment while they are chosen
+        Image.fromarray(self.pixels(sheet, mixing)).save(file, "PNG", compress_level=3 if is_own else 1)
+        if not is_own:
+            return file.getvalue()
         with self._making, suppress(OSError):  # a sheet that cannot be kept is still shown
             self.folder.mkdir(parents=True, exist_ok=True)
             write_bytes(path, file.getvalue())
         return file.getvalue()
 
-    def pixels(self, sheet: int) -> NDArray[np.uint8]:
+    def pixels(self, sheet: int, mixing: Mixing | None = None) -> NDArray[np.uint8]:
         """One sheet as an array (height, width) or (height, width, 3), black where it is empty."""
         layout, data = self.layout, self._data
         ids = data.order[sheet * layout.per_sheet : (sheet + 1) * layout.per_sheet]
         rows = -(-len(ids) // layout.columns)
-        shape = (rows * layout.height, layout.columns * layout.width, *data.image_shape[2:])
+        shape = (rows * layout.height, layout.columns * layout.width, *(data.image_shape[2:] and (3,)))
         found = np.zeros(shape, np.uint8)
         for number, image in enumerate(ids):
             top = number // layout.columns * layout.height
             left = number % layout.columns * layout.width
-            found[top : top + layout.height, left : left + layout.width] = self._thumbnail(data.pixels(int(image)))
+            pixels = data.pixels(int(image))
+            picture = pixels if mixing is None else mixing.mix(np.asarray(pixels))
+            found[top : top + layout.height, left : left + layout.width] = self._thumbnail(picture)
         return found
 
     def _thumbnail(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

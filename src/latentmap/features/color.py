@@ -1,4 +1,7 @@
-"""Colour: a histogram in the CIELAB space, in which equal distances look about equally different."""
+"""Colour: a histogram in the CIELAB space, in which equal distances look about equally different.
+
+Of images whose channels are not colours: a histogram of each channel, and which channels coincide.
+"""
 
 from typing import Any
 
@@ -9,6 +12,10 @@ from latentmap.core.parallel import Array, compiled
 
 N_BINS = 6  # of each axis
 N_GREY_BINS = 32
+N_RGB = 3
+N_CHANNEL_BINS = 16  # of each of several channels
+MAX_BANDS = 8  # channels that are described one by one; more become as many means of neighbouring ones
+MIN_VARIANCE = 1e-4  # added to the variance of a channel, so that noise in empty channels does not correlate
 MAX_CHROMA = 80.0  # of the axes a and b, which larger values are limited to
 
 
@@ -22,11 +29,14 @@ def color_histograms(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Returns
     -------
-    array (n, 216) or (n, 32), float32
-        216 bins of colours, or 32 of grey values.
+    array (n, 216), (n, 32) or (n, 16 b + b (b - 1) / 2), float32
+        216 bins of colours, or 32 of grey values; of c other channels 16 bins of each of b = min(c, 8) bands, and the
+        correlations of the bands.
     """
     n, h, w, c = images.shape
-    if c != 3:
+    if c not in (1, N_RGB):
+        return _band_statistics(bands(images))
+    if c != N_RGB:
         histograms = np.zeros((n, N_GREY_BINS), np.float32)
         _bin_grey(images.reshape(n, -1), histograms)
     else:
@@ -34,6 +44,38 @@ def color_histograms(images: NDArray[np.float32]) -> NDArray[np.float32]:
         _bin_colors(images.reshape(n, h * w, 3), histograms)
     found: NDArray[np.float32] = np.sqrt(histograms)
     return found
+
+
+def bands(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At most eight channels of images (n, h, w, c): more are averaged in that many runs of neighbouring ones."""
+    c = images.shape[3]
+    if c <= MAX_BANDS:
+        return images
+    found: NDArray[np.float32] = images @ band_weights(c)
+    return found
+
+
+def band_weights(n_channels: int) -> NDArray[np.float32]:
+    """Weights (c, 8) of channels in the means of eight runs of neighbouring ones."""
+    of_channel = np.arange(n_channels) * MAX_BANDS // n_channels
+    weights = (of_channel[:, None] == np.arange(MAX_BANDS)).astype(np.float32)
+    found: NDArray[np.float32] = weights / weights.sum(axis=0)
+    return found
+
+
+def _band_statistics(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Roots of the histograms of bands (n, h, w, b), and their correlations."""
+    n, h, w, b = images.shape
+    by_band = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(n, b, h * w)
+    histograms = np.zeros((n * b, N_CHANNEL_BINS), np.float32)
+    _bin_grey(by_band.reshape(n * b, h * w), histograms)
+    centered = by_band - by_band.mean(axis=2, keepdims=True)
+    covariances = centered @ centered.transpose(0, 2, 1) / (h * w)
+    deviations = np.sqrt(np.einsum("nbb->nb", covariances) + np.float32(MIN_VARIANCE))
+    first, second = np.triu_indices(b, 1)
+    correlations = covariances[:, first, second] / (deviations[:, first] * deviations[:, second])
+    roots = np.sqrt(histograms / b).reshape(n, b * N_CHANNEL_BINS)
+    return np.concatenate([roots, correlations / np.float32(np.sqrt(b))], axis=1)
 
 
 @compiled

@@ -20,7 +20,7 @@ from latentmap.core.parallel import Result, Workers, one_blas_thread
 from latentmap.core.progress import Callback, Progress
 from latentmap.features.agreement import agreement_weights
 from latentmap.features.block_map import BlockMap
-from latentmap.features.color import color_histograms
+from latentmap.features.color import N_RGB, bands, color_histograms
 from latentmap.features.edge_histograms import shape_histograms, shape_size
 from latentmap.features.feature_files import read_features, write_features
 from latentmap.features.onnx_export import export_features
@@ -38,20 +38,25 @@ N_CHUNKS_AT_ONCE = 32  # after which progress is reported, and the pages of a me
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """A block of features: its name, the kind that it belongs to, and its weight before the data are seen."""
+    """A block of features: its name, the kind that it belongs to, and its weight before the data are seen.
+
+    Of images whose channels are not colours, it is another one: which channel holds what, and which of them coincide,
+    is what people stain or measure for.
+    """
 
     name: str
     kind: str
     prior: float
+    prior_of_channels: float
 
 
 BLOCKS = (
-    FeatureBlock("fine shape", "shape", 1.0),
-    FeatureBlock("coarse shape", "shape", 1.0),
-    FeatureBlock("shape of the object", "shape", 1.0),
-    FeatureBlock("texture", "texture", 2.0),
-    FeatureBlock("parts", "parts", 2.0),
-    FeatureBlock("color", "color", 1.0),
+    FeatureBlock("fine shape", "shape", 1.0, 1.0),
+    FeatureBlock("coarse shape", "shape", 1.0, 1.0),
+    FeatureBlock("shape of the object", "shape", 1.0, 1.0),
+    FeatureBlock("texture", "texture", 2.0, 4.0),
+    FeatureBlock("parts", "parts", 2.0, 2.0),
+    FeatureBlock("color", "color", 1.0, 8.0),
 )
 KINDS = tuple(dict.fromkeys(block.kind for block in BLOCKS))
 
@@ -61,9 +66,10 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Six blocks of features describe an image: oriented gradients in fine and in coarse cells of the image and in cells
     of the object in it (shape), statistics of log-Gabor filters (texture), similarities to patches that are typical of
-    the collection (parts), and a histogram of colours. Each block is reduced to its principal components, whitened by
-    half, and then to components of a kernel that compares distances with those to the nearest images. The weights of
-    the blocks follow from how well their neighbours agree, without labels.
+    the collection (parts), and a histogram of colours. Of images of other channels than grey or RGB, texture and
+    histogram describe each channel, and the last block also which channels coincide. Each block is reduced to its
+    principal components, whitened by half, and then to components of a kernel that compares distances with those to the
+    nearest images. The weights of the blocks follow from how well their neighbours agree, without labels.
 
     Parameters
     ----------
@@ -413,7 +419,9 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 return one, one.apply(sample[number][compared])
 
             maps, mapped = zip(*workers.map(fit_map, len(BLOCKS)), strict=True)
-            weights = agreement_weights(mapped, [block.prior for block in BLOCKS], workers)
+            has_channels = pixels.ndim == 4 and pixels.shape[3] not in (1, N_RGB)
+            prior = [block.prior_of_channels if has_channels else block.prior for block in BLOCKS]
+            weights = agreement_weights(mapped, prior, workers)
         self._set_learned(parts, list(maps), weights)
         return rows, sample
 
@@ -458,7 +466,15 @@ def _blocks(images: Pixels, parts: PartDictionary) -> list[Pixels]:
     _, h, w, _ = images.shape
     shape = shape_histograms(resample(images, *shape_size(h, w)))
     small = _at_parts_size(images)
-    return [*shape, texture_statistics(small.mean(axis=3)), parts.activations(small), color_histograms(small)]
+    return [*shape, _textures(small), parts.activations(small), color_histograms(small)]
+
+
+def _textures(images: Pixels) -> Pixels:
+    """Texture of grey, of the mean of colours, or of each of several channels: (n, 64) or (n, 64 b)."""
+    if images.shape[3] in (1, N_RGB):
+        return texture_statistics(images.mean(axis=3))
+    found = bands(images)
+    return np.concatenate([texture_statistics(found[..., k]) for k in range(found.shape[3])], axis=1)
 
 
 def _at_parts_size(images: Pixels) -> Pixels:

@@ -20,8 +20,6 @@ from latentmap.features.kernel import WIDTH, LocalKernel, nearest_rank
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
 from latentmap.features.resampling import resampling_weights
 
-N_RGB = 3
-
 
 class FeatureModule(nn.Module):
     """Features of images, as :meth:`latentmap.ImageFeatures.transform` computes them.
@@ -49,9 +47,12 @@ class FeatureModule(nn.Module):
         self.at_shape_size = _Resampling((height, width), shape_size(height, width))
         self.at_parts_size = _Resampling((height, width), (PARTS_SIDE, PARTS_SIDE))
         self.shape = _ShapeBlocks(*shape_size(height, width))
+        n_channels = channels[0] if channels else 1
+        self.bands = _Bands(n_channels) if n_channels not in (1, color.N_RGB) else None
         self.texture = _TextureBlock()
         self.parts = _PartsBlock(dictionary)
-        self.color: nn.Module = _ColorBlock() if channels == [N_RGB] else _GreyBlock()
+        colors = {1: _GreyBlock, color.N_RGB: _ColorBlock}
+        self.color: nn.Module = colors.get(n_channels, _BandBlock)()
         self.maps = nn.ModuleList(map(_ScaledMap, maps, scales.tolist()))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -63,11 +64,13 @@ class FeatureModule(nn.Module):
         """Blocks of features (n, p), in the order of ``BLOCKS``."""
         channels_first = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
         small = self.at_parts_size(channels_first)
+        described = small.mean(dim=1, keepdim=True) if self.bands is None else self.bands(small)
+        textures = [self.texture(described[:, k]) for k in range(described.shape[1])]
         return [
             *self.shape(self.at_shape_size(channels_first)),
-            self.texture(small.mean(dim=1)),
+            torch.cat(textures, dim=1),
             self.parts(small),
-            self.color(small),
+            self.color(small if self.bands is None else described),
         ]
 
 
@@ -382,6 +385,43 @@ class _GreyBlock(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images (n, c, 32, 32) to the roots of histograms (n, 32)."""
         return _bin_weights(images.flatten(1), color.N_GREY_BINS).mean(dim=1).sqrt()
+
+
+class _Bands(nn.Module):
+    """Means of neighbouring channels; see :func:`latentmap.features.color.bands`."""
+
+    weights: Tensor
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.are_channels = n_channels <= color.MAX_BANDS
+        if not self.are_channels:
+            _set_constants(self, weights=color.band_weights(n_channels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (n, c, 32, 32) to (n, b, 32, 32)."""
+        if self.are_channels:
+            return images
+        return (images.permute(0, 2, 3, 1) @ self.weights).permute(0, 3, 1, 2)
+
+
+class _BandBlock(nn.Module):
+    """Histograms of bands and their correlations; see :func:`latentmap.features.color.color_histograms`."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (n, b, 32, 32) to (n, 16 b + b (b - 1) / 2)."""
+        n_bands = images.shape[1]
+        values = images.flatten(2)
+        places = (values * color.N_CHANNEL_BINS - 0.5).clamp(0.0, color.N_CHANNEL_BINS - 1.000001)
+        bins = torch.arange(color.N_CHANNEL_BINS, dtype=torch.float32)
+        roots = (functional.relu(1 - (places.unsqueeze(3) - bins).abs()).mean(dim=2) / n_bands).sqrt()
+        centered = values - values.mean(dim=2, keepdim=True)
+        covariances = centered @ centered.transpose(1, 2) / values.shape[2]
+        deviations = (centered.square().mean(dim=2) + color.MIN_VARIANCE).sqrt()
+        scaled = covariances / (deviations.unsqueeze(2) * deviations.unsqueeze(1))
+        first, second = np.triu_indices(n_bands, 1)
+        correlations = scaled.flatten(1)[:, torch.from_numpy(first * n_bands + second)]
+        return torch.cat([roots.flatten(1), correlations / n_bands**0.5], dim=1)
 
 
 class _ColorBlock(nn.Module):

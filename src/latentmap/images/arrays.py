@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.core.progress import counted
+from latentmap.images.channels import MAX_CHANNELS, Channel, ChannelOptions, joined_ranges, robust_ranges, to_channels
 from latentmap.images.collection import ImageCollection
 from latentmap.images.column_types import digest_column
 from latentmap.images.value_range import Range, max_of_bit_depth, to_8_bits, union_range, value_range
 
 # Values that are converted to 8 bits in one step, which bounds the memory of their float64 copies.
 N_VALUES_SCALED_AT_ONCE = 2**22
+MAX_CHANNELS_FIRST = 16  # in an array that may have its channels before height and width
+N_RANGE_IMAGES = 1000  # from which the ranges of channels are chosen
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,17 @@ class ArrayScaling:
     joins_8_bits : bool, default=False
         Whether the images are added to images that had 8 bits from the start. Values from 0 to 255 are then kept,
         except floats in [0, 1].
+    channels : ChannelOptions
+        Channels that are taken, their names and ranges.
+    joined_channels : tuple of Channel, default=()
+        The channels of a collection that the images are added to.
     """
 
     limits: Range | None = None
     max_bytes: int | None = None
     joins_8_bits: bool = False
+    channels: ChannelOptions = field(default_factory=ChannelOptions)
+    joined_channels: tuple[Channel, ...] = ()
 
 
 DEFAULT_SCALING = ArrayScaling()
@@ -51,8 +60,9 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
     Parameters
     ----------
     images : array of shape (n, height, width) or (n, height, width, channels)
-        Values of bool, integer or float type; 1, 3 or 4 channels. uint8 is kept, bool becomes 0 and 255, all other
-        types are scaled. Masked values become black, and a fourth channel is transparency over white.
+        Values of bool, integer or float type. Of 1, 3 or 4 channels, uint8 is kept, bool becomes 0 and 255, all other
+        types are scaled, and a fourth channel is transparency over white. With any other number of channels, or if
+        channels are requested, each is scaled by its own range. Masked values become black.
     name : str
         Name of the collection.
     scaling : ArrayScaling
@@ -68,16 +78,17 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
         If the array has another shape or type, contains NaN, or is too large.
     """
     shape = images.shape
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
+    if len(shape) not in (3, 4):
         raise SourceError(
-            f"{name}: an array of shape {shape}: images are (n, height, width) or (n, height, width, channels) "
-            "with 1, 3 or 4 channels"
+            f"{name}: an array of shape {shape}: images are (n, height, width) or (n, height, width, channels)"
         )
     if 0 in shape:
         raise SourceError(f"{name}: no images in an array of shape {shape}")
     if images.dtype.kind not in "bfiu":
         raise SourceError(f"{name}: pixels of type {images.dtype}: pass uint8, another integer type, or floats")
     check_size(shape, name, scaling.max_bytes)
+    if scaling.channels.is_given or scaling.joined_channels or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
+        return _collection_of_channels(images if images.ndim == 4 else images[..., None], name, scaling)
     if len(shape) == 4 and shape[3] == 1:
         images = images[..., 0]
     if images.dtype == np.uint8 and not np.ma.isMaskedArray(images) and images.shape[3:] != (4,):
@@ -91,6 +102,53 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
     if images.dtype in (np.uint8, np.bool_):
         return found
     return replace(found, value_range=used, is_clipped=None if scaling.limits is None else _is_clipped(images, used))
+
+
+def _collection_of_channels(images: NDArray[Any], name: str, scaling: ArrayScaling) -> ImageCollection:
+    """Make a collection of an array (n, h, w, c), each channel of which is scaled by its own range."""
+    if images.shape[3] > MAX_CHANNELS or (not scaling.channels.is_given and _has_channels_first(images.shape)):
+        raise SourceError(
+            f"{name}: an array of shape {images.shape}: images are (n, height, width, channels): move the channels "
+            "with np.moveaxis(images, 1, -1) if they come first, or pass channels if they are last"
+        )
+    if images.dtype.kind == "f":
+        _check_finite(images, name)
+    channels = scaling.joined_channels or _choose_channels(images, scaling.channels)
+    largest = max(one.number for one in channels)
+    if largest >= images.shape[3]:
+        raise SourceError(f"{name}: images of {images.shape[3]} channels, and channel {largest} is asked for")
+    pixels = np.empty((*images.shape[:3], len(channels)), np.uint8)
+    begin = 0
+    for part in _blocks_of(images):
+        masked = np.ma.getmaskarray(part) if isinstance(part, np.ma.MaskedArray) else None
+        own = pixels[begin : begin + len(part)]
+        own[:] = to_channels(_numbers(part), channels)
+        if masked is not None:
+            own[masked[..., [one.number for one in channels]]] = 0
+        begin += len(part)
+    found = ImageCollection.of(pixels[..., 0] if len(channels) == 1 else pixels, name)
+    table = found.table.append_column("sha256", _digest_images(images))
+    return replace(found, table=table, channels=channels)
+
+
+def _has_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether an array is more likely (n, channels, height, width), as other libraries have it."""
+    _, first, second, third = shape
+    return first <= MAX_CHANNELS_FIRST and first < min(second, third)
+
+
+def _choose_channels(images: NDArray[Any], options: ChannelOptions) -> tuple[Channel, ...]:
+    """The channels that are asked for, and the range of each by an even sample of the images."""
+    some = images[:: -(-len(images) // N_RANGE_IMAGES)]
+    known = [] if options.ranges is not None else [robust_ranges(_numbers(image)) for image in some]
+    ranges = joined_ranges(known) if known else ((0.0, 1.0),) * images.shape[3]
+    return options.choose(images.shape[3], (), ranges)
+
+
+def _numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """Values without their mask, and bool as 0 and 1."""
+    plain: NDArray[Any] = np.ma.getdata(values)
+    return plain.view(np.uint8) if plain.dtype == np.bool_ else plain
 
 
 def check_size(shape: tuple[int, ...], name: str, max_bytes: int | None) -> None:

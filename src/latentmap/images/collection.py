@@ -13,6 +13,7 @@ from PIL import Image
 
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
+from latentmap.images.channels import Channel
 from latentmap.images.image_table import IDENTITY_COLUMNS, hash_table, make_image_table
 from latentmap.images.label_columns import to_label_column
 from latentmap.images.listing import Skipped, Source
@@ -26,7 +27,7 @@ class ImageCollection:
 
     Attributes
     ----------
-    images : ndarray (n, height, width) or (n, height, width, 3), uint8
+    images : ndarray (n, height, width) or (n, height, width, channels), uint8
     table : pyarrow.Table
         One row per image, with the columns ``path`` (string, unique: relative to the folder, in the archive, or
         ``name[i]`` for item i of an array), ``source`` (int16, an index into ``sources``), ``file`` (string, the name
@@ -56,6 +57,8 @@ class ImageCollection:
         Number of tiles that were left out because they are nearly of one colour.
     has_pictures : bool, default=True
         False for points that have vectors only; each then has one black pixel.
+    channels : tuple of Channel, default=()
+        The channels of images whose channels are not colours.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class ImageCollection:
     is_clipped: NDArray[np.bool_] | None = None
     n_empty: int = 0
     has_pictures: bool = True
+    channels: tuple[Channel, ...] = ()
 
     @classmethod
     def of(cls, images: NDArray[np.uint8], name: str, labels: Any = None) -> "ImageCollection":
@@ -100,7 +104,7 @@ class ImageCollection:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Shape of an image: (height, width) or (height, width, 3)."""
+        """Shape of an image: (height, width) or (height, width, channels)."""
         return self.images.shape[1:]
 
     @property

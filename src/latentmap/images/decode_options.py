@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class DecodeOptions:
     def as_dict(self) -> dict[str, Any]:
         """Options that change the decoded images, by name, as JSON values."""
         cut = {} if self.cut is None else self.cut.as_dict()
-        return asdict(self.shape) | {"frames": self.frames} | cut
+        return self.shape.as_dict() | {"frames": self.frames} | cut
 
     def for_key(self) -> dict[str, Any]:
         """Options that change the decoded images, with the content of the table of crops, as JSON values."""
@@ -77,7 +77,7 @@ class DecodeOptions:
         limits : (float, float), optional
             Values that become 0 and 255: the range of a collection that the arrays are added to.
         """
-        return ArrayScaling(limits, int(self.cache_limit * 1e9))
+        return ArrayScaling(limits, int(self.cache_limit * 1e9), channels=self.shape.channels)
 
 
 def choose_cut(

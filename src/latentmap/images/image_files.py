@@ -15,6 +15,7 @@ from latentmap.images.fits import FITS_SIGNATURE, read_fits
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
 from latentmap.images.pictures import Picture
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import (
     IMAGE_DEPTH,
     IMAGE_LENGTH,
@@ -23,8 +24,11 @@ from latentmap.images.tiff_directories import (
     TIFF_SIGNATURES,
     TiffFile,
     TiffPage,
+    UnreadTiffError,
 )
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
+from latentmap.images.tiff_series import TiffSeries, has_axes, read_with_tifffile
+from latentmap.images.tiff_stacks import PageStack
 
 # EPS would run Ghostscript on an untrusted program.
 EXCLUDED_FORMATS = {"EPS"}
@@ -49,13 +53,15 @@ class ImageFile(Protocol):
 
 
 @contextmanager
-def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
+def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) -> Iterator[ImageFile]:
     """Open a file as a sequence of images.
 
     Parameters
     ----------
     file : file object
         Binary file that can seek.
+    reading : ReadingOptions
+        What the pages of a TIFF are.
 
     Yields
     ------
@@ -69,7 +75,8 @@ def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
     start = file.read(N_START_BYTES)
     file.seek(0)
     if start.startswith(TIFF_SIGNATURES):
-        yield TiffPages(file)
+        with _open_tiff(file, reading) as container:
+            yield container
         return
     fits_image = read_fits(file) if start.startswith(FITS_SIGNATURE) else None
     if fits_image is not None:
@@ -112,6 +119,16 @@ def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
     return width, height
 
 
+@contextmanager
+def _open_tiff(file: IO[bytes], reading: ReadingOptions) -> Iterator[ImageFile]:
+    pages = TiffPages(file)
+    if reading.axes == "auto" and pages.has_axes:
+        with TiffSeries.open(file, reading.project) as series:
+            yield pages if series is None else series
+    else:
+        yield pages if reading.axes in ("auto", "images") else PageStack(pages, reading)
+
+
 class SingleImage:
     """A file with one image of high bit depth."""
 
@@ -133,6 +150,11 @@ class TiffPages:
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._tiff = file, TiffFile(file)
         self._offsets = self._tiff.pages()
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether the file may say what its pages are, and the package that reads it is there."""
+        return bool(self._offsets) and has_axes(self._tiff, self._offsets[0])
 
     def count(self, _: bool) -> int:
         """Count the pages."""
@@ -160,6 +182,13 @@ class TiffPages:
         n_planes = page.integer(IMAGE_DEPTH, 1)
         if n_planes > 1:
             raise DecodingError(f"a volume of {n_planes} planes in one TIFF page: save the planes as pages")
+        try:
+            return self._read(page)
+        except UnreadTiffError as error:
+            found = read_with_tifffile(self._file, page, error)
+            return Picture(found, page.integer(ORIENTATION, 1))
+
+    def _read(self, page: TiffPage) -> Picture:
         if is_read_directly(page):
             return Picture(read_page(self._file, page), page.integer(ORIENTATION, 1))
         try:
@@ -168,11 +197,11 @@ class TiffPages:
                 # Pillow has already applied the orientation
                 return Picture(image.copy(), 1)
         except UnidentifiedImageError as error:
-            raise DecodingError(unread_reason(page)) from error
+            raise UnreadTiffError(unread_reason(page)) from error
         except OSError as error:
             if "decoder error" not in str(error):
                 raise
-            raise DecodingError(f"{unread_reason(page)}, or is damaged") from error
+            raise UnreadTiffError(f"{unread_reason(page)}, or is damaged") from error
 
 
 class PillowFrames:

@@ -10,8 +10,9 @@ from PIL import Image, ImageCms
 
 from latentmap.core.errors import DecodingError
 from latentmap.images.boxes import Box
-from latentmap.images.high_bit_depth import HighBitDepthImage
-from latentmap.images.shape import Shape
+from latentmap.images.channel_image import ChannelImage
+from latentmap.images.high_bit_depth import HighBitDepthImage, transpose_array
+from latentmap.images.shape import Shape, resize
 from latentmap.images.value_range import Range
 
 # Much larger images are first reduced to this multiple of the size of the collection.
@@ -37,7 +38,7 @@ class Picture:
 
     Parameters
     ----------
-    image : PIL.Image.Image or HighBitDepthImage
+    image : PIL.Image.Image, HighBitDepthImage or ChannelImage
     orientation : int
         EXIF orientation, 1 to 8.
 
@@ -49,10 +50,13 @@ class Picture:
         The values, if they have more than 8 bits per channel.
     """
 
-    def __init__(self, image: "Image.Image | HighBitDepthImage", orientation: int) -> None:
+    high_bit_depth: HighBitDepthImage | None
+
+    def __init__(self, image: "Image.Image | HighBitDepthImage | ChannelImage", orientation: int) -> None:
         self.high_bit_depth = image if isinstance(image, HighBitDepthImage) else None
         self._image = image if isinstance(image, Image.Image) else None
         self._orientation = orientation
+        self._channels = image if isinstance(image, ChannelImage) else None
         self._transpose = TRANSPOSE_BY_ORIENTATION.get(orientation)
         self._swaps_sides = orientation in (5, 6, 7, 8)
         width, height = image.size
@@ -94,10 +98,37 @@ class Picture:
         if self._orientation in REVERSED_ROWS:
             top, bottom = self.height - bottom, self.height - top
         stored = Box(top, left, bottom, right) if self._swaps_sides else Box(left, top, right, bottom)
-        if self.high_bit_depth is not None:
-            return Picture(self.high_bit_depth.cropped(stored), self._orientation)
+        deep = self.high_bit_depth or self._channels
+        if deep is not None:
+            return Picture(deep.cropped(stored), self._orientation)
         assert self._image is not None
         return Picture(self._image.crop(stored), self._orientation)
+
+    @property
+    def has_colors(self) -> bool:
+        """Whether the image is grey or in colour, rather than one of channels that are not colours."""
+        return self._channels is None
+
+    def channels(self, background: str = "white") -> ChannelImage:
+        """The image as one of channels, also if it is grey or in colour.
+
+        Parameters
+        ----------
+        background : str, default="white"
+            Colour behind transparent pixels of 8 bits.
+
+        Returns
+        -------
+        ChannelImage
+        """
+        if self._channels is not None:
+            return self._channels
+        if self.high_bit_depth is not None:
+            values, masked = self.high_bit_depth.values, self.high_bit_depth.masked
+        else:
+            image = self._load(self.width, self.height)
+            values, masked = np.asarray(_composite(_normalize_mode(image), background)), None
+        return ChannelImage(values if values.ndim == 3 else values[..., None], (), masked, are_colors=True)
 
     @property
     def is_grey(self) -> bool:
@@ -117,11 +148,23 @@ class Picture:
 
         Returns
         -------
-        pixels : ndarray (height, width) or (height, width, 3), uint8
+        pixels : ndarray (height, width) or (height, width, channels), uint8
         digest : bytes or None
             SHA-256 of all original pixels. None if the image was read at a smaller size.
+
+        Raises
+        ------
+        DecodingError
+            If it has other channels than the collection.
         """
         size = shape.resized(self.width, self.height)
+        if shape.channel_list:
+            return self._channels_to_shape(shape, *size)
+        if self._channels is not None:
+            raise DecodingError(
+                f"{self._channels.n_channels} channels that are not colours, and the other images have colours: "
+                "name the channels to take with --channels"
+            )
         width, height = (OVERSAMPLING * side for side in size)
         loaded: Image.Image | None = None
         if self.high_bit_depth is not None:
@@ -150,11 +193,25 @@ class Picture:
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of all pixels in the original size, as :meth:`to_shape` computes it."""
+        if self._channels is not None:
+            return self._digest_channels(self._channels)
         if self.high_bit_depth is not None:
             return self.high_bit_depth.digest(self._transpose)
         self.load()
         assert self._image is not None
         return self._hash_image(_normalize_mode(self._image), True)
+
+    def _channels_to_shape(self, shape: Shape, width: int, height: int) -> tuple[NDArray[np.uint8], bytes]:
+        image = self.channels(shape.background)
+        pixels = transpose_array(image.to_8_bits(shape.channel_list, shape.file_channels), self._transpose)
+        small = [
+            _reduce(Image.fromarray(plane), OVERSAMPLING * width, OVERSAMPLING * height) for plane in _planes(pixels)
+        ]
+        found = shape.place(np.stack([np.asarray(resize(plane, width, height)) for plane in small], axis=2))
+        return found.reshape(shape.image_shape), self._digest_channels(image)
+
+    def _digest_channels(self, image: ChannelImage) -> bytes:
+        return HighBitDepthImage(image.values, masked=image.masked).digest(self._transpose)
 
     def _file_size(self, width: int, height: int) -> tuple[int, int]:
         """An upright size in the orientation of the file."""
@@ -211,6 +268,11 @@ def _composite(image: Image.Image, background: str) -> Image.Image:
         return image
     ground = Image.new("RGBA", image.size, background)
     return Image.alpha_composite(ground, image).convert("RGB")
+
+
+def _planes(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The channels of an image (h, w, c), each contiguous in memory."""
+    return [np.ascontiguousarray(pixels[..., k]) for k in range(pixels.shape[2])]
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -19,6 +19,10 @@ class ImageProbe:
         Whether these values are floats.
     n_pages : int, default=1
         Number of pages in the file of the image.
+    channel_ranges : tuple of (float, float), default=()
+        Range of each channel of an image whose channels are not colours, or are treated as channels.
+    channel_names : tuple of str, default=()
+        Names that the file gives to these channels.
     """
 
     width: int
@@ -28,3 +32,5 @@ class ImageProbe:
     highest: float | None = None
     is_float: bool = False
     n_pages: int = 1
+    channel_ranges: tuple[tuple[float, float], ...] = ()
+    channel_names: tuple[str, ...] = ()

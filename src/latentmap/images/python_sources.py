@@ -8,6 +8,7 @@ import numpy as np
 
 from latentmap.core.errors import InputTypeError, SourceError
 from latentmap.images.arrays import ArrayScaling, collection_from_array
+from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.collection import ImageCollection
 from latentmap.images.data_frames import list_frame, list_series
 from latentmap.images.hugging_face import list_dataset
@@ -92,11 +93,11 @@ def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> Ima
     if not hasattr(tensor, "detach"):
         raise InputTypeError(f"a source of type {type(tensor).__name__}: make a list of its images, or one tensor")
     shape = tuple(tensor.shape)
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[1] not in CHANNELS):
-        advice = ": pass tensor.permute(0, 3, 1, 2)" if len(shape) == 4 and shape[3] in CHANNELS else ""
+    has_channels_last = len(shape) == 4 and shape[1] not in CHANNELS and shape[3] in CHANNELS
+    if len(shape) not in (3, 4) or has_channels_last or (len(shape) == 4 and shape[1] > MAX_CHANNELS):
+        advice = ": pass tensor.permute(0, 3, 1, 2)" if has_channels_last else ""
         raise SourceError(
-            f"a torch tensor of shape {shape}: images are (n, height, width) or (n, channels, height, width) with 1, 3 "
-            f"or 4 channels{advice}"
+            f"a torch tensor of shape {shape}: images are (n, height, width) or (n, channels, height, width){advice}"
         )
     array = to_array(tensor)
     return collection_from_array(np.moveaxis(array, 1, -1) if array.ndim == 4 else array, NAME, scaling)

@@ -1,6 +1,6 @@
 """Size, colour and range of values that all images of a collection are converted to."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from latentmap.core.errors import InputError
+from latentmap.images.channels import Channel, ChannelOptions, channels_in_words
+from latentmap.images.reading_options import ReadingOptions
 
 FIT_MODES = ("fit", "fill", "stretch")
 COLOR_MODES = ("auto", "grey", "rgb")
@@ -28,6 +30,10 @@ class ShapeOptions:
         Colour of the images. "auto" is grey if every image is grey.
     background : str, default="white"
         Colour behind transparent images: a CSS colour name or #rrggbb.
+    channels : ChannelOptions
+        Channels that are taken, their names and ranges.
+    reading : ReadingOptions
+        What the pages of files are.
 
     Raises
     ------
@@ -36,14 +42,16 @@ class ShapeOptions:
 
     Examples
     --------
-    >>> ShapeOptions(size=64, color="grey")
-    ShapeOptions(size=64, fit='fit', color='grey', background='white')
+    >>> ShapeOptions(size=64, color="grey").as_dict()
+    {'size': 64, 'fit': 'fit', 'color': 'grey', 'background': 'white'}
     """
 
     size: int | None = None
     fit: str = "fit"
     color: str = "auto"
     background: str = "white"
+    channels: ChannelOptions = field(default_factory=ChannelOptions)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= 1024:
@@ -56,6 +64,14 @@ class ShapeOptions:
         except ValueError as error:
             raise InputError(f"background={self.background!r}: pass a colour such as white or #20a0ff") from error
 
+    def as_dict(self) -> dict[str, Any]:
+        """The options by name, as JSON values; those of channels and pages only where they are given."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in ("size", "fit", "color", "background")}
+        usual = ReadingOptions()
+        pages = {name: getattr(self.reading, name) for name in ("axes", "project")}
+        found |= {name: value for name, value in pages.items() if value != getattr(usual, name)}
+        return found | self.channels.as_dict()
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -65,8 +81,8 @@ class Shape:
     ----------
     height, width : int
         Size in pixels.
-    channels : {1, 3}
-        Grey or RGB.
+    channels : int
+        1 for grey, 3 for RGB, or the number of ``channel_list``.
     fit : {"fit", "fill", "stretch"}, default="fit"
         See :class:`ShapeOptions`.
     color : {"auto", "grey", "rgb"}, default="auto"
@@ -81,6 +97,14 @@ class Shape:
         How the shape was chosen, as a sentence fragment for the report.
     float_range : (float, float), optional
         Floats that become 0 and 255. None if the collection has none.
+    channel_list : tuple of Channel, default=()
+        The channels of a collection whose channels are not colours.
+    file_channels : int, optional
+        Number of channels that a file has. None if it may have more than are taken.
+    axes : {"auto", "images", "channels", "z"}, default="auto"
+        See :class:`latentmap.images.reading_options.ReadingOptions`.
+    project : {"max", "mean"}, default="max"
+        See :class:`latentmap.images.reading_options.ReadingOptions`.
     """
 
     height: int
@@ -93,16 +117,27 @@ class Shape:
     value_range: tuple[float, float] | None = None
     why: str = ""
     float_range: tuple[float, float] | None = None
+    channel_list: tuple[Channel, ...] = ()
+    file_channels: int | None = None
+    axes: str = "auto"
+    project: str = "max"
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Shape of an image: (height, width) or (height, width, 3)."""
-        return (self.height, self.width) if self.channels == 1 else (self.height, self.width, 3)
+        """Shape of an image: (height, width) or (height, width, channels)."""
+        return (self.height, self.width) if self.channels == 1 else (self.height, self.width, self.channels)
+
+    @property
+    def reading(self) -> ReadingOptions:
+        """How files are read."""
+        return ReadingOptions(self.axes, self.project, bool(self.channel_list))
 
     def __str__(self) -> str:
-        kind = "grey" if self.channels == 1 else "in colour"
         if not self.why:
             return ""
+        if self.channel_list:
+            return f"{self.width} × {self.height} pixels of {channels_in_words(self.channel_list)}: {self.why}"
+        kind = "grey" if self.channels == 1 else "in colour"
         ranges = [
             f"; {name} {limits[0]:,.6g} to {limits[1]:,.6g} become 0 to 255"
             for name, limits in (("values", self.value_range), ("floats", self.float_range))
@@ -111,8 +146,10 @@ class Shape:
         return f"{self.width} × {self.height} pixels, {kind}: {self.why}{''.join(ranges)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """The parameters by name, as JSON values."""
-        return asdict(self)
+        """The parameters by name, as JSON values; those of channels and pages only where they are not the defaults."""
+        found = asdict(self)
+        usual = {"channel_list": (), "file_channels": None, "axes": "auto", "project": "max"}
+        return {name: value for name, value in found.items() if name not in usual or value != usual[name]}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Shape":
@@ -132,7 +169,8 @@ class Shape:
         ranges = {
             name: None if fields[name] is None else tuple(fields[name]) for name in ("value_range", "float_range")
         }
-        return cls(**fields | ranges)
+        channels = tuple(Channel(**one) for one in fields.get("channel_list", ()))
+        return cls(**fields | ranges | {"channel_list": channels})
 
     def limits(self, is_float: bool) -> tuple[float, float] | None:
         """Return the values of more than 8 bits that become 0 and 255.
@@ -187,7 +225,20 @@ class Shape:
         ndarray (height, width) or (height, width, 3), uint8
         """
         width, height = size or self.resized(*image.size)
-        resized = np.array(_resized(image, width, height))
+        return self.place(np.array(resize(image, width, height)))
+
+    def place(self, resized: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Crop an image that was resized, or centre it on a canvas.
+
+        Parameters
+        ----------
+        resized : ndarray (h, w) or (h, w, channels), uint8
+
+        Returns
+        -------
+        ndarray (height, width) or (height, width, channels), uint8
+        """
+        height, width = resized.shape[:2]
         if (width, height) == (self.width, self.height):
             return resized
         if width <= self.width and height <= self.height:
@@ -225,7 +276,18 @@ class Shape:
         return canvas
 
 
-def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+def resize(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Resize an image, with sharp pixels if it becomes an integer multiple.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+    width, height : int
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
     if (width, height) == image.size:
         return image
     # integer multiples of tiny images keep their pixels sharp

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from latentmap.images.channels import common_names, joined_ranges
 from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape, ShapeOptions
 from latentmap.images.value_range import Range, max_of_bit_depth, union_range
@@ -34,15 +35,64 @@ def choose_shape(probes: Sequence[ImageProbe], options: ShapeOptions, n: int) ->
     Returns
     -------
     Shape
+
+    Raises
+    ------
+    InputError
+        If the requested channels do not fit the images.
     """
+    probes = of_one_kind(probes)
     height, width, keep_pixels, why = _choose_size(
         probes, options, f"{len(probes):,} of {n:,}" if len(probes) < n else f"{n:,}"
     )
+    if probes[0].channel_ranges:
+        n_channels = len(probes[0].channel_ranges)
+        names, ranges = common_names([one.channel_names for one in probes]), [one.channel_ranges for one in probes]
+        channels = options.channels.choose(n_channels, names, joined_ranges(ranges))
+        return Shape(
+            height,
+            width,
+            len(channels),
+            options.fit,
+            "grey" if len(channels) == 1 else "rgb",  # a shape in which no image adds colours
+            options.background,
+            keep_pixels,
+            why=why,
+            channel_list=channels,
+            file_channels=None if options.channels.numbers is not None else n_channels,
+            axes=options.reading.axes,
+            project=options.reading.project,
+        )
     grey = all(one.is_grey for one in probes) if options.color == "auto" else options.color == "grey"
     shape = Shape(
-        height, width, 1 if grey else 3, options.fit, options.color, options.background, keep_pixels, None, why
+        height,
+        width,
+        1 if grey else 3,
+        options.fit,
+        options.color,
+        options.background,
+        keep_pixels,
+        why=why,
+        axes=options.reading.axes,
+        project=options.reading.project,
     )
     return with_ranges(shape, probes)
+
+
+def of_one_kind(probes: Sequence[ImageProbe]) -> Sequence[ImageProbe]:
+    """The images that decide about a collection: those with as many channels as most have, or those with colours.
+
+    Parameters
+    ----------
+    probes : sequence of ImageProbe
+
+    Returns
+    -------
+    sequence of ImageProbe
+        At least one; the first kind where several are equally frequent.
+    """
+    n_channels = Counter(len(one.channel_ranges) for one in probes).most_common(1)[0][0]
+    return [one for one in probes if len(one.channel_ranges) == n_channels]
 
 
 def _choose_size(probes: Sequence[ImageProbe], options: ShapeOptions, seen: str) -> tuple[int, int, bool, str]:
@@ -97,6 +147,9 @@ def with_ranges(shape: Shape, probes: Sequence[ImageProbe]) -> Shape:
     -------
     Shape
     """
+    if shape.channel_list:
+        return shape
+    probes = [one for one in probes if not one.channel_ranges]
     deep = [one for one in probes if one.lowest is not None and one.highest is not None]
     ranges = {
         name: union_range([(one.lowest or 0, one.highest or 0) for one in deep if one.is_float == is_float])

@@ -1,7 +1,7 @@
 """Sources of images: MNIST, arrays, folders, patterns, tables, archives and single files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from glob import has_magic
 from pathlib import Path
@@ -18,6 +18,7 @@ from latentmap.core.progress import Callback, counted
 from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.array_files import collection_from_idx, collection_from_npz, load_numpy
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, collection_from_array
+from latentmap.images.channels import ChannelOptions
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decode_options import DecodeOptions, choose_cut
 from latentmap.images.decoding import Failure
@@ -30,6 +31,7 @@ from latentmap.images.mnist import load_mnist
 from latentmap.images.no_images import no_images_error
 from latentmap.images.pool import DecodingPool
 from latentmap.images.python_sources import find_objects
+from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.remote_sources import find_remote
 from latentmap.images.shape import ShapeOptions
@@ -55,6 +57,11 @@ def open_images(
     overlap: int = 0,
     max_empty: float = DEFAULT_MAX_EMPTY,
     crops: str | os.PathLike[str] | None = None,
+    channels: str | Sequence[int] | None = None,
+    channel_names: str | Sequence[str] | None = None,
+    range: str | Sequence[Any] | None = None,
+    axes: str = "auto",
+    project: str = "max",
     labels: str | os.PathLike[str] | ArrayLike | None = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -77,11 +84,12 @@ def open_images(
           are kept; a .parquet table that contains the image files, as those of Hugging Face do.
         - A zip or tar archive, read without unpacking it to disk.
         - An image file. Each page of a TIFF is an image, and with ``frames`` each frame of an animation.
-        - An array, or an .npy or .npz file with one: (n, height, width), or (n, height, width, channels) with 1, 3 or 4
-          channels. In an .npz file the images are the array called ``images``, ``x``, ``X``, ``x_train`` or ``arr_0``,
-          or the only one with three or four dimensions, and the labels are the array called ``labels``, ``y``, ``Y`` or
-          ``y_train``. uint8 values are kept, bool becomes 0 and 255, floats in [0, 1] are multiplied by 255, and any
-          other range is scaled to 0–255.
+        - An array, or an .npy or .npz file with one: (n, height, width), or (n, height, width, channels). In an .npz
+          file the images are the array called ``images``, ``x``, ``X``, ``x_train`` or ``arr_0``, or the only one with
+          three or four dimensions, and the labels are the array called ``labels``, ``y``, ``Y`` or ``y_train``. With 1,
+          3 or 4 channels (grey, RGB, RGBA), uint8 values are kept, bool becomes 0 and 255, floats in [0, 1] are
+          multiplied by 255, and any other range is scaled to 0–255. With any other number of channels, each channel is
+          scaled by its own range.
         - An IDX file, compressed with gzip or not. Labels are read from the file beside it that follows the naming of
           MNIST.
         - ``"mnist"``: the 70,000 images of MNIST, which are part of the package, with their labels.
@@ -118,6 +126,19 @@ def open_images(
         Table of boxes, or a COCO file; see :func:`latentmap.images.crops.read_crops`. The boxes are then the images of
         the collection. Categories and the column ``label`` are their labels. Boxes that reach out of their image are
         clipped.
+    channels : str or sequence of int, optional
+        Channels that are taken, from 0, such as "0,2,5". By default all channels of images that have other channels
+        than grey, RGB or RGBA. If this, ``channel_names`` or ``range`` is passed, colours are channels too.
+    channel_names : str or sequence of str, optional
+        Names of the channels, such as "dapi,actin". By default those of the files.
+    range : str or sequence, optional
+        Values of channels that become 0 and 255: ``(low, high)`` or "LOW,HIGH" for all, or one pair for each, in text
+        with semicolons between them. By default robust percentiles of each channel over the collection.
+    axes : {"auto", "images", "channels", "z"}, default="auto"
+        What the pages of a TIFF are: images, the channels of one image, or the planes of a volume that is projected.
+        "auto" follows what OME-TIFF and ImageJ state if the extra ``tiff`` is installed; all other pages are images.
+    project : {"max", "mean"}, default="max"
+        How the planes of a volume become one.
     labels : path or array-like of shape (n,), optional
         Labels that replace those of the source: an array, an .npy or IDX file, a text file with one label per line, or
         a table with a column ``label`` and optionally a column ``path``. One label per image, or one per listed file,
@@ -149,8 +170,9 @@ def open_images(
     IdxError
         If an IDX file is damaged.
     InputError
-        If ``size``, ``fit``, ``color``, ``background``, ``tiles``, ``overlap`` or ``max_empty`` is not valid, or
-        both ``tiles`` and ``crops`` are given.
+        If ``size``, ``fit``, ``color``, ``background``, ``axes``, ``project``, ``tiles``, ``overlap``, ``max_empty`` or
+        an option of channels is not valid, both ``tiles`` and ``crops`` are given, or the images do not have the
+        channels.
 
     Examples
     --------
@@ -160,7 +182,9 @@ def open_images(
     """
     cut = choose_cut(tiles, overlap, max_empty, crops)
     kept = None if downloads is None else user_path(downloads)
-    decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, kept, cut)
+    wanted, reading = ChannelOptions.parse(channels, channel_names, range), ReadingOptions(axes, project)
+    shape = ShapeOptions(size, fit, color, background, wanted, reading)
+    decoding = DecodeOptions(shape, frames, cache_limit, kept, cut)
     folder = None if cache is None else user_path(cache)
     with _downloads_for(decoding, folder) as own:
         opened = open_source(find_source(source, decoding.scaling(), own))

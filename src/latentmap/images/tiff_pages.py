@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.core.errors import DecodingError
+from latentmap.images.channel_image import ChannelImage
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.tiff_directories import (
     BITS_PER_SAMPLE,
@@ -19,6 +19,7 @@ from latentmap.images.tiff_directories import (
     SIGNED,
     UNSIGNED,
     TiffPage,
+    UnreadTiffError,
 )
 from latentmap.images.tiff_layout import PageLayout
 from latentmap.images.tiff_segments import COMPRESSION_NAMES, NO_COMPRESSION, READ_COMPRESSIONS, read_samples
@@ -73,7 +74,7 @@ def unread_reason(page: TiffPage) -> str:
     return f"a TIFF page of {n_bits} bits, {n_samples} channels ({colors}){packed}, which is not read"
 
 
-def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | Image.Image:
+def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | ChannelImage | Image.Image:
     """Read a page.
 
     Parameters
@@ -83,8 +84,8 @@ def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | Image.Imag
 
     Returns
     -------
-    HighBitDepthImage or PIL.Image.Image
-        An image of Pillow if the values have at most 8 bits.
+    HighBitDepthImage, ChannelImage or PIL.Image.Image
+        An image of Pillow if the values have at most 8 bits and are colours.
 
     Raises
     ------
@@ -94,15 +95,28 @@ def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | Image.Imag
         If the page has too many pixels.
     """
     if page.integer(COMPRESSION, NO_COMPRESSION) not in READ_COMPRESSIONS:
-        raise DecodingError(unread_reason(page))
+        raise UnreadTiffError(unread_reason(page))
     layout = PageLayout.of(page)
-    image = _interpret(page, layout, read_samples(file, layout))
+    image = interpret(page, layout, read_samples(file, layout))
     has_8_bits = layout.bits <= 8 and layout.format == UNSIGNED
-    return _to_8_bit_image(image, 2**layout.bits - 1) if has_8_bits else image
+    if isinstance(image, ChannelImage) or not has_8_bits:
+        return image
+    return to_8_bit_image(image, 2**layout.bits - 1)
 
 
-def _to_8_bit_image(image: HighBitDepthImage, largest: int) -> Image.Image:
-    """Convert values of up to 8 bits and their transparency. The largest value becomes 255."""
+def to_8_bit_image(image: HighBitDepthImage, largest: int) -> Image.Image:
+    """Convert values of up to 8 bits and their transparency.
+
+    Parameters
+    ----------
+    image : HighBitDepthImage
+    largest : int
+        Value that becomes 255.
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
     values = image.values
     if largest < 255:
         values = np.rint(np.arange(largest + 1) * (255 / largest)).astype(np.uint8)[values]
@@ -116,13 +130,26 @@ def _to_8_bit_image(image: HighBitDepthImage, largest: int) -> Image.Image:
     return Image.frombytes("RGBa", image.size, np.dstack([colors, image.alpha]).tobytes())
 
 
-def _interpret(page: TiffPage, layout: PageLayout, values: NDArray[Any]) -> HighBitDepthImage:
-    """Separate colours from transparency, invert WhiteIsZero, and mask values that mean no data."""
+def interpret(page: TiffPage, layout: PageLayout, values: NDArray[Any]) -> HighBitDepthImage | ChannelImage:
+    """Separate colours from transparency, invert WhiteIsZero, and mask values that mean no data.
+
+    Parameters
+    ----------
+    page : TiffPage
+    layout : PageLayout
+    values : ndarray (height, width, n_samples)
+
+    Returns
+    -------
+    HighBitDepthImage or ChannelImage
+        Channels if the samples are neither grey nor RGB with or without transparency.
+    """
     photometric = page.integer(PHOTOMETRIC_INTERPRETATION, 0)
     n_colors = 3 if photometric == 2 else 1
     extra = page.tags.get(EXTRA_SAMPLES) or ([2] if (n_colors, layout.n_samples) == (3, 4) else [])
-    if layout.n_samples < n_colors or (n_colors == 1 and layout.n_samples > 1 and extra[:1] not in ([1], [2])):
-        raise DecodingError(f"{layout.n_samples} channels that are not colours: save them as pages, or choose one")
+    are_colors = layout.n_samples == 1 or extra[:1] in ([1], [2]) if n_colors == 1 else 3 <= layout.n_samples <= 4
+    if not are_colors:
+        return ChannelImage(values, (), _nodata_mask(page, values))
     colors = values[..., 0] if n_colors == 1 else values[..., :3]
     alpha = None
     if layout.n_samples > n_colors and extra[:1] in ([1], [2]):

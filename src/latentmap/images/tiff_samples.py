@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.core.errors import DecodingError
-from latentmap.images.tiff_directories import COMPRESSION, FLOAT, PREDICTOR, SIGNED, UNSIGNED, VOID
+from latentmap.images.tiff_directories import COMPRESSION, FLOAT, PREDICTOR, SIGNED, UNSIGNED, VOID, UnreadTiffError
 from latentmap.images.tiff_layout import PageLayout
 
 N_BITS_UNPACKED_AT_ONCE = 2**22  # bits that are unpacked in one step
@@ -34,18 +33,18 @@ def decode_samples(raw: NDArray[np.uint8], layout: PageLayout) -> NDArray[Any]:
     bits, kind, n_interleaved = layout.bits, layout.format, layout.n_interleaved
     shape = (len(raw), layout.segment_width, n_interleaved)
     if kind == FLOAT and bits not in (16, 32, 64):
-        raise DecodingError(f"floats of {bits} bits, which are not read")
+        raise UnreadTiffError(f"floats of {bits} bits, which are not read")
     if kind not in (UNSIGNED, SIGNED, FLOAT, VOID) or not 1 <= bits <= 64:
-        raise DecodingError(f"values of {bits} bits and format {kind} in TIFF, which are not read")
+        raise UnreadTiffError(f"values of {bits} bits and format {kind} in TIFF, which are not read")
     # without compression the tag has no meaning
     predictor = 1 if layout.page.integer(COMPRESSION, 1) == 1 else layout.page.integer(PREDICTOR, 1)
     if predictor == 3 and kind == FLOAT:
         return _undo_float_predictor(raw, bits // 8, n_interleaved).reshape(shape)
     is_whole_bytes = bits in (8, 16, 32, 64)
     if predictor not in (1, 2) or (predictor == 2 and not is_whole_bytes):
-        raise DecodingError(f"values of {bits} bits with TIFF predictor {predictor}, which are not read")
+        raise UnreadTiffError(f"values of {bits} bits with TIFF predictor {predictor}, which are not read")
     if bits == 24:
-        raise DecodingError("values of 24 bits, which are not read: TIFF writers disagree on their byte order")
+        raise UnreadTiffError("values of 24 bits, which are not read: TIFF writers disagree on their byte order")
     if not is_whole_bytes:
         return _unpack_bits(raw, shape, bits, kind == SIGNED)
     size, order = bits // 8, layout.page.byte_order

@@ -11,6 +11,7 @@ import sys
 from typing import IO, Any
 
 from latentmap.images import decoding
+from latentmap.images.reading_options import DEFAULT_READING
 
 LENGTH_HEADER = struct.Struct("<Q")
 MAX_MEMORY_BYTES = 3 * 2**30
@@ -65,8 +66,9 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
     task : {"decode", "probe", "measure", "count"}
     images : list of EncodedImage
     argument : object
-        The :class:`latentmap.images.Shape` to decode to, None for a probe or a measurement, or whether frames of
-        animations count.
+        The :class:`latentmap.images.Shape` to decode to; for a probe or a measurement the
+        :class:`latentmap.images.reading_options.ReadingOptions`, or None for the usual ones; for a count whether frames
+        of animations are images, and the ReadingOptions.
 
     Returns
     -------
@@ -76,10 +78,10 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
     if task == "decode":
         return decoding.decode_images(images, argument)
     if task == "probe":
-        return decoding.probe_images(images)
+        return decoding.probe_images(images, argument or DEFAULT_READING)
     if task == "measure":
-        return decoding.measure_images(images)
-    return [decoding.count_frames(image, argument) for image in images]
+        return decoding.measure_images(images, argument or DEFAULT_READING)
+    return [decoding.count_frames(image, *argument) for image in images]
 
 
 def _limit_memory() -> None:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from latentmap.core.errors import InputError
 from latentmap.core.group_colors import group_colors
 from latentmap.core.progress import counted
+from latentmap.images.mixing import MixedImages
 from latentmap.plots.style import INK, check_lengths, drawable, new_figure, to_classes
 from latentmap.plots.text import MAX_TITLE_LENGTH, literal, short_text
 from latentmap.plots.thumbnails import place_thumbnails
@@ -161,7 +162,7 @@ def image_map(
     InputError
         If ``xy`` is not (n, 2), or there is not one image and one label for each point.
     """
-    points, pixels = np.asarray(xy), np.asarray(images)
+    points, pixels = np.asarray(xy), images if isinstance(images, MixedImages) else np.asarray(images)
     check_lengths("xy", points, "images", pixels)
     figure, axes = new_figure(size_inches, size_inches)
     classes, codes = _draw_dots(axes, points, labels, alpha=0.5)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.errors import InputError
 from latentmap.core.missing import as_classes, as_list, missing_mask
+from latentmap.images.mixing import MixedImages
 
 INK = "#1c2330"
 SOFT = "#5b6472"
@@ -28,12 +29,12 @@ def to_classes(labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.intp]]:
     return classes, codes
 
 
-def drawable(images: ArrayLike) -> NDArray[Any]:
+def drawable(images: "ArrayLike | MixedImages") -> NDArray[Any]:
     """Convert images to pixels that matplotlib can draw.
 
     Parameters
     ----------
-    images : array (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels
+    images : array (n, h, w) or (n, h, w, c) with 1, 3 or 4 channels, or MixedImages
 
     Returns
     -------
@@ -45,6 +46,8 @@ def drawable(images: ArrayLike) -> NDArray[Any]:
     InputError
         If the images have another shape.
     """
+    if isinstance(images, MixedImages):  # mixed where they are drawn
+        return images  # type: ignore[return-value]
     pixels = np.asarray(images)
     if pixels.ndim == 4 and pixels.shape[3] == 1:
         pixels = pixels[..., 0]

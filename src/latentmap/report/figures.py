@@ -40,7 +40,7 @@ MAX_LABEL_COLORS = 20
 def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     """Yield the name and the figure of each, one at a time, since figures of large maps take much memory."""
     run, groups, xy = data.run, data.groups, data.run.map()
-    images, labels, has_pictures = data.collection.images, data.collection.labels, run.has_pictures
+    images, labels, has_pictures = data.images, data.collection.labels, run.has_pictures
     if has_pictures:
         yield "first", plots.first_image(images[0], label=None if labels is None else str(labels[0]))
     if data.has_decoder:
@@ -83,14 +83,16 @@ def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     ends = random.choice(len(images), 2 * N_STRIPS)
     chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
     yield "loss", plots.loss_curve(model.history_)
-    yield "pairs", plots.reconstructions(images[chosen], model.reconstruct(images[chosen]), pairs_per_row=4)
+    shown, drawn = run.picture(images[chosen]), run.picture(model.reconstruct(images[chosen]))
+    yield "pairs", plots.reconstructions(shown, drawn, pairs_per_row=4)
     worst = [f"{error:.2g}" for error in errors[unusual]]
-    yield "unusual", plots.residuals(images[unusual], model.reconstruct(images[unusual]), worst)
+    shown, drawn = run.picture(images[unusual]), run.picture(model.reconstruct(images[unusual]))
+    yield "unusual", plots.residuals(shown, drawn, worst)
     ways = [model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)]
-    yield "interpolations", plots.strips(np.stack(ways))
+    yield "interpolations", plots.strips(run.picture(np.stack(ways)))
     n_directions = min(N_STRIPS, run.options.latent_dim)
     lines = [model.traverse(k, steps=N_STEPS, principal=True) for k in range(n_directions)]
-    yield "traversals", plots.strips(np.stack(lines))
+    yield "traversals", plots.strips(run.picture(np.stack(lines)))
 
 
 def _overviews(run: Run, groups: "NDArray[Any]") -> "Figure":
@@ -106,7 +108,7 @@ def _overviews(run: Run, groups: "NDArray[Any]") -> "Figure":
 
 def _group_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     """Figures of groups on the graph: their tree, and the images on the border of each group."""
-    summary, images = data.summary, data.collection.images
+    summary, images = data.summary, data.images
     if not summary:
         return
     if data.run.has_pictures:
@@ -123,7 +125,7 @@ def _group_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
 
 def _standing_out(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     """Figures of duplicates, of isolated images, and of a few images beside those nearest to them."""
-    run, images = data.run, data.collection.images
+    run, images = data.run, data.images
     pairs = _duplicate_rows(data.duplicates, len(images))
     if len(pairs):
         rows, of_row = np.concatenate(pairs), np.repeat(np.arange(len(pairs)), [len(rows) for rows in pairs])
@@ -160,13 +162,13 @@ def _added(run: Run, xy: "NDArray[Any]") -> "Iterator[tuple[str, Figure]]":
     names = ["x", "y", "added"]
     table = pq.read_table(run.path / layout.ATLAS, columns=names).slice(len(xy))
     places = np.column_stack([table["x"], table["y"]])
-    some = np.concatenate(run.added_images())[:N_ADDED]
+    some = run.picture(np.concatenate(run.added_images())[:N_ADDED])
     yield "map-added", plots.added_map(xy, places, some)
 
 
 def draw_similar(run: Run, asked: str | int, found: "Table", path: Path) -> None:
     """Draw an image and the images similar to it, with their distances, as a PNG file."""
-    first = np.asarray(run.image(asked)) if isinstance(asked, int) else run.pixels(asked)
+    first = np.asarray(run.image(asked)) if isinstance(asked, int) else run.picture(run.pixels(asked))
     pictures = [first, *(np.asarray(run.image(row)) for row in found["id"].to_pylist())]
     names = ["asked for", *(f"{row['id']}\n{row['distance']:.2f}" for row in found.to_pylist())]
     with atomic_write(path) as temporary:

@@ -166,6 +166,7 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "stages": [(name, record) for name, record in run.stages.items() if record["state"] == "done"],
         "skipped": _skipped_by_reason(data.collection.skipped),
         "shape": None if run.state["source"]["shape"] is None else str(run.shape()),
+        "channels": _channels(run),
         "n_exact": int(exact.sum()),
         "n_near": int((~exact).sum()),
         "n_outliers": int(np.sum(data.outliers["is_outlier"].to_numpy(zero_copy_only=False))),
@@ -192,6 +193,13 @@ def _network_facts(data: ReportData) -> dict[str, Any]:
         "detail": data.detail,
         "has_samples": data.has_samples,
     }
+
+
+def _channels(run: Run) -> list[dict[str, Any]]:
+    """Name, range, look and mean reconstruction error of each channel; empty for grey and RGB."""
+    metrics = run.metrics()
+    found: list[dict[str, Any]] = run.state["source"].get("channels", [])
+    return [one | {"error": metrics.get(f"reconstruction_error_{one['name']}")} for one in found]
 
 
 def _metrics(run: Run, n_groups: int) -> list[tuple[str, str, float | None]]:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from latentmap.autoencoder import Autoencoder
 from latentmap.core.missing import missing_mask
 from latentmap.images import ImageCollection
+from latentmap.images.mixing import MixedImages
 from latentmap.run import Run
+from latentmap.run.channel_records import mixing_of
 
 # How many strips of how many steps are shown of what the decoder draws by itself.
 N_STRIPS, N_STEPS = 4, 9
@@ -46,6 +48,12 @@ class ReportData:
         return self.run.images()
 
     @cached_property
+    def images(self) -> Any:
+        """The images as they are shown: those of the collection, or with their channels mixed."""
+        mixing = mixing_of(self.run.state["source"])
+        return self.collection.images if mixing is None else MixedImages(self.collection.images, mixing)
+
+    @cached_property
     def model(self) -> Autoencoder:
         """The trained autoencoder."""
         return self.run.model()
@@ -70,10 +78,11 @@ class ReportData:
 
     @cached_property
     def samples(self) -> NDArray[np.float32] | None:
-        """New pictures drawn from the latent space (N_STRIPS, N_STEPS, *image_shape), if they are worth showing."""
+        """New pictures drawn from the latent space (N_STRIPS, N_STEPS, h, w[, 3]), if they are worth showing."""
         if not self.has_samples:
             return None
         drawn = self.model.sample(N_STRIPS * N_STEPS, self.run.options.seed)
+        drawn = self.run.picture(drawn)
         return drawn.reshape(N_STRIPS, N_STEPS, *drawn.shape[1:])
 
     @cached_property

@@ -21,6 +21,7 @@ from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.sources import SOURCE_KINDS, open_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
+from latentmap.run.channel_records import channels_of
 from latentmap.run.cut_runs import cut_for_addition, cut_record
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.given import GivenValues, match_record, match_values, read_vectors
@@ -203,7 +204,8 @@ def _add_to_state(
     parts = added_folders(here, state)
     part = next_added_folder(here, state)
     limits = _value_range(state)
-    scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
+    channels = channels_of(state["source"])
+    scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None, joined_channels=channels)
     downloads = decoding.downloads_in(here / layout.CACHE)
     if source is None:
         assert given is not None
@@ -294,7 +296,7 @@ def _decode_addition(
     if isinstance(found, Listing):
         with show("decode") as callback:
             return decode_listing(found, decoding, shape=shape, cache=part / layout.CACHE, callback=callback)
-    if found.image_shape[:2] != shape.image_shape[:2]:
+    if found.image_shape[:2] != shape.image_shape[:2] or bool(found.channels) != bool(run.channels):
         raise SourceError(
             f"{found.name}: images of shape {found.image_shape}, but the run has {shape.image_shape}: "
             "pass the same kind of images, or make a fresh run"

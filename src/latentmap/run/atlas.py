@@ -13,8 +13,10 @@ from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
 from latentmap.images.boxes import WHOLE_DIGEST_COLUMN
 from latentmap.images.column_types import unify_types
+from latentmap.images.mixing import Mixing
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
+from latentmap.run.channel_records import CHANNEL_ERRORS, error_columns, mixing_of
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, FEATURES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
 from latentmap.run.run_source import numbered_on
@@ -40,7 +42,8 @@ def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float
 def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> Iterator[pa.Table]:
     n = len(images)
     copies = tables.read_column(folder / DUPLICATES, "id"), tables.read_column(folder / DUPLICATES, "duplicate_of")
-    error = [name for name in tables.column_names(folder / LATENTS) if name == "error"]  # where there is a decoder
+    known = tables.column_names(folder / LATENTS)  # errors are there if there is a decoder
+    error = [name for name in known if name == "error"]
     columns: dict[str, Any] = {
         "latent": latents,
         **{name: tables.read_column(folder / LATENTS, name) for name in error},
@@ -48,10 +51,13 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         **{name: tables.read_column(folder / MAP, name) for name in "xy"},
         "outlier": tables.read_column(folder / OUTLIERS, "outlier"),
     }
-    has_features = (folder / FEATURES).exists()
+    state = read_state(folder)
+    source, has_features = state["source"], (folder / FEATURES).exists()
+    mixing, has_channel_errors = mixing_of(source), CHANNEL_ERRORS in known
+    if has_channel_errors:
+        columns |= error_columns(source, tables.read_column(folder / LATENTS, CHANNEL_ERRORS))
     columns["duplicate_of"] = _first_of(copies, n)
     columns["added"] = pa.array(np.zeros(n, np.int16))
-    state = read_state(folder)
     parts, tables_of_images, n_sources = added_folders(folder, state), [images.table], len(images.sources)
     for part, entry in zip(parts, state["added"], strict=True):
         tables_of_images.append(numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
@@ -59,7 +65,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
     all_images = pa.concat_tables(unify_types(tables_of_images), promote_options="default")
     schema = None
     features = tables.read_batches(folder / FEATURES, ["features"], tables.N_GROUP_ROWS) if has_features else None
-    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, images.has_pictures, features):
+    for batch in _joined(images.images, all_images.slice(0, n), columns, 0, images.has_pictures, mixing, features):
         schema = batch.schema
         yield batch
     assert schema is not None
@@ -71,8 +77,10 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         vectors = tables.VECTORS if has_features else ("latent",)
         columns = {name: tables.read_column(part / PLACED, name) for name in vectors}
         columns |= {name: placed[name] for name in names}
+        if has_channel_errors:
+            columns |= error_columns(source, tables.read_column(part / PLACED, CHANNEL_ERRORS))
         pixels = open_pixels(part / CACHE / PIXELS_FILE, (len(table), *images.image_shape))
-        for batch in _joined(pixels, table, columns, first, images.has_pictures):
+        for batch in _joined(pixels, table, columns, first, images.has_pictures, mixing):
             yield batch.select(schema.names).cast(schema)
         first += len(table)
 
@@ -83,6 +91,7 @@ def _joined(
     columns: dict[str, Any],
     first: int,
     has_pictures: bool,
+    mixing: Mixing | None,
     features: Iterator[pa.RecordBatch] | None = None,
 ) -> Iterator[pa.Table]:
     others = {name: table[name] for name in table.column_names if name not in INNER}
@@ -91,7 +100,10 @@ def _joined(
         paths = table["path"].slice(begin, tables.N_GROUP_ROWS).combine_chunks()
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
         if has_pictures:
-            part["image"] = tables.pictures(np.asarray(pixels[rows]), paths)
+            own = np.asarray(pixels[rows])
+            part["image"] = tables.pictures(own if mixing is None else mixing.mix(own), paths)
+            if mixing is not None:
+                part["planes"] = tables.planes(own)
         part |= {name: tables.vectors(columns[name][rows]) for name in tables.VECTORS if name in columns}
         if features is not None:
             part["features"] = next(features)["features"]

@@ -20,6 +20,7 @@ from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
 from latentmap.images.png import decode_png
 from latentmap.run import layout, tables
+from latentmap.run.channel_records import picture_shape
 from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
@@ -260,7 +261,7 @@ def _sprite(run: Run, path: Path, n: int) -> int:
 
 def _decoded(png: bytes, run: Run, image: int) -> NDArray[np.uint8]:
     try:
-        return decode_png(png, tuple(run.state["source"]["image_shape"]))
+        return decode_png(png, picture_shape(run.state["source"]))
     except DecodingError as error:
         raise RunError(
             f"{run.path / layout.ATLAS}: damaged (image {image}: {error}): give the command of the run again"

@@ -32,7 +32,7 @@ def flat_tables(
         Whether latent dimensions are columns.
     """
     path = run.path / layout.ATLAS
-    left_out = {"image", "features"} if latents else {"image", *tables.VECTORS}
+    left_out = {*tables.PICTURES, "features"} if latents else {*tables.PICTURES, *tables.VECTORS}
     names = [name for name in tables.column_names(path) if name not in left_out]
     edits = None if edited is None else edited.table()
     first = 0

@@ -13,6 +13,7 @@ from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceE
 from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
+from latentmap.images.channels import channels_in_words
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.label_files import read_labels
@@ -20,6 +21,7 @@ from latentmap.images.listing import Listing
 from latentmap.images.remote.downloads import DOWNLOADS
 from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped, require_files_to_cut
 from latentmap.run import pending, stages
+from latentmap.run.channel_records import channels_of
 from latentmap.run.cut_runs import describe_cut
 from latentmap.run.executor import drop_stages, memory_in_words, run_stage
 from latentmap.run.given import GivenValues, describe_given, match_record, match_values, read_places, read_vectors
@@ -297,6 +299,8 @@ def describe_images(source: dict[str, Any]) -> list[str]:
     lines += describe_cut(source)
     if source["shape"] is not None:
         lines.append(f"  {Shape.from_dict(source['shape'])}")
+    elif source.get("channels"):
+        lines.append(f"  {channels_in_words(channels_of(source))}")
     if source["skipped"]:
         lines.append(f"  {counted(source['skipped'], 'file')} skipped, listed with their reasons in {SKIPPED}")
     if source["ignored"]:

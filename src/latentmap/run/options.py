@@ -371,6 +371,31 @@ class SourceOptions:
         "Each frame of an animated GIF, WebP, PNG or AVIF is an image; pages of a TIFF always are.",
         "decode",
     )
+    channels: str | None = option(
+        None,
+        "Channels that are taken, from 0, such as 0,2,5; by default all of images that have other channels than grey, "
+        "RGB or RGBA. With this option or the next two, colours are channels too.",
+        "decode",
+    )
+    channel_names: str | None = option(
+        None, "Names of the channels, such as dapi,actin; by default those of the files.", "decode"
+    )
+    range: str | None = option(
+        None,
+        "Values of channels that become 0 and 255: LOW,HIGH for all, or one pair for each with semicolons between "
+        "them; by default robust percentiles of each channel.",
+        "decode",
+    )
+    axes: str = option(
+        "auto",
+        "What the pages of a TIFF are: images, channels of one image, z for planes that are projected, or auto, which "
+        "is what OME-TIFF or ImageJ states (with the extra tiff), and images otherwise.",
+        "decode",
+        choices=("auto", "images", "channels", "z"),
+    )
+    project: str = option(
+        "max", "Projection of the planes of a volume: max or mean.", "decode", choices=("max", "mean")
+    )
     tiles: int | None = option(
         None,
         "Side of square tiles in pixels, into which each image is cut; the tiles are then the images of the map.",
@@ -432,9 +457,13 @@ class SourceOptions:
         """
         from latentmap.core.atomic_files import user_path
         from latentmap.images import ShapeOptions
+        from latentmap.images.channels import ChannelOptions
         from latentmap.images.decode_options import DecodeOptions, choose_cut
+        from latentmap.images.reading_options import ReadingOptions
 
-        shape = ShapeOptions(self.size, self.fit, self.color, self.background)
+        channels = ChannelOptions.parse(self.channels, self.channel_names, self.range)
+        reading = ReadingOptions(self.axes, self.project)
+        shape = ShapeOptions(self.size, self.fit, self.color, self.background, channels, reading)
         cut = choose_cut(self.tiles, self.overlap, self.max_empty, self.crops)
         downloads = None if self.downloads is None else user_path(self.downloads)
         return DecodeOptions(shape, self.frames, self.cache_limit, downloads, cut)

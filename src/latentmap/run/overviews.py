@@ -17,6 +17,7 @@ from latentmap.images.boxes import BOX_COLUMNS, WHOLE_COLUMNS, WHOLE_DIGEST_COLU
 from latentmap.images.decoding import Decoded, EncodedImage
 from latentmap.images.pool import DecodingPool
 from latentmap.run import layout, tables
+from latentmap.run.channel_records import mixing_of
 from latentmap.run.checking import damaged
 from latentmap.run.cut_runs import is_cut
 from latentmap.run.edits import Journal
@@ -121,7 +122,7 @@ class Overviews:
         # a run may come from somebody else and name any file, but not the digest of what is in it
         if not isinstance(found, Decoded) or found.content != whole.sha256:
             return None
-        return _grey(found.pixels)
+        return self._grey(found.pixels)
 
     def _put_together(self, whole: WholeImage, size: tuple[int, int], scale: float) -> NDArray[np.uint8]:
         """The grey levels of the parts at their places."""
@@ -129,11 +130,17 @@ class Overviews:
         ground = np.full((size[1], size[0]), GROUND, np.uint8)
         for image in whole.ids.tolist():
             box = self.box(image)
-            pixels = _grey(shape.without_canvas(self._pixels(image), (box.right - box.left, box.bottom - box.top)))
+            pixels = self._grey(shape.without_canvas(self._pixels(image), (box.right - box.left, box.bottom - box.top)))
             rows, columns = _scaled(box, scale, size)
             part = Image.fromarray(pixels).resize((columns.stop - columns.start, rows.stop - rows.start))
             ground[rows, columns] = np.asarray(part)
         return ground
+
+    def _grey(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if pixels.ndim == 2:
+            return pixels
+        mixing = mixing_of(self._run.state["source"])
+        return np.asarray(Image.fromarray(pixels if mixing is None else mixing.mix(pixels)).convert("L"))
 
     def _pixels(self, image: int) -> NDArray[np.uint8]:
         for images in self._all_pixels:
@@ -255,7 +262,3 @@ def _draw_outline(picture: NDArray[np.uint8], rows: slice, columns: slice, color
     width = max(1, round(min(part.shape[:2]) * OUTLINE_FRACTION))
     for edge in (part[:width], part[-width:], part[:, :width], part[:, -width:]):
         edge[:] = color
-
-
-def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L"))

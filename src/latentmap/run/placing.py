@@ -18,6 +18,7 @@ from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images.store import PIXELS_FILE
 from latentmap.neighbors import NeighborSearch
 from latentmap.run import layout, tables
+from latentmap.run.channel_records import CHANNEL_ERRORS, channel_errors
 from latentmap.run.checking import reading
 from latentmap.run.finding import N_NEAREST
 from latentmap.run.given import unit_vectors
@@ -98,6 +99,7 @@ def place_images(work: Work, part: Path, number: int) -> float:
         usual_errors = tables.read_column(folder / layout.LATENTS, "error")
         strange |= errors > np.quantile(usual_errors, USUAL)
     same = distances[:, 0] == 0
+    by_channel = channel_errors(model, work.state["source"], pixels)
     columns = {
         "id": np.arange(n_new),
         "latent": tables.vectors(latents),
@@ -113,6 +115,8 @@ def place_images(work: Work, part: Path, number: int) -> float:
         "strange": strange,
         "added": np.full(n_new, number, np.int16),
     }
+    if by_channel is not None:
+        columns[CHANNEL_ERRORS] = tables.vectors(by_channel)
     if options.features == "visual":
         columns["features"] = tables.vectors(points)
     tables.write_table(part / layout.PLACED, columns)

@@ -98,14 +98,17 @@ def images_of_atlas(folder: Path, shape: tuple[int, ...], n: int) -> Iterator[ND
         atlas = pq.ParquetFile(path)
         if atlas.metadata.num_rows < n:
             raise ValueError(f"{atlas.metadata.num_rows} rows, and the run has {n} images")
-        for batch in atlas.iter_batches(N_ATLAS_ROWS_AT_ONCE, columns=["id", "image"]):
-            ids, pictures = batch.column(0).to_pylist(), batch.column(1).field("bytes")
+        has_planes = "planes" in atlas.schema_arrow.names and len(shape) == 3
+        column = "planes" if has_planes else "image"
+        for batch in atlas.iter_batches(N_ATLAS_ROWS_AT_ONCE, columns=["id", column]):
+            ids, values = batch.column(0).to_pylist(), batch.column(1)
+            pictures = values if has_planes else values.field("bytes")
             for number, picture in zip(ids, pictures, strict=True):
                 if row == n:
                     return
                 if number != row:
                     raise ValueError(f"id {number} in row {row}")
-                yield decode_png(picture.as_py(), shape)
+                yield _of_planes(picture.as_py(), shape) if has_planes else decode_png(picture.as_py(), shape)
                 row += 1
         if row < n:
             raise ValueError(f"it ends after {row} of {n} images")
@@ -121,6 +124,13 @@ def _write_blanks(wanted: list[PixelFile]) -> None:
         if not one.is_intact(thorough=False):
             one.path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(one.path, bytes(prod(one.shape)))
+
+
+def _of_planes(png: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """An image (h, w, c) from its channels below each other."""
+    height, width, n_channels = shape
+    stacked = decode_png(png, (n_channels * height, width))
+    return stacked.reshape(n_channels, height, width).transpose(1, 2, 0)
 
 
 def _write(one: PixelFile, images: Iterator[NDArray[np.uint8]], *, keep: bool) -> None:

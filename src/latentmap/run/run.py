@@ -21,11 +21,13 @@ from latentmap.features import ImageFeatures
 from latentmap.groups import Cut, LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
+from latentmap.images.channels import Channel
 from latentmap.images.decoding import EncodedImage, Failure, decode_images
 from latentmap.images.listing import Source
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
+from latentmap.run.channel_records import channels_of, mixing_of
 from latentmap.run.checking import check_cuts, check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
 from latentmap.run.given import unit_vectors
@@ -284,7 +286,7 @@ class Run:
             Without pandas.
         """
         path = self._file(layout.ATLAS)
-        names = [name for name in tables.column_names(path) if name not in ("image", *tables.VECTORS)]
+        names = [name for name in tables.column_names(path) if name not in (*tables.PICTURES, *tables.VECTORS)]
         found: pd.DataFrame = tables.read(path, names).to_pandas()
         return found.set_index("id")
 
@@ -313,7 +315,27 @@ class Run:
             if left < len(images):
                 break
             left -= len(images)
-        return Image.fromarray(images[left])
+        return Image.fromarray(self.picture(images[left]))
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels of images that are neither grey nor RGB, with their names and ranges; else empty."""
+        return channels_of(self.state["source"])
+
+    def picture(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Pixels as they are shown: channels mixed to RGB, grey and RGB unchanged.
+
+        Parameters
+        ----------
+        pixels : array (..., *image_shape)
+            uint8, or floats in [0, 1].
+
+        Returns
+        -------
+        array (..., height, width) or (..., height, width, 3)
+        """
+        mixing = mixing_of(self.state["source"])
+        return pixels if mixing is None else mixing.mix(pixels)
 
     def _check_id(self, number: int) -> None:
         """Raise RunError if no image of the atlas has an id."""
@@ -374,14 +396,16 @@ class Run:
         if source["shape"] is not None:
             return Shape.from_dict(source["shape"])
         height, width, *channels = source["image_shape"]
+        channel_list = self.channels
         limits = source.get("value_range")
         return Shape(
             height,
             width,
-            3 if channels else 1,
+            channels[0] if channels else 1,
             color="rgb" if channels else "grey",
             value_range=None if limits is None else tuple(limits),
             float_range=None if limits is None else tuple(limits),
+            channel_list=channel_list,
         )
 
     def shape_for_more(self) -> Shape:
@@ -510,7 +534,7 @@ class Run:
 
         Parameters
         ----------
-        image : path, array (height, width) or (height, width, 3) uint8, or int
+        image : path, array (height, width) or (height, width, channels) uint8, or int
             An image file, brought to the shape of the run; pixels of that shape; or an id of the run, which is then
             not among those found.
         n : int, default=10
@@ -565,8 +589,10 @@ class Run:
 
         Parameters
         ----------
-        pixels : array (height, width) or (height, width, 3), uint8
+        pixels : array (height, width) or (height, width, channels), uint8
         """
+        if self.channels:
+            return pixels
         mode = "L" if self.shape().channels == 1 else "RGB"
         return np.asarray(Image.fromarray(pixels).convert(mode))
 
@@ -659,6 +685,7 @@ def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
         sources_of(source),
         value_range=None if source.get("value_range") is None else tuple(source["value_range"]),
         has_pictures=has_pictures,
+        channels=channels_of(source),
     )
 
 

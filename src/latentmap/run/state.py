@@ -9,9 +9,10 @@ from typing import Any
 
 from latentmap.core.addresses import is_address, public_address
 from latentmap.core.atomic_files import resolved, sha256, write_text
-from latentmap.core.errors import OptionError, RunError, SchemaError
+from latentmap.core.errors import InputError, OptionError, RunError, SchemaError
 from latentmap.core.json_schema import PLAIN, SIDE, TEXT, ListOf, MapOf, OrNone, Scalar, check, short_repr
 from latentmap.images import Shape
+from latentmap.images.mixing import Mixing
 from latentmap.run.layout import ADDED, added_name
 from latentmap.run.options import RunOptions, check_options, names_in_key
 from latentmap.run.state_schema import ADDITION, CROP_OPTIONS, DECODED, GIVEN, SOURCE, STAGE, TILE_OPTIONS
@@ -149,8 +150,9 @@ def _check_source(state: dict[str, Any]) -> None:
         if source:
             source.setdefault(name, value)
     image_shape, shape = source.get("image_shape", []), source.get("shape")
-    if len(image_shape) == 3 and image_shape[2] != 3:
-        raise SchemaError(f"source.image_shape is {image_shape}, not (height, width) or (height, width, 3)")
+    n_channels = _check_channels(source)
+    if len(image_shape) == 3 and image_shape[2] != n_channels:
+        raise SchemaError(f"source.image_shape is {image_shape}, not (height, width) or (height, width, {n_channels})")
     if shape is not None:
         try:
             described = Shape.from_dict(shape).image_shape
@@ -162,8 +164,23 @@ def _check_source(state: dict[str, Any]) -> None:
         check(source["decoding"], CROP_OPTIONS if "crops" in source["decoding"] else TILE_OPTIONS, "source.decoding")
     for one in state["added"]:
         # other sizes are met where images are added and where the run is made again
-        if len(one["image_shape"]) == 3 and one["image_shape"][2] != 3:
-            raise SchemaError(f"added.image_shape is {one['image_shape']}, not (height, width) or (height, width, 3)")
+        if len(one["image_shape"]) == 3 and one["image_shape"][2] != n_channels:
+            raise SchemaError(
+                f"added.image_shape is {one['image_shape']}, not (height, width) or (height, width, {n_channels})"
+            )
+
+
+def _check_channels(source: dict[str, Any]) -> int:
+    """Check the channels of a source, and return the number that images with a third dimension have."""
+    channels = source.get("channels", [])
+    try:
+        Mixing.from_list(channels, len(channels))
+    except InputError as error:
+        raise SchemaError(f"source.channels cannot be shown ({error})") from error
+    image_shape = source.get("image_shape", [])
+    if len(channels) == 1 and len(image_shape) == 3:
+        raise SchemaError(f"source.channels is one channel, source.image_shape is {image_shape}")
+    return len(channels) if len(channels) > 1 else 3
 
 
 def check_links(folder: Path, depth: int = 0) -> None:
@@ -230,6 +247,8 @@ def stage_keys(
         }
         if stage == "map" and places is not None:
             parts["places"] = places
+        if stage == "report" and source.get("channels"):
+            parts["channels"] = source["channels"]  # their names and colours
         if stage == "report" and added:
             parts["added"] = [one["fingerprint"] for one in added]
         keys[stage] = key_of(parts)

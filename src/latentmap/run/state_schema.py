@@ -18,8 +18,8 @@ from latentmap.core.json_schema import (
     MapOf,
     OrNone,
     Scalar,
-    is_whole,
 )
+from latentmap.images.channels import MAX_CHANNELS
 
 MAX_PATH_CHARACTERS = 1024
 # Names in the folder of a run that no stage writes: what people did, and what guards the folder.
@@ -93,10 +93,11 @@ ADDITION = {
     "drift?": FRACTION,
     "vectors?": GIVEN,
 }
+CHANNEL = {"number": COUNT, "name": TEXT, "low": NUMBER, "high": NUMBER}
 SHAPE = {
     "height": SIDE,
     "width": SIDE,
-    "channels": Scalar("1 or 3", lambda value: is_whole(value) and value in (1, 3)),
+    "channels": SIDE,
     "fit?": TEXT,
     "color?": TEXT,
     "background?": TEXT,
@@ -104,6 +105,10 @@ SHAPE = {
     "value_range?": LIMITS,
     "float_range?": LIMITS,
     "why?": TEXT,
+    "channel_list?": ListOf(CHANNEL, 1, MAX_CHANNELS),
+    "file_channels?": OrNone(SIDE),
+    "axes?": TEXT,
+    "project?": TEXT,
 }
 SOURCE = {
     "name?": TEXT,
@@ -123,6 +128,7 @@ SOURCE = {
     "sources?": SOURCES,
     "value_range?": LIMITS,
     "cut?": CUT,
+    "channels?": ListOf(CHANNEL | {"color": TEXT, "visible": FLAG, "brightness": POSITIVE}, 1, MAX_CHANNELS),
 }
 # Required fields of a source's record once it is decoded.
 DECODED = ("name", "n", "image_shape", "fingerprint", "annotations")

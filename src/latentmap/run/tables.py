@@ -23,6 +23,8 @@ N_GROUP_ROWS = 2**13  # of a row group: what is in memory at once when a table i
 
 # Columns of the atlas that hold a vector for each image; "features" is there if neighbours were found by features.
 VECTORS = ("latent", "features")
+# Columns of the atlas that hold a picture of each image; "planes" is there if images have channels.
+PICTURES = ("image", "planes")
 
 
 def write_table(path: Path, columns: dict[str, Any] | pa.Table) -> None:
@@ -139,6 +141,12 @@ def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
     """PNG bytes and the path of each image: struct{bytes, path}."""
     data = pa.array((as_png(image) for image in images), pa.binary(), size=len(images))
     return pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
+
+
+def planes(images: NDArray[np.uint8]) -> pa.Array:
+    """The channels of each image (n, h, w, c), below each other in one grey PNG."""
+    stacked = (as_png(image.transpose(2, 0, 1).reshape(-1, image.shape[1])) for image in images)
+    return pa.array(stacked, pa.binary(), size=len(images))
 
 
 def with_edits(table: pa.Table, edits: pa.Table) -> pa.Table:

@@ -13,6 +13,8 @@ export class SheetTexture {
   private readonly isGrey: boolean;
   private readonly layers: LayerCache;
   private readonly loading = new Set<number>();
+  /** The colours of channels that each sheet was mixed by; sheets of other colours are shown until they are replaced. */
+  private readonly mixes = new Map<number, string | undefined>();
 
   constructor(
     private readonly gl: WebGL2RenderingContext,
@@ -47,11 +49,16 @@ export class SheetTexture {
   /** Load the sheets that are missing, a few at a time. */
   require(sheets: Set<number>): void {
     for (const sheet of sheets) {
-      if (this.layers.touch(sheet) || this.loading.has(sheet) || this.loading.size >= MAX_REQUESTS) continue;
+      const { mix } = this.source;
+      const isHere = this.layers.touch(sheet) && this.mixes.get(sheet) === mix;
+      if (isHere || this.loading.has(sheet) || this.loading.size >= MAX_REQUESTS) continue;
       this.loading.add(sheet);
       this.source
         .spriteSheet(sheet)
-        .then((bitmap) => this.upload(sheet, bitmap, sheets))
+        .then((bitmap) => {
+          this.upload(sheet, bitmap, sheets);
+          this.mixes.set(sheet, mix);
+        })
         .catch(() => undefined) // requested again when it is next needed
         .finally(() => this.loading.delete(sheet))
         .then(() => this.loaded());
@@ -60,7 +67,7 @@ export class SheetTexture {
 
   private upload(sheet: number, bitmap: ImageBitmap, inUse: Set<number>): void {
     const { gl } = this;
-    const layer = this.layers.assign(sheet, inUse);
+    const layer = this.layers.get(sheet) ?? this.layers.assign(sheet, inUse);
     const format = this.isGrey ? gl.RED : gl.RGBA;
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);

@@ -3,6 +3,7 @@
 from starlette.routing import BaseRoute
 
 from latentmap.explorer.handlers import (
+    channel_settings,
     editing,
     exports,
     image_data,
@@ -19,6 +20,7 @@ ROUTES: list[BaseRoute] = [
     page_files.assets,
     *run_data.routes,
     *image_data.routes,
+    *channel_settings.routes,
     *similarity.routes,
     *latent_space.routes,
     *editing.routes,

@@ -1,5 +1,6 @@
 """Pictures and facts of images: sprite sheets, single images, originals and reconstructions."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,11 @@ from starlette.responses import Response
 
 from latentmap.core.errors import NoOriginalError
 from latentmap.explorer.answers import PNG, answer, check_version, whole_number
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.channel_mixing import mixing_tag, requested_mixing
 from latentmap.explorer.routing import Routes
 from latentmap.images.collection import as_png
+from latentmap.images.mixing import Mixing
 
 if TYPE_CHECKING:
     from latentmap.explorer.server import Server
@@ -24,7 +28,8 @@ def sprite_sheet(server: "Server", request: Request) -> Response:
     opened = server.opened
     check_version(request, opened.data.version)
     number = whole_number(request, "sheet", 0, opened.sheets.layout.n_sheets - 1)
-    return answer(request, partial(opened.sheets.png, number), PNG, opened.data.version, f"page{number}")
+    mixing = requested_mixing(request, opened.data)
+    return _picture(request, opened.data, partial(opened.sheets.png, number, mixing), f"page{number}", mixing)
 
 
 @routes.get("/api/images/{image}")
@@ -33,7 +38,8 @@ def image(server: "Server", request: Request) -> Response:
     data = server.data
     number = whole_number(request, "image", 0, data.n - 1)
     check_version(request, data.version)
-    return answer(request, partial(data.png, number), PNG, data.version, f"image{number}")
+    mixing = requested_mixing(request, data)
+    return _picture(request, data, partial(data.png, number, mixing), f"image{number}", mixing)
 
 
 @routes.get("/api/images/{image}/original")
@@ -42,8 +48,10 @@ def original(server: "Server", request: Request) -> Response:
     opened = server.opened
     number, version = whole_number(request, "image", 0, opened.data.n - 1), opened.data.version
     check_version(request, version)
+    mixing = requested_mixing(request, opened.data)
     try:
-        return answer(request, partial(opened.originals.png, number), PNG, version, f"original{number}")
+        make = partial(opened.originals.png, number, mixing)
+        return _picture(request, opened.data, make, f"original{number}", mixing)
     except NoOriginalError as error:
         raise HTTPException(404, str(error)) from error
 
@@ -61,4 +69,16 @@ def reconstruction(server: "Server", request: Request) -> Response:
     data = server.data
     number = whole_number(request, "image", 0, data.n - 1)
     check_version(request, data.version)
-    return answer(request, lambda: as_png(data.reconstruct(number)), PNG, data.version, f"reconstruction{number}")
+    mixing = requested_mixing(request, data)
+
+    def make() -> bytes:
+        drawn = data.reconstruct(number)
+        return as_png(drawn if mixing is None else mixing.mix(drawn))
+
+    return _picture(request, data, make, f"reconstruction{number}", mixing)
+
+
+def _picture(request: Request, data: AtlasView, make: Callable[[], bytes], tag: str, mixing: Mixing | None) -> Response:
+    """A picture; its address gives another one later if it leaves the colours of channels to the setting."""
+    may_change = mixing is not None and "mix" not in request.query_params
+    return answer(request, make, PNG, data.version, tag + mixing_tag(mixing), may_change=may_change)

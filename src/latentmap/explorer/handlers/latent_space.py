@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from latentmap.autoencoder.generation import interpolate
 from latentmap.explorer.answers import PNG, BadRequest, is_real, read_json_body, real_number, whole_number
+from latentmap.explorer.channel_mixing import current_mixing
 from latentmap.explorer.picture_files import animation, strip
 from latentmap.explorer.routing import Routes
 from latentmap.images.collection import as_png
@@ -27,7 +28,8 @@ routes = Routes()
 def decode_place(server: "Server", request: Request) -> Response:
     """The image that the decoder draws at a place of the map."""
     place = np.array([[real_number(request, "x"), real_number(request, "y")]])
-    return Response(as_png(server.data.decode(place)[0]), media_type=PNG)
+    (drawn,) = _pictures(server, server.data.decode(place))
+    return Response(as_png(drawn), media_type=PNG)
 
 
 @routes.get("/api/interpolation")
@@ -37,7 +39,8 @@ def interpolation(server: "Server", request: Request) -> Response:
     a, b = (whole_number(request, name, 0, data.n - 1) for name in "ab")
     steps = whole_number(request, "steps", 2, MAX_INTERPOLATION_STEPS, 8)
     form = request.query_params.get("format", "png")
-    return _sequence(data.draw(interpolate(data.latents[a], data.latents[b], steps)), form)
+    drawn = data.draw(interpolate(data.latents[a], data.latents[b], steps))
+    return _sequence(_pictures(server, drawn), form)
 
 
 @routes.post("/api/strip")
@@ -45,7 +48,13 @@ async def strip_along_path(server: "Server", request: Request) -> Response:
     """Places along a path, drawn as a strip or an animation."""
     asked = await read_json_body(request)
     places, form = _parse_places(asked.get("places")), asked.get("format", "png")
-    return await run_in_threadpool(lambda: _sequence(server.data.decode(places), form))
+    return await run_in_threadpool(lambda: _sequence(_pictures(server, server.data.decode(places)), form))
+
+
+def _pictures(server: "Server", images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images as they are shown, with their channels mixed as on the page."""
+    mixing = current_mixing(server.data)
+    return images if mixing is None else mixing.mix(images)
 
 
 def _sequence(images: NDArray[np.uint8], form: Any) -> Response:

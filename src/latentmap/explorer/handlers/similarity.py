@@ -6,6 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from latentmap.explorer.answers import BadRequest, read_body, whole_number
+from latentmap.explorer.channel_mixing import current_mixing
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.weight_requests import requested_weights
@@ -58,7 +59,9 @@ def _similar(server: "Server", body: bytes, weights: dict[str, float] | None) ->
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     pixels = data.run.fitted(decoded.pixels)
+    mixing = current_mixing(data)
+    picture = pixels if mixing is None else mixing.mix(pixels)
     found = data.nearest(data.vectors_of(pixels[None])[0], N_SIMILAR, weights)
     nearest = found[0]["id"]
     x, y = data.xy[data.place[nearest]].tolist()  # a mean of several places could be empty
-    return {"neighbors": found, "at": nearest, "x": x, "y": y, "png": as_base64(as_png(pixels))}
+    return {"neighbors": found, "at": nearest, "x": x, "y": y, "png": as_base64(as_png(picture))}

@@ -10,6 +10,7 @@ from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.sources import open_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
+from latentmap.run.channel_records import describe_channels
 from latentmap.run.cut_runs import cut_record
 from latentmap.run.layout import CACHE
 from latentmap.run.state import RUN_FORMAT_VERSION, key_of
@@ -48,7 +49,7 @@ def decoding_key(found: Listing | ImageCollection | DeferredSource, work: Work) 
 def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
     """The record of the source in run.json."""
     cut = {} if work.decoding.cut is None else {"cut": cut_record(images)}
-    return {
+    record = {
         "name": images.name,
         "n": len(images),
         "image_shape": list(images.image_shape),
@@ -65,3 +66,4 @@ def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
         "annotations": images.annotations_fingerprint,
         **cut,
     }
+    return record | {"channels": describe_channels(images)} if images.channels else record

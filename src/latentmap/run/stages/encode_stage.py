@@ -4,6 +4,7 @@ import numpy as np
 
 from latentmap.autoencoder import Autoencoder
 from latentmap.run import tables
+from latentmap.run.channel_records import CHANNEL_ERRORS, channel_errors
 from latentmap.run.given.vector_files import open_vectors
 from latentmap.run.layout import LATENTS, MODEL
 from latentmap.run.work import Work
@@ -16,6 +17,9 @@ def encode(work: Work) -> list[str]:
     model = Autoencoder.load(work.folder / MODEL)
     latents, errors = model.transform_and_score(work.pixels)
     columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents), "error": errors}
+    by_channel = channel_errors(model, work.state["source"], work.pixels)
+    if by_channel is not None:
+        columns[CHANNEL_ERRORS] = tables.vectors(by_channel)
     tables.write_table(work.folder / LATENTS, columns)
     work.latents = latents
     return [LATENTS]

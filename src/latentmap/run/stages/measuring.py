@@ -15,6 +15,7 @@ from latentmap.metrics import (
     silhouette,
 )
 from latentmap.run import tables
+from latentmap.run.channel_records import CHANNEL_ERRORS
 from latentmap.run.layout import GROUPS, LATENTS, MAP, SUMMARY
 from latentmap.run.stages.group_stage import fit_kmeans
 
@@ -45,6 +46,10 @@ def measure(folder: Path, images: ImageCollection, points: NDArray[np.float32]) 
         "density_validity": density_validity(points, groups),
         **map_report(points, xy, n_neighbors=near),
     }
+    if len(images.channels) > 1:
+        by_channel = tables.read_column(folder / LATENTS, CHANNEL_ERRORS).mean(axis=0, dtype=np.float64)
+        names = [f"reconstruction_error_{one.name}" for one in images.channels]
+        found |= dict(zip(names, by_channel.tolist(), strict=True))
     summary = folder / SUMMARY
     if summary.exists():
         found["stability"] = json.loads(summary.read_bytes())["stability"]
