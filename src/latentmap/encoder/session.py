@@ -1,0 +1,103 @@
+"""A model that onnxruntime runs, with its errors as sentences and a limit on the time of a call."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latentmap.core.errors import EncoderError
+from latentmap.core.memory import shortage
+
+MAX_SECONDS = 300.0  # of one batch
+FATAL = 4  # level of the log of onnxruntime, which writes to stderr
+GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+class Session:
+    """A model that onnxruntime runs on a GPU where it can, otherwise on the CPU.
+
+    Operations that onnxruntime does not have itself are refused: no library of others is loaded.
+
+    Parameters
+    ----------
+    path : Path
+        ONNX file.
+
+    Raises
+    ------
+    EncoderError
+        If onnxruntime cannot load it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = FATAL
+        offered = onnxruntime.get_available_providers()
+        providers = [provider for provider in (GPU, CPU) if provider in offered]
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # onnxruntime has a class of errors for each of its codes
+            raise _in_words(error, path, "cannot be loaded by onnxruntime") from error
+        self._path = path
+
+    @property
+    def inputs(self) -> Sequence[Any]:
+        """The inputs, with ``name``, ``type`` and ``shape``."""
+        found: Sequence[Any] = self._session.get_inputs()
+        return found
+
+    @property
+    def outputs(self) -> Sequence[Any]:
+        """The outputs, with ``name``, ``type`` and ``shape``."""
+        found: Sequence[Any] = self._session.get_outputs()
+        return found
+
+    @property
+    def runs_on_gpu(self) -> bool:
+        """Whether a GPU is used."""
+        return GPU in self._session.get_providers()
+
+    def run(self, output: str, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """Compute an output.
+
+        Raises
+        ------
+        EncoderError
+            If onnxruntime cannot compute it, or it takes longer than five minutes.
+        """
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = FATAL
+        timer = threading.Timer(MAX_SECONDS, _terminate, [options])
+        timer.daemon = True
+        timer.start()
+        try:
+            found = np.asarray(self._session.run([output], {name: values}, options)[0])
+        except Exception as error:  # as above
+            if options.terminate:
+                raise EncoderError(
+                    f"{self._path}: {len(values)} images take longer than {MAX_SECONDS:g} s: choose a smaller encoder"
+                ) from error
+            raise _in_words(error, self._path, f"fails for images of {values.shape}") from error
+        finally:
+            timer.cancel()
+        return found
+
+
+def _terminate(options: Any) -> None:
+    options.terminate = True
+
+
+def _in_words(error: Exception, path: Path, what: str) -> Exception:
+    """An error of onnxruntime as an EncoderError; one about memory as it is."""
+    if isinstance(error, MemoryError | OSError | RuntimeError) and shortage(error) is not None:
+        return error
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = lines[0] if len(lines[0]) <= 300 else f"{lines[0][:299]}…"
+    return EncoderError(f"{path}: {what} ({reason}): export it again, as the how-to about encoders shows")
