@@ -1,9 +1,8 @@
 """A model that onnxruntime runs, with its errors as sentences and a limit on the time of a call."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,23 @@ FATAL = 4  # level of the log of onnxruntime, which writes to stderr
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
+class TensorFacts(NamedTuple):
+    """An input or output of a model.
+
+    Attributes
+    ----------
+    name : str
+    type : str
+        Such as "tensor(float)".
+    shape : list of int, str or None
+        Length of each axis, or a name where it is free.
+    """
+
+    name: str
+    type: str
+    shape: list[Any]
+
+
 class Session:
     """A model that onnxruntime runs on a GPU where it can, otherwise on the CPU.
 
@@ -25,6 +41,11 @@ class Session:
     ----------
     path : Path
         ONNX file.
+
+    Attributes
+    ----------
+    inputs, outputs : list of TensorFacts
+        The inputs and outputs.
 
     Raises
     ------
@@ -37,25 +58,15 @@ class Session:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL
-        offered = onnxruntime.get_available_providers()
-        providers = [provider for provider in (GPU, CPU) if provider in offered]
+        offered = [provider for provider in (GPU, CPU) if provider in onnxruntime.get_available_providers()]
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            # without onnxruntime's own fallback, which prints
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=offered, enable_fallback=0)
+            self.inputs = _facts(self._session.get_inputs())
+            self.outputs = _facts(self._session.get_outputs())
         except Exception as error:  # onnxruntime has a class of errors for each of its codes
             raise _in_words(error, path, "cannot be loaded by onnxruntime") from error
         self._path = path
-
-    @property
-    def inputs(self) -> Sequence[Any]:
-        """The inputs, with ``name``, ``type`` and ``shape``."""
-        found: Sequence[Any] = self._session.get_inputs()
-        return found
-
-    @property
-    def outputs(self) -> Sequence[Any]:
-        """The outputs, with ``name``, ``type`` and ``shape``."""
-        found: Sequence[Any] = self._session.get_outputs()
-        return found
 
     @property
     def runs_on_gpu(self) -> bool:
@@ -88,6 +99,10 @@ class Session:
         finally:
             timer.cancel()
         return found
+
+
+def _facts(tensors: Any) -> list[TensorFacts]:
+    return [TensorFacts(one.name, one.type, list(one.shape)) for one in tensors]
 
 
 def _terminate(options: Any) -> None:

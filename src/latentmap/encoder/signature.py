@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.errors import EncoderError
+from latentmap.encoder.session import TensorFacts
 
 INPUT_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 FLOAT_OUTPUTS = ("tensor(float)", "tensor(float16)", "tensor(double)")
@@ -44,13 +45,12 @@ class ModelInput:
     batch: int | None
 
 
-def read_input(inputs: Sequence[Any], path: object) -> ModelInput:
+def read_input(inputs: Sequence[TensorFacts], path: object) -> ModelInput:
     """Read the input of a model.
 
     Parameters
     ----------
-    inputs : sequence
-        The inputs as onnxruntime describes them, with ``name``, ``type`` and ``shape``.
+    inputs : sequence of TensorFacts
     path : path
         File of the model, for messages.
 
@@ -103,13 +103,12 @@ def _has_channels_first(sides: list[Any]) -> bool:
     return not (sides[3] in (1, 3) or (named and not isinstance(sides[1], int)))
 
 
-def choose_output(outputs: Sequence[Any], wanted: str | None, path: object) -> str:
+def choose_output(outputs: Sequence[TensorFacts], wanted: str | None, path: object) -> str:
     """Choose the output that becomes the vector of an image.
 
     Parameters
     ----------
-    outputs : sequence
-        The outputs as onnxruntime describes them.
+    outputs : sequence of TensorFacts
     wanted : str or None
         Name that was asked for.
     path : path
@@ -126,7 +125,7 @@ def choose_output(outputs: Sequence[Any], wanted: str | None, path: object) -> s
     EncoderError
         If there is no such output, no float output, or a choice.
     """
-    floats: list[str] = [one.name for one in outputs if one.type in FLOAT_OUTPUTS]
+    floats = [one.name for one in outputs if one.type in FLOAT_OUTPUTS]
     names = ", ".join(floats)
     if not floats:
         raise EncoderError(f"{path}: no output of floats: an image encoder has one with a vector for each image")
