@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,8 @@ class ImageEncoder:
         Hash of everything that the vectors depend on.
     files : list of Path
         The ONNX file and its external weights.
+    settings : dict
+        What was passed besides the path: output, size, mean and std.
     runs_on_gpu : bool
         Whether onnxruntime uses a GPU.
     assumes_imagenet : bool
@@ -90,14 +92,10 @@ class ImageEncoder:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        check_encoder_packages()
         name, wanted = split_output(os.fspath(path))
-        self.path = user_path(name)
-        self.files = files_of(self.path)
-        self.digest = digest_of(self.files)
-        self._session = Session(self.path)
-        self._input = read_input(self._session.inputs, self.path)
-        self.output = choose_output(self._session.outputs, wanted, self.path)
+        self._open(user_path(name), wanted)
+        settings = {"output": wanted, "size": size, "mean": mean, "std": std}
+        self.settings = {name: value for name, value in settings.items() if value is not None}
         given = {
             name: tuple(map(float, values)) for name, values in (("mean", mean), ("std", std)) if values is not None
         }
@@ -107,6 +105,46 @@ class ImageEncoder:
         if self._input.batch is None and not is_independent:
             self.batch_size = 1
         self.n_features_out = int(self.encode(np.zeros((1, *self.image_shape), np.uint8)).shape[1])
+
+    @classmethod
+    def from_facts(cls, path: Path, facts: dict[str, Any]) -> Self:
+        """Open an encoder as it was used before.
+
+        Parameters
+        ----------
+        path : Path
+            ONNX file.
+        facts : dict
+            What :meth:`facts` returned then.
+
+        Returns
+        -------
+        ImageEncoder
+
+        Raises
+        ------
+        EncoderError
+            If the file is missing or another one, or the facts are none that an encoder has.
+        """
+        encoder = cls.__new__(cls)
+        encoder._open(path, str(facts["output"]))
+        encoder.settings = {}
+        if encoder.digest != facts["digest"]:
+            raise EncoderError(f"{path}: another file than the one that was used before (its SHA-256 differs)")
+        encoder.preprocessing, encoder.assumes_imagenet = Preprocessing.from_dict(facts["preprocessing"]), False
+        encoder.batch_size = encoder._input.batch or max(1, int(facts["batch_size"]))
+        encoder.n_features_out = int(facts["n_features_out"])
+        return encoder
+
+    def facts(self) -> dict[str, Any]:
+        """What the encoder is opened with again by :meth:`from_facts`, as JSON values."""
+        return {
+            "digest": self.digest,
+            "output": self.output,
+            "preprocessing": self.preprocessing.as_dict(),
+            "batch_size": self.batch_size,
+            "n_features_out": self.n_features_out,
+        }
 
     @property
     def runs_on_gpu(self) -> bool:
@@ -211,6 +249,15 @@ class ImageEncoder:
         one = self.preprocessing
         kind = "grey" if one.channels == 1 else "BGR" if one.reverses_channels else "RGB"
         return f"{one.width} × {one.height}, {kind}, to {self.n_features_out:,} values of {self.output}"
+
+    def _open(self, path: Path, wanted: str | None) -> None:
+        check_encoder_packages()
+        self.path = path
+        self.files = files_of(path)
+        self.digest = digest_of(self.files)
+        self._session = Session(path)
+        self._input = read_input(self._session.inputs, path)
+        self.output = choose_output(self._session.outputs, wanted, path)
 
     def _encode_batch(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode at most a batch; one of a fixed size is filled up with its last image."""

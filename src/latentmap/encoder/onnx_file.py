@@ -1,6 +1,7 @@
 """The ONNX file of an encoder: what it may refer to, its digest, and its copies."""
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,12 @@ def digest_of(files: Iterable[Path]) -> str:
     return hashlib.sha256("".join(sha256(file) for file in files).encode()).hexdigest()
 
 
-def copy_model(files: list[Path], folder: Path) -> None:
-    """Copy the files of a model into a folder, each atomically and the ONNX file last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in reversed(files):
-        with atomic_write(folder / file.name) as temporary, file.open("rb") as source, temporary.open("wb") as target:
-            while chunk := source.read(2**20):
-                target.write(chunk)
+def copy_model(copies: Iterable[tuple[Path, Path]]) -> None:
+    """Copy the files of a model, each to its place and atomically."""
+    for file, place in copies:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(place) as temporary, file.open("rb") as source, temporary.open("wb") as target:
+            shutil.copyfileobj(source, target)
 
 
 def _beside(path: Path, name: str) -> Path:

@@ -122,6 +122,22 @@ class Preprocessing:
             values = values.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(values, dtype)
 
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Preprocessing":
+        """Make preprocessing from its parameters, as :meth:`as_dict` returns them or JSON holds them.
+
+        Raises
+        ------
+        EncoderError
+            If they are no parameters of it.
+        """
+        try:
+            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        except (TypeError, ValueError) as error:
+            if isinstance(error, EncoderError):
+                raise
+            raise EncoderError(f"settings of an encoder that no version wrote ({error})") from error
+
     def as_dict(self) -> dict[str, Any]:
         """The parameters by name, as JSON values."""
         return asdict(self)

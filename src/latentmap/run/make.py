@@ -12,6 +12,7 @@ from latentmap.core.environment import describe_environment
 from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceError
 from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
+from latentmap.encoder import ImageEncoder
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
@@ -34,6 +35,7 @@ from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
 from latentmap.run.run_source import find_images
 from latentmap.run.stages.decode_stage import decoding_key
+from latentmap.run.stages.vectors_stage import use_encoder
 from latentmap.run.state import (
     RUN_FORMAT_VERSION,
     STATE_FILE,
@@ -69,6 +71,7 @@ def make_run(
     labels: str | Path | ArrayLike | None = None,
     vectors: str | Path | ArrayLike | None = None,
     places: str | Path | ArrayLike | None = None,
+    encoder: ImageEncoder | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -91,6 +94,8 @@ def make_run(
         :func:`latentmap.run.given.read_vectors`.
     places : path or array-like of shape (n, 2), optional
         Places on the map, instead of those of t-SNE; see :func:`latentmap.run.given.read_places`.
+    encoder : ImageEncoder, optional
+        Encoder that computes the vectors of the images, instead of given ones.
     show : callable, optional
         From the name of a stage to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
@@ -110,7 +115,7 @@ def make_run(
     OptionError
         If an option does not fit the collection.
     """
-    given = {"labels": labels, "vectors": vectors, "places": places}
+    given: dict[str, Any] = {"labels": labels, "vectors": vectors, "places": places, "encoder": encoder}
     with making_run(source, path, options, decoding=decoding, strict=strict, show=show, say=say, **given) as work:
         run_stage(work, "report", FUNCTIONS["report"])
     return Run(work.folder)
@@ -126,6 +131,7 @@ def making_run(
     labels: str | Path | ArrayLike | None = None,
     vectors: str | Path | ArrayLike | None = None,
     places: str | Path | ArrayLike | None = None,
+    encoder: ImageEncoder | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -141,10 +147,11 @@ def making_run(
         Work on the run, for :func:`latentmap.run.executor.run_stage`.
     """
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
-    options = options.without_vectors() if vectors is None else options.for_vectors()
+    options = options.without_vectors() if vectors is None and encoder is None else options.for_vectors()
     options = options if places is None else options.for_places()
-    if source is None and vectors is None:
-        raise SourceError(f"no images: a source is {SOURCE_KINDS}; without one, pass vectors (--vectors)")
+    if source is None and (vectors is None or options.decoder):
+        needed = "a decoder draws them" if options.decoder else "without one, pass vectors (--vectors)"
+        raise SourceError(f"no images: a source is {SOURCE_KINDS}; {needed}")
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -164,7 +171,9 @@ def making_run(
             work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
         else:
             work.found = find_images(source, decoding, decoding.scaling(), downloads)
-            _check_pictures(work.found, vectors)
+            _check_pictures(work.found, vectors, options)
+        if encoder is not None and not isinstance(work.found, ImageCollection):
+            work.listing = work.found  # the files are read again at the size of the encoder's input
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
@@ -178,10 +187,12 @@ def making_run(
             _check_fit(work.images, options)
             _match_given(work, given, {"vectors": as_paths(vectors), "places": as_paths(places)})
             given.clear()
+            if encoder is not None:
+                use_encoder(work, encoder)
             _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
-            if decoding.downloads is None:
+            if decoding.downloads is None and work.listing is None:
                 downloads.remove()
         except LatentmapError:  # the run stays as it is
             if begun_in == folder:
@@ -190,6 +201,8 @@ def making_run(
             raise
         drop_known(work)
         with _completing(work):
+            if decoding.downloads is None:
+                downloads.remove()
             yield work
 
 
@@ -320,8 +333,12 @@ def _prepare(folder: Path) -> Path:
     return folder
 
 
-def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any) -> None:
-    if vectors is None and isinstance(found, ImageCollection) and not found.has_pictures:
+def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any, options: RunOptions) -> None:
+    if not isinstance(found, ImageCollection) or found.has_pictures:
+        return
+    if options.decoder:
+        raise SourceError(f"{found.name}: a run without pictures, which a decoder draws: leave decoder out")
+    if vectors is None:
         raise SourceError(f"{found.name}: a run without pictures: pass the vectors of its points (--vectors, vectors=)")
 
 
