@@ -8,12 +8,12 @@ import onnx
 import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
-from onnx_models import BYTE, FLOAT, HALF, WEIGHTS, convolution_encoder, mean_color_encoder, save, token_encoder
 from PIL import Image
 
 from latentmap.core.errors import EncoderError, InputError
 from latentmap.encoder import ImageEncoder
 from latentmap.encoder.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from onnx_models import BYTE, FLOAT, HALF, WEIGHTS, convolution_encoder, mean_color_encoder, save, token_encoder
 
 COLOR = (200, 100, 50)
 

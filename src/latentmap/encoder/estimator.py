@@ -234,6 +234,11 @@ class ImageEncoder:
         Returns
         -------
         ndarray (*image_shape), uint8
+
+        Raises
+        ------
+        InputError
+            If the file cannot be decoded.
         """
         shape = self.input_shape()
         if isinstance(image, str | os.PathLike):

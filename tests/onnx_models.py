@@ -76,3 +76,25 @@ def token_encoder(path: Path) -> Path:
         {"logits": (FLOAT, ["batch_size", 3]), "last_hidden_state": (FLOAT, ["batch_size", 4, 3])},
         {"rows": np.array([0, 3, -1])},
     )
+
+
+def stretched_encoder(path: Path, *, size: int = 16) -> Path:
+    """An encoder whose vector has the mean of each channel in the left and the right half, and of the squares."""
+    nodes = [
+        helper.make_node("Slice", ["pixels", "left", "middle", "axis"], ["left_half"]),
+        helper.make_node("Slice", ["pixels", "middle", "right", "axis"], ["right_half"]),
+        helper.make_node("Mul", ["pixels", "pixels"], ["squares"]),
+        *(
+            helper.make_node("ReduceMean", [name], [f"{name}_mean"], axes=[2, 3], keepdims=0)
+            for name in ("left_half", "right_half", "squares")
+        ),
+        helper.make_node("Concat", ["left_half_mean", "right_half_mean", "squares_mean"], ["embedding"], axis=1),
+    ]
+    places = {"left": 0, "middle": size // 2, "right": size, "axis": 3}
+    return save(
+        path,
+        nodes,
+        {"pixels": (FLOAT, ["n", 3, size, size])},
+        {"embedding": (FLOAT, ["n", 9])},
+        {name: np.array([place]) for name, place in places.items()},
+    )
