@@ -94,7 +94,7 @@ class ImageEncoder:
     ) -> None:
         name, wanted = split_output(os.fspath(path))
         self._open(user_path(name), wanted)
-        settings = {"output": wanted, "size": size, "mean": mean, "std": std}
+        settings: dict[str, Any] = {"output": wanted, "size": size, "mean": mean, "std": std}
         self.settings = {name: value for name, value in settings.items() if value is not None}
         given = {
             name: tuple(map(float, values)) for name, values in (("mean", mean), ("std", std)) if values is not None

@@ -131,8 +131,9 @@ class Preprocessing:
         EncoderError
             If they are no parameters of it.
         """
+        plain: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
         try:
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+            return cls(**plain)
         except (TypeError, ValueError) as error:
             if isinstance(error, EncoderError):
                 raise

@@ -377,8 +377,9 @@ class AtlasView:
     def reconstruct(self, image: int) -> NDArray[np.uint8]:
         """The reconstruction of one image."""
         if self.run.has_vectors:
-            return self.draw(self.latents[image][None])[0]
-        (drawn,) = as_bytes(self.model.reconstruct(np.asarray(self.pixels(image))[None]))
+            (drawn,) = self.draw(self.latents[image][None])
+        else:
+            (drawn,) = as_bytes(self.model.reconstruct(np.asarray(self.pixels(image))[None]))
         return np.asarray(drawn)
 
 

@@ -219,7 +219,8 @@ def _command(run: Run) -> str:
     options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
     given_values = {"vectors": vectors, "map": run.state.get("places")}
     if run.has_frozen_encoder:
-        options |= given_values.pop("vectors")["encoder"]["settings"]
+        del given_values["vectors"]
+        options |= run.state["vectors"]["encoder"]["settings"]
     options |= {name: record["path"] for name, record in given_values.items() if record is not None}
     folder = str(run.home.resolve())
     given = source.get("path") if run.has_pictures else []

@@ -70,9 +70,11 @@ def _vector_of(server: "Server", body: bytes, pixels: NDArray[np.uint8]) -> NDAr
     """The vector of an image that is sent, which an encoder sees at the size of its own input."""
     data = server.data
     if not data.run.has_frozen_encoder:
-        return data.vectors_of(pixels[None])[0]
+        vector: NDArray[np.float32] = data.vectors_of(pixels[None])[0]
+        return vector
     shape = data.encoder.input_shape(data.run.shape())
     (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), shape)
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
-    return data.run.as_points(data.encoder.encode(decoded.pixels[None]))[0]
+    found: NDArray[np.float32] = data.run.as_points(data.encoder.encode(decoded.pixels[None]))[0]
+    return found
