@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from PIL import Image
 
 from latentmap.core.errors import EncoderError, InputError
-from latentmap.encoder import ImageEncoder
+from latentmap.encoder import ImageEncoder, session
 from latentmap.encoder.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from onnx_models import BYTE, FLOAT, HALF, WEIGHTS, convolution_encoder, mean_color_encoder, save, token_encoder
 
@@ -120,6 +120,7 @@ def test_size_is_asked_for_where_nothing_says_it(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="encoder_size=224"):
         ImageEncoder(path)
     assert ImageEncoder(path, size=20).image_shape == (20, 20, 3)
+    assert ImageEncoder(path, size=(5, 20)).image_shape == (5, 20, 3)
 
 
 def test_a_size_that_the_model_does_not_take_is_refused(tmp_path: Path) -> None:
@@ -280,3 +281,41 @@ def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.png: cannot be decoded"):
         encoder.transform([tmp_path / "no.png"])
     assert encoder.transform([]).shape == (0, 6)
+
+
+def test_a_model_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "MAX_SECONDS", 0.5)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["again"]), helper.make_node("Add", ["x", "x"], ["y"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", onnx.TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", onnx.TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("again", onnx.TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", FLOAT, None),
+        ],
+    )
+    nodes = [
+        helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("Loop", ["trips", "always", "means"], ["embedding"], body=body),
+    ]
+    inputs, outputs = {"pixels": (FLOAT, ["n", 3, 8, 8])}, {"embedding": (FLOAT, None)}
+    path = save(tmp_path / "m.onnx", nodes, inputs, outputs, {"trips": np.array(2**60), "always": np.array(True)})
+    with pytest.raises(EncoderError, match=r"1 image took longer than 0\.5 s"):
+        ImageEncoder(path)
+
+
+def test_a_model_that_takes_more_memory_than_there_is_ends_as_a_sentence(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["large"]),
+        helper.make_node("ReduceMean", ["large"], ["mean"], keepdims=0),
+        helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("Add", ["means", "mean"], ["embedding"]),
+    ]
+    inputs, outputs = {"pixels": (FLOAT, ["n", 3, 8, 8])}, {"embedding": (FLOAT, ["n", 3])}
+    path = save(tmp_path / "m.onnx", nodes, inputs, outputs, {"shape": np.array([2**24, 2**24])})
+    with pytest.raises((EncoderError, RuntimeError), match=r"m\.onnx|memory|llocat"):
+        ImageEncoder(path)

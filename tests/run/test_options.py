@@ -120,6 +120,7 @@ def test_options_of_a_decoder_are_those_of_its_estimator():
     ("options", "words"),
     [
         ({"encoder_size": 3}, "encoder_size=3 without an encoder"),
+        ({"encoder": "m.onnx", "encoder_size": "1x2x3"}, "encoder_size='1x2x3': pass a side"),
         ({"encoder": "m.onnx", "vectors": "v.npy"}, "vectors and an encoder"),
         ({"encoder": "m.onnx", "encoder_mean": "0.5,half"}, "encoder_mean='0.5,half': pass one number"),
     ],

@@ -43,8 +43,9 @@ class ImageEncoder:
         ``:name`` behind it, the output is the only one, or the first of ``image_embeds``, ``pooler_output`` and
         ``last_hidden_state``, of which the first token is taken. Of other tokens, and of maps of features, the mean is
         taken.
-    size : int, optional
-        Side of the square input in pixels, where neither the file nor a ``preprocessor_config.json`` beside it says it.
+    size : int or (int, int), optional
+        Side of the square input, or its height and width, in pixels, where neither the file nor a
+        ``preprocessor_config.json`` beside it says it.
     mean, std : sequence of float, optional
         Mean and standard deviation of each channel, for pixels in [0, 1]. By default those of the
         ``preprocessor_config.json``; without one, those of ImageNet for RGB, and 0 and 1 for grey.
@@ -88,12 +89,13 @@ class ImageEncoder:
         self,
         path: str | os.PathLike[str],
         *,
-        size: int | None = None,
+        size: int | tuple[int, int] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
         name, wanted = split_output(os.fspath(path))
         self._open(user_path(name), wanted)
+        size = (size, size) if isinstance(size, int) else size
         settings: dict[str, Any] = {"output": wanted, "size": size, "mean": mean, "std": std}
         self.settings = {name: value for name, value in settings.items() if value is not None}
         given = {
@@ -280,7 +282,7 @@ class ImageEncoder:
 
 
 def _choose_preprocessing(
-    path: Path, taken: ModelInput, size: int | None, given: dict[str, tuple[float, ...]]
+    path: Path, taken: ModelInput, size: tuple[int, int] | None, given: dict[str, tuple[float, ...]]
 ) -> tuple[Preprocessing, bool]:
     """The preprocessing by what is given, by the file beside the model, and by the model; and whether it is a guess."""
     if taken.dtype == np.uint8 and given:
@@ -290,7 +292,7 @@ def _choose_preprocessing(
     said = config.pop("size", None)
     if size is not None:
         config = {name: value for name, value in config.items() if name not in ("edge", "fit")}
-        said = (size, size)
+        said = size
     fixed = (taken.height or (said[0] if said else None), taken.width or (said[1] if said else None))
     if fixed[0] is None or fixed[1] is None:
         raise EncoderError(

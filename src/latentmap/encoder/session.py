@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from latentmap.core.errors import EncoderError
 from latentmap.core.memory import shortage
+from latentmap.core.progress import counted
 
 MAX_SECONDS = 300.0  # of one batch
 FATAL = 4  # level of the log of onnxruntime, which writes to stderr
@@ -93,7 +94,7 @@ class Session:
         except Exception as error:  # as above
             if options.terminate:
                 raise EncoderError(
-                    f"{self._path}: {len(values)} images take longer than {MAX_SECONDS:g} s: choose a smaller encoder"
+                    f"{self._path}: {counted(len(values), 'image')} took longer than {MAX_SECONDS:g} s: use a smaller one"
                 ) from error
             raise _in_words(error, self._path, f"fails for images of {values.shape}") from error
         finally:

@@ -432,8 +432,10 @@ class SourceOptions:
         "an output. Its preprocessing is read from a preprocessor_config.json beside it.",
         "vectors",
     )
-    encoder_size: int | None = option(
-        None, "Side of the encoder's input in pixels, where neither of these files says it.", "vectors"
+    encoder_size: str | None = option(
+        None,
+        "Size of the encoder's input in pixels where neither of these files says it: a side, or HEIGHTxWIDTH.",
+        "vectors",
     )
     encoder_mean: str | None = option(
         None, "Mean of each channel that the encoder was trained with, such as 0.485,0.456,0.406.", "vectors"
@@ -462,7 +464,7 @@ class SourceOptions:
         from latentmap.encoder import ImageEncoder
 
         mean, std = (_numbers(name, getattr(self, name)) for name in ("encoder_mean", "encoder_std"))
-        return ImageEncoder(self.encoder, size=self.encoder_size, mean=mean, std=std)
+        return ImageEncoder(self.encoder, size=_sides(self.encoder_size), mean=mean, std=std)
 
     def decoding(self) -> "DecodeOptions":
         """The options of decoding, for :func:`latentmap.run.make_run`.
@@ -479,6 +481,22 @@ class SourceOptions:
         shape = ShapeOptions(self.size, self.fit, self.color, self.background)
         downloads = None if self.downloads is None else user_path(self.downloads)
         return DecodeOptions(shape, self.frames, self.cache_limit, downloads=downloads)
+
+
+def _sides(given: Any) -> tuple[int, int] | None:
+    """Height and width that are written as 224 or 48x320, or a whole number, or two."""
+    if given is None:
+        return None
+    parts = (
+        given.lower().split("x") if isinstance(given, str) else given if isinstance(given, list | tuple) else [given]
+    )
+    try:
+        sides = [int(part) for part in parts]
+    except (TypeError, ValueError):
+        sides = []
+    if len(sides) not in (1, 2):
+        raise OptionError(f"encoder_size={given!r}: pass a side in pixels, such as 224, or 48x320 for height and width")
+    return sides[0], sides[-1]
 
 
 def _numbers(name: str, given: Any) -> tuple[float, ...] | None:

@@ -78,7 +78,7 @@ def _settings(encoder: ImageEncoder) -> dict[str, Any]:
     path, output = str(resolved(encoder.path)), settings.pop("output", None)
     found: dict[str, Any] = {"encoder": path if output is None else f"{path}:{output}"}
     for name, value in settings.items():
-        found[f"encoder_{name}"] = ",".join(f"{one:g}" for one in value) if name in ("mean", "std") else value
+        found[f"encoder_{name}"] = ("x" if name == "size" else ",").join(f"{one:g}" for one in value)
     return found
 
 
