@@ -129,6 +129,16 @@ def test_a_size_that_the_model_does_not_take_is_refused(tmp_path: Path) -> None:
         ImageEncoder(path, size=9)
 
 
+def test_grey_images_without_an_axis_of_channels(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    nodes = [helper.make_node("ReduceMean", ["pixels"], ["rows"], axes=[2], keepdims=0)]
+    save(path, nodes, {"pixels": (FLOAT, ["n", 4, 6])}, {"rows": (FLOAT, ["n", 4])})
+    encoder = ImageEncoder(path)
+    assert encoder.image_shape == (4, 6)
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 6), np.uint8)
+    np.testing.assert_allclose(encoder.transform(images), images.mean(axis=2) / 255, rtol=1e-5)
+
+
 def test_maps_of_features_are_averaged_over_space(tmp_path: Path) -> None:
     encoder = ImageEncoder(convolution_encoder(tmp_path / "m.onnx"))
     assert (encoder.image_shape, encoder.n_features_out) == ((16, 16), 5)
@@ -194,7 +204,7 @@ def one_node(path: Path, *arguments: object, shape: object = None, out: object =
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda p: one_node(p, "Identity", ["pixels"], ["embedding"], shape=["n", 3, 8], out=["n", 3, 8]), "3 axes"),
+        (lambda p: one_node(p, "Identity", ["pixels"], ["embedding"], shape=["n", 64], out=["n", 64]), "2 axes"),
         (lambda p: one_node(p, "Identity", ["pixels"], ["embedding"], shape=["n", 7, 8, 8]), "1 or 3 channels"),
         (lambda p: one_node(p, "Identity", ["pixels"], ["embedding"], shape=["n", 3, 5000, 5000]), "5000 pixels"),
         (lambda p: one_node(p, "Sqrt", ["pixels"], ["embedding"]), "NaN"),
@@ -304,7 +314,7 @@ def test_a_model_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.
     ]
     inputs, outputs = {"pixels": (FLOAT, ["n", 3, 8, 8])}, {"embedding": (FLOAT, None)}
     path = save(tmp_path / "m.onnx", nodes, inputs, outputs, {"trips": np.array(2**60), "always": np.array(True)})
-    with pytest.raises(EncoderError, match=r"1 image took longer than 0\.5 s"):
+    with pytest.raises(EncoderError, match=r"1 image took over 0\.5 s"):
         ImageEncoder(path)
 
 

@@ -96,7 +96,7 @@ class Preprocessing:
             **ranges,  # type: ignore[arg-type]
         )
 
-    def values(self, pixels: NDArray[np.uint8], dtype: np.dtype[Any], *, channels_first: bool) -> NDArray[Any]:
+    def values(self, pixels: NDArray[np.uint8], dtype: np.dtype[Any], *, channels_first: bool | None) -> NDArray[Any]:
         """Convert pixels to the values of the input.
 
         Parameters
@@ -104,12 +104,12 @@ class Preprocessing:
         pixels : ndarray (m, height, width) or (m, height, width, 3), uint8
         dtype : dtype
             Type of the input. uint8 pixels are passed as they are.
-        channels_first : bool
-            Whether the input is (m, channels, height, width).
+        channels_first : bool or None
+            Whether the input is (m, channels, height, width), or has no axis of channels (None).
 
         Returns
         -------
-        ndarray (m, channels, height, width) or (m, height, width, channels)
+        ndarray (m, channels, height, width), (m, height, width, channels) or (m, height, width)
         """
         values: NDArray[Any] = pixels.reshape(*pixels.shape[:3], self.channels)
         if self.reverses_channels:
@@ -118,7 +118,9 @@ class Preprocessing:
             std = np.asarray(self.std, np.float64)
             scale, offset = (self.factor / std).astype(np.float32), (np.asarray(self.mean) / std).astype(np.float32)
             values = values * scale - offset
-        if channels_first:
+        if channels_first is None:
+            values = values[..., 0]
+        elif channels_first:
             values = values.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(values, dtype)
 

@@ -94,7 +94,7 @@ class Session:
         except Exception as error:  # as above
             if options.terminate:
                 raise EncoderError(
-                    f"{self._path}: {counted(len(values), 'image')} took longer than {MAX_SECONDS:g} s: use a smaller one"
+                    f"{self._path}: {counted(len(values), 'image')} took over {MAX_SECONDS:g} s: use a smaller encoder"
                 ) from error
             raise _in_words(error, self._path, f"fails for images of {values.shape}") from error
         finally:

@@ -27,8 +27,9 @@ class ModelInput:
     name : str
     dtype : dtype
         float32, float16 or uint8.
-    channels_first : bool
-        Whether it is (batch, channels, height, width), and not (batch, height, width, channels).
+    channels_first : bool or None
+        Whether it is (batch, channels, height, width), and not (batch, height, width, channels). None for grey images
+        without an axis of channels, (batch, height, width).
     channels : {1, 3}
     height, width : int or None
         Size, where the model fixes it.
@@ -38,7 +39,7 @@ class ModelInput:
 
     name: str
     dtype: np.dtype[Any]
-    channels_first: bool
+    channels_first: bool | None
     channels: int
     height: int | None
     width: int | None
@@ -70,11 +71,14 @@ def read_input(inputs: Sequence[TensorFacts], path: object) -> ModelInput:
             f"{path}: its input {found.name!r} is {found.type}: images can be passed as float, float16 or uint8"
         )
     sides = list(found.shape)
-    if len(sides) != 4:
+    if len(sides) not in (3, 4):
         raise EncoderError(
             f"{path}: its input {found.name!r} has {len(sides)} axes {sides}: an image encoder takes 4, "
-            "(batch, channels, height, width) or (batch, height, width, channels)"
+            "(batch, channels, height, width) or (batch, height, width, channels), or 3 for grey images"
         )
+    if len(sides) == 3:
+        height, width = map(_fixed, sides[1:])
+        return ModelInput(found.name, np.dtype(INPUT_DTYPES[found.type]), None, 1, height, width, _fixed(sides[0]))
     channels_first = _has_channels_first(sides)
     channels = sides[1 if channels_first else 3]
     if isinstance(channels, int) and channels not in (1, 3):
@@ -141,7 +145,9 @@ def choose_output(outputs: Sequence[TensorFacts], wanted: str | None, path: obje
     return known
 
 
-def to_vectors(found: NDArray[Any], n: int, output: str, path: object, *, channels_first: bool) -> NDArray[np.float32]:
+def to_vectors(
+    found: NDArray[Any], n: int, output: str, path: object, *, channels_first: bool | None
+) -> NDArray[np.float32]:
     """Reduce an output to one vector for each image.
 
     Parameters
@@ -153,8 +159,8 @@ def to_vectors(found: NDArray[Any], n: int, output: str, path: object, *, channe
         Name of the output. Of ``last_hidden_state`` the first token is taken, of others the mean over the tokens.
     path : path
         File of the model, for messages.
-    channels_first : bool
-        Whether a map of features is (n, d, rows, columns).
+    channels_first : bool or None
+        Whether a map of features is (n, d, rows, columns), as it also is if the input has no axis of channels.
 
     Returns
     -------
@@ -174,7 +180,7 @@ def to_vectors(found: NDArray[Any], n: int, output: str, path: object, *, channe
     if found.ndim == 3:
         values = values[:, 0] if output == TOKENS else values.mean(axis=1)
     elif found.ndim == 4:
-        values = values.mean(axis=(2, 3) if channels_first else (1, 2))
+        values = values.mean(axis=(1, 2) if channels_first is False else (2, 3))
     if values.shape[1] > MAX_VECTOR_LENGTH:
         raise EncoderError(
             f"{path}: its output {output!r} has {values.shape[1]:,} values for an image, at most {MAX_VECTOR_LENGTH:,} "
