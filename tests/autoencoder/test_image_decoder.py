@@ -72,10 +72,23 @@ def test_each_network_and_shape_has_a_decoding_half(network, shape):
     )
 
 
-def test_long_vectors_of_small_images_train():
+def test_vectors_longer_than_the_image_train():
     images = np.random.default_rng(0).integers(0, 256, (20, 4, 4), np.uint8)
-    vectors = np.random.default_rng(1).standard_normal((20, 3000), np.float32)
+    vectors = np.random.default_rng(1).standard_normal((20, 900), np.float32)
     assert np.isfinite(lm.ImageDecoder(epochs=1, random_state=0).fit(vectors, images).predict(vectors)).all()
+
+
+def test_very_long_vectors_are_projected_on_their_principal_components(bars, places, tmp_path):
+    random = np.random.default_rng(0)
+    long = (places[:, :10] * 1000) @ random.standard_normal((10, 2000)) + 0.01 * random.standard_normal((300, 2000))
+    made = lm.ImageDecoder(epochs=8, random_state=0).fit(long, bars)
+    assert made.components_.shape == (300, 2000)
+    assert made.network_.latent_dim == 300
+    of_mean_image = float(((bars / 255 - bars.mean(axis=0) / 255) ** 2).mean())
+    assert -made.score(long, bars) < 0.5 * of_mean_image
+    made.save(tmp_path)
+    np.testing.assert_array_equal(lm.ImageDecoder.load(tmp_path).predict(long[:5]), made.predict(long[:5]))
+    made.export_onnx(tmp_path / "decoder.onnx")  # compares it
 
 
 def test_both_engines_take_the_same_steps():

@@ -53,6 +53,8 @@ def save_decoder(model: "ImageDecoder", folder: Path) -> None:
         f"{VECTORS_PREFIX}mean": torch.from_numpy(model.mean_),
         f"{VECTORS_PREFIX}std": torch.from_numpy(model.std_),
     }
+    if model.components_ is not None:
+        moments[f"{VECTORS_PREFIX}components"] = torch.from_numpy(model.components_)
     write_model(folder, config, model.network_.state_dict() | moments, file_format=FORMAT)
 
 
@@ -110,13 +112,18 @@ def _build_decoder(cls: type[Model], config: dict[str, Any], weights: dict[str, 
     if model.mean_.ndim != 1 or model.std_.shape != model.mean_.shape or not (model.std_ > 0).all():
         raise InputError(f"moments of the vectors of shape {model.mean_.shape} and {model.std_.shape}")
     model.n_features_in_ = len(model.mean_)
+    components = weights.pop(f"{VECTORS_PREFIX}components", None)
+    model.components_ = None if components is None else components.numpy()
+    if components is not None and (components.ndim != 2 or components.shape[1] != model.n_features_in_):
+        raise InputError(f"components of shape {tuple(components.shape)} for vectors of {model.n_features_in_}")
+    length = model.n_features_in_ if components is None else len(components)
     name, activation = recipe["network"], recipe["activation"]
     if name not in DECODERS or not isinstance(activation, str):
         raise InputError(f"network={name!r} with activation={activation!r}: choose among {', '.join(DECODERS)}")
     shape = with_channels(model.image_shape_)
     with torch.device("meta"):  # takes no memory, whatever sizes the file claims
-        check_weights(build_decoder(name, shape, model.n_features_in_, activation), weights)
-    network = build_decoder(name, shape, model.n_features_in_, activation)
+        check_weights(build_decoder(name, shape, length, activation), weights)
+    network = build_decoder(name, shape, length, activation)
     network.load_state_dict(weights)
     model.network_ = network.to(available_device(model.device)).eval()
     return model

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from latentmap.autoencoder.checks import PARAMETER_CONSTRAINTS, check_parameters, check_pixels, with_channels
@@ -34,10 +35,13 @@ from latentmap.autoencoder.training.precision import N_COMPARED, choose_precisio
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import InputError, TrainingError
 from latentmap.core.mapped_arrays import blocks
+from latentmap.core.parallel import one_thread
 from latentmap.core.progress import Callback, show_progress
 
 # Standard deviation below which a dimension counts as constant, as a fraction of the largest one.
 MIN_STD_FRACTION = 1e-4
+# Longer vectors are projected on so many principal components, of a sample of so many.
+MAX_DIMENSIONS, N_COMPONENTS, N_SAMPLED = 1024, 512, 5000
 
 Vectors = NDArray[np.float32]
 
@@ -77,6 +81,9 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
     mean_, std_ : ndarray of shape (d,), float32
         Mean and standard deviation of each dimension of the vectors in ``fit``, by which vectors are standardised.
         The standard deviation of a constant dimension is infinite, so that it has no influence.
+    components_ : ndarray of shape (k, d), float32, or None
+        Principal components that standardised vectors of more than 1,024 dimensions are projected on, at most 512. With
+        all of their dimensions the first layer would take most of the time of the training.
     history_ : dict of str to list of float
         One value for each epoch: ``loss`` (mean squared error), ``learning_rate`` and ``seconds``.
     n_epochs_ : int
@@ -178,8 +185,11 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
         self.image_shape_, self.n_features_in_ = images.shape[1:], vectors.shape[1]
         images = images.reshape(len(images), *with_channels(self.image_shape_))
         self.mean_, self.std_ = _moments(vectors)
+        self.components_: Vectors | None = None
         self.scale_ = PixelScale.from_images(images)
         seed = int(check_random_state(self.random_state).randint(2**31))
+        if self.n_features_in_ > MAX_DIMENSIONS:
+            self.components_ = self._principal_components(vectors, seed)
         name, activation = resolve_names(self.network, self.activation)
         batch_size = choose_batch_size(self.batch_size, name, len(images))
         settings = (self.epochs, self.optimizer, self.learning_rate, self.schedule)
@@ -394,11 +404,13 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
             If the estimator is not fitted.
         """
         check_is_fitted(self)
-        export_decoder(self.network_, user_path(path), self.mean_, self.std_, self.image_shape_)
+        moments = self.mean_, self.std_, self.components_
+        export_decoder(self.network_, user_path(path), *moments, self.image_shape_)
 
     def _initial_network(self, vectors: NDArray[Any], images: NDArray[Any], seed: int) -> DecoderNetwork:
         name, activation = resolve_names(self.network, self.activation)
-        network = build_decoder(name, images.shape[1:], vectors.shape[1], activation)
+        length = vectors.shape[1] if self.components_ is None else len(self.components_)
+        network = build_decoder(name, images.shape[1:], length, activation)
         device = choose_device(self.device)
         network.to(device)
         generator = torch.Generator().manual_seed(seed)
@@ -416,7 +428,17 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
     def _standardize(self, vectors: NDArray[Any]) -> Vectors:
         """Vectors (m, d) as the network takes them."""
         standard: Vectors = (vectors.astype(np.float32) - self.mean_) / self.std_
-        return standard
+        return standard if self.components_ is None else standard @ self.components_.T
+
+    def _principal_components(self, vectors: NDArray[Any], seed: int) -> Vectors:
+        """Principal components of standardised vectors, scaled so that the mean variance along them is 1."""
+        sample = self._standardize(vectors[:: -(-len(vectors) // N_SAMPLED)])
+        k = min(N_COMPONENTS, len(sample))
+        with one_thread():  # the same sums for any number of threads
+            _, values, rows = randomized_svd(sample, k, random_state=seed)
+        scale = float(np.sqrt(np.square(values).sum() / len(sample) / k)) or 1.0
+        components: Vectors = (rows / scale).astype(np.float32)
+        return components
 
     def _check_fitted_vectors(self, X: ArrayLike) -> NDArray[Any]:
         check_is_fitted(self)

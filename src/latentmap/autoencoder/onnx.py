@@ -59,6 +59,7 @@ def export_decoder(
     path: Path,
     mean: NDArray[np.float32],
     std: NDArray[np.float32],
+    components: NDArray[np.float32] | None,
     image_shape: tuple[int, ...],
 ) -> None:
     """Write a decoder of given vectors; see :meth:`latentmap.ImageDecoder.export_onnx`.
@@ -71,6 +72,8 @@ def export_decoder(
         File to write.
     mean, std : ndarray of shape (d,), float32
         Moments by which vectors are standardised; an infinite standard deviation takes a dimension out.
+    components : ndarray of shape (k, d), float32, optional
+        What standardised vectors are projected on.
     image_shape : tuple of int
         Shape of one image in the exported network.
 
@@ -82,7 +85,7 @@ def export_decoder(
         If onnxruntime and torch differ by more than 1e-4; the file is then not written.
     """
     check_onnx_packages()
-    module = _VectorDecoder(copy.deepcopy(network), mean, std, image_shape).cpu().eval()
+    module = _VectorDecoder(copy.deepcopy(network), mean, std, components, image_shape).cpu().eval()
     noise = np.random.default_rng(0).standard_normal((N_CHECK_IMAGES, len(mean)), np.float32)
     inputs = (mean + noise * np.where(np.isfinite(std), std, 0)).astype(np.float32)
     with torch.inference_mode():
@@ -99,16 +102,21 @@ class _VectorDecoder(nn.Module):
         network: DecoderNetwork,
         mean: NDArray[np.float32],
         std: NDArray[np.float32],
+        components: NDArray[np.float32] | None,
         image_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
         self.network = network
         self.mean = nn.Buffer(torch.from_numpy(mean))
         self.factor = nn.Buffer(torch.from_numpy((1 / std).astype(np.float32)))
+        self.components = None if components is None else nn.Buffer(torch.from_numpy(components))
         self.image_shape = image_shape
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.network.decode((x - self.mean) * self.factor).reshape(-1, *self.image_shape)
+        standard = (x - self.mean) * self.factor
+        if self.components is not None:
+            standard = standard @ self.components.T
+        return self.network.decode(standard).reshape(-1, *self.image_shape)
 
 
 class _EncoderOrDecoder(nn.Module):
