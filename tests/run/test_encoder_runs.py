@@ -1,6 +1,7 @@
 """Runs whose vectors a frozen encoder computes, and decoders of given vectors."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 import latentmap as lm
 from latentmap.core.errors import EncoderError, OptionError, RunError
-from latentmap.encoder import ImageEncoder
+from latentmap.encoder import ImageEncoder, session
 from latentmap.images.listing import Listing
 from latentmap.images.sources import find_source
 from latentmap.run import Run, RunOptions, make, make_run, tables
@@ -205,6 +206,37 @@ def test_each_page_of_a_file_has_its_own_vector(tmp_path, model):
     encoder = ImageEncoder(model)
     made = make_run(tmp_path / "pages", tmp_path / "run", RunOptions(groups="kmeans", n_clusters=2), encoder=encoder)
     np.testing.assert_allclose(made.latents(), encoder.transform(pages), rtol=1e-5, atol=1e-5)
+
+
+def test_archives_and_several_sources_are_read_again(tmp_path, model):
+    first, second = write_pictures(tmp_path / "a", 5, seed=1), write_pictures(tmp_path / "b", 5, seed=2)
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        for path in second:
+            archive.write(path, path.name)
+    shutil.rmtree(tmp_path / "b")
+    third = write_pictures(tmp_path / "b", 5, seed=2)
+    sources = [str(tmp_path / "a"), str(tmp_path / "c.zip")]
+    encoder, options, said = ImageEncoder(model), RunOptions(groups="kmeans", n_clusters=2), []
+    made = make_run(sources, tmp_path / "run", options, decoding=DECODING, encoder=encoder, say=said.append)
+    np.testing.assert_allclose(made.latents(), encoder.transform(first + third), rtol=1e-5, atol=1e-5)
+    assert not [line for line in said if "from the pixels of the run" in line]
+
+
+def test_a_gpu_that_does_not_work_is_done_without(model, monkeypatch):
+    import onnxruntime
+
+    usual, asked = onnxruntime.InferenceSession, []
+
+    def broken(path, options, providers, **others):
+        asked.append(providers)
+        if session.GPU in providers:
+            raise RuntimeError("no CUDA device")
+        return usual(path, options, providers=providers, **others)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [session.GPU, session.CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", broken)
+    assert ImageEncoder(model).runs_on_gpu is False
+    assert asked == [[session.GPU, session.CPU], [session.CPU]]
 
 
 def test_arrays_are_encoded_from_their_own_pixels(tmp_path, model):

@@ -61,8 +61,7 @@ class Session:
         options.log_severity_level = FATAL
         offered = [provider for provider in (GPU, CPU) if provider in onnxruntime.get_available_providers()]
         try:
-            # without onnxruntime's own fallback, which prints
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=offered, enable_fallback=0)
+            self._session = _load(path, options, offered)
             self.inputs = _facts(self._session.get_inputs())
             self.outputs = _facts(self._session.get_outputs())
         except Exception as error:  # onnxruntime has a class of errors for each of its codes
@@ -100,6 +99,19 @@ class Session:
         finally:
             timer.cancel()
         return found
+
+
+def _load(path: Path, options: Any, providers: list[str]) -> Any:
+    """Load a model, on the CPU where the GPU that onnxruntime was built for does not work."""
+    import onnxruntime
+
+    try:
+        # without onnxruntime's own fallback, which prints
+        return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+    except Exception:
+        if GPU not in providers:
+            raise
+        return _load(path, options, [CPU])
 
 
 def _facts(tensors: Any) -> list[TensorFacts]:

@@ -189,6 +189,7 @@ def making_run(
             given.clear()
             if encoder is not None:
                 use_encoder(work, encoder)
+            del encoder  # perhaps a gigabyte
             _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
@@ -242,7 +243,7 @@ def _completing(work: Work) -> Iterator[None]:
         if stage not in ("decode", "report"):
             run_stage(work, stage, FUNCTIONS[stage])
         if stage == "vectors":
-            work.vectors = None  # as large as the file
+            work.vectors = work.encoder = work.listing = None  # they are large, and later stages have no use for them
     place_additions(work)
     yield
     _commit(work)
