@@ -1,5 +1,6 @@
 """Runs whose vectors a frozen encoder computes, and decoders of given vectors."""
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -267,6 +268,28 @@ def test_a_large_encoder_is_referred_to_and_missed_with_a_sentence(pictures, tmp
     path.unlink()
     with pytest.raises(RunError, match=r"no such file.*back at"):
         add_images(made.path, write_pictures(tmp_path / "more", 1, seed=9)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("n_features_out", 7, "vectors of 9 numbers by an encoder of 7"),
+        ("output", "other", "no output 'other'"),
+        ("digest", "0" * 64, "another file"),
+        ("preprocessing", {"height": 16}, "settings of an encoder that no version wrote"),
+        ("preprocessing", {"height": 16, "width": 16, "channels": 2}, "channels=2"),
+        ("preprocessing", {"height": 16, "width": 16, "channels": 3, "resample": 9}, "resample=9"),
+        ("preprocessing", {"height": 10**6, "width": 16, "channels": 3}, "1000000 pixels"),
+        ("preprocessing", {"height": "x", "width": 16, "channels": 3}, "settings of an encoder"),
+    ],
+)
+def test_a_record_that_no_run_has_ends_as_a_sentence(run, pictures, name, value, words):
+    path = run.path / "run.json"
+    state = json.loads(path.read_text())
+    state["vectors"]["encoder"][name] = value
+    path.write_text(json.dumps(state))
+    with pytest.raises(RunError, match=words):
+        Run.open(run.path).similar(pictures / "p07.png")
 
 
 def test_an_image_that_overflows_is_named(pictures, tmp_path, model, monkeypatch):

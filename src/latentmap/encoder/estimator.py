@@ -85,6 +85,8 @@ class ImageEncoder:
     (2, 384)
     """
 
+    n_features_out = 0  # until it is known
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -134,7 +136,7 @@ class ImageEncoder:
         if encoder.digest != facts["digest"]:
             raise EncoderError(f"{path}: another file than the one that was used before (its SHA-256 differs)")
         encoder.preprocessing, encoder.assumes_imagenet = Preprocessing.from_dict(facts["preprocessing"]), False
-        encoder.batch_size = encoder._input.batch or max(1, int(facts["batch_size"]))
+        encoder.batch_size = encoder._input.batch or max(1, min(MAX_BATCH_SIZE, int(facts["batch_size"])))
         encoder.n_features_out = int(facts["n_features_out"])
         return encoder
 
@@ -274,7 +276,13 @@ class ImageEncoder:
         values = self.preprocessing.values(pixels, self._input.dtype, channels_first=self._input.channels_first)
         found = self._session.run(self.output, self._input.name, values)
         channels_first = self._input.channels_first
-        return to_vectors(found, len(pixels), self.output, self.path, channels_first=channels_first)[:n]
+        vectors = to_vectors(found, len(pixels), self.output, self.path, channels_first=channels_first)[:n]
+        if vectors.shape[1] != self.n_features_out and self.n_features_out:
+            raise EncoderError(
+                f"{self.path}: vectors of {vectors.shape[1]:,} numbers, where others have {self.n_features_out:,}: "
+                "export it with vectors of one length"
+            )
+        return vectors
 
     def _free_batch_size(self) -> int:
         values = prod(self.image_shape)

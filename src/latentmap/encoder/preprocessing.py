@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from latentmap.core.errors import EncoderError
 from latentmap.encoder.input_shape import InputShape
-from latentmap.images.shape import Shape
+from latentmap.images.shape import FIT_MODES, Shape
 
 # Mean and standard deviation of ImageNet, with which most networks for colour images were trained.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -57,6 +57,12 @@ class Preprocessing:
         for side in (self.height, self.width, *(self.edge or ())):
             if not 1 <= side <= MAX_SIDE:
                 raise EncoderError(f"an input with a side of {side} pixels: encoders take 1 to {MAX_SIDE}")
+        if self.channels not in (1, 3) or self.fit not in FIT_MODES or self.resample not in range(6):
+            raise EncoderError(
+                f"channels={self.channels}, fit={self.fit!r}, resample={self.resample}: none are like that"
+            )
+        if not np.isfinite(self.factor):
+            raise EncoderError(f"a factor of {self.factor} on the pixels: it must be a finite number")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.channels):
                 raise EncoderError(

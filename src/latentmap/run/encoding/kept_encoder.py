@@ -62,6 +62,8 @@ def open_encoder(folder: Path, state: dict[str, Any]) -> ImageEncoder:
     facts = record["encoder"]
     path = folder / ENCODER_FILE if facts["is_copied"] else Path(record["path"])
     try:
+        if record["dimensions"] != facts["n_features_out"]:
+            raise EncoderError(f"vectors of {record['dimensions']} numbers by an encoder of {facts['n_features_out']}")
         return ImageEncoder.from_facts(path, facts)
     except EncoderError as error:
         needed = (
