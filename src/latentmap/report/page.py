@@ -218,9 +218,9 @@ def _command(run: Run) -> str:
     options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
     options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
     given_values = {"vectors": vectors, "map": run.state.get("places")}
-    if run.has_frozen_encoder:
+    if vectors is not None and "encoder" in vectors:
         del given_values["vectors"]
-        options |= run.state["vectors"]["encoder"]["settings"]
+        options |= vectors["encoder"]["settings"]
     options |= {name: record["path"] for name, record in given_values.items() if record is not None}
     folder = str(run.home.resolve())
     given = source.get("path") if run.has_pictures else []

@@ -18,7 +18,7 @@ from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
-from latentmap.images.remote.downloads import DOWNLOADS
+from latentmap.images.remote.downloads import DOWNLOADS, Downloads
 from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.executor import drop_stages, memory_in_words, run_stage
@@ -149,9 +149,7 @@ def making_run(
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
     options = options.without_vectors() if vectors is None and encoder is None else options.for_vectors()
     options = options if places is None else options.for_places()
-    if source is None and (vectors is None or options.decoder):
-        needed = "a decoder draws them" if options.decoder else "without one, pass vectors (--vectors)"
-        raise SourceError(f"no images: a source is {SOURCE_KINDS}; {needed}")
+    _check_source(source, vectors, options)
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -167,11 +165,7 @@ def making_run(
         work.is_finished = pending.is_finished(finished) if finished else False
         downloads = decoding.downloads_in(folder / CACHE)
         work.decoding, work.labels = decoding, given_labels
-        if source is None:
-            work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
-        else:
-            work.found = find_images(source, decoding, decoding.scaling(), downloads)
-            _check_pictures(work.found, vectors, options)
+        _find_source(work, source, given, downloads)
         if encoder is not None and not isinstance(work.found, ImageCollection):
             work.listing = work.found  # the files are read again at the size of the encoder's input
         if finished:
@@ -332,6 +326,21 @@ def _prepare(folder: Path) -> Path:
     if foreign and STATE_FILE not in held:
         raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
     return folder
+
+
+def _check_source(source: Any, vectors: Any, options: RunOptions) -> None:
+    if source is None and (vectors is None or options.decoder):
+        needed = "a decoder draws them" if options.decoder else "without one, pass vectors (--vectors)"
+        raise SourceError(f"no images: a source is {SOURCE_KINDS}; {needed}")
+
+
+def _find_source(work: Work, source: Any, given: dict[str, GivenValues], downloads: Downloads) -> None:
+    """Find the images, or the points of given vectors where there is no source."""
+    if source is None:
+        work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
+        return
+    work.found = find_images(source, work.decoding, work.decoding.scaling(), downloads)
+    _check_pictures(work.found, given.get("vectors"), work.options)
 
 
 def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any, options: RunOptions) -> None:
