@@ -29,8 +29,8 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
-    size, fit, color, background, frames, strict, cache_limit, downloads, labels, vectors, map, encoder, \
-    encoder_size, encoder_mean, encoder_std
+    size, fit, color, background, frames, tiles, overlap, max_empty, crops, strict, cache_limit, downloads, labels, \
+    vectors, map, encoder, encoder_size, encoder_mean, encoder_std
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
     precision, features, metric, decoder, groups, n_clusters, invariant, min_confidence, perplexity, seed
@@ -88,7 +88,13 @@ map_images.__signature__ = _declared_signature()  # type: ignore[attr-defined]
 
 
 def add_images(
-    run: Run | str | Path, source: Any, *, frames: bool = False, vectors: Any = None, quiet: bool = False
+    run: Run | str | Path,
+    source: Any,
+    *,
+    frames: bool = False,
+    crops: str | Path | None = None,
+    vectors: Any = None,
+    quiet: bool = False,
 ) -> Addition:
     """Put more images on a finished map, which does not move.
 
@@ -97,7 +103,9 @@ def add_images(
     run : Run or path
     source, frames
         See :func:`latentmap.open_images`. Images are brought to the shape of the run; files that it has already are
-        known by their content and left out.
+        known by their content and left out. For a run of tiles they are cut into tiles like its own.
+    crops : path, optional
+        Table of the boxes of the new images, for a run of crops.
     vectors : path or array-like of shape (m, d), optional
         Vectors of these images, for a run that was made from given vectors.
     quiet : bool, default=False
@@ -115,7 +123,7 @@ def add_images(
     """
     folder = run.path if isinstance(run, Run) else run
     show = partial(show_progress, quiet=quiet)
-    with adding_images(folder, source, frames=frames, vectors=vectors, show=show) as (work, addition):
+    with adding_images(folder, source, frames=frames, crops=crops, vectors=vectors, show=show) as (work, addition):
         run_stage(work, "report", report_stage)
     return addition
 

@@ -224,6 +224,10 @@ def add(
         typer.Argument(help="More images: see `latentmap run --help`. None for a run without pictures."),
     ] = None,
     frames: Annotated[bool, typer.Option("--frames", help=_HELP["frames"])] = False,
+    crops: Annotated[
+        Path | None,
+        typer.Option(help="Table of the boxes of these images, for a run of crops.", callback=_expanded),
+    ] = None,
     vectors: Annotated[
         Path | None,
         typer.Option(help="Vectors of these images, for a run of given vectors.", callback=_expanded),
@@ -235,9 +239,11 @@ def add(
         _announce(source or [], quiet=quiet)
         from latentmap.api import add_images
 
-        done = add_images(path, source or None, frames=frames, vectors=vectors, quiet=quiet)
+        done = add_images(path, source or None, frames=frames, crops=crops, vectors=vectors, quiet=quiet)
         new = counted(done.n_added, "image" if source else "point")
         print(f"added   {new}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
+        if done.n_empty:
+            print(f"empty   {counted(done.n_empty, 'tile')} of nearly one colour left out")
         if done.n_clipped:
             print(f"clipped {counted(done.n_clipped, 'image')} with values outside the range of the run's own images")
         if done.n_added:
@@ -278,7 +284,7 @@ def similar(
 @app.command()
 def export(
     path: RunFolder,
-    kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder or onnx.")],
+    kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews or onnx.")],
     out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:

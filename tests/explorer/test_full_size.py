@@ -13,7 +13,10 @@ from latentmap.core.errors import NoOriginalError
 from latentmap.explorer import full_size
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.full_size import FullSize
+from latentmap.images import ShapeOptions
+from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.pool import DecodingPool
+from latentmap.images.tiles import Tiles
 from latentmap.run import RunOptions, make_run
 
 
@@ -97,6 +100,18 @@ def test_a_run_cannot_name_files_of_its_reader(place, pool, tmp_path):
         path.write_text(json.dumps(state), encoding="utf-8")
         with pytest.raises(NoOriginalError):
             shown(place, pool, "07.png")
+
+
+def test_a_tile_is_shown_as_it_is_in_its_file(base, pool, tmp_path):
+    options = RunOptions(epochs=1, latent_dim=4, n_clusters=2, perplexity=5.0)
+    cut = DecodeOptions(ShapeOptions(size=8), cut=Tiles(30))
+    make_run(base / "scans", tmp_path / "run", options, decoding=cut)
+    want = np.asarray(Image.open(base / "scans" / "07.png"))[30:60, 60:90]
+    assert np.array_equal(shown(tmp_path, pool, "07.png#xywh=60,30,30,30"), want)
+    with Image.open(base / "scans" / "pages.tif") as file:
+        file.seek(1)
+        want = np.asarray(file)[20:50, 40:70]
+    assert np.array_equal(shown(tmp_path, pool, "pages.tif[1]#xywh=40,20,30,30"), want)
 
 
 def test_images_without_files_say_so(client):

@@ -105,6 +105,19 @@ def test_mutated_files_are_decoded_or_listed(tmp_path):
     assert peak < MOST_MEMORY
 
 
+def test_mutated_files_are_cut_into_tiles_or_listed(tmp_path):
+    random = np.random.default_rng(3)
+    files = originals()
+    names = {f"{i:04d}.{files[i % len(files)][0]}" for i in range(200)}
+    for name in sorted(names):
+        data = dict(files)[name.partition(".")[2]]
+        (tmp_path / name).write_bytes(mutated(data, files[random.integers(len(files))][1], random))
+    collection = open_images(tmp_path, tiles=8, max_empty=1, cache_limit=0.1)
+    paths = [*collection.paths, *(path for path, _ in collection.skipped)]
+    assert {path.partition("#")[0].partition("[")[0] for path in paths} == names
+    assert len(collection) > 100
+
+
 @pytest.mark.slow
 def test_twenty_thousand_mutated_files_are_decoded_or_listed(tmp_path):
     (tmp_path / "files").mkdir()

@@ -139,3 +139,18 @@ def test_skipped_files_are_grouped_the_most_frequent_reason_first():
     skipped = [(f"{i}.png", "empty" if i % 3 else "truncated") for i in range(60)]
     found = report._skipped_by_reason(skipped)
     assert [(reason, n, len(paths)) for reason, n, paths in found] == [("empty", 40, 10), ("truncated", 20, 10)]
+
+
+def test_a_run_of_tiles_shows_whole_images_and_its_command(tmp_path):
+    (tmp_path / "scans").mkdir()
+    for i in range(2):
+        pixels = np.random.default_rng(i).integers(0, 255, (16, 32), np.uint8)
+        pixels[8:, 24:] = 0
+        Image.fromarray(pixels).save(tmp_path / "scans" / f"{i}.png")
+    run = map_images(tmp_path / "scans", tmp_path / "run", tiles=8, epochs=1, latent_dim=1, quiet=True)
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert 'alt="whole images, with each part in the colour of its group"' in page
+    assert Image.open(run.path / "figures" / "overviews.png").width > 400
+    text = words(re.sub(r'src="data:[^"]*"', "", page))
+    assert "Tiles of 8 × 8 pixels, of 2 images. 2 tiles were left out, with more than 99 % of nearly one colour" in text
+    assert re.search(r"latentmap run -o \S+ .*--tiles 8 --overlap 0 --max-empty 0.99 ", text)

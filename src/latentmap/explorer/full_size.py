@@ -1,7 +1,6 @@
 """Images at full size, decoded again from their original files as long as those are unchanged."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from latentmap.core.errors import DamagedError, NoOriginalError, RunError
@@ -49,8 +48,7 @@ class FullSize:
         NoOriginalError
             If there is none, or it has changed.
         """
-        path, frame, digest = self._file(image)
-        item = EncodedImage(str(path), frame)
+        item, digest = self._item(image)
         probe = self._ask("probe", item, None)
         scale = min(1.0, MAX_ORIGINAL_SIDE / max(probe.width, probe.height, 1))
         height, width = (max(1, round(side * scale)) for side in (probe.height, probe.width))
@@ -75,14 +73,14 @@ class FullSize:
             raise NoOriginalError(f"the file that this image was made from cannot be shown ({found.reason})")
         return found
 
-    def _file(self, image: int) -> tuple[Path, int | None, bytes | None]:
-        """The file that an image was decoded from, the frame in it, and the SHA-256 that it must have."""
-        frame = self._originals.frame(image)
-        # the SHA-256 of a frame is that of its pixels, so it is compared after decoding
-        found = self._originals.find(image) if frame is None else self._originals.holder(image)
+    def _item(self, image: int) -> tuple[EncodedImage, bytes | None]:
+        """What an image was decoded from, and the SHA-256 that it must have."""
+        originals = self._originals
+        # the SHA-256 of a frame or a part is that of its pixels, so it is compared after decoding
+        found = originals.find(image) if originals.is_file(image) else originals.holder(image)
         if isinstance(found, Missing):
             raise NoOriginalError(SENTENCES[found.reason])
-        return found, frame, self._originals.sha256(image)
+        return EncodedImage(str(found), originals.frame(image), originals.box(image)), originals.sha256(image)
 
     @locked_cached_property
     def _originals(self) -> Originals:

@@ -33,7 +33,9 @@ class ImageCollection:
         in that source), ``frame`` (int32, null for a file with one image), ``label`` if there are labels, and the other
         columns of the source. Decoded images also have ``sha256`` (32 bytes, of the file, or of the pixels of a frame),
         ``pixels_sha256`` (32 bytes, of all pixels in the original size, null where a JPEG was read at a smaller one),
-        ``width`` and ``height`` (uint32, the original size in pixels).
+        ``width`` and ``height`` (uint32, the original size in pixels). Parts of images also have ``left``, ``top``,
+        ``right``, ``bottom`` (int32, edges in pixels of the upright image) and ``image_width``, ``image_height`` and
+        ``whole_sha256`` (32 bytes, of all pixels) of the whole image.
     skipped : list of Skipped
         Files that could not be decoded.
     name : str, default="images"
@@ -50,6 +52,8 @@ class ImageCollection:
         Values of an array that became 0 and 255. None for 8 bits, and for files, whose range is in ``shape``.
     is_clipped : ndarray (n,), bool, optional
         Which images of an array have values outside the range of the collection that they are added to.
+    n_empty : int, default=0
+        Number of tiles that were left out because they are nearly of one colour.
     has_pictures : bool, default=True
         False for points that have vectors only; each then has one black pixel.
 
@@ -70,6 +74,7 @@ class ImageCollection:
     origin: ListingPositions | None = None
     value_range: tuple[float, float] | None = None
     is_clipped: NDArray[np.bool_] | None = None
+    n_empty: int = 0
     has_pictures: bool = True
 
     @classmethod

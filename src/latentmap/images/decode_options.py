@@ -1,14 +1,17 @@
-"""Options of decoding: the shape that is asked for, frames of animations, and the room that images may take."""
+"""Options of decoding: the shape that is asked for, frames, how images are cut, and the room that they may take."""
 
 import math
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from latentmap.core.errors import InputError
 from latentmap.images.arrays import ArrayScaling
+from latentmap.images.crops import Crops, read_crops
 from latentmap.images.remote.downloads import DOWNLOADS, Downloads
 from latentmap.images.shape import ShapeOptions
+from latentmap.images.tiles import DEFAULT_MAX_EMPTY, Tiles
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class DecodeOptions:
         Maximum size of the decoded images, in GB, and of downloaded files.
     downloads : Path, optional
         Folder that keeps downloaded files. By default they are in the cache of the images until they are decoded.
+    cut : Tiles or Crops, optional
+        How images are cut into parts, which are then the items of the collection.
 
     Raises
     ------
@@ -37,6 +42,7 @@ class DecodeOptions:
     frames: bool = False
     cache_limit: float = 64.0
     downloads: Path | None = None
+    cut: Tiles | Crops | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.cache_limit < math.inf:
@@ -44,7 +50,13 @@ class DecodeOptions:
 
     def as_dict(self) -> dict[str, Any]:
         """Options that change the decoded images, by name, as JSON values."""
-        return asdict(self.shape) | {"frames": self.frames}
+        cut = {} if self.cut is None else self.cut.as_dict()
+        return asdict(self.shape) | {"frames": self.frames} | cut
+
+    def for_key(self) -> dict[str, Any]:
+        """Options that change the decoded images, with the content of the table of crops, as JSON values."""
+        digest = {"crops_sha256": self.cut.digest} if isinstance(self.cut, Crops) else {}
+        return self.as_dict() | digest
 
     def downloads_in(self, cache: Path) -> Downloads:
         """The folder of downloads of a source.
@@ -66,3 +78,41 @@ class DecodeOptions:
             Values that become 0 and 255: the range of a collection that the arrays are added to.
         """
         return ArrayScaling(limits, int(self.cache_limit * 1e9))
+
+
+def choose_cut(
+    tiles: int | None,
+    overlap: int = 0,
+    max_empty: float = DEFAULT_MAX_EMPTY,
+    crops: str | os.PathLike[str] | None = None,
+) -> Tiles | Crops | None:
+    """Make the way to cut images from the options of the user.
+
+    Parameters
+    ----------
+    tiles : int or None
+        Side of tiles.
+    overlap : int, default=0
+    max_empty : float, default=0.99
+        See :class:`latentmap.images.tiles.Tiles`.
+    crops : path, optional
+        Table of boxes.
+
+    Returns
+    -------
+    Tiles, Crops or None
+
+    Raises
+    ------
+    InputError
+        If tiles and crops are both asked for, or a value is not valid.
+    SourceError
+        If the table of boxes cannot be read.
+    """
+    if tiles is not None and crops is not None:
+        raise InputError("tiles and crops: choose one of them, since an image is cut in one way")
+    if tiles is None and overlap:
+        raise InputError(f"overlap={overlap}: tiles overlap, so pass tiles as well")
+    if tiles is not None:
+        return Tiles(tiles, overlap, max_empty)
+    return None if crops is None else read_crops(crops)

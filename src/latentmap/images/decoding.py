@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from typing import IO, Any, NamedTuple
 
@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
-from latentmap.images.image_files import ImageFile, open_image_file
+from latentmap.images.background import background_fraction
+from latentmap.images.boxes import Box
+from latentmap.images.image_files import ImageFile, image_size, open_image_file
 from latentmap.images.pictures import Picture
 from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
 MAX_PICTURE_FILE_BYTES = 2**31
+# Pixels of an image of which parts are decoded. Pillow's limit for a whole one is a third of it.
+MAX_CUT_PIXELS = 2**28
+# Pixels per byte of a file above which its header is not trusted: the image is decoded to be measured.
+MAX_PIXELS_PER_BYTE = 256
 N_DECODED_BYTES_READ = 2**18  # that are read in one step
 
 
@@ -38,10 +44,29 @@ class EncodedImage(NamedTuple):
         Path of the file, its bytes, or the reason why it cannot be read.
     frame : int, optional
         Number of the page or frame. None for a file with one image.
+    box : Box, optional
+        Part of the image to decode, by default all of it.
     """
 
     source: "str | bytes | Failure"
     frame: int | None = None
+    box: Box | None = None
+
+
+class MeasuredImage(NamedTuple):
+    """Size of an image.
+
+    Attributes
+    ----------
+    width, height : int
+        Size in pixels, upright.
+    n_pages : int
+        Number of pages in a file that was treated as one image.
+    """
+
+    width: int
+    height: int
+    n_pages: int
 
 
 class Decoded(NamedTuple):
@@ -51,7 +76,7 @@ class Decoded(NamedTuple):
     ----------
     pixels : ndarray (height, width) or (height, width, 3), uint8
     sha256 : bytes
-        SHA-256 of the file, or of all pixels of a frame.
+        SHA-256 of the file, of all pixels of a frame, or of the box and all pixels of a part.
     width, height : int
         Original size in pixels, upright.
     content : bytes, optional
@@ -62,6 +87,10 @@ class Decoded(NamedTuple):
         Whether these values are floats.
     n_pages : int, default=1
         Number of pages in a file that was treated as one image.
+    background : float, default=0
+        Fraction of the pixels of a part of an image that are background; 0 for a whole image.
+    whole : bytes, optional
+        SHA-256 of all pixels of the image that a part was cut from.
     """
 
     pixels: NDArray[np.uint8]
@@ -72,6 +101,8 @@ class Decoded(NamedTuple):
     limits: tuple[float, float] | None = None
     is_float: bool = False
     n_pages: int = 1
+    background: float = 0.0
+    whole: bytes | None = None
 
 
 def probe_images(images: list[EncodedImage]) -> "list[ImageProbe | Failure]":
@@ -110,8 +141,47 @@ def count_frames(image: EncodedImage, animations: bool) -> "int | Failure":
     return counted
 
 
+def measure_images(images: list[EncodedImage]) -> "list[MeasuredImage | Failure]":
+    """Determine the sizes of whole images that are to be cut, from the headers of their files where these have them.
+
+    Parameters
+    ----------
+    images : list of EncodedImage
+
+    Returns
+    -------
+    list of MeasuredImage or Failure
+    """
+    results: list[MeasuredImage | Failure] = []
+    with _larger_images():
+        for source, group in groupby(images, key=lambda image: image.source):
+            results += _measure_frames(source, [image.frame for image in group])
+    return results
+
+
+def _measure_frames(source: "str | bytes | Failure", frames: list[int | None]) -> "list[MeasuredImage | Failure]":
+    found: list[MeasuredImage | Failure] = []
+
+    def measure(file: IO[bytes]) -> None:
+        n_bytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        with open_image_file(file) as container:
+            for frame in frames:
+                try:
+                    n_pages = container.count(False) if frame is None else 1
+                    width, height = image_size(container, frame)
+                    if width * height > MAX_PIXELS_PER_BYTE * n_bytes:
+                        container.picture(frame).load()
+                    found.append(MeasuredImage(width, height, n_pages))
+                except Exception as error:
+                    found.append(Failure(reason_for(error)))
+
+    failure: Failure | None = _try_open(source, measure)
+    return found if failure is None else [failure] * len(frames)
+
+
 def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | Failure]":
-    """Decode images to a shape. Consecutive frames of one file are read while it is open.
+    """Decode images to a shape. Consecutive frames and parts of one file are read while it is open.
 
     Parameters
     ----------
@@ -131,8 +201,13 @@ class _OpenedImage(NamedTuple):
 
     file: IO[bytes]
     picture: Picture
-    frame: int | None
+    place: EncodedImage
     n_pages: int
+    whole: Picture | None = None
+
+    def cropped(self, box: Box) -> "_OpenedImage":
+        """A part of the image."""
+        return self._replace(picture=self.picture.cropped(box), whole=self.picture)
 
 
 def _probe(opened: _OpenedImage) -> ImageProbe:
@@ -144,17 +219,20 @@ def _probe(opened: _OpenedImage) -> ImageProbe:
 
 
 def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
-    picture, n_pages = opened.picture, opened.n_pages
+    picture, n_pages, box = opened.picture, opened.n_pages, opened.place.box
     pixels, content = picture.to_shape(shape)
-    if opened.frame is None:
+    if opened.place.frame is None and box is None:
         opened.file.seek(0)
         digest = _sha256(opened.file)
     else:
         assert content is not None
-        digest = content
+        digest = content if box is None else hashlib.sha256(box.suffix.encode() + content).digest()
     limits = None if picture.high_bit_depth is None else picture.high_bit_depth.range()
     is_float = picture.high_bit_depth is not None and picture.high_bit_depth.is_float
-    return Decoded(pixels, digest, picture.width, picture.height, content, limits, is_float, n_pages)
+    size = picture.width, picture.height
+    background = 0.0 if box is None else background_fraction(shape.without_canvas(pixels, size))
+    whole = None if opened.whole is None else opened.whole.digest
+    return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background, whole)
 
 
 def _sha256(file: IO[bytes]) -> bytes:
@@ -170,44 +248,78 @@ def _sha256(file: IO[bytes]) -> bytes:
 def _map_images(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
     """The result of a function on each image, or the failure."""
     results: list[Any] = []
-    for _, group in groupby(images, key=lambda image: image if image.frame is None else image.source):
+    for _, group in groupby(images, key=lambda image: image if _is_whole_file(image) else image.source):
         together = list(group)
-        if together[0].frame is None:
+        if _is_whole_file(together[0]):
             results += [_apply_to_file(image, function) for image in together]
         else:
-            results += _apply_to_frames(together, function)
+            with nullcontext() if together[0].box is None else _larger_images():
+                results += _apply_to_parts(together, function)
     return results
+
+
+@contextmanager
+def _larger_images() -> Iterator[None]:
+    """Raise Pillow's limit of pixels, which is for images that are converted as a whole."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_CUT_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _is_whole_file(image: EncodedImage) -> bool:
+    return image.frame is None and image.box is None
 
 
 def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any]) -> Any:
     def read(file: IO[bytes]) -> Any:
-        if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
-            raise DecodingError(f"larger than {MAX_PICTURE_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
+        _check_picture_size(image, file)
         with open_image_file(file) as container:
-            return function(_OpenedImage(file, container.picture(None), None, container.count(False)))
+            return function(_OpenedImage(file, container.picture(None), image, container.count(False)))
 
     return _try_open(image.source, read)
 
 
-def _apply_to_frames(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
+def _check_picture_size(image: EncodedImage, file: IO[bytes]) -> None:
+    if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
+        raise DecodingError(f"larger than {MAX_PICTURE_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
+
+
+def _apply_to_parts(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
+    """The result of a function on each of the frames or parts of one file, or the failure."""
     found: list[Any] = []
 
     def read(file: IO[bytes]) -> None:
+        if images[0].frame is None:
+            _check_picture_size(images[0], file)
         with open_image_file(file) as container:
-            for image in images:
-                found.append(_apply_to_frame(file, container, image, function))
+            for _, parts in groupby(images, key=lambda image: image.frame):
+                found.extend(_apply_to_frame(file, container, list(parts), function))
 
     failure: Failure | None = _try_open(images[0].source, read)
     return found if failure is None else [failure] * len(images)
 
 
 def _apply_to_frame(
-    file: IO[bytes], container: ImageFile, image: EncodedImage, function: Callable[[_OpenedImage], Any]
-) -> Any:
+    file: IO[bytes], container: ImageFile, parts: list[EncodedImage], function: Callable[[_OpenedImage], Any]
+) -> list[Any]:
+    """The result of a function on a frame or on parts of it, which is decoded once, or the failure."""
+    frame = parts[0].frame
     try:
-        return function(_OpenedImage(file, container.picture(image.frame or 0), image.frame, 1))
+        whole, n_pages = container.picture(frame), container.count(False) if frame is None else 1
+        if parts[0].box is not None:
+            whole.load()  # which is not tried again for each part if it fails
     except Exception as error:
-        return Failure(reason_for(error))
+        return [Failure(reason_for(error))] * len(parts)
+    found: list[Any] = []
+    for part in parts:
+        try:
+            opened = _OpenedImage(file, whole, part, n_pages)
+            found.append(function(opened if part.box is None else opened.cropped(part.box)))
+        except Exception as error:
+            found.append(Failure(reason_for(error)))
+    return found
 
 
 def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes]], Any]) -> Any:

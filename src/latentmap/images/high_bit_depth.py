@@ -1,13 +1,14 @@
 """Images with more than 8 bits per channel, with the values of the file."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
+from latentmap.images.boxes import Box
 from latentmap.images.value_range import Range, to_8_bits, value_range
 
 # Rows that are blended with the background in one step.
@@ -50,6 +51,19 @@ class HighBitDepthImage:
         """Whether all channels are equal."""
         values = self.values
         return values.ndim == 2 or all(bool(_equal_or_nan(values[..., 0], values[..., i]).all()) for i in (1, 2))
+
+    def cropped(self, box: Box) -> "HighBitDepthImage":
+        """Return a part of the image, without a copy of its values.
+
+        Parameters
+        ----------
+        box : Box
+            Edges in the orientation of the file.
+        """
+        part = slice(box.top, box.bottom), slice(box.left, box.right)
+        alpha = None if self.alpha is None else self.alpha[part]
+        masked = None if self.masked is None else self.masked[part]
+        return replace(self, values=self.values[part], alpha=alpha, masked=masked)
 
     def range(self) -> Range:
         """Smallest and largest visible value; (0, 0) if there is none."""

@@ -15,7 +15,15 @@ from latentmap.images.fits import FITS_SIGNATURE, read_fits
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
 from latentmap.images.pictures import Picture
-from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
+from latentmap.images.tiff_directories import (
+    IMAGE_DEPTH,
+    IMAGE_LENGTH,
+    IMAGE_WIDTH,
+    ORIENTATION,
+    TIFF_SIGNATURES,
+    TiffFile,
+    TiffPage,
+)
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
 
 # EPS would run Ghostscript on an untrusted program.
@@ -71,6 +79,39 @@ def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
         yield PillowFrames(image, file, start)
 
 
+def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
+    """Determine the upright size of an image, from the header of the file where it has the size.
+
+    Parameters
+    ----------
+    container : ImageFile
+    number : int or None
+        See :meth:`ImageFile.picture`.
+
+    Returns
+    -------
+    width, height : int
+        Size in pixels.
+
+    Raises
+    ------
+    OSError
+        If the image is damaged.
+    PIL.Image.DecompressionBombError
+        If the image has too many pixels.
+    """
+    if isinstance(container, TiffPages | PillowFrames):
+        width, height = container.size(number)
+    else:
+        picture = container.picture(number)
+        width, height = picture.width, picture.height
+    if min(width, height) < 1:
+        raise DecodingError(f"damaged: {width} × {height} pixels")
+    if width * height > (Image.MAX_IMAGE_PIXELS or width * height):
+        raise Image.DecompressionBombError
+    return width, height
+
+
 class SingleImage:
     """A file with one image of high bit depth."""
 
@@ -97,6 +138,16 @@ class TiffPages:
         """Count the pages."""
         return len(self._offsets)
 
+    def size(self, number: int | None) -> tuple[int, int]:
+        """Width and height of a page, upright, from its tags."""
+        page = self._page(number)
+        return _upright(page.integer(IMAGE_WIDTH, 0), page.integer(IMAGE_LENGTH, 0), page.integer(ORIENTATION, 1))
+
+    def _page(self, number: int | None) -> TiffPage:
+        if not self._offsets:
+            raise DecodingError("no page in this TIFF")
+        return self._tiff.page(self._offsets[number or 0])
+
     def picture(self, number: int | None) -> Picture:
         """Read a page.
 
@@ -105,9 +156,7 @@ class TiffPages:
         OSError
             If the page is damaged, or of a kind that is not read.
         """
-        if not self._offsets:
-            raise DecodingError("no page in this TIFF")
-        page = self._tiff.page(self._offsets[number or 0])
+        page = self._page(number)
         n_planes = page.integer(IMAGE_DEPTH, 1)
         if n_planes > 1:
             raise DecodingError(f"a volume of {n_planes} planes in one TIFF page: save the planes as pages")
@@ -149,6 +198,12 @@ class PillowFrames:
                     n_frames, _count_png_frames(self._file) + bool(getattr(self._image, "default_image", False))
                 )
         return max(1, n_frames)
+
+    def size(self, number: int | None) -> tuple[int, int]:
+        """Width and height of the image or of a frame, upright, from its header."""
+        if number:
+            self._image.seek(number)
+        return _upright(*self._image.size, _orientation(self._image))
 
     def picture(self, number: int | None) -> Picture:
         """Return the image, or one of the frames."""
@@ -200,6 +255,10 @@ def _formats() -> tuple[str, ...]:
 
 def _may_have_high_bit_depth(image: Image.Image) -> bool:
     return image.mode[0] in "IF" or image.format in ("PNG", "PPM", "SGI", "JPEG2000")
+
+
+def _upright(width: int, height: int, orientation: int) -> tuple[int, int]:
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -71,6 +71,8 @@ class Listing:
         The sources of a listing of :func:`join_listings`; empty for a single source.
     files : ndarray (n,), int, optional
         Number of the file of each image, if a file has several images.
+    is_cut : bool, default=False
+        Whether the images are parts of images.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Listing:
     root: str | None = None
     joined: tuple[Source, ...] = ()
     files: NDArray[np.intp] | None = None
+    is_cut: bool = False
 
     @property
     def sources(self) -> tuple[Source, ...]:

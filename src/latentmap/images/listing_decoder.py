@@ -10,11 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
+from latentmap.core.errors import SourceError
 from latentmap.core.progress import Callback, Progress
+from latentmap.images.boxes import WHOLE_DIGEST_COLUMN, without_box
 from latentmap.images.collection import ImageCollection
 from latentmap.images.column_types import digest_column
+from latentmap.images.cutting import Cutter
 from latentmap.images.decode_options import DecodeOptions
-from latentmap.images.decoding import Decoded, Failure
+from latentmap.images.decoding import Decoded, Failure, MeasuredImage
 from latentmap.images.listing import Listing, Skipped
 from latentmap.images.named_labels import ListingPositions
 from latentmap.images.no_images import no_images_error
@@ -23,13 +26,14 @@ from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape
 from latentmap.images.shape_choice import choose_shape, has_observed_ranges, to_color, with_ranges
 from latentmap.images.store import DecodedStore
+from latentmap.images.tiles import Tiles
 
 # Images that are probed to choose a shape.
 N_PROBES = 1000
 # Suffixes of files whose pages are counted before any is decoded. In other files, pages are found while decoding.
 MULTI_PAGE_SUFFIXES = (".tif", ".tiff")
 # Version of the state of an interrupted decoding. It changes with the layout of that state and with decoded pixels.
-STORE_VERSION = 2
+STORE_VERSION = 3
 
 
 def decode_listing(
@@ -101,7 +105,7 @@ class _ListingDecoder:
         else:
             by_content = True
         try:
-            listing = self.listing.with_frames(self._count_frames(by_content))
+            listing = self._cut(self.listing.with_frames(self._count_frames(by_content)), by_content)
             shape, is_fixed = (
                 self.shape or store.shape or self._choose_shape(listing, by_content),
                 self.shape is not None,
@@ -111,13 +115,13 @@ class _ListingDecoder:
                     is_fixed or other.limits(True) != shape.limits(True) or other.limits(False) != shape.limits(False)
                 )
                 shape = other
-            return _make_collection(listing, store)
+            return self._make_collection(listing, store)
         finally:
             store.close()
 
     def _key(self, by_content: bool) -> str:
         shape = None if self.shape is None else self.shape.as_dict()
-        facts = [STORE_VERSION, self.listing.stamp, self.decoding.as_dict(), shape, by_content]
+        facts = [STORE_VERSION, self.listing.stamp, self.decoding.for_key(), shape, by_content]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _count_frames(self, by_content: bool) -> NDArray[np.intp]:
@@ -131,6 +135,25 @@ class _ListingDecoder:
             counts = self.pool.map("count", self.listing.read(rows), self.decoding.frames)
             n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
         return n_frames
+
+    def _cut(self, listing: Listing, by_content: bool) -> Listing:
+        """The parts of the images, if these are cut.
+
+        Raises
+        ------
+        _MultiPageFileError
+            If a file that was treated as one image has several pages.
+        """
+        if self.decoding.cut is None:
+            return listing
+        cutter = Cutter(listing, self.decoding.cut)
+        measured: list[MeasuredImage | Failure] = list(self.pool.map("measure", listing.read(cutter.rows)))
+        if not by_content and any(isinstance(one, MeasuredImage) and one.n_pages > 1 for one in measured):
+            raise _MultiPageFileError
+        parts = cutter.apply(measured)
+        if not len(parts):
+            raise no_images_error(parts, [])
+        return parts
 
     def _choose_shape(self, listing: Listing, by_content: bool) -> Shape:
         """The shape of the collection, chosen from an evenly spaced sample."""
@@ -165,6 +188,11 @@ class _ListingDecoder:
             float_range=self.shape.float_range or found.float_range,
         )
 
+    @property
+    def _max_empty(self) -> float:
+        """Maximum fraction of an image that is background."""
+        return self.decoding.cut.max_empty if isinstance(self.decoding.cut, Tiles) else 1.0
+
     def _fill(
         self, listing: Listing, store: DecodedStore, shape: Shape, is_fixed: bool, by_content: bool
     ) -> Shape | None:
@@ -182,10 +210,48 @@ class _ListingDecoder:
                     wider = self._with_all_ranges(listing, shape)
                     if wider != shape:
                         return wider
-            store.add(result)
+            if isinstance(result, Decoded) and result.background > self._max_empty:
+                store.leave_out()
+            else:
+                store.add(result)
             if store.progress.n_seen % 64 == 0 or store.progress.n_seen == n:
                 self.callback(Progress(store.progress.n_seen, n, {"skipped": store.progress.n_reasons}))
         return None
+
+    def _make_collection(self, listing: Listing, store: DecodedStore) -> ImageCollection:
+        shape = store.shape
+        images, rows, reasons = store.finish()
+        failed = _skipped_files(listing, reasons)
+        kept = np.flatnonzero(rows["kept"])
+        n_empty = len(rows) - len(kept) - len(reasons)
+        if not len(images):
+            raise self._all_empty_error(n_empty) if n_empty else no_images_error(listing, failed)
+        skipped = listing.skipped + failed
+        table = listing.table if len(kept) == len(rows) else listing.table.take(kept)
+        contents = rows["content"][kept]
+        is_known = pa.array(contents != np.zeros((), contents.dtype))
+        columns = {
+            "sha256": digest_column(rows["sha256"][kept].tobytes()),
+            "pixels_sha256": compute.if_else(
+                is_known, digest_column(contents.tobytes()), pa.scalar(None, pa.binary(32))
+            ),
+            "width": pa.array(rows["width"][kept]),
+            "height": pa.array(rows["height"][kept]),
+        }
+        if listing.is_cut:
+            columns[WHOLE_DIGEST_COLUMN] = digest_column(rows["whole"][kept].tobytes())
+        for name, values in columns.items():
+            table = table.append_column(name, values)
+        origin = _listing_positions(listing, kept, len(self.listing))
+        return ImageCollection(
+            images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin, n_empty=n_empty
+        )
+
+    def _all_empty_error(self, n_empty: int) -> SourceError:
+        return SourceError(
+            f"{self.listing.name}: all {n_empty:,} tiles are empty, since more than {self._max_empty:g} of each is of "
+            "one colour: raise --max-empty (max_empty), or choose larger tiles"
+        )
 
 
 def _succeeded(results: "list[ImageProbe | Failure]") -> list[ImageProbe]:
@@ -202,35 +268,16 @@ def _is_in_range(picture: Decoded, shape: Shape, is_fixed: bool) -> bool:
     return limits[0] <= picture.limits[0] and picture.limits[1] <= limits[1]
 
 
-def _make_collection(listing: Listing, store: DecodedStore) -> ImageCollection:
-    shape = store.shape
-    images, rows, reasons = store.finish()
-    failed = _skipped_files(listing, reasons)
-    if not len(images):
-        raise no_images_error(listing, failed)
-    skipped = listing.skipped + failed
-    kept = np.flatnonzero(rows["kept"])
-    table = listing.table if len(kept) == len(rows) else listing.table.take(kept)
-    contents = rows["content"][kept]
-    is_known = pa.array(contents != np.zeros((), contents.dtype))
-    columns = {
-        "sha256": digest_column(rows["sha256"][kept].tobytes()),
-        "pixels_sha256": compute.if_else(is_known, digest_column(contents.tobytes()), pa.scalar(None, pa.binary(32))),
-        "width": pa.array(rows["width"][kept]),
-        "height": pa.array(rows["height"][kept]),
-    }
-    for name, values in columns.items():
-        table = table.append_column(name, values)
-    origin = _listing_positions(listing, kept)
-    return ImageCollection(images, table, skipped, listing.name, shape, listing.n_ignored, listing.sources, origin)
-
-
 def _skipped_files(listing: Listing, reasons: dict[int, str]) -> list[Skipped]:
     failed = sorted(reasons)
     names = listing.table["path"].take(pa.array(failed, pa.int64())).to_pylist()
-    return [Skipped(name, reasons[i]) for name, i in zip(names, failed, strict=True)]
+    found = [Skipped(name, reasons[i]) for name, i in zip(names, failed, strict=True)]
+    if not listing.is_cut:
+        return found
+    # what prevents the decoding of a cut image is one reason for all of its parts
+    return list(dict.fromkeys(Skipped(without_box(path), reason) for path, reason in found))
 
 
-def _listing_positions(listing: Listing, kept: NDArray[np.intp]) -> ListingPositions:
+def _listing_positions(listing: Listing, kept: NDArray[np.intp], n_files: int) -> ListingPositions:
     files = np.arange(len(listing)) if listing.files is None else listing.files
-    return ListingPositions(int(files[-1]) + 1, len(listing), files[kept], kept)
+    return ListingPositions(n_files, len(listing), files[kept], kept)

@@ -1,8 +1,6 @@
 """Labels by path, and labels of all listed files after some could not be decoded."""
 
-import re
 import warnings
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +10,8 @@ from numpy.typing import NDArray
 
 from latentmap.core.errors import SourceError
 from latentmap.core.progress import counted
+from latentmap.images.boxes import without_box, without_frame
+from latentmap.images.path_matching import match_path_ends
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ class NamedLabels:
         Parameters
         ----------
         images : list of str
-            Paths of the images, (n,). A frame without a label of its own has the label of its file.
+            Paths of the images, (n,). A part without a label of its own has the label of its image, and a frame without
+            a label that of its file.
         others : set of str
             Paths of skipped files, for which labels may be given as well.
 
@@ -131,11 +132,16 @@ class NamedLabels:
         """
         values = self.labels.to_pylist()
         given = self._rows_by_path(values)
-        files = [re.sub(r"\[\d+\]$", "", path) for path in images]
-        known = set(images) | set(files)
-        short = {path: own for path, own in self._match_path_ends(given, files, known).items() if own not in given}
+        wholes = [without_box(path) for path in images]
+        files = [without_frame(whole) for whole in wholes]
+        known = {*images, *wholes, *files}
+        alike = match_path_ends(self.source, given, files, known)
+        short = {path: own for path, own in alike.items() if own not in given}
         ends = {own: given[path] for path, own in short.items()}
-        rows = [given.get(path, given.get(file, ends.get(file, -1))) for path, file in zip(images, files, strict=True)]
+        rows = [
+            given.get(path, given.get(whole, given.get(file, ends.get(file, -1))))
+            for path, whole, file in zip(images, wholes, files, strict=True)
+        ]
         unknown = [path for path in given if path not in known and path not in short and path not in others]
         if images and all(row < 0 for row in rows):
             raise SourceError(
@@ -158,24 +164,3 @@ class NamedLabels:
                     f"{self.source}: {path!r} has the labels {values[given[path]]!r} and {values[row]!r}: keep one"
                 )
         return given
-
-    def _match_path_ends(self, given: dict[str, int], files: list[str], known: set[str]) -> dict[str, str]:
-        """Map paths that equal no path of an image to the file whose path ends with them, or that they end with."""
-        named: dict[str, set[str]] = defaultdict(set)
-        for file in files:
-            named[file.rpartition("/")[2]].add(file)
-        found = {}
-        for path in given:
-            if path in known:
-                continue
-            alike = [
-                file
-                for file in named.get(path.rpartition("/")[2], ())
-                if file.endswith(f"/{path}") or path.endswith(f"/{file}")
-            ]
-            if len(alike) > 1:
-                candidates = " or ".join(map(repr, sorted(alike)[:5]))
-                raise SourceError(f"{self.source}: {path!r} matches {candidates}: write the full path")
-            if alike:
-                found[path] = alike[0]
-        return found

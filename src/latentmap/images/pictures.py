@@ -1,12 +1,15 @@
 """One image of a file: its size and colours, and its pixels in the shape of a collection."""
 
 import hashlib
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from latentmap.core.errors import DecodingError
+from latentmap.images.boxes import Box
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.shape import Shape
 from latentmap.images.value_range import Range
@@ -24,6 +27,8 @@ TRANSPOSE_BY_ORIENTATION = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Orientations in which columns, or rows, of the upright image are stored in reverse.
+REVERSED_COLUMNS, REVERSED_ROWS = (2, 3, 6, 7), (3, 4, 7, 8)
 DEFAULT_LIMITS: Range = (0, 65535)
 
 
@@ -47,10 +52,52 @@ class Picture:
     def __init__(self, image: "Image.Image | HighBitDepthImage", orientation: int) -> None:
         self.high_bit_depth = image if isinstance(image, HighBitDepthImage) else None
         self._image = image if isinstance(image, Image.Image) else None
+        self._orientation = orientation
         self._transpose = TRANSPOSE_BY_ORIENTATION.get(orientation)
         self._swaps_sides = orientation in (5, 6, 7, 8)
         width, height = image.size
         self.width, self.height = (height, width) if self._swaps_sides else (width, height)
+
+    def load(self) -> None:
+        """Decode the image in its original size.
+
+        Raises
+        ------
+        OSError
+            If the image is damaged.
+        """
+        if self._image is not None:
+            self._image.load()
+
+    def cropped(self, box: Box) -> "Picture":
+        """Return a part of the image.
+
+        Parameters
+        ----------
+        box : Box
+            Edges in the upright image.
+
+        Returns
+        -------
+        Picture
+
+        Raises
+        ------
+        DecodingError
+            If the box does not lie in the image.
+        """
+        if not (0 <= box.left < box.right <= self.width and 0 <= box.top < box.bottom <= self.height):
+            raise DecodingError(f"{self.width} × {self.height} pixels, in which the part {box.suffix} does not lie")
+        left, top, right, bottom = box
+        if self._orientation in REVERSED_COLUMNS:
+            left, right = self.width - right, self.width - left
+        if self._orientation in REVERSED_ROWS:
+            top, bottom = self.height - bottom, self.height - top
+        stored = Box(top, left, bottom, right) if self._swaps_sides else Box(left, top, right, bottom)
+        if self.high_bit_depth is not None:
+            return Picture(self.high_bit_depth.cropped(stored), self._orientation)
+        assert self._image is not None
+        return Picture(self._image.crop(stored), self._orientation)
 
     @property
     def is_grey(self) -> bool:
@@ -99,6 +146,15 @@ class Picture:
         if pixels.shape[:2] == (self.height, self.width) and loaded.mode == mode and (mode == "L" or not is_grey):
             return pixels, _hash_pixels(mode, (self.width, self.height), pixels)
         return pixels, self._hash_image(loaded, is_grey)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of all pixels in the original size, as :meth:`to_shape` computes it."""
+        if self.high_bit_depth is not None:
+            return self.high_bit_depth.digest(self._transpose)
+        self.load()
+        assert self._image is not None
+        return self._hash_image(_normalize_mode(self._image), True)
 
     def _file_size(self, width: int, height: int) -> tuple[int, int]:
         """An upright size in the orientation of the file."""

@@ -6,17 +6,21 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
+from itertools import count, groupby, islice
+from math import prod
 from typing import Any, Self
 
 import joblib
 
 from latentmap.core.subprocesses import python_command, python_environment
 from latentmap.images.decoding import EncodedImage, Failure
+from latentmap.images.shape import Shape
 from latentmap.images.worker import read_message, write_message
 
 MAX_JOB_IMAGES = 32
 MAX_JOB_BYTES = 2**23  # of images that are passed as bytes
+MAX_RESULT_BYTES = 2**26  # of the decoded parts of one image in a job
+MAX_JOB_PARTS = 2**12  # of one image
 N_QUEUED_JOBS = 3  # for each worker
 TIMEOUT_SECONDS = 120.0  # for a job, and then for each of its images
 
@@ -25,7 +29,7 @@ class DecodingPool:
     """Pool of worker processes that decode images; a context manager.
 
     An image that crashes its process, or takes longer than two minutes, becomes a :class:`Failure`; all other images
-    are decoded.
+    are decoded. Consecutive parts of one image are in one job, so that the image is decoded once.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ class DecodingPool:
 
         Parameters
         ----------
-        task : {"decode", "probe", "count"}
+        task : {"decode", "probe", "measure", "count"}
             See :func:`latentmap.images.worker.run_task`.
         images : iterator of EncodedImage
         argument : object, optional
@@ -62,13 +66,20 @@ class DecodingPool:
 
         Yields
         ------
-        Decoded, ImageProbe, int or Failure
+        Decoded, ImageProbe, MeasuredImage, int or Failure
             One result per image, in the order of the images.
         """
         waiting: deque[Future[list[Any]]] = deque()
-        for job in _split_into_jobs(images):
+        sizes: deque[int] = deque()
+        n_queued = N_QUEUED_JOBS * self._n_workers
+        for job in _split_into_jobs(images, _max_parts(argument)):
             waiting.append(self._threads.submit(self._run_job, task, job, argument))
-            if len(waiting) >= N_QUEUED_JOBS * self._n_workers:
+            sizes.append(len(job))
+            # jobs of many parts have large results
+            while len(waiting) >= n_queued or (
+                len(waiting) > self._n_workers and sum(sizes) >= n_queued * MAX_JOB_IMAGES
+            ):
+                sizes.popleft()
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
@@ -77,9 +88,10 @@ class DecodingPool:
         try:
             return self._worker().run(task, images, argument)
         except _WorkerLostError as lost:
-            if len(images) == 1 or self._closed:
+            together = [list(parts) for parts in _groups_of_parts(iter(images))]
+            if len(together) == 1 or self._closed:
                 return [Failure(str(lost))] * len(images)
-        return [result for image in images for result in self._run_job(task, [image], argument)]
+        return [result for parts in together for result in self._run_job(task, parts, argument)]
 
     def _worker(self) -> "_Worker":
         """The process of this thread."""
@@ -148,14 +160,31 @@ def _start_worker() -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, env=environment, **pipes)
 
 
-def _split_into_jobs(images: Iterator[EncodedImage]) -> Iterator[list[EncodedImage]]:
-    while True:
-        job, size = [], 0
-        for image in islice(images, MAX_JOB_IMAGES):
-            job.append(image)
-            size += len(image.source) if isinstance(image.source, bytes) else 0
-            if size >= MAX_JOB_BYTES:
-                break
-        if not job:
-            return
+def _max_parts(argument: Any) -> int:
+    """Maximum number of parts of one image in a job."""
+    n_bytes = prod(argument.image_shape) if isinstance(argument, Shape) else 1
+    return max(1, min(MAX_JOB_PARTS, MAX_RESULT_BYTES // n_bytes))
+
+
+def _groups_of_parts(images: Iterator[EncodedImage]) -> Iterator[Iterator[EncodedImage]]:
+    """Group consecutive parts of one image; an image that is not cut is a group of its own."""
+    numbers = count()
+    groups = groupby(images, lambda image: next(numbers) if image.box is None else (image.source, image.frame))
+    return (group for _, group in groups)
+
+
+def _split_into_jobs(images: Iterator[EncodedImage], max_parts: int) -> Iterator[list[EncodedImage]]:
+    job: list[EncodedImage] = []
+    size = 0
+    for group in _groups_of_parts(images):
+        while parts := list(islice(group, max_parts)):
+            if job and len(job) + len(parts) > MAX_JOB_IMAGES:
+                yield job
+                job, size = [], 0
+            job += parts
+            size += len(parts[0].source) if isinstance(parts[0].source, bytes) else 0
+            if size >= MAX_JOB_BYTES or len(job) >= MAX_JOB_IMAGES:
+                yield job
+                job, size = [], 0
+    if job:
         yield job

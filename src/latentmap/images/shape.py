@@ -195,6 +195,25 @@ class Shape:
         top, left = (height - self.height) // 2, (width - self.width) // 2
         return resized[top : top + self.height, left : left + self.width].copy()
 
+    def without_canvas(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Return the part of a converted image that is not the canvas around it.
+
+        Parameters
+        ----------
+        pixels : ndarray (height, width) or (height, width, 3), uint8
+            An image in this shape.
+        size : (int, int)
+            Original width and height of the image.
+
+        Returns
+        -------
+        ndarray of fewer rows or columns, uint8
+        """
+        width, height = self.resized(*size)
+        width, height = min(width, self.width), min(height, self.height)
+        top, left = (self.height - height) // 2, (self.width - width) // 2
+        return pixels[top : top + height, left : left + width]
+
     def _on_canvas(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Centre an image on a canvas of the median colour of its border."""
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

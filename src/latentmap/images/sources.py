@@ -19,7 +19,7 @@ from latentmap.images.archive import list_archive, list_compressed
 from latentmap.images.array_files import collection_from_idx, collection_from_npz, load_numpy
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, collection_from_array
 from latentmap.images.collection import ImageCollection
-from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.decode_options import DecodeOptions, choose_cut
 from latentmap.images.decoding import Failure
 from latentmap.images.deferred import DeferredSource, join_sources
 from latentmap.images.folder import list_files, list_folder, list_pattern
@@ -34,6 +34,7 @@ from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.remote_sources import find_remote
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
+from latentmap.images.tiles import DEFAULT_MAX_EMPTY
 
 SOURCE_KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
@@ -50,6 +51,10 @@ def open_images(
     color: str = "auto",
     background: str = "white",
     frames: bool = False,
+    tiles: int | None = None,
+    overlap: int = 0,
+    max_empty: float = DEFAULT_MAX_EMPTY,
+    crops: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | ArrayLike | None = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -100,6 +105,19 @@ def open_images(
         Colour behind transparent images: a CSS colour name or #rrggbb.
     frames : bool, default=False
         Take each frame of an animation as an image, instead of only the first.
+    tiles : int, optional
+        Side of square tiles in pixels. Each image is cut into a grid of tiles, which are then the images of the
+        collection. The last column and the last row are shifted inwards, so that all tiles have the full size; an image
+        that is smaller than a tile is one tile.
+    overlap : int, default=0
+        Pixels that neighbouring tiles have in common, at most half of ``tiles``.
+    max_empty : float, default=0.99
+        Tiles of which a larger fraction has about the median colour of the tile, within 8 of 255 levels in each
+        channel, are left out. 1 keeps all.
+    crops : path, optional
+        Table of boxes, or a COCO file; see :func:`latentmap.images.crops.read_crops`. The boxes are then the images of
+        the collection. Categories and the column ``label`` are their labels. Boxes that reach out of their image are
+        clipped.
     labels : path or array-like of shape (n,), optional
         Labels that replace those of the source: an array, an .npy or IDX file, a text file with one label per line, or
         a table with a column ``label`` and optionally a column ``path``. One label per image, or one per listed file,
@@ -131,7 +149,8 @@ def open_images(
     IdxError
         If an IDX file is damaged.
     InputError
-        If ``size``, ``fit``, ``color`` or ``background`` is not valid.
+        If ``size``, ``fit``, ``color``, ``background``, ``tiles``, ``overlap`` or ``max_empty`` is not valid, or
+        both ``tiles`` and ``crops`` are given.
 
     Examples
     --------
@@ -139,11 +158,13 @@ def open_images(
     >>> len(collection), collection.image_shape, collection.paths[0]
     (3, (8, 8), 'array[0]')
     """
+    cut = choose_cut(tiles, overlap, max_empty, crops)
     kept = None if downloads is None else user_path(downloads)
-    decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, kept)
+    decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, kept, cut)
     folder = None if cache is None else user_path(cache)
     with _downloads_for(decoding, folder) as own:
         opened = open_source(find_source(source, decoding.scaling(), own))
+        require_files_to_cut(opened, decoding)
         found = decode_listing(opened, decoding, cache=folder) if isinstance(opened, Listing) else opened
     if labels is not None:
         found = found.with_labels(read_labels(labels))
@@ -217,6 +238,23 @@ def find_source(
     """
     found = _find_source(source, scaling, downloads)
     return found.infer_numbers() if isinstance(found, Listing) else found
+
+
+def require_files_to_cut(found: Listing | ImageCollection | DeferredSource, decoding: DecodeOptions) -> None:
+    """Require that images which are to be cut are files.
+
+    Parameters
+    ----------
+    found : Listing, ImageCollection or DeferredSource
+    decoding : DecodeOptions
+
+    Raises
+    ------
+    SourceError
+        If they are arrays. Of a deferred source, this is found out when it is opened.
+    """
+    if decoding.cut is not None and isinstance(found, ImageCollection):
+        raise SourceError(f"{found.name}: arrays are not cut: cut them with NumPy, or save the images as files")
 
 
 def _find_source(

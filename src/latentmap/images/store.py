@@ -25,7 +25,9 @@ from latentmap.images.shape import Shape
 
 PIXELS_FILE, RECORDS_FILE, FAILURES_FILE, STATE_FILE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
 # One record per listed image, decoded or not.
-RECORD_DTYPE = np.dtype([("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("width", "<u4"), ("height", "<u4")])
+RECORD_DTYPE = np.dtype(
+    [("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("whole", "V32"), ("width", "<u4"), ("height", "<u4")]
+)
 SECONDS_BETWEEN_SAVES = 3.0
 MIN_FREE_BYTES = 2**28  # that remain free on the disk
 
@@ -111,6 +113,8 @@ class DecodedStore:
             record["kept"], record["sha256"] = True, np.void(result.sha256)
             if result.content is not None:
                 record["content"] = np.void(result.content)
+            if result.whole is not None:
+                record["whole"] = np.void(result.whole)
             record["width"], record["height"] = result.width, result.height
             self._files[PIXELS_FILE].write(result.pixels.data)
             self.progress.n_kept += 1
@@ -119,6 +123,13 @@ class DecodedStore:
             self._files[FAILURES_FILE].write(line)
             self.progress.n_reasons += 1
             self.progress.reason_bytes += len(line)
+        self._add_record(record)
+
+    def leave_out(self) -> None:
+        """Leave the next image out, without a reason of its own."""
+        self._add_record(np.zeros((), RECORD_DTYPE))
+
+    def _add_record(self, record: NDArray[Any]) -> None:
         self._files[RECORDS_FILE].write(record.tobytes())
         self.progress.n_seen += 1
         if time.monotonic() - self._saved_at > SECONDS_BETWEEN_SAVES:

@@ -62,10 +62,11 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
 
     Parameters
     ----------
-    task : {"decode", "probe", "count"}
+    task : {"decode", "probe", "measure", "count"}
     images : list of EncodedImage
     argument : object
-        The :class:`latentmap.images.Shape` to decode to, None for a probe, or whether frames of animations count.
+        The :class:`latentmap.images.Shape` to decode to, None for a probe or a measurement, or whether frames of
+        animations count.
 
     Returns
     -------
@@ -76,6 +77,8 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
         return decoding.decode_images(images, argument)
     if task == "probe":
         return decoding.probe_images(images)
+    if task == "measure":
+        return decoding.measure_images(images)
     return [decoding.count_frames(image, argument) for image in images]
 
 

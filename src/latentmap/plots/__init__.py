@@ -6,11 +6,12 @@ let a notebook display the returned figure. Up to ten classes have colours that 
 map.
 """
 
+from latentmap.core.group_colors import group_colors
 from latentmap.plots.clustering import cluster_sheet, group_tree, kmeans_steps
 from latentmap.plots.images import first_image, reconstructions, residuals, row, strips
 from latentmap.plots.maps import added_map, image_map, perplexity_sweep, scatter
-from latentmap.plots.style import group_colors
 from latentmap.plots.training import activations, loss_curve, t_against_normal
+from latentmap.plots.whole_images import overviews
 
 __all__ = [
     "activations",
@@ -22,6 +23,7 @@ __all__ = [
     "image_map",
     "kmeans_steps",
     "loss_curve",
+    "overviews",
     "perplexity_sweep",
     "reconstructions",
     "residuals",

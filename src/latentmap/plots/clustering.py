@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.errors import InputError
+from latentmap.core.group_colors import group_colors
 from latentmap.plots.sheet import draw_sheet, sheet_figure
-from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, open_frame, to_classes
+from latentmap.plots.style import INK, check_lengths, drawable, new_figure, open_frame, to_classes
 from latentmap.plots.text import MAX_TITLE_LENGTH, literal, short_text
 
 if TYPE_CHECKING:

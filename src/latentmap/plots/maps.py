@@ -14,8 +14,9 @@ from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.errors import InputError
+from latentmap.core.group_colors import group_colors
 from latentmap.core.progress import counted
-from latentmap.plots.style import INK, check_lengths, drawable, group_colors, new_figure, to_classes
+from latentmap.plots.style import INK, check_lengths, drawable, new_figure, to_classes
 from latentmap.plots.text import MAX_TITLE_LENGTH, literal, short_text
 from latentmap.plots.thumbnails import place_thumbnails
 

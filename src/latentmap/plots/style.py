@@ -3,9 +3,8 @@
 from typing import Any
 
 import numpy as np
-from matplotlib import color_sequences, colormaps
+from matplotlib import color_sequences
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,32 +14,6 @@ from latentmap.core.missing import as_classes, as_list, missing_mask
 INK = "#1c2330"
 SOFT = "#5b6472"
 BLUE, ORANGE = color_sequences["petroff10"][:2]
-
-
-def group_colors(n: int) -> NDArray[np.float64]:
-    """Choose colours for n groups.
-
-    Parameters
-    ----------
-    n : int
-        Number of groups. Up to ten get colours that colour-blind readers can distinguish; more get n hues.
-
-    Returns
-    -------
-    array (n, 3), float64
-        RGB values in [0, 1].
-
-    References
-    ----------
-    Petroff (2021), Accessible color sequences for data visualization.
-    """
-    if n <= 10:
-        return np.array([to_rgb(color) for color in color_sequences["petroff10"][:n]])
-    hues = colormaps["turbo"](np.linspace(0.03, 0.97, n))[:, :3]
-    # groups with adjacent numbers get distant hues
-    step = next(step for step in range(round(n * 0.382) or 1, n + 1) if np.gcd(step, n) == 1)
-    shuffled: NDArray[np.float64] = hues[np.arange(n) * step % n] * 0.92
-    return shuffled
 
 
 def to_classes(labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.intp]]:

@@ -11,8 +11,11 @@ from scipy.sparse import csgraph
 
 from latentmap import plots
 from latentmap.core.atomic_files import atomic_write
+from latentmap.images.pool import DecodingPool
 from latentmap.report.report_data import N_STEPS, N_STRIPS, ReportData
 from latentmap.run import Run, layout, tables
+from latentmap.run.cut_runs import is_cut
+from latentmap.run.overviews import Overviews
 from latentmap.run.run import nearest_rows
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ N_PAIRS = 8
 N_UNUSUAL = 8
 # Sets of duplicates, images shown with their neighbours, and images looked at of those that were added.
 N_DUPLICATES, N_NEIGHBORS, N_ADDED = 12, 6, 2000
+# Whole images shown of a run of tiles or crops, and the side of their pictures in pixels.
+N_WHOLE_IMAGES, WHOLE_SIDE = 3, 1000
 # Groups in the sheets.
 MAX_GROUPS = 40
 # Labels up to which the map is coloured by them rather than by group.
@@ -55,6 +60,8 @@ def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     yield "map-groups", plots.scatter(xy, named, title="coloured by group", missing="no group", noun=run.noun)
     if n_labels:
         yield "map-labels", plots.scatter(xy, labels, title="coloured by label", noun=run.noun)
+    if is_cut(run.state):
+        yield "overviews", _overviews(run, groups)
     yield from _group_figures(data)
     if has_pictures:
         yield from _standing_out(data)
@@ -83,6 +90,17 @@ def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     yield "interpolations", plots.strips(np.stack(ways))
     if data.n_traversals:
         yield "traversals", plots.strips(data.traversals())
+
+
+def _overviews(run: Run, groups: "NDArray[Any]") -> "Figure":
+    """Whole images with their parts in the colours of groups: those whose parts are in most groups."""
+    with DecodingPool(1) as decoders:
+        drawn = Overviews(run, groups, decoders)
+        n_groups = [len(np.unique(groups[one.ids])) for one in drawn.images]
+        chosen = sorted(np.argsort(-np.array(n_groups), kind="stable")[:N_WHOLE_IMAGES].tolist())
+        images = [drawn.images[i] for i in chosen]
+        pictures = [drawn.picture(one, WHOLE_SIDE) for one in images]
+    return plots.overviews(pictures, [one.path for one in images], len(drawn.colors))
 
 
 def _group_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":

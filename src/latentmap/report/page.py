@@ -17,6 +17,7 @@ from latentmap.report.figures import MAX_GROUPS, figures, figures_of_results
 from latentmap.report.html import render
 from latentmap.report.report_data import ReportData
 from latentmap.run import Run, RunOptions
+from latentmap.run.cut_runs import describe_cut, is_cut
 from latentmap.run.stages import write_results
 from latentmap.run.work import Work
 
@@ -156,6 +157,8 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "n_unsure": int((groups < 0).sum()),
         "smallest": int(sizes[sizes > 0].min(initial=sizes.max())),
         "largest": int(sizes.max()),
+        "is_cut": is_cut(run.state),
+        "cut": [line.strip() for line in describe_cut(run.state["source"])],
         "metrics": _metrics(run, n_groups),
         "labels": list(labels.items())[:N_LABELS],
         "n_labels": len(labels),
@@ -244,7 +247,7 @@ def _command(run: Run) -> str:
     sources = [str(one) for one in given] if isinstance(given, list) else [str(given)]
     dashes = ["--"] if any(name.startswith("-") for name in sources) else []
     line = shlex.join(["latentmap", "run", "-o", folder, *flags, *dashes, *sources])
-    names = [*sources, *(str(options[name]) for name in ("labels", *arrays) if name in options)]
+    names = [*sources, *(str(options[name]) for name in ("labels", "crops", *arrays) if name in options)]
     where = run.state.get("working_folder")
     relative = any(not Path(name).is_absolute() and not name.startswith("~") for name in names if name != "mnist")
     return f"cd {shlex.quote(where)}\n{line}" if where is not None and relative else line

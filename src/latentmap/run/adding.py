@@ -18,9 +18,10 @@ from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import SOURCE_KINDS, open_source
+from latentmap.images.sources import SOURCE_KINDS, open_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
+from latentmap.run.cut_runs import cut_for_addition, cut_record
 from latentmap.run.encoding.encode_images import encode_images
 from latentmap.run.encoding.input_pixels import InputPixels
 from latentmap.run.executor import memory_in_words, run_stage
@@ -59,6 +60,8 @@ class Addition:
         Whether a fresh run is due: more than a tenth are strange, or more than half of all images were added.
     n_clipped : int
         Images with values outside the range that the run's own images were scaled by. The values were clipped.
+    n_empty : int
+        Tiles that were left out because they are nearly of one colour, for a run of tiles.
     """
 
     n_added: int
@@ -67,6 +70,7 @@ class Addition:
     drift: float
     is_due: bool
     n_clipped: int = 0
+    n_empty: int = 0
 
 
 @contextmanager
@@ -75,6 +79,7 @@ def adding_images(
     source: Any,
     *,
     frames: bool = False,
+    crops: str | Path | None = None,
     vectors: str | Path | ArrayLike | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -105,9 +110,8 @@ def adding_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            n_known, n_skipped = _add_to_state(
-                here, state, source, DecodeOptions(frames=frames), given, as_paths(vectors), show, say
-            )
+            decoding = DecodeOptions(frames=frames, cut=cut_for_addition(state, crops))
+            n_known, n_skipped = _add_to_state(here, state, source, decoding, given, as_paths(vectors), show, say)
         except LatentmapError:
             if not resumed:
                 discard(folder)
@@ -125,6 +129,7 @@ def add_images(
     source: Any,
     *,
     frames: bool = False,
+    crops: str | Path | None = None,
     vectors: str | Path | ArrayLike | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -136,7 +141,10 @@ def add_images(
     path : path
         The folder of the run.
     source, frames
-        See :func:`latentmap.open_images`. Images are brought to the shape of the run. None for a run without pictures.
+        See :func:`latentmap.open_images`. Images are brought to the shape of the run, and cut into tiles like its own.
+        None for a run without pictures.
+    crops : path, optional
+        Table of the boxes of the new images, for a run of crops; see :func:`latentmap.open_images`.
     vectors : path or array-like of shape (m, d), optional
         Vectors of these images, for a run that was made from given vectors.
     show, say : callable, optional
@@ -151,12 +159,15 @@ def add_images(
     RunError
         If the run is not finished, damaged or in use.
     SourceError
-        If there are no usable images, they come as arrays of another height or width, or lie in the run itself; or if
-        the vectors are not those of the images.
+        If there are no usable images, they come as arrays of another height or width, or lie in the run itself; if
+        ``crops`` is missing for a run of crops, or given for another one; if the vectors do not belong to the images.
     OptionError
         If vectors are missing, of another length than those of the run, or passed for a run that has none.
     """
-    with adding_images(path, source, frames=frames, vectors=vectors, show=show, say=say) as (work, addition):
+    with adding_images(path, source, frames=frames, crops=crops, vectors=vectors, show=show, say=say) as (
+        work,
+        addition,
+    ):
         run_stage(work, "report", FUNCTIONS["report"])
     return addition
 
@@ -168,7 +179,8 @@ def _outcome(state: dict[str, Any], fresh: list[dict[str, Any]], n_known: int, n
     n_new = sum(one["n"] for one in state["added"])
     is_due = bool(fresh) and (drift > DUE_STRANGE or n_new > DUE_NEW * (n_new + state["source"]["n"]))
     n_clipped = sum(one.get("clipped", 0) for one in fresh)
-    return Addition(n_fresh, n_known, n_skipped, drift, is_due, n_clipped)
+    n_empty = sum(one["cut"]["empty"] for one in fresh if "cut" in one)
+    return Addition(n_fresh, n_known, n_skipped, drift, is_due, n_clipped, n_empty)
 
 
 def _check_finished(folder: Path, state: dict[str, Any]) -> None:
@@ -204,6 +216,7 @@ def _add_to_state(
         found = find_images(source, decoding, scaling, downloads)
         with show("download") if isinstance(found, DeferredSource) else nullcontext(lambda _: None) as callback:
             found = open_source(found, callback)
+        require_files_to_cut(found, decoding)
         images = _decode_addition(found, run, part, decoding, show)
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
@@ -231,6 +244,7 @@ def _add_to_state(
                 "known": int(known[1].sum()),
                 "skipped": len(images.skipped),
                 "clipped": n_clipped,
+                **({} if decoding.cut is None else {"cut": cut_record(images)}),
                 "sources": [one._asdict() for one in images.sources],
                 "fingerprint": images.fingerprint,
                 **described,

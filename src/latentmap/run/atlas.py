@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
+from latentmap.images.boxes import WHOLE_DIGEST_COLUMN
 from latentmap.images.column_types import unify_types
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.run import tables
@@ -20,7 +21,7 @@ from latentmap.run.run_source import numbered_on
 from latentmap.run.state import added_folders, read_state
 
 # Columns of images.parquet that only serve the run itself.
-INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", "width", "height"}
+INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", WHOLE_DIGEST_COLUMN, "width", "height"}
 
 
 def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> None:

@@ -25,6 +25,7 @@ from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import FolderNames, png_pictures, write_folders
 from latentmap.run.new_files import new_file, new_folder
+from latentmap.run.overviews import write_overviews
 from latentmap.run.run import Run
 from latentmap.run.state import check_encodable
 
@@ -50,7 +51,7 @@ def export_run(
     ----------
     path : path
         The folder of a finished run.
-    kind : {"csv", "parquet", "folders", "projector", "imagefolder", "onnx"}
+    kind : {"csv", "parquet", "folders", "projector", "imagefolder", "overviews", "onnx"}
         - "csv": a line an image: all columns of the atlas but the picture, latent dimensions as z0, z1, … Text that a
           spreadsheet would take for a formula gets an apostrophe before it; see :func:`latentmap.run.flat.as_csv`.
         - "parquet": the atlas without pictures, latent dimensions as columns, each value as it is.
@@ -58,6 +59,8 @@ def export_run(
           that were no files of their own, and for files that are gone or have changed since they were decoded.
         - "projector": a folder for TensorBoard's embedding projector.
         - "imagefolder": PNG files in a folder a group, and metadata.csv, for ``datasets.load_dataset("imagefolder")``.
+        - "overviews": of a run of tiles or crops, a PNG file for each whole image with its parts coloured by group,
+          parts.csv with the place and the group of each part, and groups.csv with the colours.
         - "onnx": encoder.onnx, decoder.onnx, features.onnx if neighbours are found by visual features, and shape.json.
     out : path
         A new file for "csv" and "parquet", a new or empty folder for the others.
@@ -93,6 +96,8 @@ def export_run(
                 written = write_folders(run, making, copy=copy, callback=callback)
                 for line in written.describe():
                     say(line)
+            elif kind == "overviews":
+                write_overviews(run, making, callback)
             else:
                 EXPORTS[kind](run, making)
             if kind in PICTURES and _is_in_source(run, target):
@@ -286,7 +291,8 @@ EXPORTS: dict[str, Callable[[Run, Path], Any]] = {
     "folders": write_folders,
     "projector": _projector,
     "imagefolder": _imagefolder,
+    "overviews": write_overviews,
     "onnx": _onnx,
 }
 FILES = ("csv", "parquet")
-PICTURES = ("folders", "projector", "imagefolder")
+PICTURES = ("folders", "projector", "imagefolder", "overviews")

@@ -66,7 +66,7 @@ class Written:
 
 
 REASONS = {
-    NO_FILE: "{images} with no original file: frames, members of archives, rows of arrays or tables",
+    NO_FILE: "{images} with no original file: frames, tiles, crops, members of archives, rows of arrays or tables",
     GONE: "{files} no longer in {place}, such as {example}: move them back for links to them",
     CHANGED: "{files} in {place} changed since decoding, such as {example}: run again for their new content",
     REMOTE: "{files} at {place}, such as {example}, which is not contacted",

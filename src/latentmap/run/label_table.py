@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.core.errors import RunError
+from latentmap.images.boxes import without_box, without_frame
 from latentmap.images.column_types import to_text_column
 from latentmap.images.label_columns import to_label_column
 from latentmap.images.parquet import read_parquet
@@ -30,7 +31,7 @@ def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
     file : Path
         A .csv, .tsv or .parquet table with the columns ``label`` and ``path``, ``id`` or both; a row an image. A path
         is that of the atlas; its end will do where it is the end of one path only. The path of a file with several
-        frames stands for all of them.
+        frames, or of an image that was cut into parts, stands for all of them.
     paths : list of str
         Of the images of the atlas.
 
@@ -96,14 +97,15 @@ class _Named:
         self._file = file
         self._paths = paths
         self._exact: dict[str, list[int]] = defaultdict(list)
-        self._of_file: dict[str, list[int]] = defaultdict(list)  # frames of a file by its path
+        self._of_file: dict[str, list[int]] = defaultdict(list)  # frames and parts by the path of what they are in
         self._by_end: dict[str, set[str]] = defaultdict(set)
         for image, path in enumerate(paths):
             self._exact[path].append(image)
-            own = re.sub(r"\[\d+\]$", "", path)
-            if own != path:
+            whole = without_box(path)
+            broader = {whole, without_frame(whole)} - {path}
+            for own in broader:
                 self._of_file[own].append(image)
-            for known in {path, own}:
+            for known in {path, *broader}:
                 self._by_end[_plain(known).rpartition("/")[2]].add(known)
 
     def images(self, row: int, path: str | None, number: str | None) -> list[int]:

@@ -19,8 +19,9 @@ from latentmap.images.deferred import DeferredSource
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.remote.downloads import DOWNLOADS, Downloads
-from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped
+from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped, require_files_to_cut
 from latentmap.run import pending, stages
+from latentmap.run.cut_runs import describe_cut
 from latentmap.run.executor import drop_stages, memory_in_words, run_stage
 from latentmap.run.given import GivenValues, describe_given, match_record, match_values, read_places, read_vectors
 from latentmap.run.given.points import collection_of_points
@@ -300,6 +301,7 @@ def describe_images(source: dict[str, Any]) -> list[str]:
         return [f"  {counted(source['n'], 'point')} without pictures"]
     size = f"{source['cache_bytes'] / 1e6:,.1f} MB in {CACHE}/"
     lines = [f"  {counted(source['n'], 'image')}, {size}"]
+    lines += describe_cut(source)
     if source["shape"] is not None:
         lines.append(f"  {Shape.from_dict(source['shape'])}")
     if source["skipped"]:
@@ -340,6 +342,7 @@ def _find_source(work: Work, source: Any, given: dict[str, GivenValues], downloa
         work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
         return
     work.found = find_images(source, work.decoding, work.decoding.scaling(), downloads)
+    require_files_to_cut(work.found, work.decoding)
     _check_pictures(work.found, given.get("vectors"), work.options)
 
 

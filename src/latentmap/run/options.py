@@ -395,6 +395,24 @@ class SourceOptions:
         "Each frame of an animated GIF, WebP, PNG or AVIF is an image; pages of a TIFF always are.",
         "decode",
     )
+    tiles: int | None = option(
+        None,
+        "Side of square tiles in pixels, into which each image is cut; the tiles are then the images of the map.",
+        "decode",
+    )
+    overlap: int = option(0, "Pixels that neighbouring tiles have in common, at most half of a tile.", "decode")
+    max_empty: float = option(
+        0.99,
+        "Tiles of which a larger fraction is nearly of one colour are left out; 1 keeps all.",
+        "decode",
+    )
+    crops: Any = option(  # noqa: RUF009 - a field, as the others
+        None,
+        "Table of boxes (path and left, top, right, bottom, or x, y, width, height), or a COCO file; the boxes are "
+        "then the images of the map.",
+        "decode",
+        is_path=True,
+    )
     strict: bool = option(False, "A file that cannot be decoded is an error.")
     cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB, and of downloaded files.")
     downloads: Any = option(  # noqa: RUF009 - a field, as the others
@@ -473,14 +491,17 @@ class SourceOptions:
         ------
         InputError
             For a value out of its range.
+        SourceError
+            If the table of crops cannot be read.
         """
         from latentmap.core.atomic_files import user_path
         from latentmap.images import ShapeOptions
-        from latentmap.images.decode_options import DecodeOptions
+        from latentmap.images.decode_options import DecodeOptions, choose_cut
 
         shape = ShapeOptions(self.size, self.fit, self.color, self.background)
+        cut = choose_cut(self.tiles, self.overlap, self.max_empty, self.crops)
         downloads = None if self.downloads is None else user_path(self.downloads)
-        return DecodeOptions(shape, self.frames, self.cache_limit, downloads=downloads)
+        return DecodeOptions(shape, self.frames, self.cache_limit, downloads, cut)
 
 
 def _sides(given: Any) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentmap.core.addresses import folder_of, is_address, public_address
+from latentmap.images.boxes import BOX_COLUMNS, Box
 from latentmap.run import layout
 from latentmap.run.checking import reading
 from latentmap.run.run import Run, sources_of
@@ -47,7 +48,7 @@ class Originals:
     roots : list of list of str
         Of each source, the folders to look in; none when its images are no files of their own.
     table : pyarrow.Table
-        ``source``, ``file``, ``frame`` and ``sha256`` of each image.
+        ``source``, ``file``, ``frame`` and ``sha256`` of each image, and the edges of its box, null for a whole image.
     """
 
     roots: list[list[str]]
@@ -66,7 +67,7 @@ class Originals:
         parts = []
         folders = [run.path, *added_folders(run.path, run.state)]
         for folder, entry in zip(folders, [run.state["source"], *run.state["added"]], strict=True):
-            parts.append(_read_image_columns(folder / layout.IMAGES, len(roots)))
+            parts.append(_read_image_columns(folder / layout.IMAGES, len(roots), "cut" in entry))
             found = [[] if one.root is None else [one.root] for one in sources_of(entry)]
             roots += found or [_old_roots(entry)]
         return cls(roots, pa.concat_tables(parts))
@@ -88,25 +89,34 @@ class Originals:
         return found if isinstance(found, Missing) else None
 
     def holder(self, image: int) -> Path | Missing:
-        """The file that an image, or its frame, was decoded from, without a check of its content."""
-        return self._each(image, lambda *_: True, frames=True)
+        """The file that an image, its frame or its part was decoded from, without a check of its content."""
+        return self._each(image, lambda *_: True, parts=True)
+
+    def is_file(self, image: int) -> bool:
+        """Whether an image is all of its file, and not a frame or a part of it."""
+        return self.frame(image) is None and self.box(image) is None
 
     def frame(self, image: int) -> int | None:
         """The number of the frame of an image in its file; None for a file with a single picture."""
         number: int | None = self.table["frame"][image].as_py()
         return number
 
+    def box(self, image: int) -> Box | None:
+        """The part of the picture in the file that an image is; None for all of it."""
+        edges = [self.table[name][image].as_py() for name in BOX_COLUMNS]
+        return None if None in edges else Box(*edges)
+
     def sha256(self, image: int) -> bytes | None:
-        """SHA-256 of the file, or of the pixels of a frame."""
+        """SHA-256 of the file, of the pixels of a frame, or of the place and the pixels of a part."""
         digest: bytes | None = self.table["sha256"][image].as_py()
         return digest
 
     def _each(
-        self, image: int, take: Callable[[BinaryIO, bytes | None], bool], *, frames: bool = False
+        self, image: int, take: Callable[[BinaryIO, bytes | None], bool], *, parts: bool = False
     ) -> Path | Missing:
         number, name, digest = self.table["source"][image].as_py(), self.path(image), self.sha256(image)
         roots = self.roots[number] if 0 <= number < len(self.roots) else []
-        if not roots or (self.frame(image) is not None and not frames):
+        if not roots or not (parts or self.is_file(image)):
             return Missing(NO_FILE, "")
         remote = next((one for one in (name, *roots) if is_address(one)), None)
         if remote is not None:
@@ -125,13 +135,15 @@ class Originals:
         return Missing(why, roots[0])
 
 
-def _read_image_columns(path: Path, n_sources: int) -> pa.Table:
+def _read_image_columns(path: Path, n_sources: int, has_boxes: bool) -> pa.Table:
     """The columns of one table of images, with its sources numbered after the earlier ones."""
+    edges = BOX_COLUMNS if has_boxes else ()
     with reading(path):
         names = pq.read_schema(path).names
         wanted = [name for name in ("source", "file", "frame") if name in names]
-        table = pq.read_table(path, columns=["path", "sha256", *wanted])
-    n = len(table)
+        table = pq.read_table(path, columns=["path", "sha256", *wanted, *edges])
+        n = len(table)
+        boxes = {name: table[name].cast(pa.int32()) if has_boxes else pa.nulls(n, pa.int32()) for name in BOX_COLUMNS}
     known = set(wanted) == {"source", "file", "frame"}  # earlier versions know the path only
     source = table["source"].to_numpy().astype(np.int64) if known else np.zeros(n, np.int64)
     return pa.table(
@@ -140,6 +152,7 @@ def _read_image_columns(path: Path, n_sources: int) -> pa.Table:
             "file": (table["file"] if known else table["path"]).cast(pa.string()),
             "frame": table["frame"].cast(pa.int32()) if known else pa.nulls(n, pa.int32()),
             "sha256": table["sha256"].cast(pa.binary()),
+            **boxes,
         }
     )
 

@@ -14,7 +14,7 @@ from latentmap.core.json_schema import PLAIN, SIDE, TEXT, ListOf, MapOf, OrNone,
 from latentmap.images import Shape
 from latentmap.run.layout import ADDED, added_name
 from latentmap.run.options import RunOptions, check_options, names_in_key
-from latentmap.run.state_schema import ADDITION, DECODED, GIVEN, SOURCE, STAGE
+from latentmap.run.state_schema import ADDITION, CROP_OPTIONS, DECODED, GIVEN, SOURCE, STAGE, TILE_OPTIONS
 
 RUN_FORMAT_VERSION = 2
 STATE_FILE = "run.json"
@@ -158,6 +158,8 @@ def _check_source(state: dict[str, Any]) -> None:
             raise SchemaError(f"source.shape cannot be read ({error})") from error
         if list(described) != image_shape:
             raise SchemaError(f"source.shape is {list(described)}, source.image_shape is {image_shape}")
+    if "cut" in source:
+        check(source["decoding"], CROP_OPTIONS if "crops" in source["decoding"] else TILE_OPTIONS, "source.decoding")
     for one in state["added"]:
         # other sizes are met where images are added and where the run is made again
         if len(one["image_shape"]) == 3 and one["image_shape"][2] != 3:

@@ -54,6 +54,10 @@ PATHS = Scalar(
 STAGE_STATE = Scalar("running or done", lambda value: value in ("running", "done") if isinstance(value, str) else False)
 LIMITS = OrNone(ListOf(NUMBER, 2, 2))
 SOURCES = ListOf({"name": TEXT, "root": OrNone(TEXT)})
+CUT = {"images": COUNT, "empty": COUNT}
+# Options of decoding that a source of tiles or of crops has.
+TILE_OPTIONS = {"tiles": COUNT, "overlap": COUNT, "max_empty": FRACTION}
+CROP_OPTIONS = {"crops": TEXT}
 STAGE = {
     "state": STAGE_STATE,
     "key": TEXT,
@@ -92,6 +96,7 @@ ADDITION = {
     "clipped?": COUNT,
     "folder?": PART,
     "sources?": SOURCES,
+    "cut?": CUT,
     "new?": FLAG,
     "fingerprint": DIGEST,
     "key?": TEXT,
@@ -127,6 +132,7 @@ SOURCE = {
     "labels?": PATHS,
     "sources?": SOURCES,
     "value_range?": LIMITS,
+    "cut?": CUT,
 }
 # Required fields of a source's record once it is decoded.
 DECODED = ("name", "n", "image_shape", "fingerprint", "annotations")

@@ -26,7 +26,8 @@ class InputPixels:
     pixels : array (n, *image_shape), uint8
         The images as the run keeps them.
     listing : Listing, optional
-        The source that they were decoded from. Without it, as for arrays, the pixels are the originals.
+        The source that they were decoded from. Without it, as for arrays, and for tiles and crops, the pixels of the
+        run are taken.
     n_small : int
         Number of images so far that were taken from the pixels of the run, because their files are gone, have changed
         since they were decoded, or cannot be decoded.
@@ -36,6 +37,10 @@ class InputPixels:
     pixels: NDArray[np.uint8]
     listing: Listing | None
     n_small: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        if "whole_sha256" in self.table.column_names:  # tiles and crops, which the run keeps as they were cut
+            self.listing = None
 
     def read(self, shape: InputShape, first: int) -> Iterator[NDArray[np.uint8]]:
         """Yield the images from one on.

@@ -7,9 +7,10 @@ from latentmap.images import ImageCollection
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import open_source
+from latentmap.images.sources import open_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
+from latentmap.run.cut_runs import cut_record
 from latentmap.run.layout import CACHE
 from latentmap.run.state import RUN_FORMAT_VERSION, key_of
 from latentmap.run.work import Work
@@ -22,6 +23,7 @@ def decode(work: Work) -> list[str]:
     if isinstance(found, DeferredSource):
         with work.show("download") as callback:
             found = open_source(found, callback)
+        require_files_to_cut(found, work.decoding)
     with work.show("decode") as callback:
         if isinstance(found, Listing):
             images = decode_listing(found, work.decoding, cache=folder / CACHE, callback=callback)
@@ -40,11 +42,12 @@ def decoding_key(found: Listing | ImageCollection | DeferredSource, work: Work) 
     """A hash over all that decoding depends on, as far as it is known without decoding."""
     stamp = [found.fingerprint, found.annotations_fingerprint] if isinstance(found, ImageCollection) else found.stamp
     labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
-    return key_of([RUN_FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
+    return key_of([RUN_FORMAT_VERSION, stamp, work.decoding.for_key(), labels])
 
 
 def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
     """The record of the source in run.json."""
+    cut = {} if work.decoding.cut is None else {"cut": cut_record(images)}
     return {
         "name": images.name,
         "n": len(images),
@@ -60,4 +63,5 @@ def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
         **({} if images.has_pictures else {"pictures": False}),
         "fingerprint": images.fingerprint,
         "annotations": images.annotations_fingerprint,
+        **cut,
     }
