@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.features import ImageFeatures
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images.store import PIXELS_FILE
@@ -124,7 +124,10 @@ def _encode(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Latent vectors of added images, and their reconstruction errors if the run has a decoder."""
     if work.has_vectors:
-        return vectors_of_addition(part), None
+        vectors = vectors_of_addition(part)
+        if not work.options.decoder:
+            return vectors, None
+        return vectors, ImageDecoder.load(work.folder / layout.MODEL).score_samples(vectors, pixels)
     return Autoencoder.load(work.folder / layout.MODEL).transform_and_score(pixels)
 
 
