@@ -17,6 +17,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Autoencoder": "latentmap.autoencoder",
     "GraphClustering": "latentmap.groups",
+    "ImageDecoder": "latentmap.autoencoder",
+    "ImageEncoder": "latentmap.encoder",
     "ImageFeatures": "latentmap.features",
     "KMeans": "latentmap.kmeans",
     "LabelSpreading": "latentmap.groups",
@@ -35,6 +37,7 @@ _PUBLIC = {
     "plots": "latentmap.plots",
     **dict.fromkeys(
         [
+            "EncoderError",
             "ExportError",
             "IdxError",
             "InputError",
@@ -57,10 +60,13 @@ _PUBLIC = {
 __all__ = [
     "TSNE",
     "Autoencoder",
+    "EncoderError",
     "ExportError",
     "GraphClustering",
     "IdxError",
     "ImageCollection",
+    "ImageDecoder",
+    "ImageEncoder",
     "ImageFeatures",
     "InputError",
     "InputTypeError",
@@ -93,8 +99,9 @@ __all__ = [
 if TYPE_CHECKING:
     from latentmap import metrics, plots
     from latentmap.api import add_images, explore, map_images
-    from latentmap.autoencoder import Autoencoder
+    from latentmap.autoencoder import Autoencoder, ImageDecoder
     from latentmap.core.errors import (
+        EncoderError,
         ExportError,
         IdxError,
         InputError,
@@ -110,6 +117,7 @@ if TYPE_CHECKING:
         TrainingError,
         UnavailableError,
     )
+    from latentmap.encoder import ImageEncoder
     from latentmap.features import ImageFeatures
     from latentmap.groups import GraphClustering, LabelSpreading
     from latentmap.images import ImageCollection, load_mnist, open_images, read_idx

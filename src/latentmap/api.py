@@ -30,10 +30,10 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
     quiet : bool, default=False
         Show no progress.
     size, fit, color, background, frames, channels, channel_names, range, axes, project, tiles, overlap, max_empty, \
-    crops, strict, cache_limit, downloads, labels, vectors, map
+    crops, strict, cache_limit, downloads, labels, vectors, map, encoder, encoder_size, encoder_mean, encoder_std
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
-    precision, features, metric, groups, n_clusters, invariant, min_confidence, perplexity, seed
+    precision, features, metric, decoder, groups, n_clusters, invariant, min_confidence, perplexity, seed
         How they are mapped: see :class:`latentmap.run.RunOptions`.
 
     Returns
@@ -65,6 +65,7 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         labels=reading.labels,
         vectors=reading.vectors,
         places=reading.map,
+        encoder=reading.image_encoder(),
         strict=reading.strict,
         show=partial(show_progress, quiet=quiet),
         say=say_nothing if quiet else say,

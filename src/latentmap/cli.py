@@ -185,7 +185,7 @@ def run(
     folder = shlex.quote(str(out))
     _say(f"explore latentmap explore {folder}")
     _say(f"label   latentmap label {folder} LABELS.csv")
-    more = " MORE_IMAGES" * made.has_pictures + " --vectors THEIR_VECTORS" * made.has_vectors
+    more = " MORE_IMAGES" * made.has_pictures + " --vectors THEIR_VECTORS" * (not made.has_encoder)
     _say(f"add     latentmap add {folder}{more}")
 
 

@@ -44,7 +44,7 @@ def test_results_come_before_how_they_were_made_and_what_was_skipped(page):
         *("groups", "next", "group-details", "labels", "errors", "duplicates", "outliers", "decoder"),
         *("training", "quality", "provenance", "skipped"),
     ]
-    assert page.index('alt="the map, with') < page.index('id="groups"')
+    assert page.index('alt="the map') < page.index('id="groups"')
     assert "latentmap explore " in page[page.index('id="next"') : page.index('id="group-details"')]
 
 
@@ -52,7 +52,8 @@ def test_results_come_before_how_they_were_made_and_what_was_skipped(page):
 def test_samples_are_shown_where_the_network_draws_the_detail_of_the_images(kept, has_samples):
     images = np.random.default_rng(0).integers(0, 255, (450, 5, 4, 3), np.uint8)
     model = SimpleNamespace(reconstruct=lambda some: 0.3 + kept * some / 255)
-    run = SimpleNamespace(images=lambda: SimpleNamespace(images=images), model=lambda: model)
+    facts = {"has_vectors": False, "has_decoder": True}
+    run = SimpleNamespace(images=lambda: SimpleNamespace(images=images), model=lambda: model, **facts)
     assert ReportData(run).detail == pytest.approx(kept, abs=1e-6)
     assert ReportData(run).has_samples == has_samples
 
@@ -105,7 +106,7 @@ def test_labels_are_counted_without_the_missing_ones_and_escaped(page):
 def made(given, folder="/runs/a map", working_folder="/home/me/my work", options=None, **source):
     """A run, as far as its command goes."""
     state = {"source": {"path": given, "labels": None, "decoding": {}, **source}, "working_folder": working_folder}
-    return SimpleNamespace(state=state, options=options or RunOptions(), home=Path(folder))
+    return SimpleNamespace(state=state, options=options or RunOptions(), home=Path(folder), has_pictures=True)
 
 
 def test_the_command_names_relative_sources_from_where_it_ran():

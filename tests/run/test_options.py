@@ -5,7 +5,7 @@ import inspect
 import pytest
 from typer.main import get_command
 
-from latentmap import Autoencoder, map_images, open_images
+from latentmap import Autoencoder, ImageDecoder, map_images, open_images
 from latentmap.autoencoder.networks import NETWORKS
 from latentmap.autoencoder.training.augmentation import AUGMENTATIONS
 from latentmap.autoencoder.training.corruption import NOISES
@@ -24,7 +24,7 @@ OTHER_OPTIONS = {
     **{"network": "dense", "activation": "relu", "latent_dim": 8, "epochs": 3, "batch_size": 32, "learning_rate": 0.01},
     **{"beta": 0.5, "denoising": "masking", "noise_level": 0.1, "augmentation": ("shift", "flip")},
     **{"precision": "float32", "groups": "kmeans", "n_clusters": 7, "invariant": False, "min_confidence": 0.3},
-    **{"perplexity": 12, "seed": 5, "features": "latent", "metric": "cosine"},
+    **{"perplexity": 12, "seed": 5, "features": "latent", "metric": "cosine", "decoder": True},
 }
 # As of the version in which options were declared in three places.
 KEYS = {
@@ -92,9 +92,43 @@ def test_options_of_training_are_refused_with_vectors(options, words):
         RunOptions(**options).for_vectors()
 
 
-def test_a_metric_is_refused_without_vectors():
-    with pytest.raises(OptionError, match="metric='cosine' is a distance between given vectors"):
-        RunOptions(metric="cosine").without_vectors()
+@pytest.mark.parametrize("option", [{"metric": "cosine"}, {"decoder": True}])
+def test_what_bears_on_vectors_is_refused_without_them(option):
+    ((name, value),) = option.items()
+    with pytest.raises(OptionError, match=f"{name}={value!r} bears on given vectors only"):
+        RunOptions(**option).without_vectors()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"latent_dim": 3}, "latent_dim=3 does not bear on a decoder"), ({"network": "variational"}, "no decoder of its")],
+)
+def test_options_that_no_decoder_has_are_refused_with_one(options, words):
+    with pytest.raises(OptionError, match=words):
+        RunOptions(decoder=True, **options).for_vectors()
+
+
+def test_options_of_a_decoder_are_those_of_its_estimator():
+    parameters = inspect.signature(ImageDecoder).parameters
+    given = RunOptions(decoder=True).for_vectors().decoder_parameters()
+    assert given.pop("random_state") == 0
+    assert given == {name: parameters[name].default for name in given}
+    own = RunOptions(decoder=True, epochs=3, network="dense").for_vectors().decoder_parameters()
+    assert (own["epochs"], own["network"]) == (3, "dense")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"encoder_size": 3}, "encoder_size=3 without an encoder"),
+        ({"encoder": "m.onnx", "encoder_size": "1x2x3"}, "encoder_size='1x2x3': pass a side"),
+        ({"encoder": "m.onnx", "vectors": "v.npy"}, "vectors and an encoder"),
+        ({"encoder": "m.onnx", "encoder_mean": "0.5,half"}, "encoder_mean='0.5,half': pass one number"),
+    ],
+)
+def test_settings_of_encoders_that_do_not_fit_are_refused(options, words):
+    with pytest.raises(OptionError, match=words):
+        SourceOptions(**options).image_encoder()
 
 
 def _other(one):
@@ -121,7 +155,7 @@ def test_defaults_and_choices_are_those_of_the_autoencoder():
 def test_defaults_and_choices_are_those_of_open_images():
     parameters = inspect.signature(open_images).parameters
     for one in SOURCE_OPTIONS:
-        if one.name in ("vectors", "map"):  # these are no part of reading images
+        if one.name in ("vectors", "map") or one.name.startswith("encoder"):  # these are no part of reading images
             continue
         assert parameters[one.name].default == one.default, one.name
     assert SourceOptions().decoding() == DecodeOptions()

@@ -120,7 +120,9 @@ def load_model(cls: type[Model], folder: Path) -> Model:
         raise ModelFileError(f"{folder} does not hold a model that this version can build: {reason}") from error
 
 
-def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+def write_model(
+    folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], *, file_format: str = FORMAT
+) -> None:
     """Write ``config.json`` and ``weights.safetensors``.
 
     Each file is replaced atomically. The configuration is written last and holds the checksum of the weights, so that
@@ -134,11 +136,13 @@ def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, T
         Settings that JSON can express.
     weights : mapping of str to Tensor
         Weights by name.
+    file_format : str, optional
+        Name of the kind of model, which :func:`read_model` asks for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     data = save_tensors({name: value.detach().cpu().contiguous() for name, value in weights.items()})
     complete = {
-        "format": FORMAT,
+        "format": file_format,
         "format_version": MODEL_FORMAT_VERSION,
         **config,
         "weights_sha256": hashlib.sha256(data).hexdigest(),
@@ -147,13 +151,19 @@ def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, T
     write_text(folder / CONFIG_FILE, json.dumps(complete, indent=1, default=_json_safe))
 
 
-def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_model(
+    folder: Path, *, file_format: str = FORMAT, schema: dict[str, Any] = CONFIG_SCHEMA
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read what :func:`write_model` wrote.
 
     Parameters
     ----------
     folder : Path
         Folder of the saved model.
+    file_format : str, optional
+        Name of the kind of model.
+    schema : dict, optional
+        Schema of its settings.
 
     Returns
     -------
@@ -167,7 +177,7 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     ModelFileError
         If a file is missing, damaged or of another format.
     """
-    config = _read_config(folder / CONFIG_FILE)
+    config = _read_config(folder / CONFIG_FILE, file_format, schema)
     data = _read_model_file(folder / WEIGHTS_FILE)
     if hashlib.sha256(data).hexdigest() != config.get("weights_sha256"):
         raise ModelFileError(
@@ -223,14 +233,27 @@ def _build_network(model: "Autoencoder", weights: dict[str, Tensor]) -> Network:
     shape = with_channels(model.image_shape_)
     build = partial(build_network, name, shape, model.latent_dim, activation, beta=model.beta)
     with torch.device("meta"):  # takes no memory, whatever sizes the file claims
-        _check_weights(build(), weights)
+        check_weights(build(), weights)
     network = build()
     network.load_state_dict(weights)
-    return network.to(_available_device(model.device)).eval()
+    return network.to(available_device(model.device)).eval()
 
 
-def _check_weights(network: Network, weights: dict[str, Tensor]) -> None:
-    """Raise InputError unless there are exactly the weights of a network, each with its shape."""
+def check_weights(network: Network, weights: dict[str, Tensor]) -> None:
+    """Raise InputError unless there are exactly the weights of a network, each with its shape.
+
+    Parameters
+    ----------
+    network : Network
+        Network, perhaps on the device "meta".
+    weights : dict of str to Tensor
+        Weights by name.
+
+    Raises
+    ------
+    InputError
+        If a weight is missing, unknown, of another shape or not of floats.
+    """
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     for name in sorted({*expected, *found}):
@@ -241,8 +264,23 @@ def _check_weights(network: Network, weights: dict[str, Tensor]) -> None:
         raise InputError(f"weights {wrong[0]!r} are {weights[wrong[0]].dtype}, not floats")
 
 
-def _available_device(name: str) -> torch.device:
-    """Return the device of a saved model, or raise InputError if this machine does not have it."""
+def available_device(name: str) -> torch.device:
+    """Return the device of a saved model.
+
+    Parameters
+    ----------
+    name : str
+        Name of a torch device, or ``"auto"``.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    InputError
+        If this machine does not have it.
+    """
     try:
         device = choose_device(name)
         torch.empty(0, device=device)
@@ -264,13 +302,13 @@ def _read_model_file(path: Path, max_bytes: int | None = None) -> bytes:
         ) from error
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, file_format: str, schema: dict[str, Any]) -> dict[str, Any]:
     data = _read_model_file(path, MAX_CONFIG_BYTES)
     try:
         config = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} is not JSON ({error}): the file is damaged") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    if not isinstance(config, dict) or config.get("format") != file_format:
         raise ModelFileError(f"{path} is not a model of latentmap: pass the folder that Autoencoder.save wrote")
     found = config.get("format_version")
     if found != MODEL_FORMAT_VERSION or not isinstance(found, int):
@@ -280,7 +318,7 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{MODEL_FORMAT_VERSION}: load it with the version that wrote it"
         )
     try:
-        check(config, CONFIG_SCHEMA)
+        check(config, schema)
     except SchemaError as error:
         raise ModelFileError(f"{path}: {error}: the file is damaged, save the model again") from error
     return config

@@ -10,6 +10,7 @@
       * IdxError: a file in IDX format
 
     * ModelFileError: the files of a saved model
+    * EncoderError: an ONNX file that is no image encoder
 
   * InputTypeError (TypeError): an argument of the wrong type
   * UnavailableError (AttributeError): a method that needs another model
@@ -70,6 +71,10 @@ class IdxError(SourceError):
 
 class ModelFileError(InputError):
     """A folder that does not hold a model of latentmap, or a damaged one."""
+
+
+class EncoderError(InputError):
+    """An ONNX file that cannot be used as an image encoder."""
 
 
 class InputTypeError(LatentmapError, TypeError):

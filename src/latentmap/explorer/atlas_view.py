@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, RunError
+from latentmap.encoder import ImageEncoder
 from latentmap.explorer.columns import (
     ERRORS,
     TREE_COLUMN,
@@ -280,7 +281,16 @@ class AtlasView:
         """Vectors of new images, by which their neighbours are found."""
         if self.run.has_features:
             return self._features.transform(pixels)
-        return self.model.transform(pixels) if self.run.has_encoder else self.run.points_of(pixels)
+        return self.run.points_of(pixels) if self.run.has_vectors else self.model.transform(pixels)
+
+    @locked_cached_property
+    def encoder(self) -> ImageEncoder:
+        """The frozen encoder of the run."""
+        return self.run.encoder()
+
+    @locked_cached_property
+    def _decoder(self) -> ImageDecoder:
+        return self.run.decoder()
 
     @locked_cached_property
     def _features(self) -> ImageFeatures:
@@ -368,11 +378,16 @@ class AtlasView:
 
     def draw(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Decode latent vectors, (m, d): (m, *image_shape) uint8."""
+        if self.run.has_vectors:
+            return as_bytes(self._decoder.predict(latents))
         return as_bytes(self.model.inverse_transform(latents))
 
     def reconstruct(self, image: int) -> NDArray[np.uint8]:
         """The reconstruction of one image."""
-        (drawn,) = as_bytes(self.model.reconstruct(np.asarray(self.pixels(image))[None]))
+        if self.run.has_vectors:
+            (drawn,) = self.draw(self.latents[image][None])
+        else:
+            (drawn,) = as_bytes(self.model.reconstruct(np.asarray(self.pixels(image))[None]))
         return np.asarray(drawn)
 
 

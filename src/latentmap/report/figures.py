@@ -76,23 +76,22 @@ def figures_of_results(data: ReportData) -> "Iterator[tuple[str, Figure]]":
 
 def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     """Figures of the network: its loss, reconstructions and generated images."""
-    run, model, images = data.run, data.model, data.collection.images
+    run, images = data.run, data.collection.images
     errors = run.errors()
     unusual = np.argsort(-errors, kind="stable")[:N_UNUSUAL]
     random = np.random.default_rng(run.options.seed)
     ends = random.choice(len(images), 2 * N_STRIPS)
     chosen = np.random.default_rng(run.options.seed).choice(len(images), min(N_PAIRS, len(images)), replace=False)
-    yield "loss", plots.loss_curve(model.history_)
-    shown, drawn = run.picture(images[chosen]), run.picture(model.reconstruct(images[chosen]))
+    yield "loss", plots.loss_curve(data.network.history_)
+    shown, drawn = run.picture(images[chosen]), run.picture(data.reconstruct(chosen))
     yield "pairs", plots.reconstructions(shown, drawn, pairs_per_row=4)
     worst = [f"{error:.2g}" for error in errors[unusual]]
-    shown, drawn = run.picture(images[unusual]), run.picture(model.reconstruct(images[unusual]))
+    shown, drawn = run.picture(images[unusual]), run.picture(data.reconstruct(unusual))
     yield "unusual", plots.residuals(shown, drawn, worst)
-    ways = [model.interpolate(images[a], images[b], N_STEPS) for a, b in ends.reshape(-1, 2)]
+    ways = [data.interpolate(a, b) for a, b in ends.reshape(-1, 2)]
     yield "interpolations", plots.strips(run.picture(np.stack(ways)))
-    n_directions = min(N_STRIPS, run.options.latent_dim)
-    lines = [model.traverse(k, steps=N_STEPS, principal=True) for k in range(n_directions)]
-    yield "traversals", plots.strips(run.picture(np.stack(lines)))
+    if data.n_traversals:
+        yield "traversals", plots.strips(run.picture(data.traversals()))
 
 
 def _overviews(run: Run, groups: "NDArray[Any]") -> "Figure":

@@ -181,7 +181,7 @@ def _facts(data: ReportData) -> dict[str, Any]:
 
 def _network_facts(data: ReportData) -> dict[str, Any]:
     """The values that the template shows of the network."""
-    model = data.model
+    model = data.network
     layers = model.layer_table()
     return {
         "layers": layers,
@@ -189,9 +189,10 @@ def _network_facts(data: ReportData) -> dict[str, Any]:
         "loss": model.history_["loss"],
         "recipe": model.recipe_,
         "precision": model.precision_,
-        "threshold": model.outlier_threshold(),
+        "threshold": data.threshold,
         "detail": data.detail,
         "has_samples": data.has_samples,
+        "n_traversals": data.n_traversals,
     }
 
 
@@ -228,6 +229,9 @@ def _command(run: Run) -> str:
     options |= {name: value for name, value in source.get("decoding", {}).items() if value != usual.get(name)}
     options |= {"labels": source["labels"]} if source.get("labels") is not None else {}
     given_values = {"vectors": vectors, "map": run.state.get("places")}
+    if vectors is not None and "encoder" in vectors:
+        del given_values["vectors"]
+        options |= vectors["encoder"]["settings"]
     options |= {name: record["path"] for name, record in given_values.items() if record is not None}
     folder = str(run.home.resolve())
     given = source.get("path") if run.has_pictures else []

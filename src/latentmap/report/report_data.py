@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder import Autoencoder, ImageDecoder
+from latentmap.autoencoder.generation import find_medoid, principal_direction, traverse
 from latentmap.core.missing import missing_mask
 from latentmap.images import ImageCollection
 from latentmap.images.mixing import MixedImages
@@ -18,6 +19,9 @@ from latentmap.run.channel_records import mixing_of
 N_STRIPS, N_STEPS = 4, 9
 # Images on which the detail of reconstructions is measured.
 N_DETAIL = 200
+# Of given vectors: those that directions are found in, the longest, and the distance to either side along a direction
+# in standard deviations.
+N_TRAVERSED, MAX_TRAVERSED_LENGTH, SPAN = 5000, 2048, 2.0
 # Detail below which decoded pictures are smears.
 MIN_DETAIL = 0.75
 
@@ -59,11 +63,62 @@ class ReportData:
         return self.run.model()
 
     @cached_property
+    def network(self) -> Autoencoder | ImageDecoder:
+        """The network that was trained: the autoencoder, or the decoder of given vectors."""
+        return self.run.decoder() if self.run.has_vectors else self.model
+
+    @cached_property
+    def latents(self) -> NDArray[np.float32]:
+        """The latent vectors, or the given ones."""
+        return self.run.latents()
+
+    def reconstruct(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Reconstructions (m, *image_shape) of some images, in [0, 1]."""
+        if isinstance(self.network, ImageDecoder):
+            return self.network.predict(self.latents[rows])
+        return self.network.reconstruct(self.collection.images[rows])
+
+    def interpolate(self, a: int, b: int) -> NDArray[np.float32]:
+        """Pictures (N_STEPS, *image_shape) on the way from one image to another."""
+        if isinstance(self.network, ImageDecoder):
+            return self.network.interpolate(self.latents[a], self.latents[b], N_STEPS)
+        images = self.collection.images
+        return self.network.interpolate(images[a], images[b], N_STEPS)
+
+    @property
+    def n_traversals(self) -> int:
+        """Number of directions in which pictures are drawn; none for very long vectors."""
+        if isinstance(self.network, Autoencoder):
+            return min(N_STRIPS, self.run.options.latent_dim)
+        length = self.network.n_features_in_
+        return min(N_STRIPS, length) if length <= MAX_TRAVERSED_LENGTH else 0
+
+    def traversals(self) -> NDArray[np.float32]:
+        """Pictures (n_traversals, N_STEPS, *image_shape) along the directions of largest variance."""
+        if isinstance(self.network, Autoencoder):
+            lines = [self.network.traverse(k, steps=N_STEPS, principal=True) for k in range(self.n_traversals)]
+            return np.stack(lines)
+        latents = self.latents[:: -(-len(self.latents) // N_TRAVERSED)]
+        start, lines = find_medoid(latents), []
+        for k in range(self.n_traversals):
+            direction = principal_direction(latents, k)
+            reach = SPAN * float((latents @ direction).std())
+            lines.append(self.network.predict(traverse(start, direction, reach, N_STEPS)))
+        return np.stack(lines)
+
+    @property
+    def threshold(self) -> float:
+        """Reconstruction error above which one image in a hundred lies."""
+        if isinstance(self.network, Autoencoder):
+            return self.network.outlier_threshold()
+        return float(np.quantile(self.run.errors(), 0.99))
+
+    @cached_property
     def detail(self) -> float:
         """Differences of neighbouring pixels in reconstructions, as a fraction of those in the images."""
         images = self.collection.images
-        some = images[:: -(-len(images) // N_DETAIL)]
-        kept, whole = _neighbor_difference(self.model.reconstruct(some)), _neighbor_difference(some / np.float32(255))
+        rows = np.arange(0, len(images), -(-len(images) // N_DETAIL))
+        kept, whole = (_neighbor_difference(some) for some in (self.reconstruct(rows), images[rows] / np.float32(255)))
         return kept / whole if whole else 1.0
 
     @property
@@ -74,7 +129,7 @@ class ReportData:
     @property
     def has_samples(self) -> bool:
         """Whether new pictures drawn from the latent space are worth showing."""
-        return self.has_decoder and self.detail >= MIN_DETAIL
+        return self.has_decoder and not self.run.has_vectors and self.detail >= MIN_DETAIL
 
     @cached_property
     def samples(self) -> NDArray[np.float32] | None:

@@ -23,6 +23,8 @@ from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
 from latentmap.run.channel_records import channels_of
 from latentmap.run.cut_runs import cut_for_addition, cut_record
+from latentmap.run.encoding.encode_images import encode_images
+from latentmap.run.encoding.input_pixels import InputPixels
 from latentmap.run.executor import memory_in_words, run_stage
 from latentmap.run.given import GivenValues, match_record, match_values, read_vectors
 from latentmap.run.given.points import collection_of_points
@@ -34,7 +36,7 @@ from latentmap.run.pending import begin, discard, settle
 from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
 from latentmap.run.run_source import find_images
-from latentmap.run.state import added_folders, as_paths, next_added_folder, read_state, stages_of, write_state
+from latentmap.run.state import added_folders, as_paths, key_of, next_added_folder, read_state, stages_of, write_state
 from latentmap.run.work import Work, say_nothing
 
 # Fractions of strange images, and of new ones among all, above which a fresh run is due.
@@ -110,7 +112,7 @@ def adding_images(
         resumed = [one for one in state["added"] if one.get("new")]
         try:
             decoding = DecodeOptions(frames=frames, cut=cut_for_addition(state, crops))
-            n_known, n_skipped = _add_to_state(here, state, source, decoding, given, as_paths(vectors), show)
+            n_known, n_skipped = _add_to_state(here, state, source, decoding, given, as_paths(vectors), show, say)
         except LatentmapError:
             if not resumed:
                 discard(folder)
@@ -198,6 +200,7 @@ def _add_to_state(
     given: GivenValues | None,
     given_path: str | None,
     show: Show,
+    say: Callable[[str], None],
 ) -> tuple[int, int]:
     """Decode what is new, and record it. Return how many images were known already and how many files were skipped."""
     run = Run(here)
@@ -206,7 +209,7 @@ def _add_to_state(
     limits = _value_range(state)
     channels = channels_of(state["source"])
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None, joined_channels=channels)
-    downloads = decoding.downloads_in(here / layout.CACHE)
+    downloads, found = decoding.downloads_in(here / layout.CACHE), None
     if source is None:
         assert given is not None
         images = copy_to_cache(collection_of_points(given), part / layout.CACHE)
@@ -217,16 +220,19 @@ def _add_to_state(
             found = open_source(found, callback)
         require_files_to_cut(found, decoding)
         images = _decode_addition(found, run, part, decoding, show)
-    downloads.remove()
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     matched = None if given is None else match_values(given, images)
     known = _known(images, digests_of([here, *before]), digests_of(resumed))
     n_clipped = 0 if images.is_clipped is None else int(images.is_clipped[~known[0]].sum())
     taken_before = paths_of([here, *parts])
+    listed = images.table.take(np.flatnonzero(~known[0]))  # with the paths of the source
     images = keep_images(images, ~known[0], part, taken_before)
     if len(images):
         described = {}
+        if run.has_frozen_encoder:
+            originals = InputPixels(listed, images.images, found if isinstance(found, Listing) else None)
+            described = _encode_addition(run, part, originals, images.fingerprint, show, say)
         if matched is not None:
             write_vectors(part, matched_blocks(matched.take(np.flatnonzero(~known[0]))))
             facts = match_record(matched, given_path)
@@ -251,6 +257,7 @@ def _add_to_state(
         write_state(here, state)
     else:
         shutil.rmtree(part)
+    downloads.remove()
     return int(known[1].sum()), len(images.skipped)
 
 
@@ -262,12 +269,30 @@ def _check_source(folder: Path, state: dict[str, Any], source: Any) -> None:
         raise SourceError(f"{folder}: made from vectors alone: add vectors (--vectors, vectors=) without images")
 
 
+def _encode_addition(
+    run: Run, part: Path, images: InputPixels, fingerprint: str, show: Show, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Write the vectors of added images by the encoder of the run; return the entry that describes them."""
+    encoder, of_run = run.encoder(), run.state["vectors"]
+    key = key_of([fingerprint, of_run["sha256"]])
+    with show("vectors") as callback:
+        encode_images(encoder, images, part, key, run.shape(), callback=callback, say=say)
+    record = {name: of_run[name] for name in ("name", "path", "dimensions", "matched_by", "sha256", "key")}
+    return {"vectors": record | {"n": len(images.table), "added_to": of_run["sha256"]}}
+
+
 def _read_given(folder: Path, state: dict[str, Any], vectors: Any) -> GivenValues | None:
     """The vectors of the images to add, where the run has given vectors."""
     of_run = state.get("vectors")
     if of_run is None:
         if vectors is not None:
             raise OptionError(f"{folder}: computes the vectors of its images: add images without vectors")
+        return None
+    if "encoder" in of_run:
+        if vectors is not None:
+            raise OptionError(
+                f"{folder}: computes the vectors of its images with {of_run['name']}: add without vectors"
+            )
         return None
     if vectors is None:
         raise OptionError(f"{folder}: made from given vectors: pass those of the images to add (--vectors, vectors=)")

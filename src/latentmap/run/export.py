@@ -269,6 +269,12 @@ def _decoded(png: bytes, run: Run, image: int) -> NDArray[np.uint8]:
 
 
 def _onnx(run: Run, folder: Path) -> None:
+    if run.has_vectors:
+        decoder = run.decoder()
+        decoder.export_onnx(folder / "decoder.onnx")
+        facts = {"image_shape": list(decoder.image_shape_), "n_features": decoder.n_features_in_}
+        (folder / "shape.json").write_text(json.dumps(facts), encoding="utf-8")
+        return
     model = run.model()
     model.export_onnx(folder / "encoder.onnx", "encoder")
     model.export_onnx(folder / "decoder.onnx", "decoder")

@@ -12,13 +12,14 @@ from latentmap.core.environment import describe_environment
 from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceError
 from latentmap.core.memory import release_memory
 from latentmap.core.progress import Show, counted, silent
+from latentmap.encoder import ImageEncoder
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.channels import channels_in_words
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
-from latentmap.images.remote.downloads import DOWNLOADS
+from latentmap.images.remote.downloads import DOWNLOADS, Downloads
 from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped, require_files_to_cut
 from latentmap.run import pending, stages
 from latentmap.run.channel_records import channels_of
@@ -37,6 +38,7 @@ from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
 from latentmap.run.run_source import find_images
 from latentmap.run.stages.decode_stage import decoding_key
+from latentmap.run.stages.vectors_stage import use_encoder
 from latentmap.run.state import (
     RUN_FORMAT_VERSION,
     STATE_FILE,
@@ -72,6 +74,7 @@ def make_run(
     labels: str | Path | ArrayLike | None = None,
     vectors: str | Path | ArrayLike | None = None,
     places: str | Path | ArrayLike | None = None,
+    encoder: ImageEncoder | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -94,6 +97,8 @@ def make_run(
         :func:`latentmap.run.given.read_vectors`.
     places : path or array-like of shape (n, 2), optional
         Places on the map, instead of those of t-SNE; see :func:`latentmap.run.given.read_places`.
+    encoder : ImageEncoder, optional
+        Encoder that computes the vectors of the images, instead of given ones.
     show : callable, optional
         From the name of a stage to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
@@ -113,7 +118,7 @@ def make_run(
     OptionError
         If an option does not fit the collection.
     """
-    given = {"labels": labels, "vectors": vectors, "places": places}
+    given: dict[str, Any] = {"labels": labels, "vectors": vectors, "places": places, "encoder": encoder}
     with making_run(source, path, options, decoding=decoding, strict=strict, show=show, say=say, **given) as work:
         run_stage(work, "report", FUNCTIONS["report"])
     return Run(work.folder)
@@ -129,6 +134,7 @@ def making_run(
     labels: str | Path | ArrayLike | None = None,
     vectors: str | Path | ArrayLike | None = None,
     places: str | Path | ArrayLike | None = None,
+    encoder: ImageEncoder | None = None,
     strict: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -144,10 +150,9 @@ def making_run(
         Work on the run, for :func:`latentmap.run.executor.run_stage`.
     """
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
-    options = options.without_vectors() if vectors is None else options.for_vectors()
+    options = options.without_vectors() if vectors is None and encoder is None else options.for_vectors()
     options = options if places is None else options.for_places()
-    if source is None and vectors is None:
-        raise SourceError(f"no images: a source is {SOURCE_KINDS}; without one, pass vectors (--vectors)")
+    _check_source(source, vectors, options)
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -163,12 +168,9 @@ def making_run(
         work.is_finished = pending.is_finished(finished) if finished else False
         downloads = decoding.downloads_in(folder / CACHE)
         work.decoding, work.labels = decoding, given_labels
-        if source is None:
-            work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
-        else:
-            work.found = find_images(source, decoding, decoding.scaling(), downloads)
-            require_files_to_cut(work.found, decoding)
-            _check_pictures(work.found, vectors)
+        _find_source(work, source, given, downloads)
+        if encoder is not None and not isinstance(work.found, ImageCollection):
+            work.listing = work.found  # the files are read again at the size of the encoder's input
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
@@ -182,10 +184,13 @@ def making_run(
             _check_fit(work.images, options)
             _match_given(work, given, {"vectors": as_paths(vectors), "places": as_paths(places)})
             given.clear()
+            if encoder is not None:
+                use_encoder(work, encoder)
+            del encoder  # perhaps a gigabyte
             _check_added(folder, work.state)
             if strict:
                 raise_if_skipped(work.images)
-            if decoding.downloads is None:
+            if decoding.downloads is None and work.listing is None:
                 downloads.remove()
         except LatentmapError:  # the run stays as it is
             if begun_in == folder:
@@ -194,6 +199,8 @@ def making_run(
             raise
         drop_known(work)
         with _completing(work):
+            if decoding.downloads is None:
+                downloads.remove()
             yield work
 
 
@@ -233,7 +240,7 @@ def _completing(work: Work) -> Iterator[None]:
         if stage not in ("decode", "report"):
             run_stage(work, stage, FUNCTIONS[stage])
         if stage == "vectors":
-            work.vectors = None  # as large as the file
+            work.vectors = work.encoder = work.listing = None  # they are large, and later stages have no use for them
     place_additions(work)
     yield
     _commit(work)
@@ -327,8 +334,28 @@ def _prepare(folder: Path) -> Path:
     return folder
 
 
-def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any) -> None:
-    if vectors is None and isinstance(found, ImageCollection) and not found.has_pictures:
+def _check_source(source: Any, vectors: Any, options: RunOptions) -> None:
+    if source is None and (vectors is None or options.decoder):
+        needed = "a decoder draws them" if options.decoder else "without one, pass vectors (--vectors)"
+        raise SourceError(f"no images: a source is {SOURCE_KINDS}; {needed}")
+
+
+def _find_source(work: Work, source: Any, given: dict[str, GivenValues], downloads: Downloads) -> None:
+    """Find the images, or the points of given vectors where there is no source."""
+    if source is None:
+        work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
+        return
+    work.found = find_images(source, work.decoding, work.decoding.scaling(), downloads)
+    require_files_to_cut(work.found, work.decoding)
+    _check_pictures(work.found, given.get("vectors"), work.options)
+
+
+def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any, options: RunOptions) -> None:
+    if not isinstance(found, ImageCollection) or found.has_pictures:
+        return
+    if options.decoder:
+        raise SourceError(f"{found.name}: a run without pictures, which a decoder draws: leave decoder out")
+    if vectors is None:
         raise SourceError(f"{found.name}: a run without pictures: pass the vectors of its points (--vectors, vectors=)")
 
 

@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from latentmap.core.errors import InputError, OptionError
 
 if TYPE_CHECKING:
+    from latentmap.encoder import ImageEncoder
     from latentmap.images.decode_options import DecodeOptions
 
 MAX_SEED = 2**32 - 1
 Declared = TypeVar("Declared", bound=type)
+# Options of the training of a decoder.
+DECODER_OPTIONS = ("network", "activation", "epochs", "batch_size", "learning_rate", "precision")
+ENCODER_SETTINGS = ("encoder_size", "encoder_mean", "encoder_std")
 MAX_COUNT = 2**31 - 1  # of latent dimensions, epochs, images in a batch, groups
 
 
@@ -239,6 +243,14 @@ class RunOptions:
         key_rank=1,
         with_vectors=True,
     )
+    decoder: bool = option(
+        False,
+        "Train a decoder from given vectors, or those of an encoder, to the images: for reconstructions and their "
+        "errors, and images at any place of the map.",
+        "train",
+        key_rank=1,
+        with_vectors=True,
+    )
     groups: str = option(
         "graph", "Clustering method: graph, or the chapter's kmeans.", "group", choices=("graph", "kmeans")
     )
@@ -288,10 +300,15 @@ class RunOptions:
         """The parameters of :class:`latentmap.Autoencoder` by name."""
         found: dict[str, Any] = {"random_state": self.seed}
         for one in declared_options(type(self)):
-            if "train" in one.stages and one.name != "seed":
+            if "train" in one.stages and one.name != "seed" and not one.with_vectors:
                 value = getattr(self, one.name)
                 found[one.name] = one.none_means if value is None else value
         return found
+
+    def decoder_parameters(self) -> dict[str, Any]:
+        """The parameters of :class:`latentmap.ImageDecoder` by name."""
+        of_both = self.autoencoder_parameters()
+        return {name: of_both[name] for name in ("random_state", *DECODER_OPTIONS)}
 
     def for_vectors(self) -> "RunOptions":
         """The options of a run of given vectors, by which its neighbours are found.
@@ -304,10 +321,17 @@ class RunOptions:
         usual = type(self)()
         for one in declared_options(type(self)):
             value = getattr(self, one.name)
-            if one.stages == ("train",) and value != getattr(usual, one.name):
+            if one.stages != ("train",) or one.with_vectors or value == getattr(usual, one.name):
+                continue
+            if not self.decoder:
                 raise OptionError(
-                    f"{one.name}={value!r}: with given vectors no network is trained: leave {one.name} or vectors out"
+                    f"{one.name}={value!r}: with given vectors no network is trained: leave {one.name} or vectors out, "
+                    "or train a decoder"
                 )
+            if one.name not in DECODER_OPTIONS:
+                raise OptionError(f"{one.name}={value!r} does not bear on a decoder: leave {one.name} out")
+        if self.decoder and self.network == "variational":
+            raise OptionError("network='variational' has no decoder of its own: choose pyramid, dense or conv")
         return replace(self, features="latent")
 
     def for_places(self) -> "RunOptions":
@@ -335,8 +359,8 @@ class RunOptions:
         for one in declared_options(type(self)):
             if one.with_vectors and getattr(self, one.name) != one.default:
                 raise OptionError(
-                    f"{one.name}={getattr(self, one.name)!r} is a distance between given vectors: pass vectors, or "
-                    f"leave {one.name} out"
+                    f"{one.name}={getattr(self, one.name)!r} bears on given vectors only: pass vectors or an encoder, "
+                    f"or leave {one.name} out"
                 )
         return self
 
@@ -445,6 +469,46 @@ class SourceOptions:
         is_path=True,
     )
 
+    encoder: str | None = option(
+        None,
+        "Frozen image encoder, an ONNX file, whose vectors are mapped without training a network; FILE:NAME chooses "
+        "an output. Its preprocessing is read from a preprocessor_config.json beside it.",
+        "vectors",
+    )
+    encoder_size: str | None = option(
+        None,
+        "Size of the encoder's input in pixels where neither of these files says it: a side, or HEIGHTxWIDTH.",
+        "vectors",
+    )
+    encoder_mean: str | None = option(
+        None, "Mean of each channel that the encoder was trained with, such as 0.485,0.456,0.406.", "vectors"
+    )
+    encoder_std: str | None = option(
+        None, "Standard deviation of each channel that the encoder was trained with.", "vectors"
+    )
+
+    def image_encoder(self) -> "ImageEncoder | None":
+        """The encoder, opened.
+
+        Raises
+        ------
+        OptionError
+            If vectors are given as well, settings of an encoder are given without one, or are no numbers.
+        MissingPackageError, EncoderError
+            See :class:`latentmap.ImageEncoder`.
+        """
+        names = [name for name in ENCODER_SETTINGS if getattr(self, name) is not None]
+        if self.encoder is None:
+            if names:
+                raise OptionError(f"{names[0]}={getattr(self, names[0])!r} without an encoder: pass encoder, too")
+            return None
+        if self.vectors is not None:
+            raise OptionError("vectors and an encoder: pass the vectors of the images, or what computes them")
+        from latentmap.encoder import ImageEncoder
+
+        mean, std = (_numbers(name, getattr(self, name)) for name in ("encoder_mean", "encoder_std"))
+        return ImageEncoder(self.encoder, size=_sides(self.encoder_size), mean=mean, std=std)
+
     def decoding(self) -> "DecodeOptions":
         """The options of decoding, for :func:`latentmap.run.make_run`.
 
@@ -467,6 +531,33 @@ class SourceOptions:
         cut = choose_cut(self.tiles, self.overlap, self.max_empty, self.crops)
         downloads = None if self.downloads is None else user_path(self.downloads)
         return DecodeOptions(shape, self.frames, self.cache_limit, downloads, cut)
+
+
+def _sides(given: Any) -> tuple[int, int] | None:
+    """Height and width that are written as 224 or 48x320, or a whole number, or two."""
+    if given is None:
+        return None
+    parts = (
+        given.lower().split("x") if isinstance(given, str) else given if isinstance(given, list | tuple) else [given]
+    )
+    try:
+        sides = [int(part) for part in parts]
+    except (TypeError, ValueError):
+        sides = []
+    if len(sides) not in (1, 2):
+        raise OptionError(f"encoder_size={given!r}: pass a side in pixels, such as 224, or 48x320 for height and width")
+    return sides[0], sides[-1]
+
+
+def _numbers(name: str, given: Any) -> tuple[float, ...] | None:
+    """Numbers that are written with commas, or in a list, or a single one."""
+    if given is None:
+        return None
+    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list | tuple) else [given]
+    try:
+        return tuple(float(part) for part in parts)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{name}={given!r}: pass one number, or one for each channel with commas between") from error
 
 
 RUN_OPTIONS = declared_options(RunOptions)

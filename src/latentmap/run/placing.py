@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.features import ImageFeatures
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
 from latentmap.images.store import PIXELS_FILE
 from latentmap.neighbors import NeighborSearch
 from latentmap.run import layout, tables
-from latentmap.run.channel_records import CHANNEL_ERRORS, channel_errors
+from latentmap.run.channel_records import CHANNEL_ERRORS, channel_errors, mixing_of
 from latentmap.run.checking import reading
 from latentmap.run.finding import N_NEAREST
 from latentmap.run.given import unit_vectors
@@ -99,7 +99,7 @@ def place_images(work: Work, part: Path, number: int) -> float:
         usual_errors = tables.read_column(folder / layout.LATENTS, "error")
         strange |= errors > np.quantile(usual_errors, USUAL)
     same = distances[:, 0] == 0
-    by_channel = channel_errors(model, work.state["source"], pixels)
+    by_channel = _channel_errors(work, pixels)
     columns = {
         "id": np.arange(n_new),
         "latent": tables.vectors(latents),
@@ -123,12 +123,23 @@ def place_images(work: Work, part: Path, number: int) -> float:
     return float(strange.mean())
 
 
+def _channel_errors(work: Work, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Reconstruction error of each image in each channel (n, c); None without channels or without an autoencoder."""
+    source = work.state["source"]
+    if work.has_vectors or mixing_of(source) is None:
+        return None
+    return channel_errors(Autoencoder.load(work.folder / layout.MODEL), source, pixels)
+
+
 def _encode(
     work: Work, part: Path, pixels: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Latent vectors of added images, and their reconstruction errors if the run has a decoder."""
     if work.has_vectors:
-        return vectors_of_addition(part), None
+        vectors = vectors_of_addition(part)
+        if not work.options.decoder:
+            return vectors, None
+        return vectors, ImageDecoder.load(work.folder / layout.MODEL).score_samples(vectors, pixels)
     return Autoencoder.load(work.folder / layout.MODEL).transform_and_score(pixels)
 
 

@@ -13,10 +13,11 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import RunError
 from latentmap.core.progress import counted
+from latentmap.encoder import ImageEncoder
 from latentmap.features import ImageFeatures
 from latentmap.groups import Cut, LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
@@ -30,6 +31,7 @@ from latentmap.run import layout, tables
 from latentmap.run.channel_records import channels_of, mixing_of
 from latentmap.run.checking import check_cuts, check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
+from latentmap.run.encoding.kept_encoder import open_encoder
 from latentmap.run.given import unit_vectors
 from latentmap.run.options import RunOptions, known_options
 from latentmap.run.pending import SWAP, home_of
@@ -100,7 +102,38 @@ class Run:
             If a file of the model is damaged.
         """
         self._require_decoder()
+        if self.has_vectors:
+            raise RunError(f"{self.path}: made from given vectors, it has no autoencoder, but a decoder: ask for that")
         return Autoencoder.load(self._file(layout.MODEL))
+
+    def decoder(self) -> ImageDecoder:
+        """The trained decoder of a run of given vectors.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or has no such decoder.
+        ModelFileError
+            If a file of the model is damaged.
+        """
+        if not self.has_vectors:
+            raise RunError(f"{self.path}: has an autoencoder, of which the decoder is a part: ask for its model")
+        self._require_decoder()
+        return ImageDecoder.load(self._file(layout.MODEL))
+
+    def encoder(self) -> ImageEncoder:
+        """The frozen encoder that computed the vectors of the run.
+
+        Raises
+        ------
+        RunError
+            If the run has none, or it is gone or another one.
+        MissingPackageError
+            If onnx or onnxruntime is not installed.
+        """
+        if not self.has_frozen_encoder:
+            raise RunError(f"{self.path}: made without a frozen encoder")
+        return open_encoder(self.path, self.state)
 
     def precision(self) -> str | None:
         """Precision of matrix products in training, float32 or bfloat16; None before the training."""
@@ -431,7 +464,12 @@ class Run:
     @property
     def has_encoder(self) -> bool:
         """Whether the vectors of other images can be computed."""
-        return not self.has_vectors
+        return not self.has_vectors or self.has_frozen_encoder
+
+    @property
+    def has_frozen_encoder(self) -> bool:
+        """Whether the vectors of the images were computed by a frozen encoder."""
+        return self.has_vectors and "encoder" in self.state["vectors"]
 
     @property
     def has_pictures(self) -> bool:
@@ -527,6 +565,8 @@ class Run:
             If the run is not finished, or has given vectors, which cannot be computed.
         """
         self._require_encoder()
+        if self.has_frozen_encoder:
+            return self.as_points(self.encoder().transform(pixels))
         return (self.features() if self.has_features else self.model()).transform(pixels)
 
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
@@ -558,13 +598,21 @@ class Run:
             query = points[itself][None]
         else:
             self._require_encoder()
-            pixels = self.pixels(image) if isinstance(image, str | Path) else np.asarray(image)
-            query = self.points_of(pixels[None])
+            query = (
+                self._point_of_file(image) if isinstance(image, str | Path) else self.points_of(np.asarray(image)[None])
+            )
         rows, distances = nearest_rows(points, query[0], n + 1)
         others = rows != itself
         rows, distances = rows[others][:n], distances[others][:n]
         table = tables.read(self._file(layout.ATLAS), ["id", "path", "group"]).take(rows)
         return table.append_column("distance", pa.array(distances))
+
+    def _point_of_file(self, path: str | Path) -> NDArray[np.float32]:
+        """The vector (1, d) of an image file, which an encoder sees at the size of its own input."""
+        if not self.has_frozen_encoder:
+            return self.points_of(self.pixels(path)[None])
+        encoder = self.encoder()
+        return self.as_points(encoder.encode(self._decoded(path, encoder.input_shape(self.shape()))[None]))
 
     def pixels(self, path: str | Path) -> NDArray[np.uint8]:
         """The pixels of an image file, converted to the shape of the run.
@@ -579,10 +627,13 @@ class Run:
         RunError
             If it cannot be decoded.
         """
-        (decoded,) = decode_images([EncodedImage(str(user_path(path)))], self.shape_for_more())
+        return self.fitted(self._decoded(path, self.shape_for_more()))
+
+    def _decoded(self, path: str | Path, shape: Shape) -> NDArray[np.uint8]:
+        (decoded,) = decode_images([EncodedImage(str(user_path(path)))], shape)
         if isinstance(decoded, Failure):
             raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
-        return self.fitted(decoded.pixels)
+        return decoded.pixels
 
     def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A decoded image, converted to grey or colour like the run.

@@ -65,6 +65,15 @@ STAGE = {
     "peak_memory_mb?": COUNT,
     "files": MapOf(STAGE_FILE, {"bytes": COUNT, "sha256": DIGEST}),
 }
+ENCODER = {
+    "digest": DIGEST,
+    "output": TEXT,
+    "preprocessing": MapOf(TEXT, PLAIN),
+    "batch_size": COUNT,
+    "n_features_out": COUNT,
+    "is_copied": FLAG,
+    "settings": MapOf(TEXT, PLAIN),
+}
 # What is known of values that were given in a file or an array.
 GIVEN = {
     "name": TEXT,
@@ -75,6 +84,7 @@ GIVEN = {
     "sha256": DIGEST,
     "key": DIGEST,
     "added_to?": DIGEST,  # of the vectors of the run, for those of an addition
+    "encoder?": ENCODER,  # that computed them
 }
 ADDITION = {
     "name": TEXT,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.progress import Show, silent
+from latentmap.encoder import ImageEncoder
 from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
@@ -52,6 +53,10 @@ class Work:
         Labels instead of those of the source.
     vectors, places : MatchedValues, optional
         Given vectors of the images, and their given places on the map.
+    encoder : ImageEncoder, optional
+        Encoder that computes the vectors of the images.
+    listing : Listing or DeferredSource, optional
+        The source while an encoder may read its files again.
     keys : dict
         The key of each stage, as far as it is known.
     neighbors : SharedNeighbors
@@ -69,6 +74,8 @@ class Work:
     labels: NDArray[Any] | NamedLabels | None = None
     vectors: MatchedValues | None = None
     places: MatchedValues | None = None
+    encoder: ImageEncoder | None = None
+    listing: Listing | DeferredSource | None = None
     keys: dict[str, str] = field(default_factory=dict)
     neighbors: SharedNeighbors = field(default_factory=SharedNeighbors, init=False, repr=False)
     _images: ImageCollection | None = field(default=None, init=False, repr=False)

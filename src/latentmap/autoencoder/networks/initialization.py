@@ -28,13 +28,14 @@ def initialize_in_order(
     *,
     generator: torch.Generator,
     sample: Tensor,
+    inputs: Tensor | None = None,
 ) -> None:
     """Initialise layers in the order of the forward pass, each on the output of those before it.
 
     Parameters
     ----------
     network : Module
-        Network that is called with ``sample``. Every layer has a ``weight`` (out, in) and a ``bias``.
+        Network that is called with ``sample`` or ``inputs``. Every layer has a ``weight`` (out, in) and a ``bias``.
     hidden : sequence of Module
         Layers before the last one, in the order of the forward pass; ``activation`` follows each.
     output : Module
@@ -45,6 +46,8 @@ def initialize_in_order(
         Source of the random weights, on the CPU.
     sample : Tensor of shape (n, *image_shape), float
         Training images in [0, 1].
+    inputs : Tensor of shape (n, d), float, optional
+        What the network is called with instead of the sample: the vectors that a decoder draws the images from.
     """
     mean = most_linear_mean(activation)
     for layer in (*hidden, output):
@@ -53,7 +56,7 @@ def initialize_in_order(
     handles.append(output.register_forward_hook(partial(_center, images=sample)))
     try:
         with torch.no_grad():
-            network(sample)
+            network(sample if inputs is None else inputs)
     finally:
         for handle in handles:
             handle.remove()

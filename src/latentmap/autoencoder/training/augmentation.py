@@ -43,6 +43,30 @@ def augment(pixels: Pixels, names: tuple[str, ...], random: np.random.Generator)
     return pixels
 
 
+def mix_pairs(
+    vectors: NDArray[np.float32], pixels: Pixels, random: np.random.Generator
+) -> tuple[NDArray[np.float32], Pixels]:
+    """Replace vectors and their images by weighted means of two, with the same weights for both.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d), float32
+        Vectors of the images.
+    pixels : ndarray of shape (n, ...), uint8 or float32
+        Pixels from 0 to 255, or in [0, 1].
+    random : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    vectors, pixels : ndarray of the same shapes and dtypes
+    """
+    weight, partner = random.random(len(pixels), np.float32), random.permutation(len(pixels))
+    of_vectors, of_pixels = (weight.reshape(-1, *[1] * (values.ndim - 1)) for values in (vectors, pixels))
+    mixed = of_pixels * pixels + (1 - of_pixels) * pixels[partner]
+    return of_vectors * vectors + (1 - of_vectors) * vectors[partner], _as_stored(mixed, pixels)
+
+
 def _mixup(pixels: Pixels, random: np.random.Generator) -> Pixels:
     n = len(pixels)
     weight = random.random((n, *[1] * (pixels.ndim - 1)), np.float32)

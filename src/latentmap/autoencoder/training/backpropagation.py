@@ -49,12 +49,14 @@ class Backpropagation:
         lengths[-1] = layers.n_values[-1]  # compared with the target pixel by pixel
         self._biases = [np.empty(length, np.float32) for length in lengths]
         self._bias_gradients = [np.empty(length, np.float32) for length in lengths]
-        self._activations = [torch.empty(capacity * n, dtype=layers.dtype) for n in (layers.size, *layers.n_values)]
+        self._activations = [torch.empty(capacity * n, dtype=layers.dtype) for n in (layers.n_inputs, *layers.n_values)]
         self._products = [
             torch.empty_like(self._activations[i + 1]) if kind == elementwise.SILU else self._activations[i + 1]
             for i, (kind, _) in enumerate(layers.kinds)
         ]
-        self._slopes = [torch.empty(capacity * max(layers.n_values), dtype=layers.dtype) for _ in range(2)]
+        self._slopes = [
+            torch.empty(capacity * max(layers.n_inputs, *layers.n_values), dtype=layers.dtype) for _ in range(2)
+        ]
         self._buffers: dict[int, list[_LayerBuffers]] = {}
         self._sums: list[Tensor] = []
 
@@ -76,8 +78,10 @@ class Backpropagation:
 
         Parameters
         ----------
-        inputs, targets : ndarray of shape (m, size), uint8 or float32
-            Flattened images to encode and to reconstruct.
+        inputs : ndarray of shape (m, n_inputs), uint8 or float32
+            Flattened images to encode, or vectors to decode.
+        targets : ndarray of shape (m, size), uint8 or float32
+            Flattened images to reconstruct.
         pixel_weights : ndarray of shape (size,), float32
             Weight of each pixel in the loss.
 
@@ -90,7 +94,9 @@ class Backpropagation:
             self._buffers[m] = [self._layer_buffers(i, m) for i in range(len(layers.layers))]
         buffers = self._buffers[m]
         with torch.no_grad():
-            elementwise.convert(inputs, as_array(self._activations[0][: m * layers.size]).reshape(m, layers.size))
+            elementwise.convert(
+                inputs, as_array(self._activations[0][: m * layers.n_inputs]).reshape(m, layers.n_inputs)
+            )
             for i, buffer in enumerate(buffers[:-1]):
                 torch.mm(buffer.rows, layers.transposed[i], out=buffer.product)
                 kind, alpha = layers.kinds[i]
@@ -136,7 +142,7 @@ class Backpropagation:
     def _layer_buffers(self, i: int, m: int) -> _LayerBuffers:
         layers, last = self._layers, len(self._layers.layers) - 1
         n_out, n_in = layers.weights[i].shape
-        input_size, output_size = m * (layers.n_values[i - 1] if i else layers.size), m * layers.n_values[i]
+        input_size, output_size = m * (layers.n_values[i - 1] if i else layers.n_inputs), m * layers.n_values[i]
         product = self._products[i][:output_size]
         result = self._activations[i + 1][:output_size]
         slope = (product if i == last else self._slopes[(i + 1) % 2][:output_size]).view(-1, n_out)

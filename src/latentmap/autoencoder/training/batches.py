@@ -2,13 +2,14 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.autoencoder.training.augmentation import mix_pairs
 from latentmap.autoencoder.training.pixels import PixelScale
 from latentmap.core.mapped_arrays import is_mapped, release
 
@@ -19,6 +20,8 @@ SHUFFLE_BLOCK_BYTES = 2**20
 SHUFFLE_WINDOW_BYTES = 2**26
 # Windows that wait to be used while the next one is read.
 N_PREFETCHED = 1
+
+Item = TypeVar("Item")
 
 
 class Batches:
@@ -70,17 +73,36 @@ class Batches:
         ndarray of shape (m, *image_shape), uint8 or float32
             At most ``batch_size`` images, as :meth:`PixelScale.prepare` returns them.
         """
+        for _, batch in self.numbered_epoch(number):
+            yield batch
+
+    def numbered_epoch(self, number: int) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+        """Iterate over the batches of an epoch, together with the rows of their images.
+
+        Parameters
+        ----------
+        number : int
+            Number of the epoch, from 0.
+
+        Yields
+        ------
+        rows : ndarray of shape (m,), intp
+        images : ndarray of shape (m, *image_shape), uint8 or float32
+            See :meth:`epoch`.
+        """
         random = np.random.default_rng((self.seed, number))
         if not self.streamed:
             order = random.permutation(self.rows)
             for begin in range(0, len(order), self.batch_size):
-                yield self.scale.prepare(self.images[order[begin : begin + self.batch_size]])
+                rows = order[begin : begin + self.batch_size]
+                yield rows, self.scale.prepare(self.images[rows])
             return
-        for window in prefetch(self._windows(random)):
+        for rows, window in prefetch(self._windows(random)):
             for begin in range(0, len(window), self.batch_size):
-                yield self.scale.prepare(window[begin : begin + self.batch_size])
+                part = slice(begin, begin + self.batch_size)
+                yield rows[part], self.scale.prepare(window[part])
 
-    def _windows(self, random: np.random.Generator) -> Iterator[NDArray[Any]]:
+    def _windows(self, random: np.random.Generator) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
         """Read the images of a whole number of batches in ascending order and shuffle them in memory."""
         n_block = max(1, SHUFFLE_BLOCK_BYTES // self._image_bytes)
         blocks = np.array_split(self.rows, max(1, len(self.rows) // n_block))
@@ -93,26 +115,28 @@ class Batches:
             for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
                 window[target[run]] = self.images[rows[run[0]] : rows[run[-1]] + 1]
             release(self.images)
-            yield window
+            shuffled = np.empty_like(rows)
+            shuffled[target] = rows
+            yield shuffled, window
 
 
-def prefetch(items: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     """Iterate over items that a thread makes while the caller works on the one before.
 
     Parameters
     ----------
-    items : iterator of ndarray
+    items : iterator
         Items to make. An error that it raises is raised again in the calling thread.
 
     Yields
     ------
-    ndarray
+    object
         The same items.
     """
-    finished: queue.Queue[tuple[NDArray[Any] | None, BaseException | None]] = queue.Queue(N_PREFETCHED)
+    finished: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(N_PREFETCHED)
     stopped = threading.Event()
 
-    def put(item: NDArray[Any] | None, error: BaseException | None = None) -> None:
+    def put(item: Item | None, error: BaseException | None = None) -> None:
         while not stopped.is_set():
             try:
                 finished.put((item, error), timeout=0.1)
@@ -143,3 +167,52 @@ def prefetch(items: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     finally:
         stopped.set()
         thread.join()
+
+
+class VectorBatches(Batches):
+    """Batches of images together with the vectors that a decoder draws them from.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n, d), float32
+        Vectors of the images, in memory or memory-mapped.
+    images, rows, scale, batch_size, seed
+        See :class:`Batches`.
+    standardize : callable
+        From vectors (m, d) to what the decoder takes, (m, d) float32.
+    """
+
+    def __init__(
+        self,
+        vectors: NDArray[Any],
+        images: NDArray[Any],
+        rows: NDArray[np.intp],
+        scale: PixelScale,
+        batch_size: int,
+        seed: int,
+        standardize: Callable[[NDArray[Any]], NDArray[np.float32]],
+    ) -> None:
+        super().__init__(images, rows, scale, batch_size, seed)
+        self._vectors = vectors
+        self._standardize = standardize
+
+    def pairs(
+        self, number: int, mixing: np.random.Generator | None = None
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
+        """Iterate over the batches of an epoch.
+
+        Parameters
+        ----------
+        number : int
+            Number of the epoch, from 0.
+        mixing : Generator, optional
+            Source of randomness for mixup of the pairs; by default they are not mixed.
+
+        Yields
+        ------
+        vectors : ndarray of shape (m, d), float32
+        images : ndarray of shape (m, *image_shape), uint8 or float32
+        """
+        for rows, images in self.numbered_epoch(number):
+            vectors = self._standardize(self._vectors[rows])
+            yield (vectors, images) if mixing is None else mix_pairs(vectors, images, mixing)

@@ -12,7 +12,7 @@ from latentmap.autoencoder.networks import Network
 from latentmap.autoencoder.training.devices import to_device
 from latentmap.autoencoder.training.fused_encoding import encode_fused
 from latentmap.autoencoder.training.fused_layers import is_fusible
-from latentmap.autoencoder.training.pixels import PixelScale
+from latentmap.autoencoder.training.pixels import PixelScale, to_unit_interval
 from latentmap.core.mapped_arrays import release
 
 # Images in one forward pass.
@@ -140,6 +140,70 @@ def encode_with_errors(
 
     columns = map_batches(encode, images, (network.latent_dim + 1,), network, scale)
     return np.ascontiguousarray(columns[:, :-1]), np.ascontiguousarray(columns[:, -1])
+
+
+def decode_vectors(
+    network: Network, vectors: NDArray[Any], standardize: Callable[[NDArray[Any]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Decode vectors into images.
+
+    Parameters
+    ----------
+    network : Network
+        Trained decoder.
+    vectors : ndarray of shape (n, d)
+    standardize : callable
+        From vectors (m, d) to what the decoder takes, (m, d) float32.
+
+    Returns
+    -------
+    ndarray of shape (n, *image_shape), float32
+        Images in [0, 1].
+    """
+    found = np.empty((len(vectors), *network.image_shape), np.float32)
+    size = max_batch_size(INFERENCE_BATCH_SIZE, network.image_shape)
+    for begin in range(0, len(vectors), size):
+        part = standardize(vectors[begin : begin + size])
+        found[begin : begin + size] = map_batches(network.decode, part, network.image_shape, network)
+    return found
+
+
+def decoding_errors(
+    network: Network,
+    vectors: NDArray[Any],
+    images: NDArray[Any],
+    scale: PixelScale,
+    standardize: Callable[[NDArray[Any]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Return the mean squared error of each image that a decoder draws from a vector.
+
+    Parameters
+    ----------
+    network : Network
+        Trained decoder.
+    vectors : ndarray of shape (n, d)
+    images : ndarray of shape (n, *image_shape)
+        Stored pixels.
+    scale : PixelScale
+        Map from stored pixels to [0, 1].
+    standardize : callable
+        From vectors (m, d) to what the decoder takes, (m, d) float32.
+
+    Returns
+    -------
+    ndarray of shape (n,), float32
+        Errors in units of [0, 1]².
+    """
+    errors = np.empty(len(images), np.float32)
+    size = max_batch_size(INFERENCE_BATCH_SIZE, network.image_shape)
+    for number, begin in enumerate(range(0, len(images), size), start=1):
+        part = slice(begin, begin + size)
+        drawn = decode_vectors(network, vectors[part], standardize)
+        drawn -= to_unit_interval(scale.prepare(images[part])).reshape(drawn.shape)
+        errors[part] = np.square(drawn, out=drawn).reshape(len(drawn), -1).mean(axis=1)
+        if number % BATCHES_PER_RELEASE == 0:
+            release(images)
+    return errors
 
 
 def max_batch_size(n_images: int, image_shape: tuple[int, ...]) -> int:

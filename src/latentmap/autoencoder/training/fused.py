@@ -171,7 +171,7 @@ class FusedEngine:
             backpropagation.begin(in_parts=edges[k + 1] - edges[k] > backpropagation.capacity)
             for begin in range(edges[k], edges[k + 1], backpropagation.capacity):
                 rows = slice(begin, min(begin + backpropagation.capacity, edges[k + 1]))
-                x = self._layers.flatten(inputs[rows])
+                x = self._layers.flatten_inputs(inputs[rows])
                 target = x if inputs is targets else self._layers.flatten(targets[rows])
                 losses[k] += backpropagation.run(x, target, pixel_weights)
             backpropagation.end()

@@ -113,6 +113,10 @@ class FusedLayers:
         Kind and parameter of each activation.
     size : int
         Values of one flattened image, padding included.
+    takes_vectors : bool
+        Whether the network is a decoder, whose inputs are vectors.
+    n_inputs : int
+        Values of one input: those of a flattened image, or of a vector.
     n_values : list of int
         Values of one image after each layer.
     weights, transposed : list of Tensor
@@ -134,8 +138,10 @@ class FusedLayers:
         self._in_order = len(self._order) == n_pixels and bool((self._order == np.arange(n_pixels)).all())
         self.pixel_weights = (self._order >= 0) / n_pixels
         self.size = len(self._order)
+        self.takes_vectors = not network.encoder()
+        self.n_inputs = network.latent_dim if self.takes_vectors else self.size
         self.n_values = []
-        values = self.size
+        values = self.n_inputs
         for weight in (as_parameter(layer.linear.weight) for layer in layers):
             values = values // weight.shape[1] * weight.shape[0]
             self.n_values.append(values)
@@ -155,7 +161,21 @@ class FusedLayers:
         -------
         int
         """
-        return max(1, n_bytes // (self.dtype.itemsize * (self.size + sum(self.n_values))))
+        return max(1, n_bytes // (self.dtype.itemsize * (self.n_inputs + sum(self.n_values))))
+
+    def flatten_inputs(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Flatten the inputs of the network: images, or vectors, which are flat already.
+
+        Parameters
+        ----------
+        inputs : ndarray of shape (n, *image_shape), or (n, n_inputs), uint8 or float32
+            Images or vectors.
+
+        Returns
+        -------
+        ndarray of shape (n, n_inputs), uint8 or float32
+        """
+        return inputs if self.takes_vectors else self.flatten(inputs)
 
     def flatten(self, images: NDArray[Any]) -> NDArray[Any]:
         """Flatten images in the order of pixels that the network uses.

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from latentmap.autoencoder.networks import Network
 from latentmap.autoencoder.training.adam import BETA_2
 from latentmap.autoencoder.training.augmentation import augment
 from latentmap.autoencoder.training.autograd import AutogradEngine
-from latentmap.autoencoder.training.batches import Batches
+from latentmap.autoencoder.training.batches import Batches, VectorBatches
 from latentmap.autoencoder.training.checkpoint import read_checkpoint, write_checkpoint
 from latentmap.autoencoder.training.corruption import corrupt
 from latentmap.autoencoder.training.evaluation import reconstruction_errors
@@ -225,10 +225,7 @@ def _train_epoch(
     random = np.random.default_rng((batches.seed, epoch, 1))
     done, total = epoch * len(batches), recipe.epochs * len(batches)
     loss, n_seen, rate = 0.0, 0, 0.0
-    for targets in batches.epoch(epoch):
-        if recipe.augmentation:
-            targets = augment(targets, recipe.augmentation, random)  # noqa: PLW2901 - input and target alike
-        inputs = corrupt(targets, recipe.denoising, recipe.noise_level, random) if recipe.denoising else targets
+    for inputs, targets in _pairs(batches, recipe, epoch, random):
         progress = (done + 0.5) / total
         rate = recipe.rate(progress)
         loss += engine.step(inputs, targets, rate, progress) * len(targets)
@@ -242,6 +239,18 @@ def _train_epoch(
             "or max_grad_norm=1"
         )
     return {"loss": loss, "learning_rate": rate}
+
+
+def _pairs(
+    batches: Batches, recipe: Recipe, epoch: int, random: np.random.Generator
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Inputs and targets of each step: images, corrupted and not, or vectors and the images to draw from them."""
+    if isinstance(batches, VectorBatches):
+        yield from batches.pairs(epoch, random if recipe.augmentation else None)
+        return
+    for images in batches.epoch(epoch):
+        targets = augment(images, recipe.augmentation, random) if recipe.augmentation else images
+        yield (corrupt(targets, recipe.denoising, recipe.noise_level, random) if recipe.denoising else targets), targets
 
 
 @dataclass

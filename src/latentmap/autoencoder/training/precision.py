@@ -6,6 +6,7 @@ Weights, sums and Adam's moments are float32 in either case.
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -20,7 +21,9 @@ MAX_GRADIENT_DISTANCE = 0.05
 N_COMPARED = 64
 
 
-def choose_precision(name: str, network: Network, images: NDArray[Any]) -> torch.dtype:
+def choose_precision(
+    name: str, network: Network, images: NDArray[Any], vectors: NDArray[np.float32] | None = None
+) -> torch.dtype:
     """Return the type of the factors of matrix products.
 
     Parameters
@@ -32,6 +35,8 @@ def choose_precision(name: str, network: Network, images: NDArray[Any]) -> torch
         Network with its initial weights.
     images : ndarray of shape (n, *image_shape), uint8 or float32
         Images for the comparison, of which the first 64 are used.
+    vectors : ndarray of shape (n, d), float32, optional
+        Vectors that the network draws the images from, if it is a decoder.
 
     Returns
     -------
@@ -43,7 +48,10 @@ def choose_precision(name: str, network: Network, images: NDArray[Any]) -> torch
     device = next(network.parameters()).device
     if not has_fast_bfloat16(device):
         return torch.float32
-    close = gradient_distance(network, images[:N_COMPARED]) <= MAX_GRADIENT_DISTANCE
+    close = (
+        gradient_distance(network, images[:N_COMPARED], None if vectors is None else vectors[:N_COMPARED])
+        <= MAX_GRADIENT_DISTANCE
+    )
     return torch.bfloat16 if close else torch.float32
 
 
@@ -68,7 +76,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def gradient_distance(network: Network, images: NDArray[Any]) -> float:
+def gradient_distance(network: Network, images: NDArray[Any], vectors: NDArray[np.float32] | None = None) -> float:
     """Compare the gradient of the loss in bfloat16 with that in float32.
 
     Parameters
@@ -77,19 +85,23 @@ def gradient_distance(network: Network, images: NDArray[Any]) -> float:
         Network with its initial weights.
     images : ndarray of shape (n, *image_shape), uint8 or float32
         Images for the comparison.
+    vectors : ndarray of shape (n, d), float32, optional
+        Vectors that the network draws the images from, if it is a decoder.
 
     Returns
     -------
     float
         |g₁₆ - g₃₂| / |g₃₂|, or infinity if it is NaN.
     """
-    x = to_device(images, next(network.parameters()).device)
+    device = next(network.parameters()).device
+    x = to_device(images, device)
+    inputs = x if vectors is None else to_device(vectors, device)
     gradients = []
     for dtype in (torch.float32, torch.bfloat16):
         narrow = dtype == torch.bfloat16
         with torch.random.fork_rng(), torch.autocast(x.device.type, torch.bfloat16, enabled=narrow):
             torch.manual_seed(0)  # the same noise for both
-            loss = network.loss(x, x, progress=0.5)
+            loss = network.loss(inputs, x, progress=0.5)
         parts = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
         gradients.append(torch.cat([part.flatten().double() for part in parts if part is not None]))
     distance = float((gradients[1] - gradients[0]).norm() / gradients[0].norm().clamp_min(1e-30))

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -61,7 +63,21 @@ def _similar(server: "Server", body: bytes, weights: dict[str, float] | None) ->
     pixels = data.run.fitted(decoded.pixels)
     mixing = current_mixing(data)
     picture = pixels if mixing is None else mixing.mix(pixels)
-    found = data.nearest(data.vectors_of(pixels[None])[0], N_SIMILAR, weights)
+    found = data.nearest(_vector_of(server, body, pixels), N_SIMILAR, weights)
     nearest = found[0]["id"]
     x, y = data.xy[data.place[nearest]].tolist()  # a mean of several places could be empty
     return {"neighbors": found, "at": nearest, "x": x, "y": y, "png": as_base64(as_png(picture))}
+
+
+def _vector_of(server: "Server", body: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The vector of an image that is sent, which an encoder sees at the size of its own input."""
+    data = server.data
+    if not data.run.has_frozen_encoder:
+        vector: NDArray[np.float32] = data.vectors_of(pixels[None])[0]
+        return vector
+    shape = data.encoder.input_shape(data.run.shape())
+    (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), shape)
+    if isinstance(decoded, Failure):
+        raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
+    found: NDArray[np.float32] = data.run.as_points(data.encoder.encode(decoded.pixels[None]))[0]
+    return found

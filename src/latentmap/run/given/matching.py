@@ -181,5 +181,7 @@ def describe_given(state: dict[str, Any]) -> list[str]:
         if record is not None:
             numbers = f" of {counted(record['dimensions'], 'number')}" if name == "vectors" else ""
             origin = f"from {record['name']}, matched by {record['matched_by']}"
+            if "encoder" in record:
+                origin = f"computed by {record['name']}"
             lines.append(f"  {counted(record['n'], noun)}{numbers} {origin}")
     return lines

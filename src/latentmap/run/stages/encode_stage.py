@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.run import tables
 from latentmap.run.channel_records import CHANNEL_ERRORS, channel_errors
 from latentmap.run.given.vector_files import open_vectors
@@ -26,7 +26,10 @@ def encode(work: Work) -> list[str]:
 
 
 def _take_vectors(work: Work) -> list[str]:
-    """Write the given vectors as the latent ones, without errors."""
+    """Write the given vectors as the latent ones, with the errors of the decoder if there is one."""
     latents = open_vectors(work.folder)
-    tables.write_table(work.folder / LATENTS, {"id": np.arange(len(latents)), "latent": tables.vectors(latents)})
+    columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents)}
+    if work.options.decoder:
+        columns["error"] = ImageDecoder.load(work.folder / MODEL).score_samples(latents, work.pixels)
+    tables.write_table(work.folder / LATENTS, columns)
     return [LATENTS]

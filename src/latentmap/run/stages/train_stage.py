@@ -1,19 +1,32 @@
-"""The stage "train": the autoencoder."""
+"""The stage "train": the autoencoder, or the decoder of given vectors."""
 
-from latentmap.autoencoder import Autoencoder
+from latentmap.autoencoder import Autoencoder, ImageDecoder
+from latentmap.run.given.vector_files import open_vectors
 from latentmap.run.layout import CHECKPOINT, MODEL
 from latentmap.run.warmup import compiling_in_background
 from latentmap.run.work import Work
 
+MODEL_FILES = [f"{MODEL}/config.json", f"{MODEL}/weights.safetensors"]
+
 
 def train(work: Work) -> list[str]:
-    """Fit the autoencoder: model/. After a kill it resumes from the last epoch that ended. Given vectors need none."""
+    """Fit the autoencoder, or the decoder of given vectors: model/. A killed one resumes after its last whole epoch."""
     if work.has_vectors:
-        return []
+        return _train_decoder(work) if work.options.decoder else []
     checkpoint = work.folder / CHECKPOINT
     parameters = work.options.autoencoder_parameters()
     with compiling_in_background(), work.show("train") as callback:
         model = Autoencoder(**parameters, checkpoint=checkpoint, callback=callback).fit(work.pixels)
     model.save(work.folder / MODEL)
     checkpoint.unlink()
-    return [f"{MODEL}/config.json", f"{MODEL}/weights.safetensors"]
+    return MODEL_FILES
+
+
+def _train_decoder(work: Work) -> list[str]:
+    checkpoint, vectors = work.folder / CHECKPOINT, open_vectors(work.folder)
+    parameters = work.options.decoder_parameters()
+    with compiling_in_background(), work.show("train") as callback:
+        model = ImageDecoder(**parameters, checkpoint=checkpoint, callback=callback).fit(vectors, work.pixels)
+    model.save(work.folder / MODEL)
+    checkpoint.unlink()
+    return MODEL_FILES

@@ -1,20 +1,43 @@
 """The stage "vectors": the vectors of the images of a run that has no network of its own."""
 
 from latentmap.core.errors import RunError
-from latentmap.run.given.vector_files import VectorBlocks, matched_blocks, write_vectors
+from latentmap.encoder import ImageEncoder
+from latentmap.encoder.preprocessor_config import CONFIG_FILE
+from latentmap.images import Shape
+from latentmap.images.listing import Listing
+from latentmap.images.sources import open_source
+from latentmap.run.encoding.encode_images import encode_images
+from latentmap.run.encoding.input_pixels import InputPixels
+from latentmap.run.encoding.kept_encoder import encoder_record, keep_encoder
+from latentmap.run.given.vector_files import matched_blocks, write_vectors
 from latentmap.run.layout import VECTORS
 from latentmap.run.work import Work
 
 
+def use_encoder(work: Work, encoder: ImageEncoder) -> None:
+    """Have the vectors of the images computed by an encoder, and describe it in the state."""
+    work.encoder = encoder
+    work.state["vectors"] = encoder_record(encoder, len(work.images))
+    device = " on a GPU" if encoder.runs_on_gpu else ""
+    work.say(f"  encoder {encoder.path.name}{device}: {encoder.describe()}")
+    if encoder.assumes_imagenet:
+        work.say(f"  no {CONFIG_FILE} beside it: pixels are scaled by the mean and standard deviation of ImageNet")
+    if work.listing is None and work.state["source"]["shape"] is not None:
+        work.say("  it sees the images as the run has them: pass their source instead for their own size")
+
+
 def take_vectors(work: Work) -> list[str]:
-    """Write the vectors of the images, in their order, as float32: cache/vectors.npy (n, d)."""
+    """Write the vectors of the images, in their order: cache/vectors.npy (n, d), float32; and a copy of the encoder."""
     with work.show("vectors") as callback:
-        write_vectors(work.folder, vectors_of_images(work), callback)
-    return [VECTORS]
-
-
-def vectors_of_images(work: Work) -> VectorBlocks:
-    """The vectors of the images of this run, from wherever they come: a file or an array."""
-    if work.vectors is None:  # nothing is given where images are added
-        raise RunError(f"{work.folder / VECTORS}: missing: the command that made the run makes it again")
-    return matched_blocks(work.vectors)
+        if work.encoder is None:
+            if work.vectors is None:  # nothing is given where images are added
+                raise RunError(f"{work.folder / VECTORS}: missing: the command that made the run makes it again")
+            write_vectors(work.folder, matched_blocks(work.vectors), callback)
+            return [VECTORS]
+        opened = None if work.listing is None else open_source(work.listing)
+        images = InputPixels(work.images.table, work.pixels, opened if isinstance(opened, Listing) else None)
+        like = work.state["source"]["shape"]
+        shape = None if like is None else Shape.from_dict(like)
+        key = work.keys["vectors"]
+        encode_images(work.encoder, images, work.folder, key, shape, callback=callback, say=work.say)
+    return [VECTORS, *keep_encoder(work.encoder, work.folder)]

@@ -1,0 +1,1 @@
+"""Vectors of the images of a run by a frozen encoder."""
