@@ -66,7 +66,7 @@ class ReportData:
     @property
     def has_samples(self) -> bool:
         """Whether new pictures drawn from the latent space are worth showing."""
-        return self.has_decoder and self.detail >= MIN_DETAIL
+        return self.detail >= MIN_DETAIL
 
     @cached_property
     def samples(self) -> NDArray[np.float32] | None:
