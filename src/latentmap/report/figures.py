@@ -65,7 +65,8 @@ def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     yield from _group_figures(data)
     if has_pictures:
         yield from _standing_out(data)
-    if data.samples is not None:  # last: the others keep the interpreter from the results, and these do not
+    # last: the others keep the interpreter from the results, and these do not
+    if data.has_decoder and data.samples is not None:
         yield "samples", plots.strips(data.samples)
 
 

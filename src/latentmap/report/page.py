@@ -234,7 +234,7 @@ def _command(run: Run) -> str:
         options |= vectors["encoder"]["settings"]
     options |= {name: record["path"] for name, record in given_values.items() if record is not None}
     folder = str(run.home.resolve())
-    given = source.get("path") if run.has_pictures else []
+    given = source.get("path") if source.get("pictures", True) else []
     arrays = {"vectors": "vectors", "map": "places"}
     if given is None or any(options.get(name, "") is None for name in arrays):  # made from Python, of arrays in memory
         values = "".join(
