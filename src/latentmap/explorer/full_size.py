@@ -53,7 +53,7 @@ class FullSize:
         """
         item, digest = self._item(image)
         own = self._data.run.shape()
-        probe = self._ask("probe", item, own.reading)
+        probe = self._ask("probe", item, own.pages)
         scale = min(1.0, MAX_ORIGINAL_SIDE / max(probe.width, probe.height, 1))
         height, width = (max(1, round(side * scale)) for side in (probe.height, probe.width))
         channels, color = (1, "grey") if probe.is_grey else (3, "rgb")

@@ -17,9 +17,9 @@ from latentmap.images.background import background_fraction
 from latentmap.images.boxes import Box
 from latentmap.images.channels import robust_ranges
 from latentmap.images.image_files import ImageFile, image_size, open_image_file
+from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.pictures import Picture
 from latentmap.images.probe import ImageProbe
-from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
@@ -107,22 +107,22 @@ class Decoded(NamedTuple):
     whole: bytes | None = None
 
 
-def probe_images(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[ImageProbe | Failure]":
+def probe_images(images: list[EncodedImage], pages: PageOptions = DEFAULT_PAGES) -> "list[ImageProbe | Failure]":
     """Decode images to determine their size, colour and range of values.
 
     Parameters
     ----------
     images : list of EncodedImage
-    reading : ReadingOptions
+    pages : PageOptions
 
     Returns
     -------
     list of ImageProbe or Failure
     """
-    return _map_images(images, lambda opened: _probe(opened, reading), reading)
+    return _map_images(images, lambda opened: _probe(opened, pages), pages)
 
 
-def count_frames(image: EncodedImage, animations: bool, reading: ReadingOptions = DEFAULT_READING) -> "int | Failure":
+def count_frames(image: EncodedImage, animations: bool, pages: PageOptions = DEFAULT_PAGES) -> "int | Failure":
     """Count the images in a file.
 
     Parameters
@@ -130,7 +130,7 @@ def count_frames(image: EncodedImage, animations: bool, reading: ReadingOptions 
     image : EncodedImage
     animations : bool
         Whether the frames of an animation are images.
-    reading : ReadingOptions
+    pages : PageOptions
         What the pages of a TIFF are.
 
     Returns
@@ -139,22 +139,20 @@ def count_frames(image: EncodedImage, animations: bool, reading: ReadingOptions 
     """
 
     def count(file: IO[bytes]) -> int:
-        with open_image_file(file, reading) as container:
+        with open_image_file(file, pages) as container:
             return container.count(animations)
 
     counted: int | Failure = _try_open(image.source, count)
     return counted
 
 
-def measure_images(
-    images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING
-) -> "list[MeasuredImage | Failure]":
+def measure_images(images: list[EncodedImage], pages: PageOptions = DEFAULT_PAGES) -> "list[MeasuredImage | Failure]":
     """Determine the sizes of whole images that are to be cut, from the headers of their files where these have them.
 
     Parameters
     ----------
     images : list of EncodedImage
-    reading : ReadingOptions
+    pages : PageOptions
 
     Returns
     -------
@@ -163,19 +161,19 @@ def measure_images(
     results: list[MeasuredImage | Failure] = []
     with _larger_images():
         for source, group in groupby(images, key=lambda image: image.source):
-            results += _measure_frames(source, [image.frame for image in group], reading)
+            results += _measure_frames(source, [image.frame for image in group], pages)
     return results
 
 
 def _measure_frames(
-    source: "str | bytes | Failure", frames: list[int | None], reading: ReadingOptions
+    source: "str | bytes | Failure", frames: list[int | None], pages: PageOptions
 ) -> "list[MeasuredImage | Failure]":
     found: list[MeasuredImage | Failure] = []
 
     def measure(file: IO[bytes]) -> None:
         n_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
-        with open_image_file(file, reading) as container:
+        with open_image_file(file, pages) as container:
             for frame in frames:
                 try:
                     n_pages = container.count(False) if frame is None else 1
@@ -203,7 +201,7 @@ def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | F
     -------
     list of Decoded or Failure
     """
-    return _map_images(images, lambda opened: _decode(opened, shape), shape.reading)
+    return _map_images(images, lambda opened: _decode(opened, shape), shape.pages)
 
 
 class _OpenedImage(NamedTuple):
@@ -220,9 +218,9 @@ class _OpenedImage(NamedTuple):
         return self._replace(picture=self.picture.cropped(box), whole=self.picture)
 
 
-def _probe(opened: _OpenedImage, reading: ReadingOptions) -> ImageProbe:
+def _probe(opened: _OpenedImage, pages: PageOptions) -> ImageProbe:
     picture, values = opened.picture, opened.picture.high_bit_depth
-    if reading.as_channels or not picture.has_colors:
+    if pages.as_channels or not picture.has_colors:
         image = picture.channels()
         shown = image.values if image.masked is None else image.values[~image.masked]
         size, n_pages = (picture.width, picture.height), opened.n_pages
@@ -261,18 +259,16 @@ def _sha256(file: IO[bytes]) -> bytes:
     return digest.digest()
 
 
-def _map_images(
-    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
-) -> list[Any]:
+def _map_images(images: list[EncodedImage], function: Callable[[_OpenedImage], Any], pages: PageOptions) -> list[Any]:
     """The result of a function on each image, or the failure."""
     results: list[Any] = []
     for _, group in groupby(images, key=lambda image: image if _is_whole_file(image) else image.source):
         together = list(group)
         if _is_whole_file(together[0]):
-            results += [_apply_to_file(image, function, reading) for image in together]
+            results += [_apply_to_file(image, function, pages) for image in together]
         else:
             with nullcontext() if together[0].box is None else _larger_images():
-                results += _apply_to_parts(together, function, reading)
+                results += _apply_to_parts(together, function, pages)
     return results
 
 
@@ -290,10 +286,10 @@ def _is_whole_file(image: EncodedImage) -> bool:
     return image.frame is None and image.box is None
 
 
-def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any], reading: ReadingOptions) -> Any:
+def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any], pages: PageOptions) -> Any:
     def read(file: IO[bytes]) -> Any:
         _check_picture_size(image, file)
-        with open_image_file(file, reading) as container:
+        with open_image_file(file, pages) as container:
             return function(_OpenedImage(file, container.picture(None), image, container.count(False)))
 
     return _try_open(image.source, read)
@@ -305,7 +301,7 @@ def _check_picture_size(image: EncodedImage, file: IO[bytes]) -> None:
 
 
 def _apply_to_parts(
-    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
+    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], pages: PageOptions
 ) -> list[Any]:
     """The result of a function on each of the frames or parts of one file, or the failure."""
     found: list[Any] = []
@@ -313,7 +309,7 @@ def _apply_to_parts(
     def read(file: IO[bytes]) -> None:
         if images[0].frame is None:
             _check_picture_size(images[0], file)
-        with open_image_file(file, reading) as container:
+        with open_image_file(file, pages) as container:
             for _, parts in groupby(images, key=lambda image: image.frame):
                 found.extend(_apply_to_frame(file, container, list(parts), function))
 

@@ -14,8 +14,8 @@ from latentmap.core.errors import DecodingError
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
+from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.pictures import Picture
-from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import (
     IMAGE_DEPTH,
     IMAGE_LENGTH,
@@ -53,14 +53,14 @@ class ImageFile(Protocol):
 
 
 @contextmanager
-def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) -> Iterator[ImageFile]:
+def open_image_file(file: IO[bytes], pages: PageOptions = DEFAULT_PAGES) -> Iterator[ImageFile]:
     """Open a file as a sequence of images.
 
     Parameters
     ----------
     file : file object
         Binary file that can seek.
-    reading : ReadingOptions
+    pages : PageOptions
         What the pages of a TIFF are.
 
     Yields
@@ -75,7 +75,7 @@ def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) 
     start = file.read(N_START_BYTES)
     file.seek(0)
     if start.startswith(TIFF_SIGNATURES):
-        with _open_tiff(file, reading) as container:
+        with _open_tiff(file, pages) as container:
             yield container
         return
     fits_image = read_fits(file) if start.startswith(FITS_SIGNATURE) else None
@@ -120,13 +120,13 @@ def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
 
 
 @contextmanager
-def _open_tiff(file: IO[bytes], reading: ReadingOptions) -> Iterator[ImageFile]:
+def _open_tiff(file: IO[bytes], options: PageOptions) -> Iterator[ImageFile]:
     pages = TiffPages(file)
-    if reading.axes == "auto" and pages.has_axes:
-        with TiffSeries.open(file, reading.project) as series:
+    if options.axes == "auto" and pages.has_axes:
+        with TiffSeries.open(file, options.project) as series:
             yield pages if series is None else series
     else:
-        yield pages if reading.axes in ("auto", "images") else PageStack(pages, reading)
+        yield pages if options.axes in ("auto", "images") else PageStack(pages, options)
 
 
 class SingleImage:

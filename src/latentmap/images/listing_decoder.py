@@ -21,9 +21,9 @@ from latentmap.images.decoding import Decoded, Failure, MeasuredImage
 from latentmap.images.listing import Listing, Skipped
 from latentmap.images.named_labels import ListingPositions
 from latentmap.images.no_images import no_images_error
+from latentmap.images.page_options import PageOptions
 from latentmap.images.pool import DecodingPool
 from latentmap.images.probe import ImageProbe
-from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.shape import Shape
 from latentmap.images.shape_choice import choose_shape, has_observed_ranges, to_color, with_ranges
 from latentmap.images.store import DecodedStore
@@ -133,7 +133,7 @@ class _ListingDecoder:
             [i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(MULTI_PAGE_SUFFIXES)], int
         )
         if len(rows):
-            counts = self.pool.map("count", self.listing.read(rows), (self.decoding.frames, self._reading))
+            counts = self.pool.map("count", self.listing.read(rows), (self.decoding.frames, self._pages))
             n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
         return n_frames
 
@@ -148,9 +148,7 @@ class _ListingDecoder:
         if self.decoding.cut is None:
             return listing
         cutter = Cutter(listing, self.decoding.cut)
-        measured: list[MeasuredImage | Failure] = list(
-            self.pool.map("measure", listing.read(cutter.rows), self._reading)
-        )
+        measured: list[MeasuredImage | Failure] = list(self.pool.map("measure", listing.read(cutter.rows), self._pages))
         if not by_content and any(isinstance(one, MeasuredImage) and one.n_pages > 1 for one in measured):
             raise _MultiPageFileError
         parts = cutter.apply(measured)
@@ -176,15 +174,15 @@ class _ListingDecoder:
         )
 
     def _probe(self, listing: Listing, rows: NDArray[np.intp]) -> "list[ImageProbe | Failure]":
-        return list(self.pool.map("probe", listing.read(rows), self._reading))
+        return list(self.pool.map("probe", listing.read(rows), self._pages))
 
     @property
-    def _reading(self) -> ReadingOptions:
+    def _pages(self) -> PageOptions:
         """How files are read: as those of the collection that they are added to, or as is asked for."""
         if self.shape is not None:
-            return self.shape.reading
+            return self.shape.pages
         options = self.decoding.shape
-        return replace(options.reading, as_channels=options.channels.is_given)
+        return replace(options.pages, as_channels=options.channels.is_given)
 
     def _with_all_ranges(self, listing: Listing, shape: Shape) -> Shape:
         """The shape with the ranges of values of all images, so that they do not depend on the sample."""

@@ -29,9 +29,9 @@ from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.mnist import load_mnist
 from latentmap.images.no_images import no_images_error
+from latentmap.images.page_options import PageOptions
 from latentmap.images.pool import DecodingPool
 from latentmap.images.python_sources import find_objects
-from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.remote_sources import find_remote
 from latentmap.images.shape import ShapeOptions
@@ -182,8 +182,8 @@ def open_images(
     """
     cut = choose_cut(tiles, overlap, max_empty, crops)
     kept = None if downloads is None else user_path(downloads)
-    wanted, reading = ChannelOptions.parse(channels, channel_names, range), ReadingOptions(axes, project)
-    shape = ShapeOptions(size, fit, color, background, wanted, reading)
+    wanted, pages = ChannelOptions.parse(channels, channel_names, range), PageOptions(axes, project)
+    shape = ShapeOptions(size, fit, color, background, wanted, pages)
     decoding = DecodeOptions(shape, frames, cache_limit, kept, cut)
     folder = None if cache is None else user_path(cache)
     with _downloads_for(decoding, folder) as own:

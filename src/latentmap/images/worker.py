@@ -11,7 +11,7 @@ import sys
 from typing import IO, Any
 
 from latentmap.images import decoding
-from latentmap.images.reading_options import DEFAULT_READING
+from latentmap.images.page_options import DEFAULT_PAGES
 
 LENGTH_HEADER = struct.Struct("<Q")
 MAX_MEMORY_BYTES = 3 * 2**30
@@ -67,8 +67,8 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
     images : list of EncodedImage
     argument : object
         The :class:`latentmap.images.Shape` to decode to; for a probe or a measurement the
-        :class:`latentmap.images.reading_options.ReadingOptions`, or None for the usual ones; for a count whether frames
-        of animations are images, and the ReadingOptions.
+        :class:`latentmap.images.page_options.PageOptions`, or None for the usual ones; for a count whether frames
+        of animations are images, and the PageOptions.
 
     Returns
     -------
@@ -78,9 +78,9 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
     if task == "decode":
         return decoding.decode_images(images, argument)
     if task == "probe":
-        return decoding.probe_images(images, argument or DEFAULT_READING)
+        return decoding.probe_images(images, argument or DEFAULT_PAGES)
     if task == "measure":
-        return decoding.measure_images(images, argument or DEFAULT_READING)
+        return decoding.measure_images(images, argument or DEFAULT_PAGES)
     return [decoding.count_frames(image, *argument) for image in images]
 
 

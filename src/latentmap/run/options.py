@@ -523,11 +523,11 @@ class SourceOptions:
         from latentmap.images import ShapeOptions
         from latentmap.images.channels import ChannelOptions
         from latentmap.images.decode_options import DecodeOptions, choose_cut
-        from latentmap.images.reading_options import ReadingOptions
+        from latentmap.images.page_options import PageOptions
 
         channels = ChannelOptions.parse(self.channels, self.channel_names, self.range)
-        reading = ReadingOptions(self.axes, self.project)
-        shape = ShapeOptions(self.size, self.fit, self.color, self.background, channels, reading)
+        pages = PageOptions(self.axes, self.project)
+        shape = ShapeOptions(self.size, self.fit, self.color, self.background, channels, pages)
         cut = choose_cut(self.tiles, self.overlap, self.max_empty, self.crops)
         downloads = None if self.downloads is None else user_path(self.downloads)
         return DecodeOptions(shape, self.frames, self.cache_limit, downloads, cut)

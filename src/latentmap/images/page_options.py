@@ -1,4 +1,4 @@
-"""Options of how files are read, which the workers need to probe, count and decode images."""
+"""Options of how the pages of a file are read, which the workers need to probe, count and decode images."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ PROJECTIONS = ("max", "mean")
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
+class PageOptions:
     """How the pages of a file become images, and whether colours are channels.
 
     Parameters
@@ -38,4 +38,4 @@ class ReadingOptions:
                 raise InputError(f"{name}={value!r}: choose among {', '.join(known)}")
 
 
-DEFAULT_READING = ReadingOptions()
+DEFAULT_PAGES = PageOptions()
