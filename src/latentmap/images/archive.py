@@ -17,6 +17,7 @@ from latentmap.images.decompression import decompressed_limit, open_compressed
 from latentmap.images.file_kinds import IMAGE_SIGNATURES, N_FIRST_BYTES, FileKind, detect_file_kind
 from latentmap.images.image_table import make_image_table
 from latentmap.images.listing import Listing, file_stamp
+from latentmap.images.optional_formats import missing_packages
 from latentmap.images.tar_members import TAR_BLOCK_BYTES, TarMembers, is_tar_header
 from latentmap.images.zip_members import ZipMembers
 
@@ -73,7 +74,8 @@ def list_archive(path: Path) -> Listing | None:
             yield next(items) if reason is None else EncodedImage(Failure(reason))
 
     table = make_image_table(contents.names)
-    return Listing(_source_name(path), table, read, file_stamp(path), contents.skipped, contents.n_ignored)
+    stamp = file_stamp(path) + "".join(missing_packages(reasons.values()))
+    return Listing(_source_name(path), table, read, stamp, contents.skipped, contents.n_ignored)
 
 
 def list_compressed(path: Path) -> Listing | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from latentmap.core.errors import SourceError
 from latentmap.images.decompression import MAX_COMPRESSION_RATIO
-from latentmap.images.file_kinds import ARCHIVE_REASON, UNREAD_REASON, FileKind, detect_file_kind, file_kind_by_name
+from latentmap.images.file_kinds import ARCHIVE_REASON, FileKind, detect_file_kind, file_kind_by_name, unread_reason
 from latentmap.images.folder import EXPORT_MARK, REPEATED_FOLDER_REASON, RUN_FILES
 from latentmap.images.image_table import escape_undecodable
 from latentmap.images.listing import Skipped
@@ -98,7 +98,7 @@ class ArchiveContents:
         if kind is FileKind.ARCHIVE:
             self._skip(record.name, ARCHIVE_REASON)
         elif kind is FileKind.UNREAD:
-            self._add_image(record.name, content.number, UNREAD_REASON)
+            self._add_image(record.name, content.number, reason or unread_reason(record.name, bytes))
         elif kind is FileKind.IMAGE:
             self._add_image(record.name, content.number, reason)
         else:
@@ -189,7 +189,8 @@ def _records(archive: ZipMembers | TarMembers) -> Iterator[_Record]:
         if name:
             is_file = member.target is None
             kind = detect_file_kind(name, member.first_bytes) if is_file else None
-            yield _Record(name, member.number, kind, member.target, member.is_hard_link, member.reason)
+            reason = unread_reason(name, member.first_bytes) if kind is FileKind.UNREAD else member.reason
+            yield _Record(name, member.number, kind, member.target, member.is_hard_link, reason)
 
 
 def _extracted_name(name: str) -> str:

@@ -12,9 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.images.decoding import EncodedImage, Failure, reason_for
-from latentmap.images.file_kinds import ARCHIVE_REASON, N_FIRST_BYTES, UNREAD_REASON, FileKind, detect_file_kind
+from latentmap.images.file_kinds import ARCHIVE_REASON, N_FIRST_BYTES, FileKind, detect_file_kind, unread_reason
 from latentmap.images.image_table import IDENTITY_COLUMNS, escape_undecodable, hash_table, make_image_table
 from latentmap.images.listing import Listing, Skipped
+from latentmap.images.optional_formats import missing_reasons
 
 # A folder that contains these is a run of latentmap.
 RUN_FILES = {"run.json", ".lock"}
@@ -41,8 +42,8 @@ def list_folder(folder: Path) -> Listing:
     root = os.fspath(folder)
     found = _FolderScan(root)
     names = sorted(_relative_name(root, path) for path in found.files)
-    unread = {_relative_name(root, path) for path in found.unread}
-    failures = {i: UNREAD_REASON for i, name in enumerate(names) if name in unread} if unread else None
+    unread = {_relative_name(root, path): reason for path, reason in found.unread.items()}
+    failures = {i: unread[name] for i, name in enumerate(names) if name in unread} if unread else None
     return list_files(
         folder.resolve().name, root, names, failures=failures, skipped=found.skipped, n_ignored=found.n_ignored
     )
@@ -107,7 +108,7 @@ def list_files(
     -------
     Listing
     """
-    reasons = failures or {}
+    reasons = missing_reasons(names) | (failures or {})
 
     def read(rows: NDArray[np.intp]) -> Iterator[EncodedImage]:
         for row in rows:
@@ -133,7 +134,7 @@ class _FolderScan:
 
     def __init__(self, root: str) -> None:
         self.files: list[str] = []
-        self.unread: set[str] = set()
+        self.unread: dict[str, str] = {}
         self.skipped: list[Skipped] = []
         self.n_ignored = 0
         self._root = root
@@ -193,7 +194,7 @@ class _FolderScan:
         else:
             self.files.append(entry.path)
             if kind is FileKind.UNREAD:
-                self.unread.add(entry.path)
+                self.unread[entry.path] = unread_reason(entry.name, lambda: self._first_bytes(entry))
 
     def _first_bytes(self, entry: "os.DirEntry[str]") -> bytes:
         try:

@@ -5,15 +5,16 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import IO, Protocol
 
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
+from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
+from latentmap.images.optional_formats import HEIF, format_by_signature
 from latentmap.images.pictures import Picture
 from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
@@ -21,7 +22,7 @@ from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reas
 # EPS would run Ghostscript on an untrusted program.
 EXCLUDED_FORMATS = {"EPS"}
 # Formats in which several images of a file are frames of an animation.
-ANIMATED_FORMATS = {"GIF", "WEBP", "PNG", "AVIF", "FLI"}
+ANIMATED_FORMATS = {"GIF", "WEBP", "PNG", "AVIF", "FLI", "HEIF"}
 # Minimum size of a frame in bytes, which bounds the number that a header states.
 MIN_FRAME_BYTES = {"FLI": 16}
 PNG_SIGNATURE_BYTES = 8
@@ -67,6 +68,8 @@ def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
     if fits_image is not None:
         yield SingleImage(fits_image)
         return
+    if format_by_signature(start) is HEIF:
+        register_heif()
     with open_with_pillow(file) as image:
         yield PillowFrames(image, file, start)
 
@@ -153,7 +156,7 @@ class PillowFrames:
     def picture(self, number: int | None) -> Picture:
         """Return the image, or one of the frames."""
         image = self._image
-        if number:
+        if number or (number == 0 and image.format == "HEIF"):  # which is opened at its primary picture
             image.seek(number)
         high = read_high_bit_depth(image, self._file, self._start) if _may_have_high_bit_depth(image) else None
         if high is not None:
@@ -192,9 +195,8 @@ def open_with_pillow(file: IO[bytes], formats: tuple[str, ...] | None = None) ->
             yield image
 
 
-@cache
 def _formats() -> tuple[str, ...]:
-    Image.init()
+    Image.init()  # plugins may have been registered since the last call
     return tuple(name for name in Image.ID if name not in EXCLUDED_FORMATS)
 
 

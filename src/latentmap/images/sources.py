@@ -23,6 +23,7 @@ from latentmap.images.listing import Listing, join_listings
 from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.mnist import load_mnist
 from latentmap.images.no_images import no_images_error
+from latentmap.images.optional_formats import format_of_file
 from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
@@ -202,6 +203,10 @@ def _find_idx_or_image(path: Path, scaling: ArrayScaling) -> Listing | ImageColl
         if "not an IDX file" not in str(error):
             raise
         listing = list_compressed(path) or list_files(path.stem, str(path.parent), [path.name])
+        optional = format_of_file(path)
+        if optional is not None:
+            optional.require(path)
+            return listing
         if _is_image(listing):
             return listing
         raise IdxError(f"{error}; a source is {SOURCE_KINDS}") from error
