@@ -69,7 +69,7 @@ class FullSize:
         return as_png(decoded.pixels)
 
     def _ask(self, task: str, item: EncodedImage, argument: Any) -> Any:
-        (found,) = self._decoders.map(task, iter([item]), argument)
+        (found,) = self._decoders.map(task, iter([item]), argument, self._data.run.reading())
         if isinstance(found, Failure):
             raise NoOriginalError(f"the file that this image was made from cannot be shown ({found.reason})")
         return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from latentmap.core.errors import InputError
 from latentmap.images.arrays import ArrayScaling
+from latentmap.images.reading_options import ReadingOptions, check_keywords
 from latentmap.images.shape import ShapeOptions
 
 
@@ -22,24 +23,30 @@ class DecodeOptions:
         always an image.
     cache_limit : float, default=64
         Maximum size of the decoded images, in GB.
+    reading : ReadingOptions
+        Options of the formats that optional packages read.
 
     Raises
     ------
     InputError
-        If the limit is negative, infinite or NaN.
+        If the limit is negative, infinite or NaN, or ``reading.metadata`` has a keyword that is none of DICOM.
+    MissingPackageError
+        If ``reading.metadata`` has keywords and pydicom is not installed.
     """
 
     shape: ShapeOptions = field(default_factory=ShapeOptions)
     frames: bool = False
     cache_limit: float = 64.0
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
 
     def __post_init__(self) -> None:
+        check_keywords(self.reading.metadata)
         if not 0 <= self.cache_limit < math.inf:
             raise InputError(f"cache_limit={self.cache_limit:g}: pass a number of GB, at least 0")
 
     def as_dict(self) -> dict[str, Any]:
         """Options that change the decoded images, by name, as JSON values."""
-        return asdict(self.shape) | {"frames": self.frames}
+        return asdict(self.shape) | {"frames": self.frames} | self.reading.changed()
 
     def scaling(self, limits: tuple[float, float] | None = None) -> ArrayScaling:
         """Conversion of arrays to 8 bits under these options.

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
-from latentmap.images.image_files import ImageFile, open_image_file
+from latentmap.images.image_files import FileContents, ImageFile, contents_of, open_image_file
 from latentmap.images.pictures import Picture
 from latentmap.images.probe import ImageProbe
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
@@ -74,43 +75,49 @@ class Decoded(NamedTuple):
     n_pages: int = 1
 
 
-def probe_images(images: list[EncodedImage]) -> "list[ImageProbe | Failure]":
+def probe_images(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[ImageProbe | Failure]":
     """Decode images to determine their size, colour and range of values.
 
     Parameters
     ----------
     images : list of EncodedImage
+    reading : ReadingOptions, optional
 
     Returns
     -------
     list of ImageProbe or Failure
     """
-    return _map_images(images, _probe)
+    return _map_images(images, _probe, reading)
 
 
-def count_frames(image: EncodedImage, animations: bool) -> "int | Failure":
-    """Count the images in a file.
+def read_contents(
+    image: EncodedImage, animations: bool, reading: ReadingOptions = DEFAULT_READING
+) -> "FileContents | Failure":
+    """Count the images in a file, and read their columns.
 
     Parameters
     ----------
     image : EncodedImage
     animations : bool
         Whether the frames of an animation are images. Pages of a TIFF always are.
+    reading : ReadingOptions, optional
 
     Returns
     -------
-    int or Failure
+    FileContents or Failure
     """
 
-    def count(file: IO[bytes]) -> int:
-        with open_image_file(file) as container:
-            return container.count(animations)
+    def count(file: IO[bytes]) -> FileContents:
+        with open_image_file(file, reading) as container:
+            return contents_of(container, animations)
 
-    counted: int | Failure = _try_open(image.source, count)
+    counted: FileContents | Failure = _try_open(image.source, count)
     return counted
 
 
-def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | Failure]":
+def decode_images(
+    images: list[EncodedImage], shape: Shape, reading: ReadingOptions = DEFAULT_READING
+) -> "list[Decoded | Failure]":
     """Decode images to a shape. Consecutive frames of one file are read while it is open.
 
     Parameters
@@ -118,12 +125,13 @@ def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | F
     images : list of EncodedImage
     shape : Shape
         Shape of the collection. If it is grey with ``color="auto"``, an image in colour is decoded in colour.
+    reading : ReadingOptions, optional
 
     Returns
     -------
     list of Decoded or Failure
     """
-    return _map_images(images, lambda opened: _decode(opened, shape))
+    return _map_images(images, lambda opened: _decode(opened, shape), reading)
 
 
 class _OpenedImage(NamedTuple):
@@ -167,33 +175,37 @@ def _sha256(file: IO[bytes]) -> bytes:
     return digest.digest()
 
 
-def _map_images(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
+def _map_images(
+    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
+) -> list[Any]:
     """The result of a function on each image, or the failure."""
     results: list[Any] = []
     for _, group in groupby(images, key=lambda image: image if image.frame is None else image.source):
         together = list(group)
         if together[0].frame is None:
-            results += [_apply_to_file(image, function) for image in together]
+            results += [_apply_to_file(image, function, reading) for image in together]
         else:
-            results += _apply_to_frames(together, function)
+            results += _apply_to_frames(together, function, reading)
     return results
 
 
-def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any]) -> Any:
+def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any], reading: ReadingOptions) -> Any:
     def read(file: IO[bytes]) -> Any:
         if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
             raise DecodingError(f"larger than {MAX_PICTURE_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
-        with open_image_file(file) as container:
+        with open_image_file(file, reading) as container:
             return function(_OpenedImage(file, container.picture(None), None, container.count(False)))
 
     return _try_open(image.source, read)
 
 
-def _apply_to_frames(images: list[EncodedImage], function: Callable[[_OpenedImage], Any]) -> list[Any]:
+def _apply_to_frames(
+    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
+) -> list[Any]:
     found: list[Any] = []
 
     def read(file: IO[bytes]) -> None:
-        with open_image_file(file) as container:
+        with open_image_file(file, reading) as container:
             for image in images:
                 found.append(_apply_to_frame(file, container, image, function))
 

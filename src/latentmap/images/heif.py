@@ -2,8 +2,6 @@
 
 from functools import cache
 
-from latentmap.images.optional_formats import HEIF
-
 
 @cache
 def register_heif() -> None:
@@ -11,13 +9,7 @@ def register_heif() -> None:
 
     The rotation and mirroring that the container states are applied by the decoder, and the EXIF orientation, which
     repeats them, is reset. Values of 10 and 12 bits are reduced to 8 bits.
-
-    Raises
-    ------
-    MissingPackageError
-        If pillow-heif is not installed.
     """
-    HEIF.require()
     from pillow_heif import register_heif_opener
 
     register_heif_opener(thumbnails=False, decode_threads=1)  # there is a worker process for every core

@@ -5,17 +5,19 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Protocol
+from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
+from latentmap.images.dicom import DicomFrames
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
 from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
-from latentmap.images.optional_formats import HEIF, format_by_signature
+from latentmap.images.optional_formats import DICOM, HEIF, N_SIGNATURE_BYTES, format_by_signature
 from latentmap.images.pictures import Picture
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
 
@@ -26,7 +28,6 @@ ANIMATED_FORMATS = {"GIF", "WEBP", "PNG", "AVIF", "FLI", "HEIF"}
 # Minimum size of a frame in bytes, which bounds the number that a header states.
 MIN_FRAME_BYTES = {"FLI": 16}
 PNG_SIGNATURE_BYTES = 8
-N_START_BYTES = 32  # that identify the format, and the bit depth of PNG and SGI
 # Factor by which Pillow scales grey values of 2 and 4 bits in PNG, by its raw mode.
 GREY_FACTORS = {"L;2": 85, "L;4": 17}
 
@@ -41,14 +42,55 @@ class ImageFile(Protocol):
         """Return one image by its number; None for the image of a file that has only one."""
 
 
+@runtime_checkable
+class HasColumns(Protocol):
+    """A file that states facts about its images."""
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Columns of the table of images by name, each with one value per image."""
+
+
+class FileContents(NamedTuple):
+    """Images in a file.
+
+    Attributes
+    ----------
+    n : int
+        Number of images.
+    columns : dict of str to list
+        Columns of the table of images by name, each with ``n`` values.
+    """
+
+    n: int
+    columns: dict[str, list[Any]]
+
+
+def contents_of(container: ImageFile, animations: bool) -> FileContents:
+    """Count the images in an open file, and read their columns.
+
+    Parameters
+    ----------
+    container : ImageFile
+    animations : bool
+        Whether the frames of an animation are images.
+
+    Returns
+    -------
+    FileContents
+    """
+    n = max(1, container.count(animations))
+    return FileContents(n, container.columns() if isinstance(container, HasColumns) else {})
+
+
 @contextmanager
-def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
+def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) -> Iterator[ImageFile]:
     """Open a file as a sequence of images.
 
     Parameters
     ----------
     file : file object
         Binary file that can seek.
+    reading : ReadingOptions, optional
 
     Yields
     ------
@@ -59,8 +101,14 @@ def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
     OSError
         If the file is not an image, damaged, or of a kind that is not read.
     """
-    start = file.read(N_START_BYTES)
+    start = file.read(N_SIGNATURE_BYTES)
     file.seek(0)
+    optional = format_by_signature(start)
+    if optional is not None:
+        optional.require()
+    if optional is DICOM:  # which may begin like a TIFF
+        yield DicomFrames(file, reading)
+        return
     if start.startswith(TIFF_SIGNATURES):
         yield TiffPages(file)
         return
@@ -68,7 +116,7 @@ def open_image_file(file: IO[bytes]) -> Iterator[ImageFile]:
     if fits_image is not None:
         yield SingleImage(fits_image)
         return
-    if format_by_signature(start) is HEIF:
+    if optional is HEIF:
         register_heif()
     with open_with_pillow(file) as image:
         yield PillowFrames(image, file, start)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from latentmap.images.column_types import infer_numbers, unify_types
 from latentmap.images.decoding import EncodedImage
+from latentmap.images.file_columns import with_file_columns
+from latentmap.images.image_files import FileContents
 from latentmap.images.image_table import prefix_paths, replace_columns, unique_names
 
 
@@ -95,18 +97,23 @@ class Listing:
         """Convert text columns to numbers where no text is changed, once all tables are joined."""
         return replace(self, table=infer_numbers(self.table))
 
-    def with_frames(self, n_frames: NDArray[np.intp]) -> "Listing":
-        """Expand each file with several images to one row per image, ``path[0]``, ``path[1]`` and so on.
+    def with_contents(self, contents: list[FileContents]) -> "Listing":
+        """Expand each file with several images to one row per image, and add the columns that the files state.
 
         Parameters
         ----------
-        n_frames : ndarray (n,), int
-            Number of images in each file.
+        contents : list of n FileContents
 
         Returns
         -------
         Listing
         """
+        expanded = self._with_frames(np.array([one.n for one in contents], np.intp))
+        table = with_file_columns(expanded.table, contents)
+        return expanded if table is expanded.table else replace(expanded, table=table)
+
+    def _with_frames(self, n_frames: NDArray[np.intp]) -> "Listing":
+        """Expand each file with several images to one row per image, ``path[0]``, ``path[1]`` and so on."""
         if (n_frames == 1).all():
             return self
         rows = np.repeat(np.arange(len(self)), n_frames)

@@ -15,9 +15,11 @@ from latentmap.images.collection import ImageCollection
 from latentmap.images.column_types import digest_column
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.decoding import Decoded, Failure
+from latentmap.images.image_files import FileContents
 from latentmap.images.listing import Listing, Skipped
 from latentmap.images.named_labels import ListingPositions
 from latentmap.images.no_images import no_images_error
+from latentmap.images.optional_formats import suffixes_of_several
 from latentmap.images.pool import DecodingPool
 from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape
@@ -30,6 +32,7 @@ N_PROBES = 1000
 MULTI_PAGE_SUFFIXES = (".tif", ".tiff")
 # Version of the state of an interrupted decoding. It changes with the layout of that state and with decoded pixels.
 STORE_VERSION = 2
+ONE_IMAGE = FileContents(1, {})
 
 
 def decode_listing(
@@ -64,7 +67,7 @@ def decode_listing(
     """
     with DecodingPool() as pool:
         task = _ListingDecoder(pool, listing, decoding, shape, cache, callback)
-        if not decoding.frames:
+        if not decoding.frames and not decoding.reading.metadata:
             try:
                 return task.run(by_content=False)
             except _MultiPageFileError:
@@ -101,7 +104,7 @@ class _ListingDecoder:
         else:
             by_content = True
         try:
-            listing = self.listing.with_frames(self._count_frames(by_content))
+            listing = self.listing.with_contents(self._read_contents(by_content))
             shape, is_fixed = (
                 self.shape or store.shape or self._choose_shape(listing, by_content),
                 self.shape is not None,
@@ -120,17 +123,19 @@ class _ListingDecoder:
         facts = [STORE_VERSION, self.listing.stamp, self.decoding.as_dict(), shape, by_content]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def _count_frames(self, by_content: bool) -> NDArray[np.intp]:
-        """Number of images in each file: (n,)."""
+    def _read_contents(self, by_content: bool) -> list[FileContents]:
+        """Number and columns of the images in each file."""
         names = self.listing.table["path"]
-        n_frames = np.ones(len(self.listing), np.intp)
+        contents = [ONE_IMAGE] * len(self.listing)
+        suffixes = (*MULTI_PAGE_SUFFIXES, *suffixes_of_several())
         rows = np.array(
-            [i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(MULTI_PAGE_SUFFIXES)], int
+            [i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(suffixes)], int
         )
         if len(rows):
-            counts = self.pool.map("count", self.listing.read(rows), self.decoding.frames)
-            n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
-        return n_frames
+            counts = self.pool.map("count", self.listing.read(rows), self.decoding.frames, self.decoding.reading)
+            for row, count in zip(rows, counts, strict=True):
+                contents[row] = ONE_IMAGE if isinstance(count, Failure) else count
+        return contents
 
     def _choose_shape(self, listing: Listing, by_content: bool) -> Shape:
         """The shape of the collection, chosen from an evenly spaced sample."""
@@ -150,7 +155,7 @@ class _ListingDecoder:
         )
 
     def _probe(self, listing: Listing, rows: NDArray[np.intp]) -> "list[ImageProbe | Failure]":
-        return list(self.pool.map("probe", listing.read(rows)))
+        return list(self.pool.map("probe", listing.read(rows), reading=self.decoding.reading))
 
     def _with_all_ranges(self, listing: Listing, shape: Shape) -> Shape:
         """The shape with the ranges of values of all images, so that they do not depend on the sample."""
@@ -172,7 +177,7 @@ class _ListingDecoder:
         n = len(listing)
         store.begin(shape, n, int(self.decoding.cache_limit * 1e9))
         rows = np.arange(store.progress.n_seen, n)
-        for result in self.pool.map("decode", listing.read(rows), shape):
+        for result in self.pool.map("decode", listing.read(rows), shape, self.decoding.reading):
             if isinstance(result, Decoded):
                 if result.n_pages > 1 and not by_content:
                     raise _MultiPageFileError

@@ -76,8 +76,16 @@ HEIF = OptionalFormat(
     # mif1 and msf1 are the brands of any such container, those of AVIF included
     re.compile(rb"....ftyp(?:hei[cxms]|hev[cx]|(?:mif1|msf1)(?!.{0,16}avi[fs]))", re.DOTALL),
 )
-OPTIONAL_FORMATS = (HEIF,)
-N_SIGNATURE_BYTES = 32  # that identify any of these formats
+DICOM = OptionalFormat(
+    "a DICOM file",
+    "pydicom",
+    "dicom",
+    (".dcm", ".dicom", ".dic"),
+    re.compile(rb".{128}DICM", re.DOTALL),
+    has_several=True,
+)
+OPTIONAL_FORMATS = (HEIF, DICOM)
+N_SIGNATURE_BYTES = 192  # that identify any of these formats
 
 
 @cache
@@ -176,6 +184,11 @@ def missing_reasons(names: Iterable[str]) -> dict[int, str]:
         return {}
     found = ((i, format_by_suffix(name)) for i, name in enumerate(names))
     return {i: one.missing_reason for i, one in found if one is not None and not one.is_installed}
+
+
+def suffixes_of_several() -> tuple[str, ...]:
+    """Suffixes of files that may contain several images."""
+    return tuple(suffix for one in OPTIONAL_FORMATS if one.has_several for suffix in one.suffixes)
 
 
 def missing_packages(reasons: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ import joblib
 
 from latentmap.core.subprocesses import python_command, python_environment
 from latentmap.images.decoding import EncodedImage, Failure
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.worker import read_message, write_message
 
 MAX_JOB_IMAGES = 32
@@ -49,7 +50,13 @@ class DecodingPool:
             worker.stop()
         self._threads.shutdown(cancel_futures=True)
 
-    def map(self, task: str, images: Iterator[EncodedImage], argument: Any = None) -> Iterator[Any]:
+    def map(
+        self,
+        task: str,
+        images: Iterator[EncodedImage],
+        argument: Any = None,
+        reading: ReadingOptions = DEFAULT_READING,
+    ) -> Iterator[Any]:
         """Run a task on images.
 
         Parameters
@@ -59,27 +66,29 @@ class DecodingPool:
         images : iterator of EncodedImage
         argument : object, optional
             Argument of the task.
+        reading : ReadingOptions, optional
+            Options of the formats that optional packages read.
 
         Yields
         ------
-        Decoded, ImageProbe, int or Failure
+        Decoded, ImageProbe, FileContents or Failure
             One result per image, in the order of the images.
         """
         waiting: deque[Future[list[Any]]] = deque()
         for job in _split_into_jobs(images):
-            waiting.append(self._threads.submit(self._run_job, task, job, argument))
+            waiting.append(self._threads.submit(self._run_job, task, job, argument, reading))
             if len(waiting) >= N_QUEUED_JOBS * self._n_workers:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
 
-    def _run_job(self, task: str, images: list[EncodedImage], argument: Any) -> list[Any]:
+    def _run_job(self, task: str, images: list[EncodedImage], argument: Any, reading: ReadingOptions) -> list[Any]:
         try:
-            return self._worker().run(task, images, argument)
+            return self._worker().run((task, images, argument, reading))
         except _WorkerLostError as lost:
             if len(images) == 1 or self._closed:
                 return [Failure(str(lost))] * len(images)
-        return [result for image in images for result in self._run_job(task, [image], argument)]
+        return [result for image in images for result in self._run_job(task, [image], argument, reading)]
 
     def _worker(self) -> "_Worker":
         """The process of this thread."""
@@ -100,7 +109,7 @@ class _Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, task: str, images: list[EncodedImage], argument: Any) -> list[Any]:
+    def run(self, message: Any) -> list[Any]:
         process = self._process = self._process or _start_worker()
         assert process.stdin is not None and process.stdout is not None
         timed_out = threading.Event()
@@ -113,7 +122,7 @@ class _Worker:
         timer.daemon = True
         timer.start()
         try:
-            write_message(process.stdin, (task, images, argument))
+            write_message(process.stdin, message)
             results: list[Any] = read_message(process.stdout)
         except (EOFError, OSError) as error:
             self.stop()

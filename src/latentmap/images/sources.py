@@ -1,6 +1,7 @@
 """Sources of images: MNIST, arrays, folders, patterns, tables, archives and single files."""
 
 import os
+from collections.abc import Sequence
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from latentmap.images.mnist import load_mnist
 from latentmap.images.no_images import no_images_error
 from latentmap.images.optional_formats import format_of_file
 from latentmap.images.pool import DecodingPool
+from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
 
@@ -43,6 +45,7 @@ def open_images(
     color: str = "auto",
     background: str = "white",
     frames: bool = False,
+    metadata: Sequence[str] | None = None,
     labels: str | os.PathLike[str] | ArrayLike | None = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -51,9 +54,9 @@ def open_images(
     """Open a collection of images from any source, as uint8 pixels of one size.
 
     Files are decoded by one process per core. Every format that Pillow reads is accepted except EPS, which would run a
-    program. The EXIF orientation is applied, ICC profiles are ignored, and transparent images are composited over
-    ``background``. Values of more than 8 bits per channel are scaled by the range that the collection uses. Files that
-    cannot be decoded are listed in ``skipped`` with the reason.
+    program, and others with the packages of the extras. The EXIF orientation is applied, ICC profiles are ignored, and
+    transparent images are composited over ``background``. Values of more than 8 bits per channel are scaled by the
+    range that the collection uses. Files that cannot be decoded are listed in ``skipped`` with the reason.
 
     Parameters
     ----------
@@ -83,6 +86,8 @@ def open_images(
         Colour behind transparent images: a CSS colour name or #rrggbb.
     frames : bool, default=False
         Take each frame of an animation as an image, instead of only the first.
+    metadata : sequence of str, optional
+        Keywords of DICOM attributes that become columns.
     labels : path or array-like of shape (n,), optional
         Labels that replace those of the source: an array, an .npy or IDX file, a text file with one label per line, or
         a table with a column ``label`` and optionally a column ``path``. One label per image, or one per listed file,
@@ -109,7 +114,9 @@ def open_images(
     IdxError
         If an IDX file is damaged.
     InputError
-        If ``size``, ``fit``, ``color`` or ``background`` is not valid.
+        If ``size``, ``fit``, ``color``, ``background`` or ``metadata`` is not valid.
+    MissingPackageError
+        If a file is the source whose format needs a package that is not installed.
 
     Examples
     --------
@@ -117,7 +124,8 @@ def open_images(
     >>> len(collection), collection.image_shape, collection.paths[0]
     (3, (8, 8), 'array[0]')
     """
-    decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit)
+    reading = ReadingOptions(metadata=tuple(metadata or ()))
+    decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, reading)
     found = find_source(source, decoding.scaling())
     if isinstance(found, Listing):
         found = decode_listing(found, decoding, cache=None if cache is None else user_path(cache))

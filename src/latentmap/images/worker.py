@@ -11,6 +11,7 @@ import sys
 from typing import IO, Any
 
 from latentmap.images import decoding
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 
 LENGTH_HEADER = struct.Struct("<Q")
 MAX_MEMORY_BYTES = 3 * 2**30
@@ -57,7 +58,9 @@ def read_message(file: IO[bytes]) -> Any:
     return pickle.loads(data)
 
 
-def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> list[Any]:
+def run_task(
+    task: str, images: list[decoding.EncodedImage], argument: Any, reading: ReadingOptions = DEFAULT_READING
+) -> list[Any]:
     """Run a task on images.
 
     Parameters
@@ -66,6 +69,7 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
     images : list of EncodedImage
     argument : object
         The :class:`latentmap.images.Shape` to decode to, None for a probe, or whether frames of animations count.
+    reading : ReadingOptions, optional
 
     Returns
     -------
@@ -73,10 +77,10 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
         One result per image.
     """
     if task == "decode":
-        return decoding.decode_images(images, argument)
+        return decoding.decode_images(images, argument, reading)
     if task == "probe":
-        return decoding.probe_images(images)
-    return [decoding.count_frames(image, argument) for image in images]
+        return decoding.probe_images(images, reading)
+    return [decoding.read_contents(image, argument, reading) for image in images]
 
 
 def _limit_memory() -> None:
@@ -95,7 +99,7 @@ def main() -> None:
     _limit_memory()
     while True:
         try:
-            task, images, argument = read_message(sys.stdin.buffer)
+            task, images, argument, reading = read_message(sys.stdin.buffer)
         except EOFError:
             return
-        write_message(results, run_task(task, images, argument))
+        write_message(results, run_task(task, images, argument, reading))

@@ -94,7 +94,8 @@ def adding_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            n_known, n_skipped = _add_to_state(here, state, source, DecodeOptions(frames=frames), show)
+            decoding = DecodeOptions(frames=frames, reading=Run(here).reading())
+            n_known, n_skipped = _add_to_state(here, state, source, decoding, show)
         except LatentmapError:
             if not resumed:
                 discard(folder)

@@ -311,6 +311,12 @@ class SourceOptions:
         "Each frame of an animated GIF, WebP, PNG or AVIF is an image; pages of a TIFF always are.",
         "decode",
     )
+    metadata: tuple[str, ...] | None = option(
+        None,
+        "Keyword of a DICOM attribute, such as Modality, that becomes a column (repeat the option for several); by "
+        "default none, so that nothing about patients is copied into the run.",
+        "decode",
+    )
     strict: bool = option(False, "A file that cannot be decoded is an error.")
     cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB.")
     labels: Any = option(  # noqa: RUF009 - a field, as the others
@@ -331,9 +337,11 @@ class SourceOptions:
         """
         from latentmap.images import ShapeOptions
         from latentmap.images.decode_options import DecodeOptions
+        from latentmap.images.reading_options import ReadingOptions
 
         shape = ShapeOptions(self.size, self.fit, self.color, self.background)
-        return DecodeOptions(shape, self.frames, self.cache_limit)
+        reading = ReadingOptions(metadata=tuple(self.metadata or ()))
+        return DecodeOptions(shape, self.frames, self.cache_limit, reading)
 
 
 RUN_OPTIONS = declared_options(RunOptions)

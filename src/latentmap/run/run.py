@@ -22,6 +22,7 @@ from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
 from latentmap.images.decoding import EncodedImage, Failure, decode_images
 from latentmap.images.listing import Source
+from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
@@ -479,10 +480,15 @@ class Run:
         RunError
             If it cannot be decoded.
         """
-        (decoded,) = decode_images([EncodedImage(str(user_path(path)))], self.shape_for_more())
+        image = EncodedImage(str(user_path(path)))
+        (decoded,) = decode_images([image], self.shape_for_more(), self.reading())
         if isinstance(decoded, Failure):
             raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
         return self.fitted(decoded.pixels)
+
+    def reading(self) -> ReadingOptions:
+        """The options that files of formats that optional packages read were read with."""
+        return ReadingOptions.of(self.state["source"].get("decoding") or {})
 
     def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A decoded image, converted to grey or colour like the run.

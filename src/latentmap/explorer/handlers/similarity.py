@@ -54,7 +54,8 @@ async def similar_images(server: "Server", request: Request) -> dict[str, Any]:
 
 def _similar(server: "Server", body: bytes, weights: dict[str, float] | None) -> dict[str, Any]:
     data = server.data
-    (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), data.run.shape_for_more())
+    images, shape = iter([EncodedImage(body)]), data.run.shape_for_more()
+    (decoded,) = server.decoders.map("decode", images, shape, data.run.reading())
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     pixels = data.run.fitted(decoded.pixels)
