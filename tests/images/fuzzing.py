@@ -33,7 +33,7 @@ def mutated(data: bytes, other: bytes, random: np.random.Generator) -> bytes:
 
 
 def fuzz_files(
-    folder: Path, files: list[tuple[str, bytes]], n: int, seed: int, **options: object
+    folder: Path, files: list[tuple[str, bytes]], n: int, seed: int, n_kept: int = 0, **options: object
 ) -> tuple[int, int, int]:
     """Decode ``n`` mutated files; how many were decoded, how many skipped, and the memory that it took, in bytes."""
     random = np.random.default_rng(seed)
@@ -41,7 +41,9 @@ def fuzz_files(
     for i in range(n):
         ending, data = files[random.integers(len(files))]
         names.append(f"{i:06d}.{ending}")
-        (folder / names[-1]).write_bytes(mutated(data, files[random.integers(len(files))][1], random))
+        other = files[random.integers(len(files))][1]
+        kept, rest = data[:n_kept], data[n_kept:]  # first bytes, without which the format is not recognised
+        (folder / names[-1]).write_bytes(kept + mutated(rest, other[n_kept:], random))
     Image.new("L", (16, 16), 200).save(folder / "good.png")
     with peak_memory() as peak:
         before = peak[0]

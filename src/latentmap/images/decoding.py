@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
+from latentmap.images.audio import as_wav
 from latentmap.images.image_files import FileContents, ImageFile, contents_of, open_image_file
 from latentmap.images.pictures import Picture
 from latentmap.images.probe import ImageProbe
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
+from latentmap.images.spectrograms import Spectrogram
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
 MAX_PICTURE_FILE_BYTES = 2**31
@@ -73,6 +75,21 @@ class Decoded(NamedTuple):
     limits: tuple[float, float] | None = None
     is_float: bool = False
     n_pages: int = 1
+
+
+class Sound(NamedTuple):
+    """A sound to play.
+
+    Attributes
+    ----------
+    wav : bytes
+        WAV file of 16 bits and one channel.
+    sha256 : bytes
+        SHA-256 of the file that it comes from, or of the samples of a piece.
+    """
+
+    wav: bytes
+    sha256: bytes
 
 
 def probe_images(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[ImageProbe | Failure]":
@@ -134,6 +151,21 @@ def decode_images(
     return _map_images(images, lambda opened: _decode(opened, shape), reading)
 
 
+def read_sounds(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[Sound | Failure]":
+    """Decode the sounds that images are spectrograms of.
+
+    Parameters
+    ----------
+    images : list of EncodedImage
+    reading : ReadingOptions, optional
+
+    Returns
+    -------
+    list of Sound or Failure
+    """
+    return _map_images(images, _sound, reading)
+
+
 class _OpenedImage(NamedTuple):
     """An image, its open file, and its position in that file."""
 
@@ -154,15 +186,26 @@ def _probe(opened: _OpenedImage) -> ImageProbe:
 def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
     picture, n_pages = opened.picture, opened.n_pages
     pixels, content = picture.to_shape(shape)
-    if opened.frame is None:
-        opened.file.seek(0)
-        digest = _sha256(opened.file)
-    else:
-        assert content is not None
-        digest = content
+    digest = _digest(opened, content)
     limits = None if picture.high_bit_depth is None else picture.high_bit_depth.range()
     is_float = picture.high_bit_depth is not None and picture.high_bit_depth.is_float
     return Decoded(pixels, digest, picture.width, picture.height, content, limits, is_float, n_pages)
+
+
+def _sound(opened: _OpenedImage) -> Sound:
+    spectrogram = opened.picture.high_bit_depth
+    if not isinstance(spectrogram, Spectrogram):
+        raise DecodingError("not a sound")
+    return Sound(as_wav(spectrogram.samples, spectrogram.rate), _digest(opened, spectrogram.digest(None)))
+
+
+def _digest(opened: _OpenedImage, content: bytes | None) -> bytes:
+    """SHA-256 of the file, or of the content of a frame."""
+    if opened.frame is None:
+        opened.file.seek(0)
+        return _sha256(opened.file)
+    assert content is not None
+    return content
 
 
 def _sha256(file: IO[bytes]) -> bytes:

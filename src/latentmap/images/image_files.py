@@ -4,18 +4,19 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
+from latentmap.images.audio import AudioPieces
 from latentmap.images.dicom import DicomFrames
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
 from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
-from latentmap.images.optional_formats import DICOM, HEIF, N_SIGNATURE_BYTES, format_by_signature
+from latentmap.images.optional_formats import AUDIO, DICOM, HEIF, N_SIGNATURE_BYTES, format_by_signature
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
@@ -108,6 +109,10 @@ def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) 
         optional.require()
     if optional is DICOM:  # which may begin like a TIFF
         yield DicomFrames(file, reading)
+        return
+    if optional is AUDIO:
+        with closing(AudioPieces(file, reading)) as pieces:
+            yield pieces
         return
     if start.startswith(TIFF_SIGNATURES):
         yield TiffPages(file)

@@ -84,7 +84,21 @@ DICOM = OptionalFormat(
     re.compile(rb".{128}DICM", re.DOTALL),
     has_several=True,
 )
-OPTIONAL_FORMATS = (HEIF, DICOM)
+AUDIO = OptionalFormat(
+    "a sound",
+    "soundfile",
+    "audio",
+    (".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64"),
+    re.compile(
+        rb"(?:RIFF|RF64|RIFX)....WAVE|riff\x2e\x91\xcf\x11|fLaC|OggS(?!.{24}\x80theora)|FORM....AIF[FC]|caff\0|\.snd\0|"
+        # MPEG layer 3, of a valid bit rate and sample rate
+        rb"ID3[\2-\4]|\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xeb]",
+        re.DOTALL,
+    ),
+    is_found_by_signature=False,
+    has_several=True,
+)
+OPTIONAL_FORMATS = (HEIF, DICOM, AUDIO)
 N_SIGNATURE_BYTES = 192  # that identify any of these formats
 
 

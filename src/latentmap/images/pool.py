@@ -61,7 +61,7 @@ class DecodingPool:
 
         Parameters
         ----------
-        task : {"decode", "probe", "count"}
+        task : {"decode", "probe", "sound", "count"}
             See :func:`latentmap.images.worker.run_task`.
         images : iterator of EncodedImage
         argument : object, optional
@@ -71,7 +71,7 @@ class DecodingPool:
 
         Yields
         ------
-        Decoded, ImageProbe, FileContents or Failure
+        Decoded, ImageProbe, Sound, FileContents or Failure
             One result per image, in the order of the images.
         """
         waiting: deque[Future[list[Any]]] = deque()

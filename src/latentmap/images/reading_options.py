@@ -7,6 +7,9 @@ from typing import Any, Self
 from latentmap.core.errors import InputError
 from latentmap.images.optional_formats import DICOM
 
+MAX_FRAMES = 4096  # of a spectrogram
+DEFAULT_FRAMES = 128
+
 
 @dataclass(frozen=True)
 class ReadingOptions:
@@ -16,6 +19,16 @@ class ReadingOptions:
     ----------
     metadata : tuple of str
         Keywords of DICOM attributes that become columns.
+    audio_seconds : float, default=4
+        Duration of the pieces that sounds are cut into.
+    audio_hop : float, optional
+        Time between the columns of a spectrogram, in seconds. By default a 128th of a piece.
+    audio_bands : int, default=64
+        Number of mel bands, the height of a spectrogram.
+    audio_max_frequency : float, default=11025
+        Highest frequency of a spectrogram, in Hz.
+    audio_floor : float, default=-80
+        Power that is black, in dB below a sine of full scale.
 
     Raises
     ------
@@ -24,12 +37,40 @@ class ReadingOptions:
     """
 
     metadata: tuple[str, ...] = ()
+    audio_seconds: float = 4.0
+    audio_hop: float | None = None
+    audio_bands: int = 64
+    audio_max_frequency: float = 11025.0
+    audio_floor: float = -80.0
 
     def __post_init__(self) -> None:
         given = self.metadata or ()
         if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
             raise InputError(f"metadata={given!r}: pass a list of keywords of DICOM")
         object.__setattr__(self, "metadata", tuple(given))
+        self._check("audio_seconds", 0.01, 600)
+        if self.audio_hop is not None:
+            self._check("audio_hop", self.audio_seconds / MAX_FRAMES, self.audio_seconds)
+        self._check("audio_bands", 4, 1024)
+        if not isinstance(self.audio_bands, int):
+            raise InputError(f"audio_bands={self.audio_bands!r}: pass a whole number")
+        self._check("audio_max_frequency", 50, 500_000)
+        self._check("audio_floor", -200, -1)
+
+    def _check(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+            raise InputError(f"{name}={value!r}: pass a number from {low:.4g} to {high:.10g}")
+
+    @property
+    def hop(self) -> float:
+        """Time between the columns of a spectrogram, in seconds."""
+        return self.audio_seconds / DEFAULT_FRAMES if self.audio_hop is None else self.audio_hop
+
+    @property
+    def n_frames(self) -> int:
+        """Width of a spectrogram."""
+        return max(1, round(self.audio_seconds / self.hop))
 
     def changed(self) -> dict[str, Any]:
         """The options that differ from the defaults, by name, as JSON values."""

@@ -46,6 +46,11 @@ def open_images(
     background: str = "white",
     frames: bool = False,
     metadata: Sequence[str] | None = None,
+    audio_seconds: float = 4.0,
+    audio_hop: float | None = None,
+    audio_bands: int = 64,
+    audio_max_frequency: float = 11025.0,
+    audio_floor: float = -80.0,
     labels: str | os.PathLike[str] | ArrayLike | None = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -88,6 +93,16 @@ def open_images(
         Take each frame of an animation as an image, instead of only the first.
     metadata : sequence of str, optional
         Keywords of DICOM attributes that become columns.
+    audio_seconds : float, default=4
+        Duration of the pieces that sounds are cut into, in seconds. A rest of less than half of it is left out.
+    audio_hop : float, optional
+        Time between the columns of a spectrogram, in seconds. By default a 128th of a piece.
+    audio_bands : int, default=64
+        Number of mel bands, the height of a spectrogram.
+    audio_max_frequency : float, default=11025
+        Highest frequency of a spectrogram, in Hz.
+    audio_floor : float, default=-80
+        Power that is black in a spectrogram, in dB.
     labels : path or array-like of shape (n,), optional
         Labels that replace those of the source: an array, an .npy or IDX file, a text file with one label per line, or
         a table with a column ``label`` and optionally a column ``path``. One label per image, or one per listed file,
@@ -114,7 +129,7 @@ def open_images(
     IdxError
         If an IDX file is damaged.
     InputError
-        If ``size``, ``fit``, ``color``, ``background`` or ``metadata`` is not valid.
+        If ``size``, ``fit``, ``color``, ``background``, ``metadata`` or an option of sounds is not valid.
     MissingPackageError
         If a file is the source whose format needs a package that is not installed.
 
@@ -124,7 +139,9 @@ def open_images(
     >>> len(collection), collection.image_shape, collection.paths[0]
     (3, (8, 8), 'array[0]')
     """
-    reading = ReadingOptions(metadata=tuple(metadata or ()))
+    reading = ReadingOptions(
+        tuple(metadata or ()), audio_seconds, audio_hop, audio_bands, audio_max_frequency, audio_floor
+    )
     decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, reading)
     found = find_source(source, decoding.scaling())
     if isinstance(found, Listing):

@@ -65,10 +65,11 @@ def run_task(
 
     Parameters
     ----------
-    task : {"decode", "probe", "count"}
+    task : {"decode", "probe", "sound", "count"}
     images : list of EncodedImage
     argument : object
-        The :class:`latentmap.images.Shape` to decode to, None for a probe, or whether frames of animations count.
+        The :class:`latentmap.images.Shape` to decode to, None for a probe or a sound, or whether frames of animations
+        count.
     reading : ReadingOptions, optional
 
     Returns
@@ -80,6 +81,8 @@ def run_task(
         return decoding.decode_images(images, argument, reading)
     if task == "probe":
         return decoding.probe_images(images, reading)
+    if task == "sound":
+        return decoding.read_sounds(images, reading)
     return [decoding.read_contents(image, argument, reading) for image in images]
 
 

@@ -317,6 +317,17 @@ class SourceOptions:
         "default none, so that nothing about patients is copied into the run.",
         "decode",
     )
+    audio_seconds: float = option(
+        4.0, "Duration of the pieces that sounds are cut into, each of which is an image, in seconds.", "decode"
+    )
+    audio_hop: float | None = option(
+        None, "Time between the columns of a spectrogram, in seconds; by default a 128th of a piece.", "decode"
+    )
+    audio_bands: int = option(64, "Number of mel bands of a spectrogram, its height.", "decode")
+    audio_max_frequency: float = option(11025.0, "Highest frequency of a spectrogram, in Hz.", "decode")
+    audio_floor: float = option(
+        -80.0, "Power that is black in a spectrogram, in dB; 0 is about that of a sine of full scale.", "decode"
+    )
     strict: bool = option(False, "A file that cannot be decoded is an error.")
     cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB.")
     labels: Any = option(  # noqa: RUF009 - a field, as the others
@@ -340,7 +351,8 @@ class SourceOptions:
         from latentmap.images.reading_options import ReadingOptions
 
         shape = ShapeOptions(self.size, self.fit, self.color, self.background)
-        reading = ReadingOptions(metadata=tuple(self.metadata or ()))
+        names = [one.name for one in fields(ReadingOptions)]
+        reading = ReadingOptions(**{name: getattr(self, name) for name in names})
         return DecodeOptions(shape, self.frames, self.cache_limit, reading)
 
 
