@@ -56,6 +56,8 @@ export interface Facts {
   /** Whether groups are found on the graph of neighbours; only then is there a tree to split and cut. */
   onGraph: boolean;
   perplexity: number;
+  /** Suffixes of the files whose images are spectrograms. */
+  soundSuffixes?: string[];
   /** Weights of the kinds of features that the data chose; none if neighbours are found by latent vectors. */
   weights: { [kind: string]: number };
   edits: Edits;

@@ -8,6 +8,7 @@ from latentmap.core.errors import DamagedError, LatentmapError
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.columns import ERRORS
 from latentmap.explorer.sprite_sheets import SpriteSheets
+from latentmap.images.optional_formats import AUDIO
 from latentmap.run.edits import EditedRun
 
 N_TYPICAL = 6  # images in the middle of each group
@@ -45,6 +46,7 @@ def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
         "onGraph": data.run.options.groups == "graph",
         "cuts": [{"n": cut.n_clusters, "stability": cut.stability} for cut in data.run.cuts()],
         "perplexity": data.run.options.perplexity,
+        "soundSuffixes": list(AUDIO.suffixes),
         "weights": _weights(data),
     }
 
