@@ -16,11 +16,12 @@ from latentmap.images.fits import FITS_SIGNATURE, read_fits
 from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
-from latentmap.images.optional_formats import AUDIO, DICOM, HEIF, N_SIGNATURE_BYTES, format_by_signature
+from latentmap.images.optional_formats import AUDIO, DICOM, HEIF, N_SIGNATURE_BYTES, VIDEO, format_by_signature
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
+from latentmap.images.video import VideoFrames
 
 # EPS would run Ghostscript on an untrusted program.
 EXCLUDED_FORMATS = {"EPS"}
@@ -114,6 +115,10 @@ def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) 
         with closing(AudioPieces(file, reading)) as pieces:
             yield pieces
         return
+    if optional is VIDEO:
+        with closing(VideoFrames(file, reading)) as frames:
+            yield frames
+        return
     if start.startswith(TIFF_SIGNATURES):
         yield TiffPages(file)
         return
@@ -123,8 +128,13 @@ def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) 
         return
     if optional is HEIF:
         register_heif()
-    with open_with_pillow(file) as image:
-        yield PillowFrames(image, file, start)
+    try:
+        with open_with_pillow(file) as image:
+            yield PillowFrames(image, file, start)
+    except UnidentifiedImageError:
+        if optional is HEIF:
+            raise DecodingError("a damaged HEIC picture") from None
+        raise
 
 
 class SingleImage:

@@ -98,8 +98,22 @@ AUDIO = OptionalFormat(
     is_found_by_signature=False,
     has_several=True,
 )
-OPTIONAL_FORMATS = (HEIF, DICOM, AUDIO)
-N_SIGNATURE_BYTES = 192  # that identify any of these formats
+VIDEO = OptionalFormat(
+    "a video",
+    "av",
+    "video",
+    # neither .ts nor .mts, which are TypeScript more often
+    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2ts", ".3gp", ".wmv", ".flv", ".ogv"),
+    re.compile(
+        rb"....ftyp(?!avi[fs]|mif1|msf1|hei|hev|crx |jp2|jpx|jpm|M4[AB] )|....(?:moov|mdat|wide)|\x1aE\xdf\xa3|"
+        rb"RIFF....AVI |OggS.{24}\x80theora|\0\0\x01[\xba\xb3]|FLV\x01|0&\xb2u\x8ef\xcf\x11|(?:.{4})?G.{187}(?:.{4})?G",
+        re.DOTALL,
+    ),
+    is_found_by_signature=False,
+    has_several=True,
+)
+OPTIONAL_FORMATS = (HEIF, DICOM, AUDIO, VIDEO)
+N_SIGNATURE_BYTES = 256  # that identify any of these formats
 
 
 @cache

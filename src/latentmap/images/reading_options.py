@@ -19,6 +19,8 @@ class ReadingOptions:
     ----------
     metadata : tuple of str
         Keywords of DICOM attributes that become columns.
+    fps : float, default=1
+        Frames of a video that are taken per second.
     audio_seconds : float, default=4
         Duration of the pieces that sounds are cut into.
     audio_hop : float, optional
@@ -37,6 +39,7 @@ class ReadingOptions:
     """
 
     metadata: tuple[str, ...] = ()
+    fps: float = 1.0
     audio_seconds: float = 4.0
     audio_hop: float | None = None
     audio_bands: int = 64
@@ -48,6 +51,7 @@ class ReadingOptions:
         if not isinstance(given, list | tuple) or not all(isinstance(one, str) for one in given):
             raise InputError(f"metadata={given!r}: pass a list of keywords of DICOM")
         object.__setattr__(self, "metadata", tuple(given))
+        self._check("fps", 1e-4, 1000)
         self._check("audio_seconds", 0.01, 600)
         if self.audio_hop is not None:
             self._check("audio_hop", self.audio_seconds / MAX_FRAMES, self.audio_seconds)

@@ -46,6 +46,7 @@ def open_images(
     background: str = "white",
     frames: bool = False,
     metadata: Sequence[str] | None = None,
+    fps: float = 1.0,
     audio_seconds: float = 4.0,
     audio_hop: float | None = None,
     audio_bands: int = 64,
@@ -93,6 +94,8 @@ def open_images(
         Take each frame of an animation as an image, instead of only the first.
     metadata : sequence of str, optional
         Keywords of DICOM attributes that become columns.
+    fps : float, default=1
+        Frames of a video that are taken per second.
     audio_seconds : float, default=4
         Duration of the pieces that sounds are cut into, in seconds. A rest of less than half of it is left out.
     audio_hop : float, optional
@@ -129,7 +132,7 @@ def open_images(
     IdxError
         If an IDX file is damaged.
     InputError
-        If ``size``, ``fit``, ``color``, ``background``, ``metadata`` or an option of sounds is not valid.
+        If ``size``, ``fit``, ``color``, ``background``, ``metadata`` ``fps`` or an option of sounds is not valid.
     MissingPackageError
         If a file is the source whose format needs a package that is not installed.
 
@@ -140,7 +143,7 @@ def open_images(
     (3, (8, 8), 'array[0]')
     """
     reading = ReadingOptions(
-        tuple(metadata or ()), audio_seconds, audio_hop, audio_bands, audio_max_frequency, audio_floor
+        tuple(metadata or ()), fps, audio_seconds, audio_hop, audio_bands, audio_max_frequency, audio_floor
     )
     decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, reading)
     found = find_source(source, decoding.scaling())

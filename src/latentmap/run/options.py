@@ -317,6 +317,7 @@ class SourceOptions:
         "default none, so that nothing about patients is copied into the run.",
         "decode",
     )
+    fps: float = option(1.0, "Frames of a video that are taken per second, each of which is an image.", "decode")
     audio_seconds: float = option(
         4.0, "Duration of the pieces that sounds are cut into, each of which is an image, in seconds.", "decode"
     )
