@@ -20,6 +20,7 @@ from latentmap.images.probe import ImageProbe
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
 from latentmap.images.spectrograms import Spectrogram
+from latentmap.images.zarr_folders import is_zarr, open_zarr
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
 MAX_PICTURE_FILE_BYTES = 2**31
@@ -41,10 +42,13 @@ class EncodedImage(NamedTuple):
         Path of the file, its bytes, or the reason why it cannot be read.
     frame : int, optional
         Number of the page or frame. None for a file with one image.
+    part : str, optional
+        Name of an array in the file, if it has several.
     """
 
     source: "str | bytes | Failure"
     frame: int | None = None
+    part: str | None = None
 
 
 class Decoded(NamedTuple):
@@ -124,8 +128,8 @@ def read_contents(
     FileContents or Failure
     """
 
-    def count(file: IO[bytes]) -> FileContents:
-        with open_image_file(file, reading) as container:
+    def count(file: IO[bytes] | None) -> FileContents:
+        with _open_container(file, image, reading) as container:
             return contents_of(container, animations)
 
     counted: FileContents | Failure = _try_open(image.source, count)
@@ -169,7 +173,7 @@ def read_sounds(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_RE
 class _OpenedImage(NamedTuple):
     """An image, its open file, and its position in that file."""
 
-    file: IO[bytes]
+    file: IO[bytes] | None  # None for a folder
     picture: Picture
     frame: int | None
     n_pages: int
@@ -201,7 +205,7 @@ def _sound(opened: _OpenedImage) -> Sound:
 
 def _digest(opened: _OpenedImage, content: bytes | None) -> bytes:
     """SHA-256 of the file, or of the content of a frame."""
-    if opened.frame is None:
+    if opened.frame is None and opened.file is not None:
         opened.file.seek(0)
         return _sha256(opened.file)
     assert content is not None
@@ -223,7 +227,7 @@ def _map_images(
 ) -> list[Any]:
     """The result of a function on each image, or the failure."""
     results: list[Any] = []
-    for _, group in groupby(images, key=lambda image: image if image.frame is None else image.source):
+    for _, group in groupby(images, key=lambda image: image if image.frame is None else image._replace(frame=0)):
         together = list(group)
         if together[0].frame is None:
             results += [_apply_to_file(image, function, reading) for image in together]
@@ -233,10 +237,14 @@ def _map_images(
 
 
 def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any], reading: ReadingOptions) -> Any:
-    def read(file: IO[bytes]) -> Any:
-        if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
+    def read(file: IO[bytes] | None) -> Any:
+        if (
+            file is not None
+            and not isinstance(image.source, bytes)
+            and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES
+        ):
             raise DecodingError(f"larger than {MAX_PICTURE_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
-        with open_image_file(file, reading) as container:
+        with _open_container(file, image, reading) as container:
             return function(_OpenedImage(file, container.picture(None), None, container.count(False)))
 
     return _try_open(image.source, read)
@@ -247,8 +255,8 @@ def _apply_to_frames(
 ) -> list[Any]:
     found: list[Any] = []
 
-    def read(file: IO[bytes]) -> None:
-        with open_image_file(file, reading) as container:
+    def read(file: IO[bytes] | None) -> None:
+        with _open_container(file, images[0], reading) as container:
             for image in images:
                 found.append(_apply_to_frame(file, container, image, function))
 
@@ -257,7 +265,7 @@ def _apply_to_frames(
 
 
 def _apply_to_frame(
-    file: IO[bytes], container: ImageFile, image: EncodedImage, function: Callable[[_OpenedImage], Any]
+    file: IO[bytes] | None, container: ImageFile, image: EncodedImage, function: Callable[[_OpenedImage], Any]
 ) -> Any:
     try:
         return function(_OpenedImage(file, container.picture(image.frame or 0), image.frame, 1))
@@ -265,7 +273,18 @@ def _apply_to_frame(
         return Failure(reason_for(error))
 
 
-def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes]], Any]) -> Any:
+@contextmanager
+def _open_container(file: IO[bytes] | None, image: EncodedImage, reading: ReadingOptions) -> Iterator[ImageFile]:
+    """Open a file, or the folder of an array, as a sequence of images."""
+    if file is None:
+        with open_zarr(str(image.source), image.part) as stack:
+            yield stack
+        return
+    with open_image_file(file, reading, image.part) as container:
+        yield container
+
+
+def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes] | None], Any]) -> Any:
     """The result of a function on an open file, or the failure. No error of a decoder leaves this function."""
     if isinstance(source, Failure):
         return source
@@ -277,10 +296,13 @@ def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes]], A
 
 
 @contextmanager
-def _open_image_source(source: str | bytes) -> Iterator[IO[bytes]]:
-    """Open a file, and raise an error at the end if it changed in the meantime."""
+def _open_image_source(source: str | bytes) -> Iterator[IO[bytes] | None]:
+    """Open a file, and raise an error at the end if it changed in the meantime. None for a folder of an array."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
+        return
+    if is_zarr(source):
+        yield None
         return
     if os.path.exists(source) and not os.path.isfile(source):  # a pipe or a device would block  # noqa: PTH110, PTH113
         raise DecodingError("not a regular file")

@@ -15,7 +15,8 @@ from latentmap.images.decoding import EncodedImage, Failure, reason_for
 from latentmap.images.file_kinds import ARCHIVE_REASON, N_FIRST_BYTES, FileKind, detect_file_kind, unread_reason
 from latentmap.images.image_table import IDENTITY_COLUMNS, escape_undecodable, hash_table, make_image_table
 from latentmap.images.listing import Listing, Skipped
-from latentmap.images.optional_formats import missing_reasons
+from latentmap.images.optional_formats import ZARR, missing_reasons
+from latentmap.images.zarr_folders import folder_state, is_zarr
 
 # A folder that contains these is a run of latentmap.
 RUN_FILES = {"run.json", ".lock"}
@@ -118,8 +119,9 @@ def list_files(
     digest = hashlib.sha256(repr((name, os.path.abspath(root))).encode("utf-8", "surrogatepass"))  # noqa: PTH100
     for file in names:
         try:
-            status = os.stat(os.path.join(root, file))  # noqa: PTH116, PTH118
-            facts = (file, status.st_size, status.st_mtime_ns)
+            path = os.path.join(root, file)  # noqa: PTH118
+            status = os.stat(path)  # noqa: PTH116
+            facts = (file, *folder_state(path)) if is_zarr(path) else (file, status.st_size, status.st_mtime_ns)
         except (OSError, ValueError):
             facts = (file, -1, 0)
         digest.update(repr(facts).encode("utf-8", "surrogatepass"))
@@ -169,7 +171,9 @@ class _FolderScan:
                 if entry.name.startswith("."):
                     continue
                 if self._is_folder(entry):
-                    if entry.is_symlink():
+                    if entry.name.lower().endswith(ZARR.suffixes) and is_zarr(entry.path):
+                        self._add_file(entry)
+                    elif entry.is_symlink():
                         yield entry.path
                     else:
                         waiting.append(entry.path)

@@ -13,10 +13,11 @@ from latentmap.core.errors import DecodingError
 from latentmap.images.audio import AudioPieces
 from latentmap.images.dicom import DicomFrames
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
+from latentmap.images.hdf5 import open_hdf5
 from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
-from latentmap.images.optional_formats import AUDIO, DICOM, HEIF, N_SIGNATURE_BYTES, VIDEO, format_by_signature
+from latentmap.images.optional_formats import AUDIO, DICOM, HDF5, HEIF, N_SIGNATURE_BYTES, VIDEO, format_by_signature
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import IMAGE_DEPTH, ORIENTATION, TIFF_SIGNATURES, TiffFile
@@ -85,7 +86,9 @@ def contents_of(container: ImageFile, animations: bool) -> FileContents:
 
 
 @contextmanager
-def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) -> Iterator[ImageFile]:
+def open_image_file(
+    file: IO[bytes], reading: ReadingOptions = DEFAULT_READING, part: str | None = None
+) -> Iterator[ImageFile]:
     """Open a file as a sequence of images.
 
     Parameters
@@ -93,6 +96,8 @@ def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) 
     file : file object
         Binary file that can seek.
     reading : ReadingOptions, optional
+    part : str, optional
+        Name of an array in the file, if it has several.
 
     Yields
     ------
@@ -114,6 +119,10 @@ def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) 
     if optional is AUDIO:
         with closing(AudioPieces(file, reading)) as pieces:
             yield pieces
+        return
+    if optional is HDF5:
+        with open_hdf5(file, part) as stack:
+            yield stack
         return
     if optional is VIDEO:
         with closing(VideoFrames(file, reading)) as frames:

@@ -130,7 +130,7 @@ class Listing:
             for image, n_wanted in zip(self.read(files), counts, strict=True):
                 for _ in range(n_wanted):
                     i = next(chosen)
-                    yield EncodedImage(image.source, int(frames[i]) if several[i] else None)
+                    yield image._replace(frame=int(frames[i]) if several[i] else None)
 
         return replace(self, table=table, read=read, files=rows)
 

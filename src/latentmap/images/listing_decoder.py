@@ -125,7 +125,7 @@ class _ListingDecoder:
 
     def _read_contents(self, by_content: bool) -> list[FileContents]:
         """Number and columns of the images in each file."""
-        names = self.listing.table["path"]
+        names = self.listing.table["file"]
         contents = [ONE_IMAGE] * len(self.listing)
         suffixes = (*MULTI_PAGE_SUFFIXES, *suffixes_of_several())
         rows = np.array(

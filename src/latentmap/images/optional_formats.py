@@ -112,7 +112,18 @@ VIDEO = OptionalFormat(
     is_found_by_signature=False,
     has_several=True,
 )
-OPTIONAL_FORMATS = (HEIF, DICOM, AUDIO, VIDEO)
+HDF5 = OptionalFormat(
+    "an HDF5 file",
+    "h5py",
+    "hdf5",
+    (".h5", ".hdf5", ".he5"),
+    re.compile(rb"\x89HDF\r\n\x1a\n"),
+    is_found_by_signature=False,
+    has_several=True,
+)
+# A folder, which has no first bytes.
+ZARR = OptionalFormat("a Zarr folder", "zarr", "zarr", (".zarr",), re.compile(rb"(?!)"), False, True)
+OPTIONAL_FORMATS = (HEIF, DICOM, AUDIO, VIDEO, HDF5, ZARR)
 N_SIGNATURE_BYTES = 256  # that identify any of these formats
 
 

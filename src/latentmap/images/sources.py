@@ -28,7 +28,9 @@ from latentmap.images.optional_formats import format_of_file
 from latentmap.images.pool import DecodingPool
 from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.shape import ShapeOptions
+from latentmap.images.stack_sources import list_array, split_array_name
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
+from latentmap.images.zarr_folders import is_zarr
 
 SOURCE_KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
@@ -78,6 +80,7 @@ def open_images(
           or the only one with three or four dimensions, and the labels are the array called ``labels``, ``y``, ``Y`` or
           ``y_train``. uint8 values are kept, bool becomes 0 and 255, floats in [0, 1] are multiplied by 255, and any
           other range is scaled to 0–255.
+        - An array in HDF5 or Zarr: ``file.h5``, ``file.h5:name``, ``folder.zarr``, ``folder.zarr:name``.
         - An IDX file, compressed with gzip or not. Labels are read from the file beside it that follows the naming of
           MNIST.
         - ``"mnist"``: the 70,000 images of MNIST, which are part of the package, with their labels.
@@ -204,10 +207,15 @@ def _find_source(source: ImageSource | list[ImageSource], scaling: ArrayScaling)
 def _find_path(path: Path, scaling: ArrayScaling) -> Listing | ImageCollection:
     if path.is_file():
         return _find_file(path, scaling)
+    if is_zarr(str(path)):
+        return list_array(path, None)
     if path.is_dir():
         return _require_images(list_folder(path), path)
     if not path.exists() and has_magic(str(path)):
         return _require_images(list_pattern(str(path)), path)
+    named = split_array_name(path)
+    if named is not None:
+        return list_array(*named)
     raise SourceError(f"{path}: no such file or folder: a source is {SOURCE_KINDS}")
 
 

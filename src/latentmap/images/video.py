@@ -95,11 +95,14 @@ class VideoFrames:
             If the stream is damaged there.
         """
         wanted = self._index.chosen[min(number or 0, len(self._index.chosen) - 1)]
-        frame = self._decode(wanted)
-        if frame is None:
-            seconds = (wanted - self._index.chosen[0]) * self._time_base
-            raise DecodingError(f"the video is damaged at {seconds:.2f} s")
-        return Picture(frame.to_image(), ORIENTATION_BY_ROTATION.get(round(frame.rotation), 1))
+        try:
+            frame = self._decode(wanted)
+            if frame is not None:
+                return Picture(frame.to_image(), ORIENTATION_BY_ROTATION.get(round(frame.rotation), 1))
+        except self._error:
+            self._frames = None
+        seconds = (wanted - self._index.chosen[0]) * self._time_base
+        raise DecodingError(f"the video is damaged at {seconds:.2f} s")
 
     def _open(self) -> None:
         """Open the file at its beginning, with one thread, since there is a worker process for every core."""
