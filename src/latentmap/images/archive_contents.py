@@ -14,6 +14,7 @@ from latentmap.images.folder import EXPORT_MARK, REPEATED_FOLDER_REASON, RUN_FIL
 from latentmap.images.image_table import escape_undecodable
 from latentmap.images.listing import Skipped
 from latentmap.images.tar_members import MAX_SORTED_BYTES, TarMembers
+from latentmap.images.webdataset import sidecar_suffix
 from latentmap.images.zip_members import ZipMembers
 
 MAX_LINKS = 40  # that are followed in a chain
@@ -52,6 +53,8 @@ class ArchiveContents:
         Members that cannot be listed as images.
     n_ignored : int
         Number of files that are not images.
+    others : list of (str, int)
+        Name and number of each ignored file that may describe an image of the same stem.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class ArchiveContents:
         self.reasons: dict[int, str] = {}
         self.skipped: list[Skipped] = []
         self.n_ignored = 0
+        self.others: list[tuple[str, int]] = []
         self._records = sorted(_records(archive), key=lambda record: record[:2])
         self._links = {record.name for record in self._records if record.target is not None}
         self._excluded_folders = self._find_excluded_folders()
@@ -103,6 +107,8 @@ class ArchiveContents:
             self._add_image(record.name, content.number, reason)
         else:
             self.n_ignored += 1
+            if sidecar_suffix(record.name) is not None:
+                self.others.append((record.name, content.number))
 
     def _add_image(self, name: str, content: int, reason: str | None) -> None:
         if reason is not None:

@@ -27,13 +27,25 @@ def with_file_columns(table: pa.Table, contents: Sequence[FileContents]) -> pa.T
     names = list(dict.fromkeys(name for one in contents for name in one.columns))
     for name, wanted in zip(unique_names(names, table.column_names), names, strict=True):
         values = [value for one in contents for value in one.columns.get(wanted, [None] * one.n)]
-        table = table.append_column(name, _as_column(values))
+        table = table.append_column(name, as_column(values))
     return table
 
 
-def _as_column(values: list[Any]) -> pa.Array:
-    """A column of integers, floats or text, whichever holds all values."""
+def as_column(values: list[Any]) -> pa.Array:
+    """Make a column of integers, floats, booleans or text, whichever holds all values.
+
+    Parameters
+    ----------
+    values : list of n values
+        None is missing.
+
+    Returns
+    -------
+    pyarrow.Array
+    """
     kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
     if kinds == {int} and all(value is None or abs(value) < 2**63 for value in values):
         return pa.array(values, pa.int64())
     if kinds and kinds <= {int, float}:

@@ -73,6 +73,8 @@ class Listing:
         The sources of a listing of :func:`join_listings`; empty for a single source.
     files : ndarray (n,), int, optional
         Number of the file of each image, if a file has several images.
+    is_webdataset : bool, default=False
+        Whether the source is a tar archive in which other files describe the images.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Listing:
     root: str | None = None
     joined: tuple[Source, ...] = ()
     files: NDArray[np.intp] | None = None
+    is_webdataset: bool = False
 
     @property
     def sources(self) -> tuple[Source, ...]:

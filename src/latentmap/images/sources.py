@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import IdxError, SourceError
 from latentmap.core.progress import counted
-from latentmap.images.archive import list_archive, list_compressed
+from latentmap.images.archive import list_archive, list_compressed, list_shards
 from latentmap.images.array_files import collection_from_idx, collection_from_npz, load_numpy
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, collection_from_array
 from latentmap.images.collection import ImageCollection
@@ -30,6 +30,7 @@ from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.stack_sources import list_array, split_array_name
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
+from latentmap.images.webdataset import find_shards, is_shard_name
 from latentmap.images.zarr_folders import is_zarr
 
 SOURCE_KINDS = (
@@ -73,7 +74,8 @@ def open_images(
         - A glob pattern such as ``scans/**/*.png``.
         - A .txt file with one path per line; a .csv, .tsv or .parquet table with a column of paths, whose other columns
           are kept; a .parquet table that contains the image files, as those of Hugging Face do.
-        - A zip or tar archive, read without unpacking it to disk.
+        - A zip or tar archive, read without unpacking it to disk. In a tar, files of the same stem as an image describe
+          it, as in WebDataset; a folder or pattern of such archives is one collection.
         - An image file. Each page of a TIFF is an image, and with ``frames`` each frame of an animation.
         - An array, or an .npy or .npz file with one: (n, height, width), or (n, height, width, channels) with 1, 3 or 4
           channels. In an .npz file the images are the array called ``images``, ``x``, ``X``, ``x_train`` or ``arr_0``,
@@ -210,13 +212,34 @@ def _find_path(path: Path, scaling: ArrayScaling) -> Listing | ImageCollection:
     if is_zarr(str(path)):
         return list_array(path, None)
     if path.is_dir():
-        return _require_images(list_folder(path), path)
+        return _list_folder_or_shards(path)
     if not path.exists() and has_magic(str(path)):
-        return _require_images(list_pattern(str(path)), path)
+        return _list_pattern_or_shards(str(path))
     named = split_array_name(path)
     if named is not None:
         return list_array(*named)
     raise SourceError(f"{path}: no such file or folder: a source is {SOURCE_KINDS}")
+
+
+def _list_folder_or_shards(path: Path) -> Listing:
+    """List a folder. If it holds WebDataset archives and no images, these are the collection."""
+    listing = list_folder(path)
+    if not len(listing):
+        shards = list_shards(find_shards(path, [one.path for one in listing.skipped]), listing.name)
+        if shards is not None:
+            return _require_images(shards, path)
+    return _require_images(listing, path)
+
+
+def _list_pattern_or_shards(pattern: str) -> Listing:
+    """List the files that match a pattern. If all are WebDataset archives, these are the collection."""
+    listing = list_pattern(pattern)
+    names = listing.table["file"].to_pylist()
+    if names and all(is_shard_name(name) for name in names):
+        shards = list_shards(find_shards(Path(listing.root or "."), names), listing.name)
+        if shards is not None:
+            return _require_images(shards, Path(pattern))
+    return _require_images(listing, Path(pattern))
 
 
 def _find_file(path: Path, scaling: ArrayScaling) -> Listing | ImageCollection:
