@@ -47,7 +47,7 @@ def test_a_run_keeps_its_options_for_what_is_added_and_compared(folder):
     assert run.reading() == READING
     assert run.shape().image_shape == (32, 128)
     (folder / "more").mkdir()
-    write_tone(folder / "more" / "long.wav", 640, 0.75)
+    write_tone(folder / "more" / "long.wav", 641.3, 0.75)
     assert add_images(folder / "run", folder / "more").n_added == 3
     found = Run.open(folder / "run").similar(folder / "sounds" / "05.wav", 3)
     assert found["path"][0].as_py() == "05.wav"
