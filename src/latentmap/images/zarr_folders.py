@@ -27,6 +27,8 @@ def is_zarr(folder: str) -> bool:
     -------
     bool
     """
+    if not os.path.isdir(folder):  # noqa: PTH112 - names need not be valid paths
+        return False
     return any(os.path.isfile(os.path.join(folder, name)) for name in ZARR_FILES)  # noqa: PTH113, PTH118
 
 
