@@ -23,14 +23,14 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
 
     Parameters
     ----------
-    source : str, path or ndarray, or a list of them
+    source : str, path, ndarray or other object, or a list of them
         See :func:`latentmap.open_images`.
     out : path
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
     size, fit, color, background, frames, metadata, fps, audio_seconds, audio_hop, \
-    audio_bands, audio_max_frequency, audio_floor, strict, cache_limit, labels
+    audio_bands, audio_max_frequency, audio_floor, strict, cache_limit, downloads, labels
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
     precision, features, groups, n_clusters, invariant, min_confidence, perplexity, seed

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 import latentmap
+from latentmap.core.addresses import without_secrets
 from latentmap.core.errors import InputError, LatentmapError
 from latentmap.core.progress import counted, say, show_progress
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, Option
@@ -92,7 +93,7 @@ def _announce(sources: list[str], *, quiet: bool) -> None:
     """Say what is read, before the imports that take seconds."""
     if not quiet:
         others = f" and {counted(len(sources) - 1, 'other source')}" if len(sources) > 1 else ""
-        say(f"reading {_plain_name(sources[0])}{others}")
+        say(f"reading {_plain_name(without_secrets(sources[0]))}{others}")
 
 
 def _complain(sentence: str) -> None:
@@ -155,7 +156,8 @@ def run(
         list[str],
         typer.Argument(
             help="A folder of images, a pattern, a table with paths, an archive, a Parquet file with images, "
-            "a TIFF with several pages, an .npy, .npz or IDX file, or 'mnist'. Several become one collection."
+            "a TIFF with several pages, an .npy, .npz or IDX file, the address of one of these (s3://, https://), or "
+            "'mnist'. Several become one collection."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", callback=_expanded)],

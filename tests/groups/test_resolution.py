@@ -13,6 +13,8 @@ from latentmap.groups.resolution import (
     supported_cuts,
 )
 
+COARSE = np.full(4, 0.1)  # resolutions
+
 
 def surely(coarse, fine):
     return 1.0
@@ -30,17 +32,28 @@ def test_the_excess_is_averaged_over_neighbouring_cuts_with_groups():
 
 
 def test_the_finest_of_equally_stable_cuts_is_chosen():
-    assert best_resolution(np.array([1, 2, 8, 8]), np.array([0, 0.9, 0.9, 0.8]), 10_000, surely) == 2
+    assert best_resolution(np.array([1, 2, 8, 8]), np.array([0, 0.9, 0.9, 0.8]), 10_000, surely, COARSE) == 2
 
 
 def test_few_points_prefer_finer_cuts_and_many_the_most_stable():
     counts, excess = np.array([5, 10]), np.array([0.9, 0.7])
-    assert best_resolution(counts, excess, 300, surely) == 1
-    assert best_resolution(counts, excess, 70_000, surely) == 0
+    assert best_resolution(counts, excess, 300, surely, COARSE[:2]) == 1
+    assert best_resolution(counts, excess, 70_000, surely, COARSE[:2]) == 0
+
+
+def test_above_resolution_one_a_cut_must_be_as_stable_as_it_is():
+    counts, resolutions = np.array([4, 8, 16]), np.array([0.8, 1.0, 1.25])
+    assert best_resolution(counts, np.array([0.8, 0.7, 0.65]), 400, surely, resolutions) == 1
+    assert best_resolution(counts, np.array([0.8, 0.7, 0.75]), 400, surely, resolutions) == 2
+
+
+def test_resolutions_at_which_groups_fall_apart_do_not_count():
+    found = Stabilities(np.array([1, 4, 8, 8, 4]), np.array([0, 0.5, 0.6, 1.0, 1.0]))
+    np.testing.assert_allclose(excess_stability(found, np.zeros(5), n_smoothed=1), [0, 0.55, 0.55, 0, 0])
 
 
 def test_no_cut_is_chosen_where_none_is_more_stable_than_a_cloud():
-    assert best_resolution(np.array([1, 4]), np.array([1.0, MIN_EXCESS - 0.01]), 100, surely) is None
+    assert best_resolution(np.array([1, 4]), np.array([1.0, MIN_EXCESS - 0.01]), 100, surely, COARSE[:2]) is None
 
 
 def test_a_finer_cut_is_passed_over_where_its_parts_are_not_found_again():
@@ -51,9 +64,9 @@ def test_a_finer_cut_is_passed_over_where_its_parts_are_not_found_again():
         asked.append((coarse, fine))
         return {2: 0.5, 3: 0.4}[fine]
 
-    assert best_resolution(counts, excess, 100, within) == 2  # at least half of 0.9
+    assert best_resolution(counts, excess, 100, within, COARSE) == 2  # at least half of 0.9
     assert asked == [(1, 3), (1, 2)]
-    assert best_resolution(counts, excess, 100, lambda coarse, fine: 0.1) == 1
+    assert best_resolution(counts, excess, 100, lambda coarse, fine: 0.1, COARSE) == 1
 
 
 def test_stability_within_groups_counts_only_those_that_are_split():

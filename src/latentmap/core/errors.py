@@ -33,6 +33,7 @@
   * DecodingError (OSError): a picture that cannot be decoded
   * DecompressionLimitError (ValueError): compressed data that unpack to more than is allowed
   * SchemaError (ValueError): a JSON value of the wrong type or range
+  * TransferError (OSError): a file that cannot be downloaded
   * NoOriginalError (LookupError): the original file of an image is missing or has changed
   * CancelledError (RuntimeError): an export was cancelled
 
@@ -135,6 +136,21 @@ class DecompressionLimitError(LatentmapError, ValueError):
 
 class SchemaError(LatentmapError, ValueError):
     """A JSON value that does not have the type or range that the schema requires."""
+
+
+class TransferError(LatentmapError, OSError):
+    """A file that cannot be downloaded.
+
+    Parameters
+    ----------
+    reason : str
+    is_transient : bool
+        Whether another attempt may succeed.
+    """
+
+    def __init__(self, reason: str, *, is_transient: bool) -> None:
+        super().__init__(reason)
+        self.is_transient = is_transient
 
 
 class NoOriginalError(LatentmapError, LookupError):

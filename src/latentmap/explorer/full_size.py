@@ -10,13 +10,14 @@ from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.pool import DecodingPool
-from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
+from latentmap.run.originals import CHANGED, GONE, NO_FILE, REMOTE, UNREADABLE, Missing, Originals
 
 MAX_ORIGINAL_SIDE = 4096  # pixels; larger pictures are made smaller
 SENTENCES = {
     NO_FILE: "this image has no file of its own: it came in an archive, an array or a table",
     GONE: "the file that this image was made from is not there any more",
     CHANGED: "the file that this image was made from has changed since: the picture shown is that of the run",
+    REMOTE: "the file that this image was made from lies at an address, which the explorer does not contact",
     UNREADABLE: "the file that this image was made from cannot be read",
 }
 

@@ -2,7 +2,7 @@
 
 Groups of few points or of flat data are found again to some degree even where nothing separates them: the graph of a
 plane has narrow places by chance, and most edges of a part are those of the whole. Stabilities are therefore compared
-with those of Gaussian and uniform clouds of the same intrinsic dimension.
+with those of Gaussian and uniform clouds of the same intrinsic dimension, and flat data also with a thread.
 
 References
 ----------
@@ -17,12 +17,16 @@ from numpy.typing import NDArray
 
 from latentmap.groups.block_tree import BlockTree, default_min_size
 from latentmap.groups.graph import affinity_graph, connect_components
-from latentmap.groups.resolution import Stabilities
+from latentmap.groups.resolution import Stabilities, splits_further
 from latentmap.groups.stability import find_stabilities, neighbors_to_search
 from latentmap.neighbors import nearest_neighbors
 
 MAX_POINTS = 2_000  # of a cloud; more of them are less stable, so that the comparison stays on the safe side
 MAX_DIMENSION = 20  # clouds of more dimensions have next to no stability
+MAX_THREAD_DIMENSION = (
+    2  # of data that may lie on threads, whose pieces are found again more often than those of a plane
+)
+THREAD_LENGTH = 30.0  # of a thread that is 1 wide
 N_CLOUDS = 2  # of each kind, since the stability of a single one is a matter of chance
 N_RESAMPLES = 4
 MAX_STABILITY = 0.9  # of a cloud, so that perfect stability always counts
@@ -72,9 +76,10 @@ def null_stabilities(
         From 0 to 0.9: that of the most stable cloud, interpolated in the logarithm of the number, and never lower for
         more groups.
     """
+    kinds = ["normal", "uniform", *(["thread"] if dimension <= MAX_THREAD_DIMENSION else [])]
     clouds = [
         _cloud_stabilities(min(n, MAX_POINTS), n_neighbors, dimension, kind, seed, n_jobs)
-        for kind in ("normal", "uniform")
+        for kind in kinds
         for seed in range(N_CLOUDS)
     ]
     most: NDArray[np.float64] = np.max([_interpolate(cloud, counts) for cloud in clouds], axis=0)
@@ -82,11 +87,12 @@ def null_stabilities(
 
 
 def _interpolate(cloud: Stabilities, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    is_cut = cloud.counts > 1
+    is_cut = splits_further(cloud.counts) & (cloud.counts > 1)
     if not is_cut.any():
         return np.zeros(len(counts))
-    known = np.maximum.accumulate(cloud.means[is_cut])
-    found: NDArray[np.float64] = np.interp(np.log(counts), np.log(cloud.counts[is_cut]), known)
+    order = np.argsort(cloud.counts[is_cut], kind="stable")
+    known = np.maximum.accumulate(cloud.means[is_cut][order])
+    found: NDArray[np.float64] = np.interp(np.log(counts), np.log(cloud.counts[is_cut][order]), known)
     return found
 
 
@@ -95,9 +101,17 @@ def _cloud_stabilities(
     n: int, n_neighbors: int, dimension: int, kind: str, seed: int, n_jobs: int | None
 ) -> Stabilities:
     random = np.random.RandomState(seed)
-    X = getattr(random, kind)(size=(n, dimension)).astype(np.float32)
+    X = _draw_cloud(kind, n, dimension, random)
     neighbors = nearest_neighbors(X, neighbors_to_search(n_neighbors, n), n_jobs=n_jobs)
     min_size = default_min_size(n, n_neighbors)
     graph = connect_components(affinity_graph(neighbors, n_neighbors), X, min_size, n_jobs)
     whole = BlockTree.build(graph, min_size, random)
     return find_stabilities(whole, neighbors, n_neighbors, X, N_RESAMPLES, random, n_jobs)[0]
+
+
+def _draw_cloud(kind: str, n: int, dimension: int, random: np.random.RandomState) -> NDArray[np.float32]:
+    if kind == "thread":
+        points = random.uniform(size=(n, 2)) * [THREAD_LENGTH, 1.0]
+    else:
+        points = getattr(random, kind)(size=(n, dimension))
+    return points.astype(np.float32)

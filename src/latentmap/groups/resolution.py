@@ -4,7 +4,9 @@ A good cut is stable: random parts of the points give the same groups, more sure
 and over a range of resolutions. The stability is therefore averaged over neighbouring resolutions and rescaled, so that
 0 is that of a cloud and 1 is perfect. Among stable cuts, finer ones are preferred, because a group too many can be
 merged, whereas one too few hides its parts. The sampling error of a stability is about n^(-1/2); a cut may lose six
-times this for each doubling of the number of groups. Groups that are split at random keep much of their stability.
+times this for each doubling of the number of groups, up to resolution 1. Above it, two nodes are kept apart although
+they have more edges between them than in a random graph: a collection of many small kinds has its groups there, and
+they must be as stable as they are, without a preference. Groups that are split at random keep much of their stability.
 Therefore the parts of the groups of the most stable cut must be found again at least half as surely as these groups.
 
 References
@@ -20,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-# Ascending, up to 1: the nodes of a coarser cut have no more edges between them than in a random graph.
-RESOLUTIONS = 1.25 ** np.arange(-32.0, 1.0)
+# Ascending. The nodes of a cut at 1 have no more edges between them than in a random graph.
+RESOLUTIONS = 1.25 ** np.arange(-32.0, 10.0)
 N_SMOOTHED = 2  # resolutions on either side over which stabilities are averaged
 LOSS_PER_DOUBLING = 6.0  # of stability, in units of n^(-1/2)
-MIN_EXCESS = 0.4  # of the stability over that of a cloud, below which there are no groups
+MIN_EXCESS = 0.3  # of the stability over that of a cloud, below which there are no groups
 MIN_WITHIN = 0.5  # of the stability within the groups of the most stable cut, as a fraction of the excess of this cut
 MAX_OTHER_CUTS = 3  # that are offered beside the chosen one
 
@@ -84,6 +86,20 @@ class Cut:
     stability: float
 
 
+def splits_further(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each of the cuts is at a resolution up to that with most groups, (m,).
+
+    Above it groups become smaller than the minimum size, and fall apart.
+
+    Parameters
+    ----------
+    counts : array (m,), int64
+        Number of groups at ascending resolutions.
+    """
+    found: NDArray[np.bool_] = np.arange(len(counts)) <= int(counts.argmax())
+    return found
+
+
 def excess_stability(
     found: Stabilities, expected: NDArray[np.float64], n_smoothed: int = N_SMOOTHED
 ) -> NDArray[np.float64]:
@@ -100,9 +116,9 @@ def excess_stability(
     Returns
     -------
     array (m,), float64
-        0 is as stable as the cloud, 1 is perfect; 0 for a single group.
+        0 is as stable as the cloud, 1 is perfect; 0 for a single group, and above the resolution with most groups.
     """
-    is_cut = (found.counts > 1).astype(float)
+    is_cut = ((found.counts > 1) & splits_further(found.counts)).astype(float)
     excess = is_cut * (found.means - expected) / (1 - expected)
     window = np.ones(2 * n_smoothed + 1)
     sums, numbers = (np.convolve(values, window, "same") for values in (excess, is_cut))
@@ -141,7 +157,11 @@ def stability_within(whole: CutPoints, parts: list[CutPoints], coarse: int, fine
 
 
 def best_resolution(
-    counts: NDArray[np.int64], excess: NDArray[np.float64], n: int, within: Callable[[int, int], float]
+    counts: NDArray[np.int64],
+    excess: NDArray[np.float64],
+    n: int,
+    within: Callable[[int, int], float],
+    resolutions: NDArray[np.float64] = RESOLUTIONS,
 ) -> int | None:
     """Choose a cut.
 
@@ -155,6 +175,8 @@ def best_resolution(
         Number of points.
     within : callable
         Stability of a finer cut within the groups of a coarser one, by their numbers; see :func:`stability_within`.
+    resolutions : array (m,), float64
+        Ascending resolutions of the cuts.
 
     Returns
     -------
@@ -165,7 +187,11 @@ def best_resolution(
     if not is_possible.any():
         return None
     surest = int(np.where(is_possible, excess, -np.inf).argmax())
-    scores = excess + LOSS_PER_DOUBLING / np.sqrt(n) * np.log2(counts)
+    preferred = counts.copy()
+    if (resolutions <= 1).any():
+        at_1 = counts[resolutions <= 1][-1]
+        preferred[resolutions > 1] = np.minimum(counts[resolutions > 1], at_1)
+    scores = excess + LOSS_PER_DOUBLING / np.sqrt(n) * np.log2(preferred)
     for number in np.argsort(-scores, kind="stable"):
         is_finer = counts[number] > counts[surest]
         if is_possible[number] and (not is_finer or within(surest, int(number)) >= MIN_WITHIN * excess[surest]):

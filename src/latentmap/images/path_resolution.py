@@ -57,7 +57,7 @@ def resolve_paths(
         names.append(candidates[0] if candidates else name)
     for i, name in _strip_common_folders(root, {i: names[i] for i in missing if ABSOLUTE_PATH.match(names[i])}).items():
         names[i] = name
-    return names, failures | _find_repeated(names, failures)
+    return names, failures | find_repeated(names, failures)
 
 
 def _normalize(name: str) -> str:
@@ -108,7 +108,21 @@ def _strip_common_folders(root: str, absolute: dict[int, str]) -> dict[int, str]
     return {}
 
 
-def _find_repeated(names: list[str], failures: dict[int, str]) -> dict[int, str]:
+def find_repeated(names: list[str], failures: dict[int, str]) -> dict[int, str]:
+    """Find the rows that name the same file as an earlier row.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the files, (n,).
+    failures : dict of int to str
+        Why rows name no file.
+
+    Returns
+    -------
+    dict of int to str
+        The reason, by row.
+    """
     seen: dict[str, int] = {}
     found = {}
     for i, name in enumerate(names):

@@ -1,32 +1,39 @@
 """Sources of images: MNIST, arrays, folders, patterns, tables, archives and single files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from glob import has_magic
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from latentmap.core.addresses import BROKEN_ADDRESS, is_address, public_address
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import IdxError, SourceError
-from latentmap.core.progress import counted
+from latentmap.core.progress import Callback, counted
 from latentmap.images.archive import list_archive, list_compressed, list_shards
 from latentmap.images.array_files import collection_from_idx, collection_from_npz, load_numpy
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, collection_from_array
 from latentmap.images.collection import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.decoding import Failure
+from latentmap.images.deferred import DeferredSource, join_sources
 from latentmap.images.folder import list_files, list_folder, list_pattern
 from latentmap.images.label_files import read_labels
-from latentmap.images.listing import Listing, join_listings
+from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.mnist import load_mnist
 from latentmap.images.no_images import no_images_error
 from latentmap.images.optional_formats import format_of_file
 from latentmap.images.pool import DecodingPool
+from latentmap.images.python_sources import find_objects
 from latentmap.images.reading_options import ReadingOptions
+from latentmap.images.remote.downloads import Downloads
+from latentmap.images.remote.remote_sources import find_remote
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.stack_sources import list_array, split_array_name
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
@@ -35,13 +42,13 @@ from latentmap.images.zarr_folders import is_zarr
 
 SOURCE_KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
-    "archive, an image file, an .npy or .npz file, or an IDX file"
+    "archive, an image file, an .npy or .npz file, an IDX file, or the address of one of these, such as s3://bucket/scans/"
 )
-ImageSource = str | os.PathLike[str] | NDArray[Any]
+ImageSource = Any  # a path, an array or another object: see open_images
 
 
 def open_images(
-    source: ImageSource | list[ImageSource],
+    source: ImageSource,
     *,
     size: int | None = None,
     fit: str = "fit",
@@ -59,6 +66,7 @@ def open_images(
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = 64.0,
+    downloads: str | os.PathLike[str] | None = None,
 ) -> ImageCollection:
     """Open a collection of images from any source, as uint8 pixels of one size.
 
@@ -69,7 +77,7 @@ def open_images(
 
     Parameters
     ----------
-    source : str, path or ndarray, or a list of them
+    source : str, path, ndarray or other object, or a list of them
         - A folder, searched recursively. The names of subfolders are the labels if every image lies in a subfolder.
         - A glob pattern such as ``scans/**/*.png``.
         - A .txt file with one path per line; a .csv, .tsv or .parquet table with a column of paths, whose other columns
@@ -86,6 +94,15 @@ def open_images(
         - An IDX file, compressed with gzip or not. Labels are read from the file beside it that follows the naming of
           MNIST.
         - ``"mnist"``: the 70,000 images of MNIST, which are part of the package, with their labels.
+        - The address of a folder, pattern, table, archive or other file, such as ``s3://bucket/scans/`` or
+          ``https://host/scans.zip``. Tables may also name images by address.
+        - A list of images of any sizes, all of one kind: PIL images, arrays (height, width) or (height, width,
+          channels), torch tensors (height, width) or (channels, height, width), or bytes of image files. Size, colour
+          and range of values are chosen as for files. An entry that is None is skipped.
+        - A torch tensor (n, height, width) or (n, channels, height, width), converted as an array.
+        - A ``Dataset`` of Hugging Face. Names of classes become labels; other plain columns are kept.
+        - A Series of pandas or Polars of paths, bytes, PIL images or arrays, or a DataFrame with such a column, whose
+          other columns are kept.
     size : int, optional
         Side of the square images, in pixels. By default the size is chosen from the collection. Arrays keep their size.
     fit : {"fit", "fill", "stretch"}, default="fit"
@@ -121,7 +138,10 @@ def open_images(
         Folder of the decoded images, which are memory-mapped from there. A second call with the same arguments resumes
         an interrupted decoding. By default images are decoded into memory.
     cache_limit : float, default=64
-        Maximum size of the decoded images, in GB.
+        Maximum size of the decoded images, in GB, and of downloaded files.
+    downloads : path, optional
+        Folder that keeps downloaded files, for other calls as well. By default they are in ``cache`` until they are
+        decoded.
 
     Returns
     -------
@@ -134,6 +154,8 @@ def open_images(
         If the source does not exist or contains no images; if arrays have a shape or type that images cannot have, or
         contain NaN; if the number of labels differs from the number of images; if the images exceed ``cache_limit`` or
         the free space on disk; with ``strict``, if a file cannot be decoded.
+    InputTypeError
+        If an object, or an entry of a list, is no source of images.
     IdxError
         If an IDX file is damaged.
     InputError
@@ -150,10 +172,12 @@ def open_images(
     reading = ReadingOptions(
         tuple(metadata or ()), fps, audio_seconds, audio_hop, audio_bands, audio_max_frequency, audio_floor
     )
-    decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, reading)
-    found = find_source(source, decoding.scaling())
-    if isinstance(found, Listing):
-        found = decode_listing(found, decoding, cache=None if cache is None else user_path(cache))
+    kept = None if downloads is None else user_path(downloads)
+    decoding = DecodeOptions(ShapeOptions(size, fit, color, background), frames, cache_limit, kept, reading)
+    folder = None if cache is None else user_path(cache)
+    with _downloads_for(decoding, folder) as own:
+        opened = open_source(find_source(source, decoding.scaling(), own))
+        found = decode_listing(opened, decoding, cache=folder) if isinstance(opened, Listing) else opened
     if labels is not None:
         found = found.with_labels(read_labels(labels))
     if strict:
@@ -161,23 +185,61 @@ def open_images(
     return found
 
 
-def find_source(
-    source: ImageSource | list[ImageSource], scaling: ArrayScaling = DEFAULT_SCALING
+@contextmanager
+def _downloads_for(decoding: DecodeOptions, cache: Path | None) -> Iterator[Downloads]:
+    """The folder of downloads of one call. It is removed at the end, unless the user named it or an error is raised."""
+    with TemporaryDirectory(prefix="latentmap-") if cache is None else nullcontext(str(cache)) as folder:
+        found = decoding.downloads_in(Path(folder))
+        yield found
+        if decoding.downloads is None:
+            found.remove()
+
+
+def open_source(
+    found: Listing | ImageCollection | DeferredSource, callback: Callback = lambda _: None
 ) -> Listing | ImageCollection:
-    """List the files of a source, or read its arrays, which need no decoding.
+    """Download a source that was deferred.
 
     Parameters
     ----------
-    source : str, path or ndarray, or a list of them
-        See :func:`open_images`.
-    scaling : ArrayScaling
-        Conversion of arrays to 8 bits.
+    found : Listing, ImageCollection or DeferredSource
+    callback : callable, optional
+        Receives the progress in bytes.
 
     Returns
     -------
     Listing or ImageCollection
-        A listing of files, which :func:`latentmap.images.listing_decoder.decode_listing` decodes, or the images of an
-        array.
+
+    Raises
+    ------
+    SourceError, IdxError
+        If the source cannot be downloaded, or is no source of images.
+    """
+    if not isinstance(found, DeferredSource):
+        return found
+    opened = found.open(callback)
+    return opened.infer_numbers() if isinstance(opened, Listing) else opened
+
+
+def find_source(
+    source: ImageSource, scaling: ArrayScaling = DEFAULT_SCALING, downloads: Downloads | None = None
+) -> Listing | ImageCollection | DeferredSource:
+    """List the files of a source, or read its arrays, which need no decoding.
+
+    Parameters
+    ----------
+    source : str, path, ndarray or other object, or a list of them
+        See :func:`open_images`.
+    scaling : ArrayScaling
+        Conversion of arrays to 8 bits.
+    downloads : Downloads, optional
+        Where files at an address are downloaded to.
+
+    Returns
+    -------
+    Listing, ImageCollection or DeferredSource
+        A listing of files, which :func:`latentmap.images.listing_decoder.decode_listing` decodes; the images of an
+        array; or a source that is downloaded by :func:`open_source`.
 
     Raises
     ------
@@ -186,29 +248,38 @@ def find_source(
     IdxError
         If an IDX file is damaged.
     """
-    found = _find_source(source, scaling)
+    found = _find_source(source, scaling, downloads)
     return found.infer_numbers() if isinstance(found, Listing) else found
 
 
-def _find_source(source: ImageSource | list[ImageSource], scaling: ArrayScaling) -> Listing | ImageCollection:
-    if isinstance(source, list):
+def _find_source(
+    source: ImageSource, scaling: ArrayScaling, downloads: Downloads | None
+) -> Listing | ImageCollection | DeferredSource:
+    found = find_objects(source, scaling, downloads)
+    if found is not None:
+        return found
+    if isinstance(source, list | tuple):
         if len(source) == 1:
-            return _find_source(source[0], scaling)
-        listings = [_find_source(one, scaling) for one in source]
-        if not listings or not all(isinstance(one, Listing) for one in listings):
-            raise SourceError("several sources must all consist of files: pass arrays one at a time, or as one array")
-        return join_listings([one for one in listings if isinstance(one, Listing)])
+            return _find_source(source[0], scaling, downloads)
+        return join_sources([_find_source(one, scaling, downloads) for one in source])
     if isinstance(source, np.ndarray):
         return collection_from_array(source, "array", scaling)
     if source == "mnist":
         images, labels = load_mnist("all")
         return ImageCollection.of(images, "mnist", labels)
-    return _find_path(user_path(source), scaling)
+    return _find_path(source, scaling, downloads)
 
 
-def _find_path(path: Path, scaling: ArrayScaling) -> Listing | ImageCollection:
+def _find_path(
+    source: str | os.PathLike[str], scaling: ArrayScaling, downloads: Downloads | None
+) -> Listing | ImageCollection | DeferredSource:
+    if is_address(source):
+        if downloads is None:
+            raise SourceError(f"{public_address(str(source))}: an address needs a folder for its downloads")
+        return find_remote(str(source), downloads, lambda path: _find_file(path, scaling))
+    path = user_path(source)
     if path.is_file():
-        return _find_file(path, scaling)
+        return _find_file(path, scaling, downloads)
     if is_zarr(str(path)):
         return list_array(path, None)
     if path.is_dir():
@@ -218,6 +289,9 @@ def _find_path(path: Path, scaling: ArrayScaling) -> Listing | ImageCollection:
     named = split_array_name(path)
     if named is not None:
         return list_array(*named)
+    if BROKEN_ADDRESS.match(str(path)):
+        address = public_address(str(path).replace(":/", "://", 1))
+        raise SourceError(f"{address}: pass an address as text, not as a Path")
     raise SourceError(f"{path}: no such file or folder: a source is {SOURCE_KINDS}")
 
 
@@ -242,7 +316,7 @@ def _list_pattern_or_shards(pattern: str) -> Listing:
     return _require_images(listing, Path(pattern))
 
 
-def _find_file(path: Path, scaling: ArrayScaling) -> Listing | ImageCollection:
+def _find_file(path: Path, scaling: ArrayScaling, downloads: Downloads | None = None) -> Listing | ImageCollection:
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return collection_from_array(load_numpy(path), path.stem, scaling)
@@ -250,7 +324,7 @@ def _find_file(path: Path, scaling: ArrayScaling) -> Listing | ImageCollection:
         return collection_from_npz(path, scaling)
     refuse_workbook(path)
     if suffix in TABLE_SUFFIXES:
-        return _require_images(list_table(path), path)
+        return _require_images(list_table(path, downloads=downloads), path)
     archive = list_archive(path)
     return _find_idx_or_image(path, scaling) if archive is None else _require_images(archive, path)
 

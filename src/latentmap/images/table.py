@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from latentmap.core.errors import SourceError
 from latentmap.images.column_types import mark_untyped, to_text_column
-from latentmap.images.folder import list_files
 from latentmap.images.listing import Listing
 from latentmap.images.parquet import find_parquet_images, read_parquet
-from latentmap.images.path_resolution import resolve_paths
+from latentmap.images.path_listing import list_paths
+from latentmap.images.remote.downloads import Downloads
 from latentmap.images.text_table import WORKBOOK_ADVICE, TextTable, read_lines, read_text_table, unique_column_names
 
 PATH_COLUMNS = ("path", "file", "file_name", "filename", "image_path", "filepath", "image")
@@ -45,22 +45,28 @@ RESERVED_COLUMNS |= {
     "pixels_sha256",
 }
 TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".parquet")
+ADDRESS_COLUMNS = (*PATH_COLUMNS, "url", "image_url", "uri")
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
-def list_table(path: Path) -> Listing:
+def list_table(path: Path, root: str | None = None, downloads: Downloads | None = None) -> Listing:
     """List the images that a table names, in its order. Its other columns are kept.
 
-    Paths are in the first column called path, file, file_name, filename, image_path, filepath or image, regardless of
-    capitals, spaces, hyphens and underscores. They are relative to the folder of the table. Windows paths are accepted,
-    and so are absolute paths of another machine if the files are found relative to the table without their common
-    folders. A Parquet column of bytes, or of structs with a field ``bytes`` as the ``datasets`` library of Hugging Face
-    writes them, contains the files themselves.
+    Paths are in the first column called path, file, file_name, filename, image_path, filepath or image, or else url,
+    image_url or uri, regardless of capitals, spaces, hyphens and underscores. They are relative to the folder of the
+    table. Windows paths are accepted, and so are absolute paths of another machine if the files are found relative to
+    the table without their common folders. A path may be an address, which is downloaded. A Parquet column of bytes, or
+    of structs with a field ``bytes`` as the ``datasets`` library of Hugging Face writes them, contains the files
+    themselves.
 
     Parameters
     ----------
     path : Path
         A .txt, .csv, .tsv or .parquet file.
+    root : str, optional
+        Folder that the paths are relative to, or its address; by default that of the table.
+    downloads : Downloads, optional
+        Where files are downloaded to whose addresses the table contains.
 
     Returns
     -------
@@ -71,17 +77,17 @@ def list_table(path: Path) -> Listing:
     SourceError
         If the table cannot be read or has no column of paths.
     """
-    suffix = path.suffix.lower()
+    suffix, root = path.suffix.lower(), root or str(path.parent)
     try:
         if suffix == ".parquet":
             found = find_parquet_images(path)
             if found is None:
-                return _list_rows(path, TextTable(read_parquet(path), {}))
+                return _list_rows(path, TextTable(read_parquet(path), {}), root, downloads)
             return found.listing(path, rename_other_columns(found.others))
-        if suffix == ".txt" and not is_text_table(path, PATH_COLUMNS):
-            return _list_lines(path)
+        if suffix == ".txt" and not is_text_table(path, ADDRESS_COLUMNS):
+            return _list_lines(path, root, downloads)
         text = read_text_table(path)
-        return _list_rows(path, TextTable(mark_untyped(text.columns), text.invalid_rows))
+        return _list_rows(path, TextTable(mark_untyped(text.columns), text.invalid_rows), root, downloads)
     except (pa.ArrowException, UnicodeError, OSError) as error:
         raise SourceError(f"{path}: the table cannot be read ({error})") from error
 
@@ -147,30 +153,28 @@ def _normalize_name(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
-def _list_lines(path: Path) -> Listing:
+def _list_lines(path: Path, root: str, downloads: Downloads | None) -> Listing:
     lines, encoding = read_lines(path)
     if (
         lines
-        and _normalize_name(lines[0]) in map(_normalize_name, PATH_COLUMNS)
+        and _normalize_name(lines[0]) in map(_normalize_name, ADDRESS_COLUMNS)
         and not (path.parent / lines[0]).exists()
     ):
         del lines[0]  # a header
-    names, failures = resolve_paths(str(path.parent), [*lines], path.stem, encoding)
-    return list_files(path.stem, str(path.parent), names, failures=failures)
+    return list_paths(path.stem, root, [*lines], encoding=encoding, downloads=downloads)
 
 
-def _list_rows(path: Path, table: TextTable) -> Listing:
+def _list_rows(path: Path, table: TextTable, root: str, downloads: Downloads | None) -> Listing:
     names = table.columns.column_names
-    key = find_column(names, PATH_COLUMNS)
+    key = find_column(names, ADDRESS_COLUMNS)
     if key is None:
         raise SourceError(
             f"{path}: columns {', '.join(names) or 'none'}: name the one with the paths of the images 'path'"
         )
     position = names.index(key)
     given = to_text_column(table.columns.column(position)).to_pylist()
-    resolved, failures = resolve_paths(str(path.parent), given, path.stem)
     columns = rename_other_columns(table.columns.remove_column(position))
-    return list_files(path.stem, str(path.parent), resolved, columns, failures=failures | table.invalid_rows)
+    return list_paths(path.stem, root, given, columns, table.invalid_rows, downloads=downloads)
 
 
 def rename_other_columns(table: pa.Table) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from latentmap.core.errors import LatentmapError, RunError, SourceError
 from latentmap.core.progress import Show, silent
 from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.sources import find_source
+from latentmap.images.sources import find_source, open_source
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
 from latentmap.run.executor import memory_in_words, run_stage
@@ -170,7 +171,12 @@ def _add_to_state(
     part = next_added_folder(here, state)
     limits = _value_range(state)
     scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None)
-    images = _decode_addition(find_source(source, scaling), run, part, decoding, show)
+    downloads = decoding.downloads_in(here / layout.CACHE)
+    found = find_source(source, scaling, downloads)
+    with show("download") if isinstance(found, DeferredSource) else nullcontext(lambda _: None) as callback:
+        found = open_source(found, callback)
+    images = _decode_addition(found, run, part, decoding, show)
+    downloads.remove()
     before = [part for part, one in zip(parts, state["added"], strict=True) if not one.get("new")]
     resumed = [part for part, one in zip(parts, state["added"], strict=True) if one.get("new")]
     known = _known(images, digests_of([here, *before]), digests_of(resumed))

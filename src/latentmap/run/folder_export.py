@@ -15,7 +15,7 @@ from latentmap.run import layout, tables
 from latentmap.run.checking import reading
 from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import DistinctNames, file_name, plain_name
-from latentmap.run.originals import CHANGED, GONE, NO_FILE, UNREADABLE, Missing, Originals
+from latentmap.run.originals import CHANGED, GONE, NO_FILE, REMOTE, UNREADABLE, Missing, Originals
 from latentmap.run.run import Run
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -69,6 +69,7 @@ REASONS = {
     NO_FILE: "{images} with no original file: frames, members of archives, rows of arrays or tables",
     GONE: "{files} no longer in {place}, such as {example}: move them back for links to them",
     CHANGED: "{files} in {place} changed since decoding, such as {example}: run again for their new content",
+    REMOTE: "{files} at {place}, such as {example}, which is not contacted",
     UNREADABLE: "{files} in {place} cannot be read, such as {example}",
 }
 

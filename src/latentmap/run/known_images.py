@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.core.addresses import is_address
 from latentmap.core.atomic_files import resolved, user_path, write_bytes
 from latentmap.core.progress import counted
 from latentmap.images import ImageCollection, SourceError
@@ -23,6 +24,8 @@ from latentmap.run.work import Work
 def check_apart(folder: Path, source: Any) -> None:
     """Raise SourceError if a source is the folder of the run, or lies in it."""
     for one in source if isinstance(source, list) else [source]:
+        if is_address(one):
+            continue
         if isinstance(one, str | os.PathLike) and resolved(user_path(one)).is_relative_to(resolved(folder)):
             raise SourceError(
                 f"{one}: is the folder of the run or lies in it, and its pictures are those of the run: pass a folder "

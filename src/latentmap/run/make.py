@@ -15,6 +15,7 @@ from latentmap.core.progress import Show, counted, silent
 from latentmap.images import ImageCollection, Shape
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.label_files import read_labels
+from latentmap.images.remote.downloads import DOWNLOADS
 from latentmap.images.sources import find_source, raise_if_skipped
 from latentmap.run import pending, stages
 from latentmap.run.executor import memory_in_words, run_stage
@@ -130,7 +131,8 @@ def making_run(
         given = None if labels is None else read_labels(labels)
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
-        work.found, work.decoding, work.labels = find_source(source, decoding.scaling()), decoding, given
+        downloads = decoding.downloads_in(folder / CACHE)
+        work.found, work.decoding, work.labels = find_source(source, decoding.scaling(), downloads), decoding, given
         if finished:
             with suppress(RunError):  # the images are decoded again then
                 restore_pixels(folder, finished, thorough=False)
@@ -144,6 +146,8 @@ def making_run(
             _check_fit(work.images, options)
             if strict:
                 raise_if_skipped(work.images)
+            if decoding.downloads is None:
+                downloads.remove()
         except LatentmapError:  # the run stays as it is
             if begun_in == folder:
                 work.let_go()
@@ -255,6 +259,8 @@ def _prepare(folder: Path) -> Path:
         raise RunError(f"{folder}: cannot be written to ({error.strerror}): name another folder") from error
     # one that was killed before it had written anything left no more than these
     foreign = {name for name in held if name != LOCK_FILE and not TEMPORARY.fullmatch(name)}
+    if CACHE in foreign and (folder / CACHE / DOWNLOADS).is_dir() and len(list((folder / CACHE).iterdir())) == 1:
+        foreign.remove(CACHE)
     if foreign and STATE_FILE not in held:
         raise RunError(f"{folder}: not empty and not a run: name a new folder, so that nothing in it is lost")
     return folder

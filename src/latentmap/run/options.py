@@ -330,7 +330,13 @@ class SourceOptions:
         -80.0, "Power that is black in a spectrogram, in dB; 0 is about that of a sine of full scale.", "decode"
     )
     strict: bool = option(False, "A file that cannot be decoded is an error.")
-    cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB.")
+    cache_limit: float = option(64.0, "Maximum size of the decoded images, in GB, and of downloaded files.")
+    downloads: Any = option(  # noqa: RUF009 - a field, as the others
+        None,
+        "Folder that keeps downloaded files, for other runs as well; by default they are in the folder of the run "
+        "until they are decoded.",
+        is_path=True,
+    )
     labels: Any = option(  # noqa: RUF009 - a field, as the others
         None,
         "Labels: an .npy or IDX file, text with one label per line, or a table with the column label and optionally "
@@ -347,6 +353,7 @@ class SourceOptions:
         InputError
             For a value out of its range.
         """
+        from latentmap.core.atomic_files import user_path
         from latentmap.images import ShapeOptions
         from latentmap.images.decode_options import DecodeOptions
         from latentmap.images.reading_options import ReadingOptions
@@ -354,7 +361,8 @@ class SourceOptions:
         shape = ShapeOptions(self.size, self.fit, self.color, self.background)
         names = [one.name for one in fields(ReadingOptions)]
         reading = ReadingOptions(**{name: getattr(self, name) for name in names})
-        return DecodeOptions(shape, self.frames, self.cache_limit, reading)
+        downloads = None if self.downloads is None else user_path(self.downloads)
+        return DecodeOptions(shape, self.frames, self.cache_limit, downloads, reading)
 
 
 RUN_OPTIONS = declared_options(RunOptions)

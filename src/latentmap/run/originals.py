@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from latentmap.core.addresses import folder_of, is_address, public_address
 from latentmap.run import layout
 from latentmap.run.checking import reading
 from latentmap.run.run import Run, sources_of
@@ -34,6 +35,7 @@ NO_FILE = "no files of their own"
 GONE = "gone"
 CHANGED = "changed"
 UNREADABLE = "unreadable"
+REMOTE = "at an address"  # which a run, perhaps of a stranger, cannot make this machine contact
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,9 @@ class Originals:
         roots = self.roots[number] if 0 <= number < len(self.roots) else []
         if not roots or (self.frame(image) is not None and not frames):
             return Missing(NO_FILE, "")
+        remote = next((one for one in (name, *roots) if is_address(one)), None)
+        if remote is not None:
+            return Missing(REMOTE, public_address(folder_of(remote) if remote == name else remote))
         why = GONE
         for candidate in [os.path.join(root, way) for root in roots for way in _spellings(name)]:  # noqa: PTH118
             try:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from latentmap.core.addresses import is_address, public_address
 from latentmap.core.atomic_files import resolved, sha256, write_text
 from latentmap.core.errors import OptionError, RunError, SchemaError
 from latentmap.core.json_schema import PLAIN, SIDE, TEXT, ListOf, MapOf, Scalar, check, short_repr
@@ -222,9 +223,12 @@ def is_done(folder: Path, record: dict[str, Any] | None, key: str) -> bool:
 
 
 def as_paths(source: Any) -> Any:
-    """Paths of a source or labels as JSON can hold them; None for values in memory."""
+    """Paths of a source or labels as JSON can hold them, without secrets; None for values in memory."""
     if isinstance(source, list):
-        return [as_paths(one) for one in source]
+        paths = [as_paths(one) for one in source]
+        return paths if any(path is not None for path in paths) else None  # images themselves, perhaps many
+    if is_address(source):
+        return public_address(source)
     return str(source) if isinstance(source, str | os.PathLike) else None
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from latentmap.core.progress import Show, silent
 from latentmap.images import ImageCollection
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.named_labels import NamedLabels
 from latentmap.run import tables
@@ -43,7 +44,7 @@ class Work:
         Takes a line about what was done.
     is_finished : bool
         Whether the run was finished before, so that what is made again is made beside it.
-    found : Listing or ImageCollection, optional
+    found : Listing, ImageCollection or DeferredSource, optional
         The source, until it is decoded.
     decoding : DecodeOptions
     labels : array (n,) or NamedLabels, optional
@@ -60,7 +61,7 @@ class Work:
     show: Show = silent
     say: Callable[[str], None] = say_nothing
     is_finished: bool = False
-    found: Listing | ImageCollection | None = None
+    found: Listing | ImageCollection | DeferredSource | None = None
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
     labels: NDArray[Any] | NamedLabels | None = None
     keys: dict[str, str] = field(default_factory=dict)

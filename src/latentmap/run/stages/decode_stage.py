@@ -4,8 +4,10 @@ import hashlib
 from typing import Any
 
 from latentmap.images import ImageCollection
+from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
+from latentmap.images.sources import open_source
 from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
 from latentmap.run.layout import CACHE
@@ -17,6 +19,9 @@ def decode(work: Work) -> list[str]:
     """Bring all images to one size: cache/pixels.u8, images.parquet and skipped.parquet. Describe them in the state."""
     folder, found = work.folder, work.found
     assert found is not None
+    if isinstance(found, DeferredSource):
+        with work.show("download") as callback:
+            found = open_source(found, callback)
     with work.show("decode") as callback:
         if isinstance(found, Listing):
             images = decode_listing(found, work.decoding, cache=folder / CACHE, callback=callback)
@@ -31,9 +36,9 @@ def decode(work: Work) -> list[str]:
     return files
 
 
-def decoding_key(found: Listing | ImageCollection, work: Work) -> str:
+def decoding_key(found: Listing | ImageCollection | DeferredSource, work: Work) -> str:
     """A hash over all that decoding depends on, as far as it is known without decoding."""
-    stamp = found.stamp if isinstance(found, Listing) else [found.fingerprint, found.annotations_fingerprint]
+    stamp = [found.fingerprint, found.annotations_fingerprint] if isinstance(found, ImageCollection) else found.stamp
     labels = None if work.labels is None else hashlib.sha256(repr(work.labels.tolist()).encode()).hexdigest()
     return key_of([RUN_FORMAT_VERSION, stamp, work.decoding.as_dict(), labels])
 

@@ -1,0 +1,1 @@
+"""Sources at an address: object stores, web servers, and whatever else fsspec reads."""
