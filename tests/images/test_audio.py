@@ -123,7 +123,7 @@ def test_parts_of_spectrograms_are_scaled_alike_and_have_their_own_content(tmp_p
     (tmp_path / "a.wav").write_bytes(encoded(np.concatenate([tone(500), tone(1000)])))
     whole = open_images(tmp_path, audio_seconds=0.5)
     parts = open_images(tmp_path, audio_seconds=0.5, tiles=64, max_empty=1)
-    assert parts.paths[:2] == ["a.wav[0]#x0y0w64h64", "a.wav[0]#x64y0w64h64"]
+    assert parts.paths[:2] == ["a.wav[0]#xywh=0,0,64,64", "a.wav[0]#xywh=64,0,64,64"]
     np.testing.assert_array_equal(np.hstack(parts.images[:2]), whole.images[0])
     assert len(set(parts.table["pixels_sha256"].to_pylist())) == 4
     assert parts.table["seconds"].to_pylist() == [0, 0, 0.5, 0.5]

@@ -75,7 +75,7 @@ def test_the_images_of_a_named_array_are_cut(tmp_path, name):
     hdf5(tmp_path / "a.h5", first=GREY, second=COLORS)
     zarr_folder(tmp_path / "b.zarr", first=GREY, second=COLORS)
     collection = open_images(f"{tmp_path / name}:second", tiles=9, max_empty=1)
-    assert collection.paths[:2] == [f"{name}:second[0]#x0y0w9h9", f"{name}:second[0]#x2y0w9h9"]
+    assert collection.paths[:2] == [f"{name}:second[0]#xywh=0,0,9,9", f"{name}:second[0]#xywh=2,0,9,9"]
     np.testing.assert_array_equal(collection.images[0::2], COLORS[:, :, :9])
     np.testing.assert_array_equal(collection.images[1::2], COLORS[:, :, 2:])
 

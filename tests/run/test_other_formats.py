@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from latentmap.encoder.input_shape import InputShape
+from latentmap.images import open_images
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.reading_options import ReadingOptions
+from latentmap.images.sources import find_source
 from latentmap.run import Run, RunOptions, add_images, make_run
+from latentmap.run.encoding.input_pixels import InputPixels
 from latentmap.run.options import SourceOptions
 
 RATE = 8000
@@ -62,3 +66,14 @@ def test_another_option_decodes_again(folder):
     other = ReadingOptions(audio_seconds=0.25, audio_bands=48)
     run = make_run(folder / "sounds", folder / "run", OPTIONS, decoding=DecodeOptions(reading=other))
     assert run.shape().image_shape == (48, 128)
+
+
+def test_an_encoder_sees_sounds_as_the_run_has_them(folder):
+    write_tone(folder / "sounds" / "long.wav", 641.3, 0.75)
+    collection = open_images(folder / "sounds", audio_seconds=0.25, audio_bands=32)
+    images = InputPixels(collection.table, collection.images, find_source(folder / "sounds"), READING)
+    limits = collection.shape.float_range
+    shape = InputShape(32, 128, 1, fit="stretch", color="grey", float_range=limits, edge=(32, 128))
+    found = list(images.read(shape, 0))
+    assert images.n_small == 0
+    np.testing.assert_array_equal(found, collection.images)
