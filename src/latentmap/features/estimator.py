@@ -38,26 +38,23 @@ N_CHUNKS_AT_ONCE = 32  # after which progress is reported, and the pages of a me
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """A block of features: its name, the kind that it belongs to, and its weight before the data are seen.
-
-    Of images whose channels are not colours, it is another one: which channel holds what, and which of them coincide,
-    is what people stain or measure for.
-    """
+    """A block of features: its name, the kind that it belongs to, and its weight before the data are seen."""
 
     name: str
     kind: str
     prior: float
-    prior_of_channels: float
 
 
 BLOCKS = (
-    FeatureBlock("fine shape", "shape", 1.0, 1.0),
-    FeatureBlock("coarse shape", "shape", 1.0, 1.0),
-    FeatureBlock("shape of the object", "shape", 1.0, 1.0),
-    FeatureBlock("texture", "texture", 2.0, 4.0),
-    FeatureBlock("parts", "parts", 2.0, 2.0),
-    FeatureBlock("color", "color", 1.0, 8.0),
+    FeatureBlock("fine shape", "shape", 1.0),
+    FeatureBlock("coarse shape", "shape", 1.0),
+    FeatureBlock("shape of the object", "shape", 1.0),
+    FeatureBlock("texture", "texture", 2.0),
+    FeatureBlock("parts", "parts", 2.0),
+    FeatureBlock("color", "color", 1.0),
 )
+# Prior of the block "color" if the channels are no colours: people stain or measure for what each channel holds.
+PRIOR_OF_CHANNELS = 2.0
 KINDS = tuple(dict.fromkeys(block.kind for block in BLOCKS))
 
 
@@ -420,7 +417,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
             maps, mapped = zip(*workers.map(fit_map, len(BLOCKS)), strict=True)
             has_channels = pixels.ndim == 4 and pixels.shape[3] not in (1, N_RGB)
-            prior = [block.prior_of_channels if has_channels else block.prior for block in BLOCKS]
+            prior = [PRIOR_OF_CHANNELS if has_channels and block.kind == "color" else block.prior for block in BLOCKS]
             weights = agreement_weights(mapped, prior, workers)
         self._set_learned(parts, list(maps), weights)
         return rows, sample

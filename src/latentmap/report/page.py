@@ -147,6 +147,7 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "has_decoder": data.has_decoder,
         "network": _network_facts(data) if data.has_decoder else {},
         "vectors": run.state.get("vectors"),
+        "encoder": (run.state.get("vectors") or {}).get("encoder"),
         "places": run.state.get("places"),
         "has_pictures": run.has_pictures,
         "image": run.noun,
