@@ -29,8 +29,9 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
         Folder of the run.
     quiet : bool, default=False
         Show no progress.
-    size, fit, color, background, frames, channels, channel_names, range, axes, project, tiles, overlap, max_empty, \
-    crops, strict, cache_limit, downloads, labels, vectors, map, encoder, encoder_size, encoder_mean, encoder_std
+    size, fit, color, background, frames, channels, channel_names, range, axes, project, metadata, fps, audio_seconds, \
+    audio_hop, audio_bands, audio_max_frequency, audio_floor, tiles, overlap, max_empty, crops, strict, cache_limit, \
+    downloads, labels, vectors, map, encoder, encoder_size, encoder_mean, encoder_std
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
     precision, features, metric, decoder, groups, n_clusters, invariant, min_confidence, perplexity, seed

@@ -36,7 +36,7 @@ def test_wrong_endings_and_no_endings_are_looked_into(tmp_path):
 
 def test_pictures_that_pillow_does_not_read_are_listed_and_runs_passed_over(tmp_path):
     save(tmp_path / "a.png")
-    (tmp_path / "photo.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "photo.JXL").write_bytes(b"\0\0\0\x0cJXL ")
     (tmp_path / "raw.nef").write_bytes(b"II*\0")
     (tmp_path / "run" / "figures").mkdir(parents=True)
     save(tmp_path / "run" / "figures" / "map.png")
@@ -44,7 +44,7 @@ def test_pictures_that_pillow_does_not_read_are_listed_and_runs_passed_over(tmp_
     (tmp_path / "run" / ".lock").touch()
     collection = open_images(tmp_path)
     assert collection.paths == ["a.png"]
-    assert dict(collection.skipped) == dict.fromkeys(["photo.HEIC", "raw.nef"], "a format that Pillow does not read")
+    assert dict(collection.skipped) == dict.fromkeys(["photo.JXL", "raw.nef"], "a format that Pillow does not read")
 
 
 def test_odd_names_are_read_and_written_as_text(tmp_path):

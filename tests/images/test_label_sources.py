@@ -86,7 +86,7 @@ def scans(folder: Path, n: int = 5) -> Path:
 def test_labels_are_for_the_images_or_for_all_files_as_they_are_listed(tmp_path):
     folder = scans(tmp_path / "s")
     (folder / "1.png").write_bytes(b"broken")
-    (folder / "3.png").rename(folder / "3.heic")
+    (folder / "3.png").rename(folder / "3.jxl")
     collection = open_images(folder)
     assert relabelled(collection, list("abcde")) == relabelled(collection, list("ace")) == ["a", "c", "e"]
     words = (

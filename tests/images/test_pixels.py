@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from latentmap.images import SourceError, open_images
-from latentmap.images.decoding import Decoded, EncodedImage, Failure, count_frames, decode_images, probe_images
+from latentmap.images.decoding import Decoded, EncodedImage, Failure, decode_images, probe_images, read_contents
 from latentmap.images.image_files import open_image_file
 from latentmap.images.shape import Shape
 from latentmap.run.finding import duplicates
@@ -180,16 +180,18 @@ def test_reduced_copies_and_masks_are_no_images_and_pages_are_found_by_content(t
     (tmp_path / "pages" / "scan").write_bytes(stream.getvalue())
     Image.fromarray(RAMP.astype(np.uint8)).save(tmp_path / "pages" / "a.png")
     assert open_images(tmp_path / "pages").paths == ["a.png", "scan[0]", "scan[1]", "scan[2]", "scan[3]"]
-    assert count_frames(EncodedImage(tiff(RAMP, t254=(4, [1]))), False) == 1, "nothing but a reduced copy"
+    assert read_contents(EncodedImage(tiff(RAMP, t254=(4, [1]))), False).n == 1, "nothing but a reduced copy"
     whole, copy = tiff(RAMP), tiff(RAMP[::2, ::2].copy(), t254=(4, [1]))
     begin = struct.unpack_from("<I", copy, 4)[0]
     shifted = bytearray(whole + copy)
     first = struct.unpack_from("<I", whole, 4)[0]
     n = struct.unpack_from("<H", whole, first)[0]
     struct.pack_into("<I", shifted, first + 2 + 12 * n, len(whole) + begin)
-    assert count_frames(EncodedImage(bytes(shifted)), False) == 1
+    assert read_contents(EncodedImage(bytes(shifted)), False).n == 1
     struct.pack_into("<I", shifted, first + 2 + 12 * n, 2**31)
-    assert count_frames(EncodedImage(bytes(shifted)), False) == 2, "a page that is beyond the end is listed, not lost"
+    assert read_contents(EncodedImage(bytes(shifted)), False).n == 2, (
+        "a page that is beyond the end is listed, not lost"
+    )
     assert "damaged: a page at byte" in decode_images([EncodedImage(bytes(shifted), 1)], Shape(4, 4, 1))[0].reason
 
 
@@ -201,7 +203,7 @@ def test_frames_that_an_animation_claims_are_counted():
     at = data.find(b"acTL")
     struct.pack_into(">I", data, at + 4, 0x7FFFFFFF)
     struct.pack_into(">I", data, at + 12, zlib.crc32(data[at : at + 12]))
-    assert count_frames(EncodedImage(bytes(data)), True) == 3
+    assert read_contents(EncodedImage(bytes(data)), True).n == 3
 
 
 def test_filled_long_pictures_keep_their_middle_to_the_pixel(tmp_path):

@@ -68,7 +68,9 @@ def test_decoding_that_fails_in_the_middle_goes_on_there(folder, tmp_path, monke
     begun = []
     real = DecodingPool.map
     monkeypatch.setattr(
-        DecodingPool, "map", lambda self, task, items, argument=None: real(self, task, _seen(items, begun), argument)
+        DecodingPool,
+        "map",
+        lambda self, task, items, *rest, **named: real(self, task, _seen(items, begun), *rest, **named),
     )
     collection = decode_listing(find_source(folder), DecodeOptions(), cache=tmp_path)
     assert len(begun) <= N - 300

@@ -11,7 +11,7 @@ from PIL import Image
 from test_pixels import tiff, values_of
 
 from latentmap.images import tiff_series
-from latentmap.images.decoding import Decoded, EncodedImage, Failure, count_frames, decode_images
+from latentmap.images.decoding import Decoded, EncodedImage, Failure, decode_images, read_contents
 from latentmap.images.shape import Shape
 
 REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1], axis=1)[:, 0]
@@ -134,7 +134,7 @@ def test_many_small_pages_take_no_time():
     pages = [Image.fromarray(np.full((8, 8), i % 256, np.uint8)) for i in range(200)]
     stream = io.BytesIO()
     pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw")
-    items = [EncodedImage(stream.getvalue(), i) for i in range(count_frames(EncodedImage(stream.getvalue()), False))]
+    items = [EncodedImage(stream.getvalue(), i) for i in range(read_contents(EncodedImage(stream.getvalue()), False).n)]
     begin = time.process_time()
     found = decode_images(items, Shape(8, 8, 1))
     assert time.process_time() - begin < 2

@@ -13,7 +13,7 @@ from latentmap.autoencoder.training.precision import PRECISIONS
 from latentmap.cli import app
 from latentmap.core.errors import OptionError
 from latentmap.images.decode_options import DecodeOptions
-from latentmap.images.reading_options import PAGE_AXES, PROJECTIONS
+from latentmap.images.page_options import PAGE_AXES, PROJECTIONS
 from latentmap.images.shape import COLOR_MODES, FIT_MODES
 from latentmap.run import RunOptions, SourceOptions
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS

@@ -76,6 +76,11 @@ export class Server implements Source {
     return this.pictured(`/api/images/${id}/original`);
   }
 
+  /** The sound that an image is the spectrogram of; 404 as for the original. */
+  soundAddress(id: number): string {
+    return this.versioned(`/api/images/${id}/sound`);
+  }
+
   versioned(path: string): string {
     return `${path}?v=${this.version}`;
   }

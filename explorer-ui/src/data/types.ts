@@ -76,6 +76,8 @@ export interface Facts {
   hasEncoder: boolean;
   hasPictures: boolean;
   perplexity: number;
+  /** Suffixes of the files whose images are spectrograms. */
+  soundSuffixes?: string[];
   /** Weights of the kinds of features that the data chose; none if neighbours are found by latent vectors. */
   weights: { [kind: string]: number };
   /** The channels of images that are neither grey nor in colour. */

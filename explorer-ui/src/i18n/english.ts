@@ -170,6 +170,8 @@ export const ENGLISH = {
 
   // full size
   openPicture: "Open at full size",
+  playSound: "Play the sound",
+  soundOf: "Sound of image {id}",
   fullSize: "Image at full size",
   previousImage: "Previous image",
   nextImage: "Next image",

@@ -172,6 +172,8 @@ export const KOREAN: Record<Key, string> = {
 
   // full size
   openPicture: "원본 크기로 열기",
+  playSound: "소리 재생",
+  soundOf: "이미지 {id}의 소리",
   fullSize: "원본 크기 이미지",
   previousImage: "이전 이미지",
   nextImage: "다음 이미지",

@@ -10,6 +10,7 @@ import type { Model } from "../model/model";
 import { Signal } from "../model/signal";
 import { button, h } from "../page/dom";
 import { differenceText } from "./difference";
+import { SoundPlayer } from "./sound-player";
 import { imageAt, thumbnail } from "./thumbnails";
 
 const N_NEIGHBORS = 8;
@@ -40,6 +41,7 @@ export class Inspector {
   private readonly top = h("div", { class: "part" });
   private readonly bottom = h("div", { class: "part" });
   private strip = h("div");
+  private readonly player = new SoundPlayer();
 
   constructor(
     private readonly model: Model,
@@ -58,6 +60,7 @@ export class Inspector {
     this.row = -1;
     this.pinned = false;
     this.neighbors = [];
+    this.player.clear();
     const { choose } = this.actions;
     this.bottom.replaceChildren();
     this.top.replaceChildren(
@@ -84,6 +87,7 @@ export class Inspector {
     const request = ++this.request;
     this.row = row;
     this.neighbors = [];
+    this.player.clear();
     const id = model.points.id[row];
     const facts = h("table", { class: "facts" });
     this.strip = h("div", { class: "strip" });
@@ -102,6 +106,7 @@ export class Inspector {
     this.top.replaceChildren(
       h("h2", {}, model.facts.hasPictures ? kind : name, this.pinned ? button(t("unpin"), () => this.clear(), { class: "small unpin" }) : null),
       pictures,
+      this.player.element,
       h("h3", { text: t("neighbors") }),
       this.strip,
     );
@@ -113,7 +118,9 @@ export class Inspector {
     void this.nearest.ask(() => this.findNeighbors());
     try {
       const values = source instanceof Server ? await source.json(`api/images/${id}/facts`) : await this.savedFacts(row);
-      if (request === this.request) fill(facts, { ...this.edited(row), ...withoutGroups(values) });
+      if (request !== this.request) return;
+      fill(facts, { ...this.edited(row), ...withoutGroups(values) });
+      if (source instanceof Server && isSound(values.path, model.facts.soundSuffixes)) this.player.offer(source, id);
     } catch (error) {
       if (request === this.request) facts.replaceChildren(h("caption", { text: errorMessage(error) }));
     }
@@ -180,6 +187,12 @@ export class Inspector {
 
 const interpolationButton = (row: number, interpolateFrom: (row: number) => void): HTMLElement =>
   h("div", { class: "buttons" }, button(t("interpolateTo"), () => interpolateFrom(row), { "data-act": "way", title: t("interpolateHint") }));
+
+/** Whether a path, with or without the number of a piece, is that of a sound. */
+function isSound(path: unknown, suffixes: string[] = []): boolean {
+  const file = String(path).replace(/\[\d+\]$/, "").toLowerCase();
+  return suffixes.some((suffix) => file.endsWith(suffix));
+}
 
 const figure = (content: HTMLElement, caption: string): HTMLElement =>
   h("figure", {}, content, h("figcaption", { text: caption }));

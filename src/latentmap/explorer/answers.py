@@ -14,6 +14,7 @@ from latentmap.core.errors import ChangedError
 
 ARROW = "application/vnd.apache.arrow.stream"
 PNG = "image/png"
+WAV = "audio/wav"
 FOREVER = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES = 2**25
 MAX_ABSOLUTE = 1e12  # of a number in a request

@@ -1,4 +1,4 @@
-"""Images at full size, decoded again from their original files as long as those are unchanged."""
+"""Images at full size, and sounds, decoded again from their original files as long as those are unchanged."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,7 +23,7 @@ SENTENCES = {
 
 
 class FullSize:
-    """The original pictures of a run.
+    """The original pictures and sounds of a run.
 
     A run may come from somebody else and name any file as the source of its images. So a file is shown only if its
     content has the SHA-256 that the run records for the image, which the author of the run must have known.
@@ -53,7 +53,7 @@ class FullSize:
         """
         item, digest = self._item(image)
         own = self._data.run.shape()
-        probe = self._ask("probe", item, own.reading)
+        probe = self._ask("probe", item, own.pages)
         scale = min(1.0, MAX_ORIGINAL_SIDE / max(probe.width, probe.height, 1))
         height, width = (max(1, round(side * scale)) for side in (probe.height, probe.width))
         channels, color = (1, "grey") if probe.is_grey else (3, "rgb")
@@ -73,8 +73,23 @@ class FullSize:
             raise NoOriginalError(SENTENCES[CHANGED])
         return as_png(decoded.pixels if mixing is None else mixing.mix(decoded.pixels))
 
+    def wav(self, image: int) -> bytes:
+        """The sound that an image is the spectrogram of as a WAV file.
+
+        Raises
+        ------
+        NoOriginalError
+            If there is none, or its file has changed.
+        """
+        item, digest = self._item(image)
+        found = self._ask("sound", item, None)
+        if found.sha256 != digest:
+            raise NoOriginalError(SENTENCES[CHANGED])
+        wav: bytes = found.wav
+        return wav
+
     def _ask(self, task: str, item: EncodedImage, argument: Any) -> Any:
-        (found,) = self._decoders.map(task, iter([item]), argument)
+        (found,) = self._decoders.map(task, iter([item]), argument, self._data.run.reading())
         if isinstance(found, Failure):
             raise NoOriginalError(f"the file that this image was made from cannot be shown ({found.reason})")
         return found

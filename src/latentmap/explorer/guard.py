@@ -15,8 +15,8 @@ READING = {"GET", "HEAD"}
 TOKEN = "x-latentmap-token"
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
 # Origins of notebooks on this machine, which may show the explorer in a frame.
 NOTEBOOKS = "http://localhost:* http://127.0.0.1:*"

@@ -9,6 +9,7 @@ from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.channel_mixing import channel_facts
 from latentmap.explorer.columns import ERRORS
 from latentmap.explorer.sprite_sheets import SpriteSheets
+from latentmap.images.optional_formats import AUDIO
 from latentmap.run.edits import EditedRun
 
 N_TYPICAL = 6  # images in the middle of each group
@@ -49,6 +50,7 @@ def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
         "hasEncoder": data.run.has_encoder,
         "hasPictures": data.run.has_pictures,
         "perplexity": data.run.options.perplexity,
+        "soundSuffixes": list(AUDIO.suffixes),
         "weights": _weights(data),
     }
 

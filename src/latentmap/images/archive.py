@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.decompression import decompressed_limit, open_compressed
 from latentmap.images.file_kinds import IMAGE_SIGNATURES, N_FIRST_BYTES, FileKind, detect_file_kind
 from latentmap.images.image_table import make_image_table
-from latentmap.images.listing import Listing, file_stamp
+from latentmap.images.listing import Listing, file_stamp, join_listings
+from latentmap.images.optional_formats import missing_packages
+from latentmap.images.table import rename_other_columns
 from latentmap.images.tar_members import TAR_BLOCK_BYTES, TarMembers, is_tar_header
+from latentmap.images.webdataset import read_sidecars
 from latentmap.images.zip_members import ZipMembers
 
 # Formats of archives and compressed files that are not read, by their first bytes.
@@ -36,7 +40,8 @@ def list_archive(path: Path) -> Listing | None:
 
     The last member of a name replaces earlier ones. ``..`` and leading slashes are removed from names, and links are
     followed as in a folder. Images are sorted by name, except those of compressed tar archives with more than 1 GiB of
-    images, which keep their order.
+    images, which keep their order. In a tar archive, files of the same stem as an image describe it (see
+    :func:`latentmap.images.webdataset.read_sidecars`).
 
     Parameters
     ----------
@@ -72,8 +77,42 @@ def list_archive(path: Path) -> Listing | None:
             reason = reasons.get(int(row))
             yield next(items) if reason is None else EncodedImage(Failure(reason))
 
-    table = make_image_table(contents.names)
-    return Listing(_source_name(path), table, read, file_stamp(path), contents.skipped, contents.n_ignored)
+    columns, n_described = None, 0
+    if isinstance(archive, TarMembers):
+        columns, n_described = read_sidecars(archive, contents.names, contents.others)
+    table = make_image_table(contents.names, None if columns is None else rename_other_columns(columns))
+    stamp = file_stamp(path) + "".join(missing_packages(reasons.values()))
+    n_ignored = contents.n_ignored - n_described
+    listing = Listing(_source_name(path), table, read, stamp, contents.skipped, n_ignored)
+    return replace(listing, is_webdataset=columns is not None)
+
+
+def list_shards(paths: list[Path], name: str) -> Listing | None:
+    """List several archives as one collection, if each is a WebDataset.
+
+    Parameters
+    ----------
+    paths : list of Path
+    name : str
+        Name of the collection.
+
+    Returns
+    -------
+    Listing or None
+        None if one is no WebDataset, or there are none.
+
+    Raises
+    ------
+    SourceError
+        See :func:`list_archive`.
+    """
+    listings = []
+    for path in paths:
+        listing = list_archive(path)
+        if listing is None or not listing.is_webdataset:
+            return None
+        listings.append(listing)
+    return replace(join_listings(listings), name=name) if listings else None
 
 
 def list_compressed(path: Path) -> Listing | None:

@@ -9,11 +9,12 @@ import numpy as np
 
 from latentmap.core.errors import SourceError
 from latentmap.images.decompression import MAX_COMPRESSION_RATIO
-from latentmap.images.file_kinds import ARCHIVE_REASON, UNREAD_REASON, FileKind, detect_file_kind, file_kind_by_name
+from latentmap.images.file_kinds import ARCHIVE_REASON, FileKind, detect_file_kind, file_kind_by_name, unread_reason
 from latentmap.images.folder import EXPORT_MARK, REPEATED_FOLDER_REASON, RUN_FILES
 from latentmap.images.image_table import escape_undecodable
 from latentmap.images.listing import Skipped
 from latentmap.images.tar_members import MAX_SORTED_BYTES, TarMembers
+from latentmap.images.webdataset import sidecar_suffix
 from latentmap.images.zip_members import ZipMembers
 
 MAX_LINKS = 40  # that are followed in a chain
@@ -52,6 +53,8 @@ class ArchiveContents:
         Members that cannot be listed as images.
     n_ignored : int
         Number of files that are not images.
+    others : list of (str, int)
+        Name and number of each ignored file that may describe an image of the same stem.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class ArchiveContents:
         self.reasons: dict[int, str] = {}
         self.skipped: list[Skipped] = []
         self.n_ignored = 0
+        self.others: list[tuple[str, int]] = []
         self._records = sorted(_records(archive), key=lambda record: record[:2])
         self._links = {record.name for record in self._records if record.target is not None}
         self._excluded_folders = self._find_excluded_folders()
@@ -98,11 +102,13 @@ class ArchiveContents:
         if kind is FileKind.ARCHIVE:
             self._skip(record.name, ARCHIVE_REASON)
         elif kind is FileKind.UNREAD:
-            self._add_image(record.name, content.number, UNREAD_REASON)
+            self._add_image(record.name, content.number, reason or unread_reason(record.name, bytes))
         elif kind is FileKind.IMAGE:
             self._add_image(record.name, content.number, reason)
         else:
             self.n_ignored += 1
+            if sidecar_suffix(record.name) is not None:
+                self.others.append((record.name, content.number))
 
     def _add_image(self, name: str, content: int, reason: str | None) -> None:
         if reason is not None:
@@ -189,7 +195,8 @@ def _records(archive: ZipMembers | TarMembers) -> Iterator[_Record]:
         if name:
             is_file = member.target is None
             kind = detect_file_kind(name, member.first_bytes) if is_file else None
-            yield _Record(name, member.number, kind, member.target, member.is_hard_link, member.reason)
+            reason = unread_reason(name, member.first_bytes) if kind is FileKind.UNREAD else member.reason
+            yield _Record(name, member.number, kind, member.target, member.is_hard_link, reason)
 
 
 def _extracted_name(name: str) -> str:

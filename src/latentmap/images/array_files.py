@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latentmap.core.errors import SourceError
+from latentmap.images.array_names import IMAGE_KEYS, LABEL_KEYS
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, check_size, collection_from_array
 from latentmap.images.collection import ImageCollection
 from latentmap.images.idx import read_idx
 
-IMAGE_KEYS = ("images", "x", "X", "x_train", "arr_0")
-LABEL_KEYS = ("labels", "y", "Y", "y_train")
 N_MEMBER_BYTES_READ = 2**24  # that are read in one step of a member of an .npz file
 MAX_LABEL_BYTES = 2**12  # of the label of one image in an .npz file
 # Errors that NumPy and zipfile raise for damaged files.

@@ -225,7 +225,7 @@ def _list_parts(
                 i = int(next(chosen))
                 failure = failures.get(int(rows[i]))
                 if failure is None:
-                    yield EncodedImage(image.source, image.frame, Box(*boxes[i].tolist()))
+                    yield image._replace(box=Box(*boxes[i].tolist()))
                 else:
                     yield EncodedImage(failure)
 

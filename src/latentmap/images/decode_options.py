@@ -9,6 +9,7 @@ from typing import Any
 from latentmap.core.errors import InputError
 from latentmap.images.arrays import ArrayScaling
 from latentmap.images.crops import Crops, read_crops
+from latentmap.images.reading_options import ReadingOptions, check_keywords
 from latentmap.images.remote.downloads import DOWNLOADS, Downloads
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.tiles import DEFAULT_MAX_EMPTY, Tiles
@@ -31,11 +32,15 @@ class DecodeOptions:
         Folder that keeps downloaded files. By default they are in the cache of the images until they are decoded.
     cut : Tiles or Crops, optional
         How images are cut into parts, which are then the items of the collection.
+    reading : ReadingOptions
+        Options of the formats that optional packages read.
 
     Raises
     ------
     InputError
-        If the limit is negative, infinite or NaN.
+        If the limit is negative, infinite or NaN, or ``reading.metadata`` has a keyword that is none of DICOM.
+    MissingPackageError
+        If ``reading.metadata`` has keywords and pydicom is not installed.
     """
 
     shape: ShapeOptions = field(default_factory=ShapeOptions)
@@ -43,15 +48,17 @@ class DecodeOptions:
     cache_limit: float = 64.0
     downloads: Path | None = None
     cut: Tiles | Crops | None = None
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
 
     def __post_init__(self) -> None:
+        check_keywords(self.reading.metadata)
         if not 0 <= self.cache_limit < math.inf:
             raise InputError(f"cache_limit={self.cache_limit:g}: pass a number of GB, at least 0")
 
     def as_dict(self) -> dict[str, Any]:
         """Options that change the decoded images, by name, as JSON values."""
         cut = {} if self.cut is None else self.cut.as_dict()
-        return self.shape.as_dict() | {"frames": self.frames} | cut
+        return self.shape.as_dict() | {"frames": self.frames} | cut | self.reading.changed()
 
     def for_key(self) -> dict[str, Any]:
         """Options that change the decoded images, with the content of the table of crops, as JSON values."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,14 +14,18 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
+from latentmap.images.audio import as_wav
 from latentmap.images.background import background_fraction
 from latentmap.images.boxes import Box
 from latentmap.images.channels import robust_ranges
-from latentmap.images.image_files import ImageFile, image_size, open_image_file
+from latentmap.images.image_files import FileContents, ImageFile, contents_of, image_size, open_image_file
+from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.pictures import Picture
 from latentmap.images.probe import ImageProbe
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
+from latentmap.images.spectrograms import Spectrogram
+from latentmap.images.zarr_folders import is_zarr, open_zarr
 
 # A file with one image is not read if it is larger, since the largest image that is decoded has fewer bytes.
 MAX_PICTURE_FILE_BYTES = 2**31
@@ -48,11 +53,14 @@ class EncodedImage(NamedTuple):
         Number of the page or frame. None for a file with one image.
     box : Box, optional
         Part of the image to decode, by default all of it.
+    part : str, optional
+        Name of an array in the file, if it has several.
     """
 
     source: "str | bytes | Failure"
     frame: int | None = None
     box: Box | None = None
+    part: str | None = None
 
 
 class MeasuredImage(NamedTuple):
@@ -107,54 +115,79 @@ class Decoded(NamedTuple):
     whole: bytes | None = None
 
 
-def probe_images(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[ImageProbe | Failure]":
+class Sound(NamedTuple):
+    """A sound to play.
+
+    Attributes
+    ----------
+    wav : bytes
+        WAV file of 16 bits and one channel.
+    sha256 : bytes
+        SHA-256 of the file that it comes from, or of the samples of a piece.
+    """
+
+    wav: bytes
+    sha256: bytes
+
+
+def probe_images(
+    images: list[EncodedImage], pages: PageOptions = DEFAULT_PAGES, reading: ReadingOptions = DEFAULT_READING
+) -> "list[ImageProbe | Failure]":
     """Decode images to determine their size, colour and range of values.
 
     Parameters
     ----------
     images : list of EncodedImage
-    reading : ReadingOptions
+    pages : PageOptions, optional
+    reading : ReadingOptions, optional
 
     Returns
     -------
     list of ImageProbe or Failure
     """
-    return _map_images(images, lambda opened: _probe(opened, reading), reading)
+    return _map_images(images, lambda opened: _probe(opened, pages), pages, reading)
 
 
-def count_frames(image: EncodedImage, animations: bool, reading: ReadingOptions = DEFAULT_READING) -> "int | Failure":
-    """Count the images in a file.
+def read_contents(
+    image: EncodedImage,
+    animations: bool,
+    pages: PageOptions = DEFAULT_PAGES,
+    reading: ReadingOptions = DEFAULT_READING,
+) -> "FileContents | Failure":
+    """Count the images in a file, and read their columns.
 
     Parameters
     ----------
     image : EncodedImage
     animations : bool
         Whether the frames of an animation are images.
-    reading : ReadingOptions
+    pages : PageOptions, optional
         What the pages of a TIFF are.
+    reading : ReadingOptions, optional
 
     Returns
     -------
-    int or Failure
+    FileContents or Failure
     """
 
-    def count(file: IO[bytes]) -> int:
-        with open_image_file(file, reading) as container:
-            return container.count(animations)
+    def count(file: IO[bytes] | None) -> FileContents:
+        with _open_container(file, image, pages, reading) as container:
+            return contents_of(container, animations)
 
-    counted: int | Failure = _try_open(image.source, count)
+    counted: FileContents | Failure = _try_open(image.source, count)
     return counted
 
 
 def measure_images(
-    images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING
+    images: list[EncodedImage], pages: PageOptions = DEFAULT_PAGES, reading: ReadingOptions = DEFAULT_READING
 ) -> "list[MeasuredImage | Failure]":
     """Determine the sizes of whole images that are to be cut, from the headers of their files where these have them.
 
     Parameters
     ----------
     images : list of EncodedImage
-    reading : ReadingOptions
+    pages : PageOptions, optional
+    reading : ReadingOptions, optional
 
     Returns
     -------
@@ -162,20 +195,26 @@ def measure_images(
     """
     results: list[MeasuredImage | Failure] = []
     with _larger_images():
-        for source, group in groupby(images, key=lambda image: image.source):
-            results += _measure_frames(source, [image.frame for image in group], reading)
+        for file, group in groupby(images, key=_file_of):
+            results += _measure_frames(file, [image.frame for image in group], pages, reading)
     return results
 
 
+def _file_of(image: EncodedImage) -> EncodedImage:
+    """The file, or the array in a file, that an image is a frame or a part of."""
+    return EncodedImage(image.source, part=image.part)
+
+
 def _measure_frames(
-    source: "str | bytes | Failure", frames: list[int | None], reading: ReadingOptions
+    whole: EncodedImage, frames: list[int | None], pages: PageOptions, reading: ReadingOptions
 ) -> "list[MeasuredImage | Failure]":
     found: list[MeasuredImage | Failure] = []
 
-    def measure(file: IO[bytes]) -> None:
-        n_bytes = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        with open_image_file(file, reading) as container:
+    def measure(file: IO[bytes] | None) -> None:
+        n_bytes = math.inf if file is None else file.seek(0, io.SEEK_END)
+        if file is not None:
+            file.seek(0)
+        with _open_container(file, whole, pages, reading) as container:
             for frame in frames:
                 try:
                     n_pages = container.count(False) if frame is None else 1
@@ -186,11 +225,13 @@ def _measure_frames(
                 except Exception as error:
                     found.append(Failure(reason_for(error)))
 
-    failure: Failure | None = _try_open(source, measure)
+    failure: Failure | None = _try_open(whole.source, measure)
     return found if failure is None else [failure] * len(frames)
 
 
-def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | Failure]":
+def decode_images(
+    images: list[EncodedImage], shape: Shape, reading: ReadingOptions = DEFAULT_READING
+) -> "list[Decoded | Failure]":
     """Decode images to a shape. Consecutive frames and parts of one file are read while it is open.
 
     Parameters
@@ -198,18 +239,34 @@ def decode_images(images: list[EncodedImage], shape: Shape) -> "list[Decoded | F
     images : list of EncodedImage
     shape : Shape
         Shape of the collection. If it is grey with ``color="auto"``, an image in colour is decoded in colour.
+    reading : ReadingOptions, optional
 
     Returns
     -------
     list of Decoded or Failure
     """
-    return _map_images(images, lambda opened: _decode(opened, shape), shape.reading)
+    return _map_images(images, lambda opened: _decode(opened, shape), shape.pages, reading)
+
+
+def read_sounds(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[Sound | Failure]":
+    """Decode the sounds that images are spectrograms of.
+
+    Parameters
+    ----------
+    images : list of EncodedImage
+    reading : ReadingOptions, optional
+
+    Returns
+    -------
+    list of Sound or Failure
+    """
+    return _map_images(images, _sound, DEFAULT_PAGES, reading)
 
 
 class _OpenedImage(NamedTuple):
     """An image, its open file, and its position in that file."""
 
-    file: IO[bytes]
+    file: IO[bytes] | None  # None for a folder
     picture: Picture
     place: EncodedImage
     n_pages: int
@@ -220,9 +277,9 @@ class _OpenedImage(NamedTuple):
         return self._replace(picture=self.picture.cropped(box), whole=self.picture)
 
 
-def _probe(opened: _OpenedImage, reading: ReadingOptions) -> ImageProbe:
+def _probe(opened: _OpenedImage, pages: PageOptions) -> ImageProbe:
     picture, values = opened.picture, opened.picture.high_bit_depth
-    if reading.as_channels or not picture.has_colors:
+    if pages.as_channels or not picture.has_colors:
         image = picture.channels()
         shown = image.values if image.masked is None else image.values[~image.masked]
         size, n_pages = (picture.width, picture.height), opened.n_pages
@@ -237,18 +294,30 @@ def _probe(opened: _OpenedImage, reading: ReadingOptions) -> ImageProbe:
 def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
     picture, n_pages, box = opened.picture, opened.n_pages, opened.place.box
     pixels, content = picture.to_shape(shape)
-    if opened.place.frame is None and box is None:
-        opened.file.seek(0)
-        digest = _sha256(opened.file)
-    else:
-        assert content is not None
-        digest = content if box is None else hashlib.sha256(box.suffix.encode() + content).digest()
+    digest = _digest(opened, content)
     limits = None if picture.high_bit_depth is None else picture.high_bit_depth.range()
     is_float = picture.high_bit_depth is not None and picture.high_bit_depth.is_float
     size = picture.width, picture.height
     background = 0.0 if box is None else background_fraction(shape.without_canvas(pixels, size))
     whole = None if opened.whole is None else opened.whole.digest
     return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background, whole)
+
+
+def _sound(opened: _OpenedImage) -> Sound:
+    spectrogram = opened.picture.high_bit_depth
+    if not isinstance(spectrogram, Spectrogram):
+        raise DecodingError("not a sound")
+    return Sound(as_wav(spectrogram.samples, spectrogram.rate), _digest(opened, spectrogram.digest(None)))
+
+
+def _digest(opened: _OpenedImage, content: bytes | None) -> bytes:
+    """SHA-256 of the file, of the content of a frame, or of the box and the content of a part."""
+    box = opened.place.box
+    if _is_whole_file(opened.place) and opened.file is not None:
+        opened.file.seek(0)
+        return _sha256(opened.file)
+    assert content is not None
+    return content if box is None else hashlib.sha256(box.suffix.encode() + content).digest()
 
 
 def _sha256(file: IO[bytes]) -> bytes:
@@ -262,17 +331,17 @@ def _sha256(file: IO[bytes]) -> bytes:
 
 
 def _map_images(
-    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
+    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], pages: PageOptions, reading: ReadingOptions
 ) -> list[Any]:
     """The result of a function on each image, or the failure."""
     results: list[Any] = []
-    for _, group in groupby(images, key=lambda image: image if _is_whole_file(image) else image.source):
+    for _, group in groupby(images, key=lambda image: image if _is_whole_file(image) else (_file_of(image), True)):
         together = list(group)
         if _is_whole_file(together[0]):
-            results += [_apply_to_file(image, function, reading) for image in together]
+            results += [_apply_to_file(image, function, pages, reading) for image in together]
         else:
             with nullcontext() if together[0].box is None else _larger_images():
-                results += _apply_to_parts(together, function, reading)
+                results += _apply_to_parts(together, function, pages, reading)
     return results
 
 
@@ -290,30 +359,34 @@ def _is_whole_file(image: EncodedImage) -> bool:
     return image.frame is None and image.box is None
 
 
-def _apply_to_file(image: EncodedImage, function: Callable[[_OpenedImage], Any], reading: ReadingOptions) -> Any:
-    def read(file: IO[bytes]) -> Any:
+def _apply_to_file(
+    image: EncodedImage, function: Callable[[_OpenedImage], Any], pages: PageOptions, reading: ReadingOptions
+) -> Any:
+    def read(file: IO[bytes] | None) -> Any:
         _check_picture_size(image, file)
-        with open_image_file(file, reading) as container:
+        with _open_container(file, image, pages, reading) as container:
             return function(_OpenedImage(file, container.picture(None), image, container.count(False)))
 
     return _try_open(image.source, read)
 
 
-def _check_picture_size(image: EncodedImage, file: IO[bytes]) -> None:
-    if not isinstance(image.source, bytes) and os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
+def _check_picture_size(image: EncodedImage, file: IO[bytes] | None) -> None:
+    if file is None or isinstance(image.source, bytes):
+        return
+    if os.fstat(file.fileno()).st_size > MAX_PICTURE_FILE_BYTES:
         raise DecodingError(f"larger than {MAX_PICTURE_FILE_BYTES / 2**30:g} GiB, more than any single image needs")
 
 
 def _apply_to_parts(
-    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], reading: ReadingOptions
+    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], pages: PageOptions, reading: ReadingOptions
 ) -> list[Any]:
     """The result of a function on each of the frames or parts of one file, or the failure."""
     found: list[Any] = []
 
-    def read(file: IO[bytes]) -> None:
+    def read(file: IO[bytes] | None) -> None:
         if images[0].frame is None:
             _check_picture_size(images[0], file)
-        with open_image_file(file, reading) as container:
+        with _open_container(file, images[0], pages, reading) as container:
             for _, parts in groupby(images, key=lambda image: image.frame):
                 found.extend(_apply_to_frame(file, container, list(parts), function))
 
@@ -322,7 +395,7 @@ def _apply_to_parts(
 
 
 def _apply_to_frame(
-    file: IO[bytes], container: ImageFile, parts: list[EncodedImage], function: Callable[[_OpenedImage], Any]
+    file: IO[bytes] | None, container: ImageFile, parts: list[EncodedImage], function: Callable[[_OpenedImage], Any]
 ) -> list[Any]:
     """The result of a function on a frame or on parts of it, which is decoded once, or the failure."""
     frame = parts[0].frame
@@ -342,7 +415,20 @@ def _apply_to_frame(
     return found
 
 
-def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes]], Any]) -> Any:
+@contextmanager
+def _open_container(
+    file: IO[bytes] | None, image: EncodedImage, pages: PageOptions, reading: ReadingOptions
+) -> Iterator[ImageFile]:
+    """Open a file, or the folder of an array, as a sequence of images."""
+    if file is None:
+        with open_zarr(str(image.source), image.part) as stack:
+            yield stack
+        return
+    with open_image_file(file, pages, reading, image.part) as container:
+        yield container
+
+
+def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes] | None], Any]) -> Any:
     """The result of a function on an open file, or the failure. No error of a decoder leaves this function."""
     if isinstance(source, Failure):
         return source
@@ -354,10 +440,13 @@ def _try_open(source: "str | bytes | Failure", function: Callable[[IO[bytes]], A
 
 
 @contextmanager
-def _open_image_source(source: str | bytes) -> Iterator[IO[bytes]]:
-    """Open a file, and raise an error at the end if it changed in the meantime."""
+def _open_image_source(source: str | bytes) -> Iterator[IO[bytes] | None]:
+    """Open a file, and raise an error at the end if it changed in the meantime. None for a folder of an array."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
+        return
+    if is_zarr(source):
+        yield None
         return
     if os.path.exists(source) and not os.path.isfile(source):  # a pipe or a device would block  # noqa: PTH110, PTH113
         raise DecodingError("not a regular file")

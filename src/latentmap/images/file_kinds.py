@@ -8,7 +8,9 @@ from functools import cache
 
 from PIL import Image
 
-N_FIRST_BYTES = 32
+from latentmap.images.optional_formats import N_SIGNATURE_BYTES, format_by_signature, format_by_suffix, missing_reason
+
+N_FIRST_BYTES = N_SIGNATURE_BYTES
 # Suffixes of images that Pillow reads but does not register.
 UNREGISTERED_SUFFIXES = {".pam", ".spi", ".spider", ".jpeg2000", ".bigtif", ".btf", ".tf8"}
 # Suffixes of images that Pillow does not read, or whose preview alone it reads. They are listed as skipped.
@@ -20,8 +22,6 @@ UNREAD_SUFFIXES = {
     ".dng",
     ".exr",
     ".hdr",
-    ".heic",
-    ".heif",
     ".jxl",
     ".nef",
     ".orf",
@@ -35,8 +35,6 @@ UNREAD_SUFFIXES |= {
     ".xcf",
     ".3fr",
     ".czi",
-    ".dcm",
-    ".dicom",
     ".djvu",
     ".iiq",
     ".jxr",
@@ -54,9 +52,7 @@ IMAGE_SIGNATURES = re.compile(
     rb"P[1-6]\s+[\d#]|P7\n",
     re.DOTALL,
 )
-UNREAD_SIGNATURES = re.compile(
-    rb"....ftyp(heic|heix|heim|heis|hevc|crx )|\0\0\0\x0cJXL \r\n|\x76\x2f\x31\x01", re.DOTALL
-)
+UNREAD_SIGNATURES = re.compile(rb"....ftypcrx |\0\0\0\x0cJXL \r\n|\x76\x2f\x31\x01", re.DOTALL)
 ARCHIVE_SIGNATURES = re.compile(rb"PK\x03\x04|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07")
 
 
@@ -86,6 +82,9 @@ def detect_file_kind(name: str, first_bytes: Callable[[], bytes]) -> FileKind:
     if known is not None:
         return known
     start = first_bytes()
+    optional = format_by_signature(start, in_folder=True)
+    if optional is not None:
+        return FileKind.IMAGE if optional.is_installed else FileKind.UNREAD
     if IMAGE_SIGNATURES.match(start):
         return FileKind.IMAGE
     if UNREAD_SIGNATURES.match(start):
@@ -110,11 +109,31 @@ def file_kind_by_name(name: str) -> FileKind | None:
     """
     base = name.rpartition("/")[2].lower()
     suffix = os.path.splitext(base)[1]  # noqa: PTH122
+    optional = format_by_suffix(base)
+    if optional is not None:
+        return FileKind.IMAGE if optional.is_installed else FileKind.UNREAD
     if suffix in UNREAD_SUFFIXES:
         return FileKind.UNREAD
     if suffix in UNREGISTERED_SUFFIXES or suffix in _pillow_suffixes():
         return FileKind.IMAGE
     return FileKind.ARCHIVE if suffix in ARCHIVE_SUFFIXES or COMPRESSED_TAR.search(base) else None
+
+
+def unread_reason(name: str, first_bytes: Callable[[], bytes]) -> str:
+    """Describe why a file of the kind UNREAD is not read.
+
+    Parameters
+    ----------
+    name : str
+    first_bytes : callable
+        Returns the first ``N_FIRST_BYTES`` bytes. It is only called if the suffix does not tell.
+
+    Returns
+    -------
+    str
+    """
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    return UNREAD_REASON if suffix in UNREAD_SUFFIXES else missing_reason(name, first_bytes) or UNREAD_REASON
 
 
 @cache

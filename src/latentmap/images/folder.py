@@ -12,9 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from latentmap.images.decoding import EncodedImage, Failure, reason_for
-from latentmap.images.file_kinds import ARCHIVE_REASON, N_FIRST_BYTES, UNREAD_REASON, FileKind, detect_file_kind
+from latentmap.images.file_kinds import ARCHIVE_REASON, N_FIRST_BYTES, FileKind, detect_file_kind, unread_reason
 from latentmap.images.image_table import IDENTITY_COLUMNS, escape_undecodable, hash_table, make_image_table
 from latentmap.images.listing import Listing, Skipped
+from latentmap.images.optional_formats import ZARR, missing_reasons
+from latentmap.images.zarr_folders import folder_state, is_zarr
 
 # A folder that contains these is a run of latentmap.
 RUN_FILES = {"run.json", ".lock"}
@@ -41,8 +43,8 @@ def list_folder(folder: Path) -> Listing:
     root = os.fspath(folder)
     found = _FolderScan(root)
     names = sorted(_relative_name(root, path) for path in found.files)
-    unread = {_relative_name(root, path) for path in found.unread}
-    failures = {i: UNREAD_REASON for i, name in enumerate(names) if name in unread} if unread else None
+    unread = {_relative_name(root, path): reason for path, reason in found.unread.items()}
+    failures = {i: unread[name] for i, name in enumerate(names) if name in unread} if unread else None
     return list_files(
         folder.resolve().name, root, names, failures=failures, skipped=found.skipped, n_ignored=found.n_ignored
     )
@@ -107,7 +109,7 @@ def list_files(
     -------
     Listing
     """
-    reasons = failures or {}
+    reasons = missing_reasons(names) | (failures or {})
 
     def read(rows: NDArray[np.intp]) -> Iterator[EncodedImage]:
         for row in rows:
@@ -117,8 +119,9 @@ def list_files(
     digest = hashlib.sha256(repr((name, os.path.abspath(root))).encode("utf-8", "surrogatepass"))  # noqa: PTH100
     for file in names:
         try:
-            status = os.stat(os.path.join(root, file))  # noqa: PTH116, PTH118
-            facts = (file, status.st_size, status.st_mtime_ns)
+            path = os.path.join(root, file)  # noqa: PTH118
+            status = os.stat(path)  # noqa: PTH116
+            facts = (file, *folder_state(path)) if is_zarr(path) else (file, status.st_size, status.st_mtime_ns)
         except (OSError, ValueError):
             facts = (file, -1, 0)
         digest.update(repr(facts).encode("utf-8", "surrogatepass"))
@@ -133,7 +136,7 @@ class _FolderScan:
 
     def __init__(self, root: str) -> None:
         self.files: list[str] = []
-        self.unread: set[str] = set()
+        self.unread: dict[str, str] = {}
         self.skipped: list[Skipped] = []
         self.n_ignored = 0
         self._root = root
@@ -168,7 +171,9 @@ class _FolderScan:
                 if entry.name.startswith("."):
                     continue
                 if self._is_folder(entry):
-                    if entry.is_symlink():
+                    if entry.name.lower().endswith(ZARR.suffixes) and is_zarr(entry.path):
+                        self._add_file(entry)
+                    elif entry.is_symlink():
                         yield entry.path
                     else:
                         waiting.append(entry.path)
@@ -193,7 +198,7 @@ class _FolderScan:
         else:
             self.files.append(entry.path)
             if kind is FileKind.UNREAD:
-                self.unread.add(entry.path)
+                self.unread[entry.path] = unread_reason(entry.name, lambda: self._first_bytes(entry))
 
     def _first_bytes(self, entry: "os.DirEntry[str]") -> bytes:
         try:

@@ -4,16 +4,21 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from typing import IO, Protocol
+from contextlib import closing, contextmanager
+from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image, UnidentifiedImageError
 
 from latentmap.core.errors import DecodingError
+from latentmap.images.audio import AudioPieces
+from latentmap.images.dicom import DicomFrames
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
+from latentmap.images.hdf5 import open_hdf5
+from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
+from latentmap.images.optional_formats import AUDIO, DICOM, HDF5, HEIF, N_SIGNATURE_BYTES, VIDEO, format_by_signature
+from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import (
@@ -29,15 +34,15 @@ from latentmap.images.tiff_directories import (
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
 from latentmap.images.tiff_series import TiffSeries, has_axes, read_with_tifffile
 from latentmap.images.tiff_stacks import PageStack
+from latentmap.images.video import VideoFrames
 
 # EPS would run Ghostscript on an untrusted program.
 EXCLUDED_FORMATS = {"EPS"}
 # Formats in which several images of a file are frames of an animation.
-ANIMATED_FORMATS = {"GIF", "WEBP", "PNG", "AVIF", "FLI"}
+ANIMATED_FORMATS = {"GIF", "WEBP", "PNG", "AVIF", "FLI", "HEIF"}
 # Minimum size of a frame in bytes, which bounds the number that a header states.
 MIN_FRAME_BYTES = {"FLI": 16}
 PNG_SIGNATURE_BYTES = 8
-N_START_BYTES = 32  # that identify the format, and the bit depth of PNG and SGI
 # Factor by which Pillow scales grey values of 2 and 4 bits in PNG, by its raw mode.
 GREY_FACTORS = {"L;2": 85, "L;4": 17}
 
@@ -52,16 +57,64 @@ class ImageFile(Protocol):
         """Return one image by its number; None for the image of a file that has only one."""
 
 
+@runtime_checkable
+class HasColumns(Protocol):
+    """A file that states facts about its images."""
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Columns of the table of images by name, each with one value per image."""
+
+
+class FileContents(NamedTuple):
+    """Images in a file.
+
+    Attributes
+    ----------
+    n : int
+        Number of images.
+    columns : dict of str to list
+        Columns of the table of images by name, each with ``n`` values.
+    """
+
+    n: int
+    columns: dict[str, list[Any]]
+
+
+def contents_of(container: ImageFile, animations: bool) -> FileContents:
+    """Count the images in an open file, and read their columns.
+
+    Parameters
+    ----------
+    container : ImageFile
+    animations : bool
+        Whether the frames of an animation are images.
+
+    Returns
+    -------
+    FileContents
+    """
+    n = max(1, container.count(animations))
+    return FileContents(n, container.columns() if isinstance(container, HasColumns) else {})
+
+
 @contextmanager
-def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) -> Iterator[ImageFile]:
+def open_image_file(
+    file: IO[bytes],
+    pages: PageOptions = DEFAULT_PAGES,
+    reading: ReadingOptions = DEFAULT_READING,
+    part: str | None = None,
+) -> Iterator[ImageFile]:
     """Open a file as a sequence of images.
 
     Parameters
     ----------
     file : file object
         Binary file that can seek.
-    reading : ReadingOptions
+    pages : PageOptions, optional
         What the pages of a TIFF are.
+    reading : ReadingOptions, optional
+    part : str, optional
+        Name of an array in the file, if it has several.
 
     Yields
     ------
@@ -72,18 +125,43 @@ def open_image_file(file: IO[bytes], reading: ReadingOptions = DEFAULT_READING) 
     OSError
         If the file is not an image, damaged, or of a kind that is not read.
     """
-    start = file.read(N_START_BYTES)
+    start = file.read(N_SIGNATURE_BYTES)
     file.seek(0)
+    optional = format_by_signature(start)
+    if optional is not None:
+        optional.require()
+    if optional is DICOM:  # which may begin like a TIFF
+        yield DicomFrames(file, reading)
+        return
+    if optional is AUDIO:
+        with closing(AudioPieces(file, reading)) as pieces:
+            yield pieces
+        return
+    if optional is HDF5:
+        with open_hdf5(file, part) as stack:
+            yield stack
+        return
+    if optional is VIDEO:
+        with closing(VideoFrames(file, reading)) as frames:
+            yield frames
+        return
     if start.startswith(TIFF_SIGNATURES):
-        with _open_tiff(file, reading) as container:
+        with _open_tiff(file, pages) as container:
             yield container
         return
     fits_image = read_fits(file) if start.startswith(FITS_SIGNATURE) else None
     if fits_image is not None:
         yield SingleImage(fits_image)
         return
-    with open_with_pillow(file) as image:
-        yield PillowFrames(image, file, start)
+    if optional is HEIF:
+        register_heif()
+    try:
+        with open_with_pillow(file) as image:
+            yield PillowFrames(image, file, start)
+    except UnidentifiedImageError:
+        if optional is HEIF:
+            raise DecodingError("a damaged HEIC picture") from None
+        raise
 
 
 def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
@@ -120,13 +198,13 @@ def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
 
 
 @contextmanager
-def _open_tiff(file: IO[bytes], reading: ReadingOptions) -> Iterator[ImageFile]:
+def _open_tiff(file: IO[bytes], options: PageOptions) -> Iterator[ImageFile]:
     pages = TiffPages(file)
-    if reading.axes == "auto" and pages.has_axes:
-        with TiffSeries.open(file, reading.project) as series:
+    if options.axes == "auto" and pages.has_axes:
+        with TiffSeries.open(file, options.project) as series:
             yield pages if series is None else series
     else:
-        yield pages if reading.axes in ("auto", "images") else PageStack(pages, reading)
+        yield pages if options.axes in ("auto", "images") else PageStack(pages, options)
 
 
 class SingleImage:
@@ -230,19 +308,21 @@ class PillowFrames:
 
     def size(self, number: int | None) -> tuple[int, int]:
         """Width and height of the image or of a frame, upright, from its header."""
-        if number:
-            self._image.seek(number)
+        self._seek(number)
         return _upright(*self._image.size, _orientation(self._image))
 
     def picture(self, number: int | None) -> Picture:
         """Return the image, or one of the frames."""
         image = self._image
-        if number:
-            image.seek(number)
+        self._seek(number)
         high = read_high_bit_depth(image, self._file, self._start) if _may_have_high_bit_depth(image) else None
         if high is not None:
             return Picture(high, _orientation(image))
         return Picture(image if number is None else image.copy(), _orientation(image))
+
+    def _seek(self, number: int | None) -> None:
+        if number or (number == 0 and self._image.format == "HEIF"):  # which is opened at its primary picture
+            self._image.seek(number)
 
 
 def _count_png_frames(file: IO[bytes]) -> int:
@@ -276,9 +356,8 @@ def open_with_pillow(file: IO[bytes], formats: tuple[str, ...] | None = None) ->
             yield image
 
 
-@cache
 def _formats() -> tuple[str, ...]:
-    Image.init()
+    Image.init()  # plugins may have been registered since the last call
     return tuple(name for name in Image.ID if name not in EXCLUDED_FORMATS)
 
 

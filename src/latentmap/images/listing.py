@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from latentmap.images.column_types import infer_numbers, unify_types
 from latentmap.images.decoding import EncodedImage
+from latentmap.images.file_columns import with_file_columns
+from latentmap.images.image_files import FileContents
 from latentmap.images.image_table import prefix_paths, replace_columns, unique_names
 
 
@@ -73,6 +75,8 @@ class Listing:
         Number of the file of each image, if a file has several images.
     is_cut : bool, default=False
         Whether the images are parts of images.
+    is_webdataset : bool, default=False
+        Whether the source is a tar archive in which other files describe the images.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Listing:
     joined: tuple[Source, ...] = ()
     files: NDArray[np.intp] | None = None
     is_cut: bool = False
+    is_webdataset: bool = False
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -98,18 +103,23 @@ class Listing:
         """Convert text columns to numbers where no text is changed, once all tables are joined."""
         return replace(self, table=infer_numbers(self.table))
 
-    def with_frames(self, n_frames: NDArray[np.intp]) -> "Listing":
-        """Expand each file with several images to one row per image, ``path[0]``, ``path[1]`` and so on.
+    def with_contents(self, contents: list[FileContents]) -> "Listing":
+        """Expand each file with several images to one row per image, and add the columns that the files state.
 
         Parameters
         ----------
-        n_frames : ndarray (n,), int
-            Number of images in each file.
+        contents : list of n FileContents
 
         Returns
         -------
         Listing
         """
+        expanded = self._with_frames(np.array([one.n for one in contents], np.intp))
+        table = with_file_columns(expanded.table, contents)
+        return expanded if table is expanded.table else replace(expanded, table=table)
+
+    def _with_frames(self, n_frames: NDArray[np.intp]) -> "Listing":
+        """Expand each file with several images to one row per image, ``path[0]``, ``path[1]`` and so on."""
         if (n_frames == 1).all():
             return self
         rows = np.repeat(np.arange(len(self)), n_frames)
@@ -126,7 +136,7 @@ class Listing:
             for image, n_wanted in zip(self.read(files), counts, strict=True):
                 for _ in range(n_wanted):
                     i = next(chosen)
-                    yield EncodedImage(image.source, int(frames[i]) if several[i] else None)
+                    yield image._replace(frame=int(frames[i]) if several[i] else None)
 
         return replace(self, table=table, read=read, files=rows)
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +20,14 @@ from latentmap.images.column_types import digest_column
 from latentmap.images.cutting import Cutter
 from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.decoding import Decoded, Failure, MeasuredImage
+from latentmap.images.image_files import FileContents
 from latentmap.images.listing import Listing, Skipped
 from latentmap.images.named_labels import ListingPositions
 from latentmap.images.no_images import no_images_error
+from latentmap.images.optional_formats import suffixes_of_several
+from latentmap.images.page_options import PageOptions
 from latentmap.images.pool import DecodingPool
 from latentmap.images.probe import ImageProbe
-from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.shape import Shape
 from latentmap.images.shape_choice import choose_shape, has_observed_ranges, to_color, with_ranges
 from latentmap.images.store import DecodedStore
@@ -35,6 +39,7 @@ N_PROBES = 1000
 MULTI_PAGE_SUFFIXES = (".tif", ".tiff")
 # Version of the state of an interrupted decoding. It changes with the layout of that state and with decoded pixels.
 STORE_VERSION = 3
+ONE_IMAGE = FileContents(1, {})
 
 
 def decode_listing(
@@ -69,7 +74,7 @@ def decode_listing(
     """
     with DecodingPool() as pool:
         task = _ListingDecoder(pool, listing, decoding, shape, cache, callback)
-        if not decoding.frames:
+        if not decoding.frames and not decoding.reading.metadata:
             try:
                 return task.run(by_content=False)
             except _MultiPageFileError:
@@ -106,7 +111,7 @@ class _ListingDecoder:
         else:
             by_content = True
         try:
-            listing = self._cut(self.listing.with_frames(self._count_frames(by_content)), by_content)
+            listing = self._cut(self.listing.with_contents(self._read_contents(by_content)), by_content)
             shape, is_fixed = (
                 self.shape or store.shape or self._choose_shape(listing, by_content),
                 self.shape is not None,
@@ -125,17 +130,19 @@ class _ListingDecoder:
         facts = [STORE_VERSION, self.listing.stamp, self.decoding.for_key(), shape, by_content]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
-    def _count_frames(self, by_content: bool) -> NDArray[np.intp]:
-        """Number of images in each file: (n,)."""
-        names = self.listing.table["path"]
-        n_frames = np.ones(len(self.listing), np.intp)
+    def _read_contents(self, by_content: bool) -> list[FileContents]:
+        """Number and columns of the images in each file."""
+        names = self.listing.table["file"]
+        contents = [ONE_IMAGE] * len(self.listing)
+        suffixes = (*MULTI_PAGE_SUFFIXES, *suffixes_of_several())
         rows = np.array(
-            [i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(MULTI_PAGE_SUFFIXES)], int
+            [i for i, name in enumerate(names) if by_content or name.as_py().lower().endswith(suffixes)], int
         )
         if len(rows):
-            counts = self.pool.map("count", self.listing.read(rows), (self.decoding.frames, self._reading))
-            n_frames[rows] = [1 if isinstance(count, Failure) else max(1, count) for count in counts]
-        return n_frames
+            found = self._map("count", self.listing, rows, (self.decoding.frames, self._pages))
+            for row, one in zip(rows, found, strict=True):
+                contents[row] = ONE_IMAGE if isinstance(one, Failure) else one
+        return contents
 
     def _cut(self, listing: Listing, by_content: bool) -> Listing:
         """The parts of the images, if these are cut.
@@ -148,9 +155,7 @@ class _ListingDecoder:
         if self.decoding.cut is None:
             return listing
         cutter = Cutter(listing, self.decoding.cut)
-        measured: list[MeasuredImage | Failure] = list(
-            self.pool.map("measure", listing.read(cutter.rows), self._reading)
-        )
+        measured: list[MeasuredImage | Failure] = list(self._map("measure", listing, cutter.rows, self._pages))
         if not by_content and any(isinstance(one, MeasuredImage) and one.n_pages > 1 for one in measured):
             raise _MultiPageFileError
         parts = cutter.apply(measured)
@@ -176,15 +181,19 @@ class _ListingDecoder:
         )
 
     def _probe(self, listing: Listing, rows: NDArray[np.intp]) -> "list[ImageProbe | Failure]":
-        return list(self.pool.map("probe", listing.read(rows), self._reading))
+        return list(self._map("probe", listing, rows, self._pages))
+
+    def _map(self, task: str, listing: Listing, rows: NDArray[np.intp], argument: Any) -> Iterator[Any]:
+        """The results of a task of the workers on some of the images."""
+        return self.pool.map(task, listing.read(rows), argument, self.decoding.reading)
 
     @property
-    def _reading(self) -> ReadingOptions:
-        """How files are read: as those of the collection that they are added to, or as is asked for."""
+    def _pages(self) -> PageOptions:
+        """How pages are read: as those of the collection that they are added to, or as is asked for."""
         if self.shape is not None:
-            return self.shape.reading
+            return self.shape.pages
         options = self.decoding.shape
-        return replace(options.reading, as_channels=options.channels.is_given)
+        return replace(options.pages, as_channels=options.channels.is_given)
 
     def _with_all_ranges(self, listing: Listing, shape: Shape) -> Shape:
         """The shape with the ranges of values of all images, so that they do not depend on the sample."""
@@ -211,7 +220,7 @@ class _ListingDecoder:
         n = len(listing)
         store.begin(shape, n, int(self.decoding.cache_limit * 1e9))
         rows = np.arange(store.progress.n_seen, n)
-        for result in self.pool.map("decode", listing.read(rows), shape):
+        for result in self._map("decode", listing, rows, shape):
             if isinstance(result, Decoded):
                 if result.n_pages > 1 and not by_content:
                     raise _MultiPageFileError

@@ -13,6 +13,7 @@ from latentmap.images.boxes import Box
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.high_bit_depth import HighBitDepthImage, transpose_array
 from latentmap.images.shape import Shape, resize
+from latentmap.images.spectrograms import Spectrogram
 from latentmap.images.value_range import Range
 
 # Much larger images are first reduced to this multiple of the size of the collection.
@@ -211,6 +212,8 @@ class Picture:
         return found.reshape(shape.image_shape), self._digest_channels(image)
 
     def _digest_channels(self, image: ChannelImage) -> bytes:
+        if isinstance(self.high_bit_depth, Spectrogram):
+            return self.high_bit_depth.digest(None)
         return HighBitDepthImage(image.values, masked=image.masked).digest(self._transpose)
 
     def _file_size(self, width: int, height: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import joblib
 
 from latentmap.core.subprocesses import python_command, python_environment
 from latentmap.images.decoding import EncodedImage, Failure
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
 from latentmap.images.worker import read_message, write_message
 
@@ -53,27 +54,35 @@ class DecodingPool:
             worker.stop()
         self._threads.shutdown(cancel_futures=True)
 
-    def map(self, task: str, images: Iterator[EncodedImage], argument: Any = None) -> Iterator[Any]:
+    def map(
+        self,
+        task: str,
+        images: Iterator[EncodedImage],
+        argument: Any = None,
+        reading: ReadingOptions = DEFAULT_READING,
+    ) -> Iterator[Any]:
         """Run a task on images.
 
         Parameters
         ----------
-        task : {"decode", "probe", "measure", "count"}
+        task : {"decode", "probe", "measure", "sound", "count"}
             See :func:`latentmap.images.worker.run_task`.
         images : iterator of EncodedImage
         argument : object, optional
             Argument of the task.
+        reading : ReadingOptions, optional
+            Options of the formats that optional packages read.
 
         Yields
         ------
-        Decoded, ImageProbe, MeasuredImage, int or Failure
+        Decoded, ImageProbe, MeasuredImage, Sound, FileContents or Failure
             One result per image, in the order of the images.
         """
         waiting: deque[Future[list[Any]]] = deque()
         sizes: deque[int] = deque()
         n_queued = N_QUEUED_JOBS * self._n_workers
         for job in _split_into_jobs(images, _max_parts(argument)):
-            waiting.append(self._threads.submit(self._run_job, task, job, argument))
+            waiting.append(self._threads.submit(self._run_job, task, job, argument, reading))
             sizes.append(len(job))
             # jobs of many parts have large results
             while len(waiting) >= n_queued or (
@@ -84,14 +93,14 @@ class DecodingPool:
         while waiting:
             yield from waiting.popleft().result()
 
-    def _run_job(self, task: str, images: list[EncodedImage], argument: Any) -> list[Any]:
+    def _run_job(self, task: str, images: list[EncodedImage], argument: Any, reading: ReadingOptions) -> list[Any]:
         try:
-            return self._worker().run(task, images, argument)
+            return self._worker().run((task, images, argument, reading))
         except _WorkerLostError as lost:
             together = [list(parts) for parts in _groups_of_parts(iter(images))]
             if len(together) == 1 or self._closed:
                 return [Failure(str(lost))] * len(images)
-        return [result for parts in together for result in self._run_job(task, parts, argument)]
+        return [result for parts in together for result in self._run_job(task, parts, argument, reading)]
 
     def _worker(self) -> "_Worker":
         """The process of this thread."""
@@ -112,7 +121,7 @@ class _Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, task: str, images: list[EncodedImage], argument: Any) -> list[Any]:
+    def run(self, message: Any) -> list[Any]:
         process = self._process = self._process or _start_worker()
         assert process.stdin is not None and process.stdout is not None
         timed_out = threading.Event()
@@ -125,7 +134,7 @@ class _Worker:
         timer.daemon = True
         timer.start()
         try:
-            write_message(process.stdin, (task, images, argument))
+            write_message(process.stdin, message)
             results: list[Any] = read_message(process.stdout)
         except (EOFError, OSError) as error:
             self.stop()
@@ -169,7 +178,7 @@ def _max_parts(argument: Any) -> int:
 def _groups_of_parts(images: Iterator[EncodedImage]) -> Iterator[Iterator[EncodedImage]]:
     """Group consecutive parts of one image; an image that is not cut is a group of its own."""
     numbers = count()
-    groups = groupby(images, lambda image: next(numbers) if image.box is None else (image.source, image.frame))
+    groups = groupby(images, lambda image: next(numbers) if image.box is None else image._replace(box=None))
     return (group for _, group in groups)
 
 

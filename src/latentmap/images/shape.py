@@ -9,7 +9,7 @@ from PIL import Image, ImageColor
 
 from latentmap.core.errors import InputError
 from latentmap.images.channels import Channel, ChannelOptions, channels_in_words
-from latentmap.images.reading_options import ReadingOptions
+from latentmap.images.page_options import PageOptions
 
 FIT_MODES = ("fit", "fill", "stretch")
 COLOR_MODES = ("auto", "grey", "rgb")
@@ -32,7 +32,7 @@ class ShapeOptions:
         Colour behind transparent images: a CSS colour name or #rrggbb.
     channels : ChannelOptions
         Channels that are taken, their names and ranges.
-    reading : ReadingOptions
+    pages : PageOptions
         What the pages of files are.
 
     Raises
@@ -51,7 +51,7 @@ class ShapeOptions:
     color: str = "auto"
     background: str = "white"
     channels: ChannelOptions = field(default_factory=ChannelOptions)
-    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    pages: PageOptions = field(default_factory=PageOptions)
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= 1024:
@@ -67,9 +67,9 @@ class ShapeOptions:
     def as_dict(self) -> dict[str, Any]:
         """The options by name, as JSON values; those of channels and pages only where they are given."""
         found: dict[str, Any] = {name: getattr(self, name) for name in ("size", "fit", "color", "background")}
-        usual = ReadingOptions()
-        pages = {name: getattr(self.reading, name) for name in ("axes", "project")}
-        found |= {name: value for name, value in pages.items() if value != getattr(usual, name)}
+        usual = PageOptions()
+        of_pages = {name: getattr(self.pages, name) for name in ("axes", "project")}
+        found |= {name: value for name, value in of_pages.items() if value != getattr(usual, name)}
         return found | self.channels.as_dict()
 
 
@@ -102,9 +102,9 @@ class Shape:
     file_channels : int, optional
         Number of channels that a file has. None if it may have more than are taken.
     axes : {"auto", "images", "channels", "z"}, default="auto"
-        See :class:`latentmap.images.reading_options.ReadingOptions`.
+        See :class:`latentmap.images.page_options.PageOptions`.
     project : {"max", "mean"}, default="max"
-        See :class:`latentmap.images.reading_options.ReadingOptions`.
+        See :class:`latentmap.images.page_options.PageOptions`.
     """
 
     height: int
@@ -128,9 +128,9 @@ class Shape:
         return (self.height, self.width) if self.channels == 1 else (self.height, self.width, self.channels)
 
     @property
-    def reading(self) -> ReadingOptions:
+    def pages(self) -> PageOptions:
         """How files are read."""
-        return ReadingOptions(self.axes, self.project, bool(self.channel_list))
+        return PageOptions(self.axes, self.project, bool(self.channel_list))
 
     def __str__(self) -> str:
         if not self.why:

@@ -60,8 +60,8 @@ def choose_shape(probes: Sequence[ImageProbe], options: ShapeOptions, n: int) ->
             why=why,
             channel_list=channels,
             file_channels=None if options.channels.numbers is not None else n_channels,
-            axes=options.reading.axes,
-            project=options.reading.project,
+            axes=options.pages.axes,
+            project=options.pages.project,
         )
     grey = all(one.is_grey for one in probes) if options.color == "auto" else options.color == "grey"
     shape = Shape(
@@ -73,8 +73,8 @@ def choose_shape(probes: Sequence[ImageProbe], options: ShapeOptions, n: int) ->
         options.background,
         keep_pixels,
         why=why,
-        axes=options.reading.axes,
-        project=options.reading.project,
+        axes=options.pages.axes,
+        project=options.pages.project,
     )
     return with_ranges(shape, probes)
 

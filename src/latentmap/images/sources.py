@@ -15,7 +15,7 @@ from latentmap.core.addresses import BROKEN_ADDRESS, is_address, public_address
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import IdxError, SourceError
 from latentmap.core.progress import Callback, counted
-from latentmap.images.archive import list_archive, list_compressed
+from latentmap.images.archive import list_archive, list_compressed, list_shards
 from latentmap.images.array_files import collection_from_idx, collection_from_npz, load_numpy
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, collection_from_array
 from latentmap.images.channels import ChannelOptions
@@ -29,14 +29,19 @@ from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.mnist import load_mnist
 from latentmap.images.no_images import no_images_error
+from latentmap.images.optional_formats import format_of_file
+from latentmap.images.page_options import PageOptions
 from latentmap.images.pool import DecodingPool
 from latentmap.images.python_sources import find_objects
 from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.remote.downloads import Downloads
 from latentmap.images.remote.remote_sources import find_remote
 from latentmap.images.shape import ShapeOptions
+from latentmap.images.stack_sources import list_array, split_array_name
 from latentmap.images.table import TABLE_SUFFIXES, list_table, refuse_workbook
 from latentmap.images.tiles import DEFAULT_MAX_EMPTY
+from latentmap.images.webdataset import find_shards, is_shard_name
+from latentmap.images.zarr_folders import is_zarr
 
 SOURCE_KINDS = (
     "'mnist', a folder of images, a pattern such as 'scans/*.png', a .txt, .csv, .tsv or .parquet table, a zip or tar "
@@ -53,15 +58,22 @@ def open_images(
     color: str = "auto",
     background: str = "white",
     frames: bool = False,
-    tiles: int | None = None,
-    overlap: int = 0,
-    max_empty: float = DEFAULT_MAX_EMPTY,
-    crops: str | os.PathLike[str] | None = None,
     channels: str | Sequence[int] | None = None,
     channel_names: str | Sequence[str] | None = None,
     range: str | Sequence[Any] | None = None,
     axes: str = "auto",
     project: str = "max",
+    metadata: Sequence[str] | None = None,
+    fps: float = 1.0,
+    audio_seconds: float = 4.0,
+    audio_hop: float | None = None,
+    audio_bands: int = 64,
+    audio_max_frequency: float = 11025.0,
+    audio_floor: float = -80.0,
+    tiles: int | None = None,
+    overlap: int = 0,
+    max_empty: float = DEFAULT_MAX_EMPTY,
+    crops: str | os.PathLike[str] | None = None,
     labels: str | os.PathLike[str] | ArrayLike | None = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -71,9 +83,9 @@ def open_images(
     """Open a collection of images from any source, as uint8 pixels of one size.
 
     Files are decoded by one process per core. Every format that Pillow reads is accepted except EPS, which would run a
-    program. The EXIF orientation is applied, ICC profiles are ignored, and transparent images are composited over
-    ``background``. Values of more than 8 bits per channel are scaled by the range that the collection uses. Files that
-    cannot be decoded are listed in ``skipped`` with the reason.
+    program, and others with the packages of the extras. The EXIF orientation is applied, ICC profiles are ignored, and
+    transparent images are composited over ``background``. Values of more than 8 bits per channel are scaled by the
+    range that the collection uses. Files that cannot be decoded are listed in ``skipped`` with the reason.
 
     Parameters
     ----------
@@ -82,7 +94,8 @@ def open_images(
         - A glob pattern such as ``scans/**/*.png``.
         - A .txt file with one path per line; a .csv, .tsv or .parquet table with a column of paths, whose other columns
           are kept; a .parquet table that contains the image files, as those of Hugging Face do.
-        - A zip or tar archive, read without unpacking it to disk.
+        - A zip or tar archive, read without unpacking it to disk. In a tar, files of the same stem as an image describe
+          it, as in WebDataset; a folder or pattern of such archives is one collection.
         - An image file. Each page of a TIFF is an image, and with ``frames`` each frame of an animation.
         - An array, or an .npy or .npz file with one: (n, height, width), or (n, height, width, channels). In an .npz
           file the images are the array called ``images``, ``x``, ``X``, ``x_train`` or ``arr_0``, or the only one with
@@ -90,6 +103,7 @@ def open_images(
           3 or 4 channels (grey, RGB, RGBA), uint8 values are kept, bool becomes 0 and 255, floats in [0, 1] are
           multiplied by 255, and any other range is scaled to 0–255. With any other number of channels, each channel is
           scaled by its own range.
+        - An array in HDF5 or Zarr: ``file.h5``, ``file.h5:name``, ``folder.zarr``, ``folder.zarr:name``.
         - An IDX file, compressed with gzip or not. Labels are read from the file beside it that follows the naming of
           MNIST.
         - ``"mnist"``: the 70,000 images of MNIST, which are part of the package, with their labels.
@@ -113,19 +127,6 @@ def open_images(
         Colour behind transparent images: a CSS colour name or #rrggbb.
     frames : bool, default=False
         Take each frame of an animation as an image, instead of only the first.
-    tiles : int, optional
-        Side of square tiles in pixels. Each image is cut into a grid of tiles, which are then the images of the
-        collection. The last column and the last row are shifted inwards, so that all tiles have the full size; an image
-        that is smaller than a tile is one tile.
-    overlap : int, default=0
-        Pixels that neighbouring tiles have in common, at most half of ``tiles``.
-    max_empty : float, default=0.99
-        Tiles of which a larger fraction has about the median colour of the tile, within 8 of 255 levels in each
-        channel, are left out. 1 keeps all.
-    crops : path, optional
-        Table of boxes, or a COCO file; see :func:`latentmap.images.crops.read_crops`. The boxes are then the images of
-        the collection. Categories and the column ``label`` are their labels. Boxes that reach out of their image are
-        clipped.
     channels : str or sequence of int, optional
         Channels that are taken, from 0, such as "0,2,5". By default all channels of images that have other channels
         than grey, RGB or RGBA. If this, ``channel_names`` or ``range`` is passed, colours are channels too.
@@ -139,6 +140,33 @@ def open_images(
         "auto" follows what OME-TIFF and ImageJ state if the extra ``tiff`` is installed; all other pages are images.
     project : {"max", "mean"}, default="max"
         How the planes of a volume become one.
+    metadata : sequence of str, optional
+        Keywords of DICOM attributes that become columns.
+    fps : float, default=1
+        Frames of a video that are taken per second.
+    audio_seconds : float, default=4
+        Duration of the pieces that sounds are cut into, in seconds. A rest of less than half of it is left out.
+    audio_hop : float, optional
+        Time between the columns of a spectrogram, in seconds. By default a 128th of a piece.
+    audio_bands : int, default=64
+        Number of mel bands, the height of a spectrogram.
+    audio_max_frequency : float, default=11025
+        Highest frequency of a spectrogram, in Hz.
+    audio_floor : float, default=-80
+        Power that is black in a spectrogram, in dB.
+    tiles : int, optional
+        Side of square tiles in pixels. Each image is cut into a grid of tiles, which are then the images of the
+        collection. The last column and the last row are shifted inwards, so that all tiles have the full size; an image
+        that is smaller than a tile is one tile.
+    overlap : int, default=0
+        Pixels that neighbouring tiles have in common, at most half of ``tiles``.
+    max_empty : float, default=0.99
+        Tiles of which a larger fraction has about the median colour of the tile, within 8 of 255 levels in each
+        channel, are left out. 1 keeps all.
+    crops : path, optional
+        Table of boxes, or a COCO file; see :func:`latentmap.images.crops.read_crops`. The boxes are then the images of
+        the collection. Categories and the column ``label`` are their labels. Boxes that reach out of their image are
+        clipped.
     labels : path or array-like of shape (n,), optional
         Labels that replace those of the source: an array, an .npy or IDX file, a text file with one label per line, or
         a table with a column ``label`` and optionally a column ``path``. One label per image, or one per listed file,
@@ -170,9 +198,11 @@ def open_images(
     IdxError
         If an IDX file is damaged.
     InputError
-        If ``size``, ``fit``, ``color``, ``background``, ``axes``, ``project``, ``tiles``, ``overlap``, ``max_empty`` or
-        an option of channels is not valid, both ``tiles`` and ``crops`` are given, or the images do not have the
-        channels.
+        If ``size``, ``fit``, ``color``, ``background``, ``axes``, ``project``, ``metadata``, ``fps``, ``tiles``,
+        ``overlap``, ``max_empty`` or an option of channels or sounds is not valid, both ``tiles`` and ``crops`` are
+        given, or the images do not have the channels.
+    MissingPackageError
+        If a file is the source whose format needs a package that is not installed.
 
     Examples
     --------
@@ -180,11 +210,14 @@ def open_images(
     >>> len(collection), collection.image_shape, collection.paths[0]
     (3, (8, 8), 'array[0]')
     """
+    reading = ReadingOptions(
+        tuple(metadata or ()), fps, audio_seconds, audio_hop, audio_bands, audio_max_frequency, audio_floor
+    )
     cut = choose_cut(tiles, overlap, max_empty, crops)
     kept = None if downloads is None else user_path(downloads)
-    wanted, reading = ChannelOptions.parse(channels, channel_names, range), ReadingOptions(axes, project)
-    shape = ShapeOptions(size, fit, color, background, wanted, reading)
-    decoding = DecodeOptions(shape, frames, cache_limit, kept, cut)
+    wanted, pages = ChannelOptions.parse(channels, channel_names, range), PageOptions(axes, project)
+    shape = ShapeOptions(size, fit, color, background, wanted, pages)
+    decoding = DecodeOptions(shape, frames, cache_limit, kept, cut, reading)
     folder = None if cache is None else user_path(cache)
     with _downloads_for(decoding, folder) as own:
         opened = open_source(find_source(source, decoding.scaling(), own))
@@ -309,14 +342,40 @@ def _find_path(
     path = user_path(source)
     if path.is_file():
         return _find_file(path, scaling, downloads)
+    if is_zarr(str(path)):
+        return list_array(path, None)
     if path.is_dir():
-        return _require_images(list_folder(path), path)
+        return _list_folder_or_shards(path)
     if not path.exists() and has_magic(str(path)):
-        return _require_images(list_pattern(str(path)), path)
+        return _list_pattern_or_shards(str(path))
+    named = split_array_name(path)
+    if named is not None:
+        return list_array(*named)
     if BROKEN_ADDRESS.match(str(path)):
         address = public_address(str(path).replace(":/", "://", 1))
         raise SourceError(f"{address}: pass an address as text, not as a Path")
     raise SourceError(f"{path}: no such file or folder: a source is {SOURCE_KINDS}")
+
+
+def _list_folder_or_shards(path: Path) -> Listing:
+    """List a folder. If it holds WebDataset archives and no images, these are the collection."""
+    listing = list_folder(path)
+    if not len(listing):
+        shards = list_shards(find_shards(path, [one.path for one in listing.skipped]), listing.name)
+        if shards is not None:
+            return _require_images(shards, path)
+    return _require_images(listing, path)
+
+
+def _list_pattern_or_shards(pattern: str) -> Listing:
+    """List the files that match a pattern. If all are WebDataset archives, these are the collection."""
+    listing = list_pattern(pattern)
+    names = listing.table["file"].to_pylist()
+    if names and all(is_shard_name(name) for name in names):
+        shards = list_shards(find_shards(Path(listing.root or "."), names), listing.name)
+        if shards is not None:
+            return _require_images(shards, Path(pattern))
+    return _require_images(listing, Path(pattern))
 
 
 def _find_file(path: Path, scaling: ArrayScaling, downloads: Downloads | None = None) -> Listing | ImageCollection:
@@ -339,6 +398,10 @@ def _find_idx_or_image(path: Path, scaling: ArrayScaling) -> Listing | ImageColl
         if "not an IDX file" not in str(error):
             raise
         listing = list_compressed(path) or list_files(path.stem, str(path.parent), [path.name])
+        optional = format_of_file(path)
+        if optional is not None:
+            optional.require(path)
+            return listing
         if _is_image(listing):
             return listing
         raise IdxError(f"{error}; a source is {SOURCE_KINDS}") from error

@@ -10,8 +10,8 @@ from latentmap.core.errors import DecodingError
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.high_bit_depth import HighBitDepthImage
+from latentmap.images.page_options import PageOptions
 from latentmap.images.pictures import Picture
-from latentmap.images.reading_options import ReadingOptions
 
 MAX_STACK_BYTES = 2**30  # of the values of all pages, which the memory of a worker holds several times
 
@@ -32,12 +32,12 @@ class PageStack:
     Parameters
     ----------
     pages : Pages
-    reading : ReadingOptions
+    options : PageOptions
         Whether pages are channels or planes of a volume, and how these are projected.
     """
 
-    def __init__(self, pages: Pages, reading: ReadingOptions) -> None:
-        self._pages, self._reading = pages, reading
+    def __init__(self, pages: Pages, options: PageOptions) -> None:
+        self._pages, self._options = pages, options
 
     def count(self, _: bool) -> int:
         """Return 1."""
@@ -51,7 +51,7 @@ class PageStack:
         DecodingError
             If they differ in size, or are too many.
         """
-        n, are_channels = self._pages.count(False), self._reading.axes == "channels"
+        n, are_channels = self._pages.count(False), self._options.axes == "channels"
         if are_channels and n > MAX_CHANNELS:
             raise DecodingError(f"{n:,} pages as channels: an image has at most {MAX_CHANNELS:,}")
         first = self._pages.picture(0).channels()
@@ -62,7 +62,7 @@ class PageStack:
         if are_channels:
             values = [self._values(number, first) for number in range(n)]
             return Picture(ChannelImage(np.concatenate(values, axis=2), masked=first.masked), 1)
-        projection = Projection(self._reading.project)
+        projection = Projection(self._options.project)
         for number in range(n):
             projection.add(self._values(number, first))
         return Picture(as_image(projection.result(), first.are_colors, first.masked), 1)

@@ -11,7 +11,8 @@ import sys
 from typing import IO, Any
 
 from latentmap.images import decoding
-from latentmap.images.reading_options import DEFAULT_READING
+from latentmap.images.page_options import DEFAULT_PAGES
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 
 LENGTH_HEADER = struct.Struct("<Q")
 MAX_MEMORY_BYTES = 3 * 2**30
@@ -58,17 +59,20 @@ def read_message(file: IO[bytes]) -> Any:
     return pickle.loads(data)
 
 
-def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> list[Any]:
+def run_task(
+    task: str, images: list[decoding.EncodedImage], argument: Any, reading: ReadingOptions = DEFAULT_READING
+) -> list[Any]:
     """Run a task on images.
 
     Parameters
     ----------
-    task : {"decode", "probe", "measure", "count"}
+    task : {"decode", "probe", "measure", "sound", "count"}
     images : list of EncodedImage
     argument : object
         The :class:`latentmap.images.Shape` to decode to; for a probe or a measurement the
-        :class:`latentmap.images.reading_options.ReadingOptions`, or None for the usual ones; for a count whether frames
-        of animations are images, and the ReadingOptions.
+        :class:`latentmap.images.page_options.PageOptions`, or None for the usual ones; for a count whether frames
+        of animations are images, and the PageOptions; None for a sound.
+    reading : ReadingOptions, optional
 
     Returns
     -------
@@ -76,12 +80,15 @@ def run_task(task: str, images: list[decoding.EncodedImage], argument: Any) -> l
         One result per image.
     """
     if task == "decode":
-        return decoding.decode_images(images, argument)
+        return decoding.decode_images(images, argument, reading)
     if task == "probe":
-        return decoding.probe_images(images, argument or DEFAULT_READING)
+        return decoding.probe_images(images, argument or DEFAULT_PAGES, reading)
     if task == "measure":
-        return decoding.measure_images(images, argument or DEFAULT_READING)
-    return [decoding.count_frames(image, *argument) for image in images]
+        return decoding.measure_images(images, argument or DEFAULT_PAGES, reading)
+    if task == "sound":
+        return decoding.read_sounds(images, reading)
+    animations, pages = argument
+    return [decoding.read_contents(image, animations, pages, reading) for image in images]
 
 
 def _limit_memory() -> None:
@@ -100,7 +107,7 @@ def main() -> None:
     _limit_memory()
     while True:
         try:
-            task, images, argument = read_message(sys.stdin.buffer)
+            task, images, argument, reading = read_message(sys.stdin.buffer)
         except EOFError:
             return
-        write_message(results, run_task(task, images, argument))
+        write_message(results, run_task(task, images, argument, reading))

@@ -111,7 +111,7 @@ def adding_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            decoding = DecodeOptions(frames=frames, cut=cut_for_addition(state, crops))
+            decoding = DecodeOptions(frames=frames, cut=cut_for_addition(state, crops), reading=Run(here).reading())
             n_known, n_skipped = _add_to_state(here, state, source, decoding, given, as_paths(vectors), show, say)
         except LatentmapError:
             if not resumed:
@@ -231,7 +231,9 @@ def _add_to_state(
     if len(images):
         described = {}
         if run.has_frozen_encoder:
-            originals = InputPixels(listed, images.images, found if isinstance(found, Listing) else None)
+            originals = InputPixels(
+                listed, images.images, found if isinstance(found, Listing) else None, decoding.reading
+            )
             described = _encode_addition(run, part, originals, images.fingerprint, show, say)
         if matched is not None:
             write_vectors(part, matched_blocks(matched.take(np.flatnonzero(~known[0]))))

@@ -420,6 +420,24 @@ class SourceOptions:
     project: str = option(
         "max", "Projection of the planes of a volume: max or mean.", "decode", choices=("max", "mean")
     )
+    metadata: tuple[str, ...] | None = option(
+        None,
+        "Keyword of a DICOM attribute, such as Modality, that becomes a column (repeat the option for several); by "
+        "default none, so that nothing about patients is copied into the run.",
+        "decode",
+    )
+    fps: float = option(1.0, "Frames of a video that are taken per second, each of which is an image.", "decode")
+    audio_seconds: float = option(
+        4.0, "Duration of the pieces that sounds are cut into, each of which is an image, in seconds.", "decode"
+    )
+    audio_hop: float | None = option(
+        None, "Time between the columns of a spectrogram, in seconds; by default a 128th of a piece.", "decode"
+    )
+    audio_bands: int = option(64, "Number of mel bands of a spectrogram, its height.", "decode")
+    audio_max_frequency: float = option(11025.0, "Highest frequency of a spectrogram, in Hz.", "decode")
+    audio_floor: float = option(
+        -80.0, "Power that is black in a spectrogram, in dB; 0 is about that of a sine of full scale.", "decode"
+    )
     tiles: int | None = option(
         None,
         "Side of square tiles in pixels, into which each image is cut; the tiles are then the images of the map.",
@@ -523,14 +541,16 @@ class SourceOptions:
         from latentmap.images import ShapeOptions
         from latentmap.images.channels import ChannelOptions
         from latentmap.images.decode_options import DecodeOptions, choose_cut
+        from latentmap.images.page_options import PageOptions
         from latentmap.images.reading_options import ReadingOptions
 
         channels = ChannelOptions.parse(self.channels, self.channel_names, self.range)
-        reading = ReadingOptions(self.axes, self.project)
-        shape = ShapeOptions(self.size, self.fit, self.color, self.background, channels, reading)
+        pages = PageOptions(self.axes, self.project)
+        shape = ShapeOptions(self.size, self.fit, self.color, self.background, channels, pages)
+        reading = ReadingOptions(**{one.name: getattr(self, one.name) for one in fields(ReadingOptions)})
         cut = choose_cut(self.tiles, self.overlap, self.max_empty, self.crops)
         downloads = None if self.downloads is None else user_path(self.downloads)
-        return DecodeOptions(shape, self.frames, self.cache_limit, downloads, cut)
+        return DecodeOptions(shape, self.frames, self.cache_limit, downloads, cut, reading)
 
 
 def _sides(given: Any) -> tuple[int, int] | None:

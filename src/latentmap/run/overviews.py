@@ -118,7 +118,7 @@ class Overviews:
             return None
         item = EncodedImage(str(file), self._originals.frame(first), Box(0, 0, whole.width, whole.height))
         shape = replace(self._run.shape_for_more(), width=size[0], height=size[1], fit="stretch", keep_pixels=False)
-        (found,) = self._decoders.map("decode", iter([item]), shape)
+        (found,) = self._decoders.map("decode", iter([item]), shape, self._run.reading())
         # a run may come from somebody else and name any file, but not the digest of what is in it
         if not isinstance(found, Decoded) or found.content != whole.sha256:
             return None

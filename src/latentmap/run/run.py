@@ -25,6 +25,7 @@ from latentmap.images import ImageCollection, Shape, Skipped
 from latentmap.images.channels import Channel
 from latentmap.images.decoding import EncodedImage, Failure, decode_images
 from latentmap.images.listing import Source
+from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.store import PIXELS_FILE, open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
@@ -630,10 +631,14 @@ class Run:
         return self.fitted(self._decoded(path, self.shape_for_more()))
 
     def _decoded(self, path: str | Path, shape: Shape) -> NDArray[np.uint8]:
-        (decoded,) = decode_images([EncodedImage(str(user_path(path)))], shape)
+        (decoded,) = decode_images([EncodedImage(str(user_path(path)))], shape, self.reading())
         if isinstance(decoded, Failure):
             raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
         return decoded.pixels
+
+    def reading(self) -> ReadingOptions:
+        """The options that files of formats that optional packages read were read with."""
+        return ReadingOptions.of(self.state["source"].get("decoding") or {})
 
     def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A decoded image, converted to grey or colour like the run.

@@ -1,4 +1,4 @@
-"""Pictures and facts of images: sprite sheets, single images, originals and reconstructions."""
+"""Pictures, sounds and facts of images: sprite sheets, single images, originals and reconstructions."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from latentmap.core.errors import NoOriginalError
-from latentmap.explorer.answers import PNG, answer, check_version, whole_number
+from latentmap.explorer.answers import PNG, WAV, answer, check_version, whole_number
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.channel_mixing import mixing_tag, requested_mixing
 from latentmap.explorer.routing import Routes
@@ -52,6 +52,18 @@ def original(server: "Server", request: Request) -> Response:
     try:
         make = partial(opened.originals.png, number, mixing)
         return _picture(request, opened.data, make, f"original{number}", mixing)
+    except NoOriginalError as error:
+        raise HTTPException(404, str(error)) from error
+
+
+@routes.get("/api/images/{image}/sound")
+def sound(server: "Server", request: Request) -> Response:
+    """The sound that one image is the spectrogram of."""
+    opened = server.opened
+    number, version = whole_number(request, "image", 0, opened.data.n - 1), opened.data.version
+    check_version(request, version)
+    try:
+        return answer(request, partial(opened.originals.wav, number), WAV, version, f"sound{number}")
     except NoOriginalError as error:
         raise HTTPException(404, str(error)) from error
 

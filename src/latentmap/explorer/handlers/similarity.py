@@ -57,7 +57,8 @@ async def similar_images(server: "Server", request: Request) -> dict[str, Any]:
 
 def _similar(server: "Server", body: bytes, weights: dict[str, float] | None) -> dict[str, Any]:
     data = server.data
-    (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), data.run.shape_for_more())
+    images, shape = iter([EncodedImage(body)]), data.run.shape_for_more()
+    (decoded,) = server.decoders.map("decode", images, shape, data.run.reading())
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     pixels = data.run.fitted(decoded.pixels)
@@ -76,7 +77,7 @@ def _vector_of(server: "Server", body: bytes, pixels: NDArray[np.uint8]) -> NDAr
         vector: NDArray[np.float32] = data.vectors_of(pixels[None])[0]
         return vector
     shape = data.encoder.input_shape(data.run.shape())
-    (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), shape)
+    (decoded,) = server.decoders.map("decode", iter([EncodedImage(body)]), shape, data.run.reading())
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     found: NDArray[np.float32] = data.run.as_points(data.encoder.encode(decoded.pixels[None]))[0]

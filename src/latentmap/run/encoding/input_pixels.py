@@ -13,6 +13,7 @@ from latentmap.encoder.input_shape import InputShape
 from latentmap.images.decoding import Decoded, EncodedImage
 from latentmap.images.listing import Listing
 from latentmap.images.pool import DecodingPool
+from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 
 
 @dataclass
@@ -28,6 +29,8 @@ class InputPixels:
     listing : Listing, optional
         The source that they were decoded from. Without it, as for arrays, and for tiles and crops, the pixels of the
         run are taken.
+    reading : ReadingOptions, optional
+        Options of the formats that optional packages read.
     n_small : int
         Number of images so far that were taken from the pixels of the run, because their files are gone, have changed
         since they were decoded, or cannot be decoded.
@@ -36,6 +39,7 @@ class InputPixels:
     table: pa.Table
     pixels: NDArray[np.uint8]
     listing: Listing | None
+    reading: ReadingOptions = DEFAULT_READING
     n_small: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +62,7 @@ class InputPixels:
         rows = self._rows_in_listing()[first:]
         digests = self.table["sha256"] if "sha256" in self.table.column_names else None
         with DecodingPool() as pool:
-            decoded = pool.map("decode", self._originals(rows, first), shape)
+            decoded = pool.map("decode", self._originals(rows, first), shape, self.reading)
             for i, row in enumerate(rows, start=first):
                 found = next(decoded) if row >= 0 else None
                 if isinstance(found, Decoded) and (digests is None or digests[i].as_py() == found.sha256):
@@ -92,7 +96,7 @@ class InputPixels:
         for image, n_frames in zip(self.listing.read(files), counts, strict=True):
             for _ in range(n_frames):
                 frame = None if frames is None else frames[int(next(images))].as_py()
-                yield EncodedImage(image.source, frame)
+                yield image._replace(frame=frame)
 
     def _from_run(self, row: int, shape: InputShape) -> NDArray[np.uint8]:
         image = Image.fromarray(np.asarray(self.pixels[row]))

@@ -5,6 +5,7 @@ from latentmap.encoder import ImageEncoder
 from latentmap.encoder.preprocessor_config import CONFIG_FILE
 from latentmap.images import Shape
 from latentmap.images.listing import Listing
+from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.sources import open_source
 from latentmap.run.encoding.encode_images import encode_images
 from latentmap.run.encoding.input_pixels import InputPixels
@@ -35,7 +36,8 @@ def take_vectors(work: Work) -> list[str]:
             write_vectors(work.folder, matched_blocks(work.vectors), callback)
             return [VECTORS]
         opened = None if work.listing is None else open_source(work.listing)
-        images = InputPixels(work.images.table, work.pixels, opened if isinstance(opened, Listing) else None)
+        reading = ReadingOptions.of(work.state["source"].get("decoding") or {})
+        images = InputPixels(work.images.table, work.pixels, opened if isinstance(opened, Listing) else None, reading)
         like = work.state["source"]["shape"]
         shape = None if like is None else Shape.from_dict(like)
         key = work.keys["vectors"]
