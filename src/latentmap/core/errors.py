@@ -32,6 +32,9 @@
   These are caught inside latentmap and reported in another form, such as a row of ``skipped.parquet`` or a RunError:
 
   * DecodingError (OSError): a picture that cannot be decoded
+
+    * UnreadTiffError: a page of a TIFF that another reader may read
+
   * DecompressionLimitError (ValueError): compressed data that unpack to more than is allowed
   * SchemaError (ValueError): a JSON value of the wrong type or range
   * TransferError (OSError): a file that cannot be downloaded
@@ -135,6 +138,10 @@ class DecodingError(LatentmapError, OSError):
     """A picture that cannot be decoded."""
 
 
+class UnreadTiffError(DecodingError):
+    """A page of a TIFF of a kind that the own reader does not read, and another one may."""
+
+
 class DecompressionLimitError(LatentmapError, ValueError):
     """Compressed data that unpack to more than is allowed."""
 
@@ -149,11 +156,11 @@ class TransferError(LatentmapError, OSError):
     Parameters
     ----------
     reason : str
-    is_transient : bool
+    is_transient : bool, default=False
         Whether another attempt may succeed.
     """
 
-    def __init__(self, reason: str, *, is_transient: bool) -> None:
+    def __init__(self, reason: str, *, is_transient: bool = False) -> None:
         super().__init__(reason)
         self.is_transient = is_transient
 

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image, UnidentifiedImageError
 
-from latentmap.core.errors import DecodingError
+from latentmap.core.errors import DecodingError, UnreadTiffError
 from latentmap.images.audio import AudioPieces
 from latentmap.images.dicom import DicomFrames
 from latentmap.images.fits import FITS_SIGNATURE, read_fits
@@ -29,7 +29,6 @@ from latentmap.images.tiff_directories import (
     TIFF_SIGNATURES,
     TiffFile,
     TiffPage,
-    UnreadTiffError,
 )
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
 from latentmap.images.tiff_series import TiffSeries, has_axes, read_with_tifffile

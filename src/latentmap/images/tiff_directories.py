@@ -50,10 +50,6 @@ REDUCED_IMAGE, TRANSPARENCY_MASK = 1, 4  # bits of NEW_SUBFILE_TYPE
 UNSIGNED, SIGNED, FLOAT, VOID = 1, 2, 3, 4  # SAMPLE_FORMAT
 
 
-class UnreadTiffError(DecodingError):
-    """A page of a kind that this reader does not read, and another one may."""
-
-
 @dataclass(frozen=True)
 class TiffPage:
     """An image file directory (IFD) of a TIFF.

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from latentmap.core.errors import UnreadTiffError
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.tiff_directories import (
@@ -19,7 +20,6 @@ from latentmap.images.tiff_directories import (
     SIGNED,
     UNSIGNED,
     TiffPage,
-    UnreadTiffError,
 )
 from latentmap.images.tiff_layout import PageLayout
 from latentmap.images.tiff_segments import COMPRESSION_NAMES, NO_COMPRESSION, READ_COMPRESSIONS, read_samples

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.images.tiff_directories import COMPRESSION, FLOAT, PREDICTOR, SIGNED, UNSIGNED, VOID, UnreadTiffError
+from latentmap.core.errors import UnreadTiffError
+from latentmap.images.tiff_directories import COMPRESSION, FLOAT, PREDICTOR, SIGNED, UNSIGNED, VOID
 from latentmap.images.tiff_layout import PageLayout
 
 N_BITS_UNPACKED_AT_ONCE = 2**22  # bits that are unpacked in one step
