@@ -1,24 +1,25 @@
 """Saved decoders: settings as JSON and weights as safetensors. Loading one runs no code from its files."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from latentmap.autoencoder.checks import check_parameters, with_channels
 from latentmap.autoencoder.model_files import (
     CONFIG_SCHEMA,
-    available_device,
-    check_weights,
+    known_names,
+    load_network,
+    misfits_in_words,
     read_model,
+    restore_settings,
+    settings_of,
     write_model,
 )
 from latentmap.autoencoder.networks import DECODERS, build_decoder
-from latentmap.autoencoder.training.pixels import PixelScale
-from latentmap.autoencoder.training.precision import PRECISIONS
-from latentmap.core.errors import InputError, ModelFileError
+from latentmap.core.errors import InputError
 
 if TYPE_CHECKING:
     from latentmap.autoencoder.image_decoder import ImageDecoder
@@ -39,23 +40,14 @@ def save_decoder(model: "ImageDecoder", folder: Path) -> None:
         Folder to write into; it is created if it does not exist.
     """
     parameters = model.get_params(deep=False) | {"callback": None, "checkpoint": None}
-    if isinstance(model.random_state, np.random.RandomState):
-        parameters["random_state"] = None  # the state of a generator is not a setting
-    config = {
-        "parameters": parameters,
-        "recipe": model.recipe_,
-        "precision": model.precision_,
-        "image_shape": list(model.image_shape_),
-        "scale": [model.scale_.low, model.scale_.high],
-        "history": model.history_,
-    }
     moments = {
         f"{VECTORS_PREFIX}mean": torch.from_numpy(model.mean_),
         f"{VECTORS_PREFIX}std": torch.from_numpy(model.std_),
     }
     if model.components_ is not None:
         moments[f"{VECTORS_PREFIX}components"] = torch.from_numpy(model.components_)
-    write_model(folder, config, model.network_.state_dict() | moments, file_format=FORMAT)
+    weights = model.network_.state_dict() | moments
+    write_model(folder, settings_of(model, parameters), weights, file_format=FORMAT)
 
 
 Model = TypeVar("Model", bound="ImageDecoder")
@@ -82,13 +74,8 @@ def load_decoder(cls: type[Model], folder: Path) -> Model:
         If a file is missing, damaged or of another format.
     """
     config, weights = read_model(folder, file_format=FORMAT, schema=CONFIG_SCHEMA)
-    try:
+    with misfits_in_words(folder, "a decoder"):
         return _build_decoder(cls, config, weights)
-    except MemoryError:
-        raise
-    except Exception as error:  # any error that a network raises for settings that no version wrote
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
-        raise ModelFileError(f"{folder} does not hold a decoder that this version can build: {reason}") from error
 
 
 def _build_decoder(cls: type[Model], config: dict[str, Any], weights: dict[str, Tensor]) -> Model:
@@ -96,17 +83,7 @@ def _build_decoder(cls: type[Model], config: dict[str, Any], weights: dict[str, 
     model = cls(**config["parameters"])
     model._validate_params()
     check_parameters(model.activation, None, 0.0, ())
-    recipe = config["recipe"]
-    model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
-    model.precision_ = config["precision"]
-    if model.precision_ not in PRECISIONS:
-        raise InputError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
-    model.image_shape_ = tuple(config["image_shape"])
-    model.scale_ = PixelScale(*config["scale"])
-    if not model.scale_.low < model.scale_.high:
-        raise InputError(f"scale={config['scale']}: the first value must be smaller than the second")
-    model.history_ = config["history"]
-    model.n_epochs_ = len(model.history_["loss"])
+    restore_settings(model, config)
     model.mean_ = weights.pop(f"{VECTORS_PREFIX}mean").numpy()
     model.std_ = weights.pop(f"{VECTORS_PREFIX}std").numpy()
     if model.mean_.ndim != 1 or model.std_.shape != model.mean_.shape or not (model.std_ > 0).all():
@@ -117,13 +94,7 @@ def _build_decoder(cls: type[Model], config: dict[str, Any], weights: dict[str, 
     if components is not None and (components.ndim != 2 or components.shape[1] != model.n_features_in_):
         raise InputError(f"components of shape {tuple(components.shape)} for vectors of {model.n_features_in_}")
     length = model.n_features_in_ if components is None else len(components)
-    name, activation = recipe["network"], recipe["activation"]
-    if name not in DECODERS or not isinstance(activation, str):
-        raise InputError(f"network={name!r} with activation={activation!r}: choose among {', '.join(DECODERS)}")
-    shape = with_channels(model.image_shape_)
-    with torch.device("meta"):  # takes no memory, whatever sizes the file claims
-        check_weights(build_decoder(name, shape, length, activation), weights)
-    network = build_decoder(name, shape, length, activation)
-    network.load_state_dict(weights)
-    model.network_ = network.to(available_device(model.device)).eval()
+    name, activation = known_names(model, DECODERS)
+    build = partial(build_decoder, name, with_channels(model.image_shape_), length, activation)
+    model.network_ = load_network(build, weights, model.device)
     return model

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -36,7 +37,9 @@ from latentmap.core.json_schema import (
 
 if TYPE_CHECKING:
     from latentmap.autoencoder.estimator import Autoencoder
+    from latentmap.autoencoder.image_decoder import ImageDecoder
 
+Built = TypeVar("Built", bound=Network)
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = "latentmap-autoencoder"
@@ -70,9 +73,30 @@ def save_model(model: "Autoencoder", folder: Path) -> None:
     parameters = model.get_params(deep=False) | {"callback": None, "checkpoint": None, "tensorboard": None}
     if model.augmentation != "auto":
         parameters["augmentation"] = list(model.augmentation)
+    reference = {
+        f"{REFERENCE_PREFIX}latents": torch.from_numpy(model.reference_latents_),
+        f"{REFERENCE_PREFIX}errors": torch.from_numpy(model.reference_errors_),
+    }
+    write_model(folder, settings_of(model, parameters), model.network_.state_dict() | reference)
+
+
+def settings_of(model: "Autoencoder | ImageDecoder", parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a fitted estimator, which :func:`restore_settings` reads.
+
+    Parameters
+    ----------
+    model : Autoencoder or ImageDecoder
+        Fitted estimator.
+    parameters : dict
+        Its parameters by name, as JSON can hold them.
+
+    Returns
+    -------
+    dict
+    """
     if isinstance(model.random_state, np.random.RandomState):
-        parameters["random_state"] = None  # the state of a generator is not a setting
-    config = {
+        parameters = parameters | {"random_state": None}  # the state of a generator is not a setting
+    return {
         "parameters": parameters,
         "recipe": model.recipe_,
         "precision": model.precision_,
@@ -80,11 +104,6 @@ def save_model(model: "Autoencoder", folder: Path) -> None:
         "scale": [model.scale_.low, model.scale_.high],
         "history": model.history_,
     }
-    reference = {
-        f"{REFERENCE_PREFIX}latents": torch.from_numpy(model.reference_latents_),
-        f"{REFERENCE_PREFIX}errors": torch.from_numpy(model.reference_errors_),
-    }
-    write_model(folder, config, model.network_.state_dict() | reference)
 
 
 Model = TypeVar("Model", bound="Autoencoder")
@@ -111,13 +130,28 @@ def load_model(cls: type[Model], folder: Path) -> Model:
         If a file is missing, damaged or of another format.
     """
     config, weights = read_model(folder)
-    try:
+    with misfits_in_words(folder, "a model"):
         return _build_model(cls, config, weights)
+
+
+@contextmanager
+def misfits_in_words(folder: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a network raises for settings that no version wrote into a ModelFileError.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the saved model.
+    kind : str
+        For the message: the kind of model, with its article.
+    """
+    try:
+        yield
     except MemoryError:
         raise
-    except Exception as error:  # any error that a network raises for settings that no version wrote
+    except Exception as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
-        raise ModelFileError(f"{folder} does not hold a model that this version can build: {reason}") from error
+        raise ModelFileError(f"{folder} does not hold {kind} that this version can build: {reason}") from error
 
 
 def write_model(
@@ -200,17 +234,7 @@ def _build_model(cls: type[Model], config: dict[str, Any], weights: dict[str, Te
     model = cls(**parameters)
     model._validate_params()
     check_parameters(model.activation, model.patience, model.validation_fraction, model.augmentation)
-    recipe = config["recipe"]
-    model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
-    model.precision_ = config["precision"]
-    if model.precision_ not in PRECISIONS:
-        raise InputError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
-    model.image_shape_ = tuple(config["image_shape"])
-    model.scale_ = PixelScale(*config["scale"])
-    if not model.scale_.low < model.scale_.high:
-        raise InputError(f"scale={config['scale']}: the first value must be smaller than the second")
-    model.history_ = config["history"]
-    model.n_epochs_ = len(model.history_["loss"])
+    restore_settings(model, config)
     model.n_features_in_ = prod(model.image_shape_)
     model._n_features_out = model.latent_dim
     model.reference_latents_ = weights.pop(f"{REFERENCE_PREFIX}latents").numpy()
@@ -227,16 +251,91 @@ def _build_model(cls: type[Model], config: dict[str, Any], weights: dict[str, Te
 
 def _build_network(model: "Autoencoder", weights: dict[str, Tensor]) -> Network:
     """Make the network and load its weights onto the device."""
-    name, activation = model.recipe_["network"], model.recipe_["activation"]
-    if name not in NETWORKS or not isinstance(activation, str):
-        raise InputError(f"network={name!r} with activation={activation!r}: choose among {', '.join(NETWORKS)}")
+    name, activation = known_names(model, NETWORKS)
     shape = with_channels(model.image_shape_)
     build = partial(build_network, name, shape, model.latent_dim, activation, beta=model.beta)
+    return load_network(build, weights, model.device)
+
+
+def restore_settings(model: "Autoencoder | ImageDecoder", config: dict[str, Any]) -> None:
+    """Set the fitted attributes that :func:`settings_of` has saved.
+
+    Parameters
+    ----------
+    model : Autoencoder or ImageDecoder
+    config : dict
+        Settings, as :func:`read_model` returns them.
+
+    Raises
+    ------
+    InputError
+        If a value is not one that an estimator has.
+    """
+    recipe = config["recipe"]
+    model.recipe_ = recipe | {"augmentation": tuple(recipe["augmentation"])}
+    model.precision_ = config["precision"]
+    if model.precision_ not in PRECISIONS:
+        raise InputError(f"precision={model.precision_!r}: choose among {', '.join(PRECISIONS)}")
+    model.image_shape_ = tuple(config["image_shape"])
+    model.scale_ = PixelScale(*config["scale"])
+    if not model.scale_.low < model.scale_.high:
+        raise InputError(f"scale={config['scale']}: the first value must be smaller than the second")
+    model.history_ = config["history"]
+    model.n_epochs_ = len(model.history_["loss"])
+
+
+def known_names(model: "Autoencoder | ImageDecoder", networks: Collection[str]) -> tuple[str, str]:
+    """Return the names of the network and the activation of a saved model.
+
+    Parameters
+    ----------
+    model : Autoencoder or ImageDecoder
+        Estimator with its ``recipe_``.
+    networks : collection of str
+        Names of networks that it may have.
+
+    Returns
+    -------
+    network, activation : str
+
+    Raises
+    ------
+    InputError
+        If it is another network.
+    """
+    name, activation = model.recipe_["network"], model.recipe_["activation"]
+    if name not in networks or not isinstance(activation, str):
+        raise InputError(f"network={name!r} with activation={activation!r}: choose among {', '.join(networks)}")
+    return name, activation
+
+
+def load_network(build: Callable[[], Built], weights: dict[str, Tensor], device: str) -> Built:
+    """Make a network and load its weights.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the network.
+    weights : dict of str to Tensor
+        Weights by name.
+    device : str
+        Device that the network is moved to, if it is available.
+
+    Returns
+    -------
+    Network
+        In evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the weights are not those of the network.
+    """
     with torch.device("meta"):  # takes no memory, whatever sizes the file claims
         check_weights(build(), weights)
     network = build()
     network.load_state_dict(weights)
-    return network.to(available_device(model.device)).eval()
+    return network.to(available_device(device)).eval()
 
 
 def check_weights(network: Network, weights: dict[str, Tensor]) -> None:

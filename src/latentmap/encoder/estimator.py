@@ -141,7 +141,7 @@ class ImageEncoder:
         return encoder
 
     def facts(self) -> dict[str, Any]:
-        """What the encoder is opened with again by :meth:`from_facts`, as JSON values."""
+        """The facts from which :meth:`from_facts` opens the encoder again, as JSON values."""
         return {
             "digest": self.digest,
             "output": self.output,

@@ -77,7 +77,7 @@ def requested_mixing(request: Request, data: AtlasView) -> Mixing | None:
 
 
 def mixing_tag(mixing: Mixing | None) -> str:
-    """What identifies pictures that are mixed by these colours; empty for pictures that are not mixed."""
+    """A tag of pictures that are mixed by these colours; empty if pictures are not mixed."""
     if mixing is None:
         return ""
     return "-".join(f"{one.color[1:]}{one.brightness:g}{'' if one.visible else 'x'}" for one in mixing.channels)

@@ -95,7 +95,7 @@ class FullSize:
         return found
 
     def _item(self, image: int) -> tuple[EncodedImage, bytes | None]:
-        """What an image was decoded from, and the SHA-256 that it must have."""
+        """The source that an image was decoded from, and the SHA-256 that it must have."""
         originals = self._originals
         # the SHA-256 of a frame or a part is that of its pixels, so it is compared after decoding
         found = originals.find(image) if originals.is_file(image) else originals.holder(image)

@@ -92,7 +92,7 @@ class ChannelOptions:
         return self != ChannelOptions()
 
     def as_dict(self) -> dict[str, Any]:
-        """What is requested, by the names of the options, as text."""
+        """The requested options by name, as text."""
         found = {
             "channels": None if self.numbers is None else _as_text(self.numbers),
             "channel_names": None if self.names is None else _as_text(self.names),

@@ -45,7 +45,7 @@ class RemoteFile(NamedTuple):
 
     @property
     def facts(self) -> str:
-        """What distinguishes this state of the file from others, without secrets."""
+        """Address, size and version of the file as text, without secrets."""
         return repr((public_address(self.address), self.size, self.version))
 
 
