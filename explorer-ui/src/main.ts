@@ -9,7 +9,7 @@ import "./style/narrow.css";
 import { App } from "./app";
 import { errorMessage } from "./data/error-message";
 import { SavedPage } from "./data/saved-page";
-import { HttpError, Server } from "./data/server";
+import { HttpError, overHttp, Server } from "./data/server";
 import type { Source } from "./data/source";
 import type { EditedColumns, Facts, Points } from "./data/types";
 import { setLanguage, t } from "./i18n/translate";
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   watchAddress();
   const token = takeToken();
   if (!token) return document.body.replaceChildren(tokenPage(false));
-  return open(new Server(token), loading);
+  return open(new Server(overHttp(token)), loading);
 }
 
 async function open(source: Source, loading: HTMLElement): Promise<void> {

@@ -14,6 +14,15 @@ export class HttpError extends Error {
   }
 }
 
+/** Carries a request to the server; a path has no leading slash. Rejects if there is no answer. */
+export type Send = (path: string, options: RequestInit) => Promise<Response>;
+
+/** Send requests by HTTP with a token, relative to the page, which may be served under a prefix. */
+export function overHttp(token: string): Send {
+  return (path, options) =>
+    fetch(path, { ...options, headers: { ...(options.headers as Record<string, string>), "X-Latentmap-Token": token } });
+}
+
 export type ServerStatus = "connected" | "disconnected" | "unauthorized";
 
 export class Server implements Source {
@@ -23,7 +32,7 @@ export class Server implements Source {
   mix = "";
   private version = "";
 
-  constructor(private readonly token: string) {}
+  constructor(private readonly send: Send) {}
 
   async facts(): Promise<Facts> {
     const facts = (await this.json("/api/run")) as Facts;
@@ -114,12 +123,10 @@ export class Server implements Source {
     await this.request("/api/edits").catch(() => undefined);
   }
 
-  /** Send a request with the token, relative to the page, which may be served under a prefix. */
   private async request(path: string, options: RequestInit = {}): Promise<Response> {
-    const headers = { ...(options.headers as Record<string, string>), "X-Latentmap-Token": this.token };
     let response: Response;
     try {
-      response = await fetch(path.replace(/^\//, ""), { ...options, headers });
+      response = await this.send(path.replace(/^\//, ""), options);
     } catch (error) {
       this.setStatus("disconnected");
       throw error;
