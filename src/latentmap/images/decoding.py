@@ -162,7 +162,7 @@ def read_contents(
     animations : bool
         Whether the frames of an animation are images.
     pages : PageOptions, optional
-        What the pages of a TIFF are.
+        What the pages of a TIFF or FITS file are.
     reading : ReadingOptions, optional
 
     Returns

@@ -136,7 +136,8 @@ def open_images(
         Values of channels that become 0 and 255: ``(low, high)`` or "LOW,HIGH" for all, or one pair for each, in text
         with semicolons between them. By default robust percentiles of each channel over the collection.
     axes : {"auto", "images", "channels", "z"}, default="auto"
-        What the pages of a TIFF are: images, the channels of one image, or the planes of a volume that is projected.
+        What the pages of a TIFF or the planes of a FITS cube are: images, the channels of one image, or the planes of a
+        volume that is projected.
         "auto" follows what OME-TIFF and ImageJ state if the extra ``tiff`` is installed; all other pages are images.
     project : {"max", "mean"}, default="max"
         How the planes of a volume become one.

@@ -412,8 +412,8 @@ class SourceOptions:
     )
     axes: str = option(
         "auto",
-        "What the pages of a TIFF are: images, channels of one image, z for planes that are projected, or auto, which "
-        "is what OME-TIFF or ImageJ states (with the extra tiff), and images otherwise.",
+        "What the pages of a TIFF or the planes of a FITS cube are: images, channels of one image, z for planes that "
+        "are projected, or auto, which is what OME-TIFF or ImageJ states (with the extra tiff), and images otherwise.",
         "decode",
         choices=("auto", "images", "channels", "z"),
     )
