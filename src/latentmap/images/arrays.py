@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.core.progress import counted
+from latentmap.images.array_shapes import COLOR_CHANNELS, has_channels_first
 from latentmap.images.channels import MAX_CHANNELS, Channel, ChannelOptions, joined_ranges, robust_ranges, to_channels
 from latentmap.images.collection import ImageCollection
 from latentmap.images.column_types import digest_column
@@ -20,7 +21,6 @@ from latentmap.images.value_range import Range, max_of_bit_depth, to_8_bits, uni
 
 # Values that are converted to 8 bits in one step, which bounds the memory of their float64 copies.
 N_VALUES_SCALED_AT_ONCE = 2**22
-MAX_CHANNELS_FIRST = 16  # in an array that may have its channels before height and width
 N_RANGE_IMAGES = 1000  # from which the ranges of channels are chosen
 
 
@@ -87,7 +87,7 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
     if images.dtype.kind not in "bfiu":
         raise SourceError(f"{name}: pixels of type {images.dtype}: pass uint8, another integer type, or floats")
     check_size(shape, name, scaling.max_bytes)
-    if scaling.channels.is_given or scaling.joined_channels or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
+    if scaling.channels.is_given or scaling.joined_channels or (len(shape) == 4 and shape[3] not in COLOR_CHANNELS):
         return _collection_of_channels(images if images.ndim == 4 else images[..., None], name, scaling)
     if len(shape) == 4 and shape[3] == 1:
         images = images[..., 0]
@@ -106,7 +106,7 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
 
 def _collection_of_channels(images: NDArray[Any], name: str, scaling: ArrayScaling) -> ImageCollection:
     """Make a collection of an array (n, h, w, c), each channel of which is scaled by its own range."""
-    if images.shape[3] > MAX_CHANNELS or (not scaling.channels.is_given and _has_channels_first(images.shape)):
+    if images.shape[3] > MAX_CHANNELS or (not scaling.channels.is_given and has_channels_first(images.shape[1:])):
         raise SourceError(
             f"{name}: an array of shape {images.shape}: images are (n, height, width, channels): move the channels "
             "with np.moveaxis(images, 1, -1) if they come first, or pass channels if they are last"
@@ -129,12 +129,6 @@ def _collection_of_channels(images: NDArray[Any], name: str, scaling: ArrayScali
     found = ImageCollection.of(pixels[..., 0] if len(channels) == 1 else pixels, name)
     table = found.table.append_column("sha256", _digest_images(images))
     return replace(found, table=table, channels=channels)
-
-
-def _has_channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether an array is more likely (n, channels, height, width), as other libraries have it."""
-    _, first, second, third = shape
-    return first <= MAX_CHANNELS_FIRST and first < min(second, third)
 
 
 def _choose_channels(images: NDArray[Any], options: ChannelOptions) -> tuple[Channel, ...]:

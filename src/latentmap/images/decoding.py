@@ -421,7 +421,7 @@ def _open_container(
 ) -> Iterator[ImageFile]:
     """Open a file, or the folder of an array, as a sequence of images."""
     if file is None:
-        with open_zarr(str(image.source), image.part) as stack:
+        with open_zarr(str(image.source), image.part, pages) as stack:
             yield stack
         return
     with open_image_file(file, pages, reading, image.part) as container:

@@ -148,7 +148,7 @@ def open_image_file(
         yield FitsImages(file, pages)
         return
     if optional is HDF5:
-        with open_hdf5(file, part) as stack:
+        with open_hdf5(file, part, as_channels=pages.as_channels) as stack:
             yield stack
         return
     if optional is VIDEO:
