@@ -42,6 +42,8 @@ class ArrayScaling:
         Channels that are taken, their names and ranges.
     joined_channels : tuple of Channel, default=()
         The channels of a collection that the images are added to.
+    are_cut : bool, default=False
+        Whether the images are to be cut, so that arrays are listed as images to decode.
     """
 
     limits: Range | None = None
@@ -49,6 +51,12 @@ class ArrayScaling:
     joins_8_bits: bool = False
     channels: ChannelOptions = field(default_factory=ChannelOptions)
     joined_channels: tuple[Channel, ...] = ()
+    are_cut: bool = False
+
+    @property
+    def as_channels(self) -> bool:
+        """Whether grey, colours and transparency are channels like any others."""
+        return self.channels.is_given or bool(self.joined_channels)
 
 
 DEFAULT_SCALING = ArrayScaling()
@@ -87,7 +95,7 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
     if images.dtype.kind not in "bfiu":
         raise SourceError(f"{name}: pixels of type {images.dtype}: pass uint8, another integer type, or floats")
     check_size(shape, name, scaling.max_bytes)
-    if scaling.channels.is_given or scaling.joined_channels or (len(shape) == 4 and shape[3] not in COLOR_CHANNELS):
+    if scaling.as_channels or (len(shape) == 4 and shape[3] not in COLOR_CHANNELS):
         return _collection_of_channels(images if images.ndim == 4 else images[..., None], name, scaling)
     if len(shape) == 4 and shape[3] == 1:
         images = images[..., 0]

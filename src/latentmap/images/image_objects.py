@@ -38,7 +38,9 @@ WANTED = (
 )
 
 
-def list_objects(values: Sequence[Any], columns: pa.Table | None = None, as_channels: bool = False) -> Listing:
+def list_objects(
+    values: Sequence[Any], columns: pa.Table | None = None, as_channels: bool = False, name: str = NAME
+) -> Listing:
     """List images in memory as files are listed, so that one size, colour and range of values is chosen from them.
 
     Each image is encoded without loss when it is read. An entry that is None or NaN is skipped, and so is an image that
@@ -52,6 +54,8 @@ def list_objects(values: Sequence[Any], columns: pa.Table | None = None, as_chan
         Other columns, n rows.
     as_channels : bool, default=False
         Whether the fourth channel of arrays and tensors is no transparency.
+    name : str, default="image"
+        Name of the source, and of each image before its number in brackets.
 
     Returns
     -------
@@ -67,15 +71,15 @@ def list_objects(values: Sequence[Any], columns: pa.Table | None = None, as_chan
     _check_kinds(values)
     digest = hashlib.sha256()
     for i, value in enumerate(values):
-        digest.update(_digest_of(value, f"{NAME}[{i}]"))
-    table = make_image_table((f"{NAME}[{i}]" for i in range(len(values))), columns)
+        digest.update(_digest_of(value, f"{name}[{i}]"))
+    table = make_image_table((f"{name}[{i}]" for i in range(len(values))), columns)
     digest.update(hash_table(table).encode())
 
     def read(rows: NDArray[np.intp]) -> Iterator[EncodedImage]:
         for row in rows:
-            yield _encode(values[row], f"{NAME}[{row}]", as_channels)
+            yield _encode(values[row], f"{name}[{row}]", as_channels)
 
-    return Listing(NAME, table, read, digest.hexdigest())
+    return Listing(name, table, read, digest.hexdigest())
 
 
 def kind_of(value: Any) -> str:

@@ -63,7 +63,7 @@ def find_objects(
     if isinstance(source, str | os.PathLike | np.ndarray):
         return None
     if isinstance(source, list | tuple):
-        return _find_list(list(source), scaling.channels.is_given or bool(scaling.joined_channels))
+        return _find_list(list(source), scaling.as_channels)
     for library, find in _READERS.items():
         if is_of(source, library):
             return find(source, scaling, downloads)
@@ -89,7 +89,7 @@ def _is_image(array: Any) -> bool:
     return array.ndim == 2 or (array.ndim == 3 and array.shape[2] in COLOR_CHANNELS)
 
 
-def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> ImageCollection:
+def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> Listing | ImageCollection:
     if not hasattr(tensor, "detach"):
         raise InputTypeError(f"a source of type {type(tensor).__name__}: make a list of its images, or one tensor")
     shape = tuple(tensor.shape)
@@ -99,6 +99,8 @@ def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> Ima
         raise SourceError(
             f"a torch tensor of shape {shape}: images are (n, height, width) or (n, channels, height, width){advice}"
         )
+    if scaling.are_cut:
+        return list_objects(list(tensor), as_channels=scaling.as_channels)
     array = to_array(tensor)
     return collection_from_array(np.moveaxis(array, 1, -1) if array.ndim == 4 else array, NAME, scaling)
 
