@@ -93,6 +93,7 @@ export class MapActions {
   }
 
   private hover(px: number, py: number): void {
+    if (!this.overlay.isHovered) this.view.invalidate(); // the image in the panel may be the same
     this.overlay.isHovered = true;
     if (this.gestures.tool === "decode") this.decoder?.previewAt(px, py);
     this.inspector.hover(this.rowAt(px, py));
