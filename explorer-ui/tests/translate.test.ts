@@ -23,8 +23,8 @@ describe("texts", () => {
   });
 
   it("say point where the points have no pictures", () => {
-    expect(pointText("Point at an image to inspect it. All images: {n:image|images}. Image {id}", "en")).toBe(
-      "Point at a point to inspect it. All points: {n:point|points}. Point {id}",
+    expect(pointText("Point at an image to inspect it. An image. All images: {n:image|images}. Image {id}", "en")).toBe(
+      "Point at a point to inspect it. A point. All points: {n:point|points}. Point {id}",
     );
     expect(pointText("이미지를 클릭하면 이미지와 이웃이 보이고 이미지 {n}개", "ko")).toBe("점을 클릭하면 점과 이웃이 보이고 점 {n}개");
     for (const text of Object.values(KOREAN)) expect(pointText(text, "ko")).not.toMatch(/undefined|점(를|가|는|와|로)( |$)/);

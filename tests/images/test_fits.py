@@ -213,6 +213,12 @@ def test_reasons_of_files_that_cannot_be_read():
     assert "states" in reason(deep.replace(b"ZNAXIS3 =                    2", b"ZNAXIS3 =            100000000"))
 
 
+def test_files_of_too_many_planes_are_refused(monkeypatch):
+    monkeypatch.setattr("latentmap.images.fits.MAX_PLANES", 4)
+    data = encoded(np.zeros((5, 3, 4), np.uint8))
+    assert reason(data) == "more than 4 planes: split the file"
+
+
 def test_damaged_files(tmp_path):
     folder = tmp_path / "files"
     folder.mkdir()

@@ -38,7 +38,7 @@ export function t(key: Key, values: { [name: string]: string | number } = {}): s
 
 /** A text about images as one about points. */
 export function pointText(text: string, language: Language): string {
-  if (language === "en") return text.replace(/\b(an )?image(s?)\b/g, (_, an, s) => `${an ? "a " : ""}point${s}`).replace(/\b(An )?Image(s?)\b/g, (_, an, s) => `${an ? "A point" : "Point"}${s}`);
+  if (language === "en") return text.replace(/\b([Aa])n image\b/g, "$1 point").replace(/\bimage(s?)\b/g, "point$1").replace(/\bImage(s?)\b/g, "Point$1");
   return text.replace(/이미지(를|가|는|와|로|라|나)?/g, (_, particle?: string) => `점${particle ? AFTER_CONSONANT[particle] : ""}`);
 }
 

@@ -4,8 +4,8 @@ import { t } from "../i18n/translate";
 import { css, MISSING, OTHER, rampColor, type Rgb } from "../model/colors";
 import { GROUP } from "../model/columns";
 import type { Model } from "../model/model";
+import { PHONE } from "../page/breakpoints";
 import { h } from "../page/dom";
-import { PHONE } from "../panels/header";
 
 const MAX_ENTRIES = 10;
 const MAX_NARROW_ENTRIES = 4;

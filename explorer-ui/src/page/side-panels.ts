@@ -3,8 +3,8 @@
 
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
-import { NARROW } from "../panels/header";
 import type { Inspector } from "../panels/inspector";
+import { NARROW } from "./breakpoints";
 import { button, h } from "./dom";
 import { sheetHandle } from "./sheet-handle";
 

@@ -4,6 +4,7 @@ import { t } from "../i18n/translate";
 import { THUMBNAIL_SIZES, type ThumbnailSize } from "../map/camera";
 import type { Tool } from "../map/gestures";
 import type { Model } from "../model/model";
+import { NARROW } from "../page/breakpoints";
 import { button, h, addRovingFocus } from "../page/dom";
 import { addLayer } from "../page/layers";
 
@@ -26,10 +27,6 @@ interface HeaderActions {
 
 const SCALES = [1, 2, 4]; // resolution of a saved image, relative to the screen
 const DEFAULT_SCALE = 2;
-/** A narrow page has a drawer, a bottom sheet and the tools in the menu; as in narrow.css. */
-export const NARROW = "(max-width: 900px)";
-/** On a phone both panels are sheets, and there is room for little else; as in narrow.css. */
-export const PHONE = "(max-width: 560px)";
 
 export class Header {
   readonly element: HTMLElement;

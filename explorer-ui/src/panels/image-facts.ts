@@ -28,7 +28,7 @@ function withoutGroups(values: { [name: string]: unknown }): { [name: string]: u
 }
 
 /** The text of a value; "–" if it is missing. */
-export function formatValue(value: unknown): string {
+function formatValue(value: unknown): string {
   if (value === null || value === undefined || value === "" || Number.isNaN(value)) return "–";
   return typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : String(value);
 }

@@ -131,8 +131,6 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            If no label is known, alpha is out of range, or lengths differ.
-        InputError
             If X contains NaN or infinity, no label is known, alpha is out of range, or the lengths differ.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)

@@ -4,6 +4,25 @@ COLOR_CHANNELS = (1, 3, 4)  # grey, RGB, and RGB with transparency
 MAX_CHANNELS_FIRST = 16  # in an array that may have its channels before height and width
 
 
+def is_one_image(shape: tuple[int, ...]) -> bool:
+    """Whether an array is one image: (height, width), or with 1, 3 or 4 channels behind.
+
+    Parameters
+    ----------
+    shape : tuple of int
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_one_image((64, 48)), is_one_image((64, 48, 3)), is_one_image((64, 48, 48))
+    (True, True, False)
+    """
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in COLOR_CHANNELS)
+
+
 def has_channels_first(shape: tuple[int, ...]) -> bool:
     """Whether an image is more likely (channels, height, width), as some libraries have it.
 

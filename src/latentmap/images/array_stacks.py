@@ -158,7 +158,7 @@ def choose_array(arrays: Mapping[str, Any], wanted: str | None) -> str:
         return name
     found = [name for name, array in arrays.items() if is_stack(array.shape)]
     if len(found) > 1:  # other arrays of four dimensions are less likely images
-        found = [name for name in found if arrays[name].shape[3:] in ((), (1,), (3,), (4,))] or found
+        found = [name for name in found if arrays[name].ndim == 3 or arrays[name].shape[3] in COLOR_CHANNELS] or found
     named = [name for name in found if name in IMAGE_KEYS]
     if len(found) != 1 and not named:
         kind = "several arrays of images" if found else "no array of images among these arrays"

@@ -5,7 +5,6 @@ Of the data elements of a file, only those that describe its pixels are read, an
 
 import io
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.core.errors import DecodingError
+from latentmap.images.damage import errors_as_damage
 from latentmap.images.dicom_values import DicomValues
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import ReadingOptions
@@ -155,13 +155,8 @@ def _errors_without_values() -> Iterator[None]:
     logger = logging.getLogger("pydicom")
     was_disabled, logger.disabled = logger.disabled, True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with errors_as_damage("a damaged DICOM file", quoted=False):
             yield
-    except (DecodingError, Image.DecompressionBombError, MemoryError):
-        raise
-    except Exception as error:
-        raise DecodingError(f"a damaged DICOM file ({type(error).__name__})") from None
     finally:
         logger.disabled = was_disabled
 

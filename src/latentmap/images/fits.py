@@ -1,9 +1,7 @@
 """FITS files, by astropy: the images of all extensions, also compressed ones, and the planes of cubes."""
 
 import io
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from typing import IO, Any, NamedTuple
 
@@ -13,12 +11,15 @@ from PIL import Image
 
 from latentmap.core.errors import DecodingError
 from latentmap.images.channel_image import ChannelImage
+from latentmap.images.damage import errors_as_damage
 from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
+from latentmap.images.page_stacks import MAX_STACK_BYTES, PageStack, as_image
 from latentmap.images.pictures import Picture
-from latentmap.images.tiff_stacks import MAX_STACK_BYTES, PageStack, as_image
 
 N_COLORS = 3
 MAX_NAME = 68  # characters of the value of a keyword
+MAX_PLANES = 1_000_000  # of a file
+DAMAGED = "a damaged FITS file"
 
 
 class FitsPlane(NamedTuple):
@@ -60,7 +61,7 @@ class FitsImages:
 
     def __init__(self, file: IO[bytes], options: PageOptions = DEFAULT_PAGES) -> None:
         self._options = options
-        with errors_of_astropy():
+        with errors_as_damage(DAMAGED):
             self._hdus = _image_hdus(file)
         if not self._hdus:
             raise DecodingError("no image in this FITS file")
@@ -87,7 +88,7 @@ class FitsImages:
         """Name of the extension of each image, or else its number, if the file has several."""
         if len(self._hdus) == 1:
             return {}
-        with errors_of_astropy():
+        with errors_as_damage(DAMAGED):
             names = [str(hdu.header.get("EXTNAME", "")).strip()[:MAX_NAME] for hdu in self._hdus]
         return {"extension": [names[item[0].hdu] or str(item[0].hdu) for item in self._items]}
 
@@ -107,7 +108,7 @@ class FitsImages:
         planes = self._items[number or 0]
         if self._options.axes in ("channels", "z"):
             return PageStack(_Pages(self, planes), self._options).picture(None)
-        with errors_of_astropy():
+        with errors_as_damage(DAMAGED):
             found = [self._read(plane) for plane in planes]
         values = np.stack([values for values, _ in found], axis=2)
         masks = [masked for _, masked in found if masked is not None]
@@ -115,7 +116,7 @@ class FitsImages:
 
     def plane_of_stack(self, plane: FitsPlane) -> Picture:
         """Read a plane of an image of several; values that are missing are NaN."""
-        with errors_of_astropy():
+        with errors_as_damage(DAMAGED):
             values, masked = self._read(plane)
         if masked is not None and masked.any():
             values = np.where(masked, np.nan, values)
@@ -146,26 +147,6 @@ class _Pages:
         return self._images.plane_of_stack(self._planes[number or 0])
 
 
-@contextmanager
-def errors_of_astropy() -> Iterator[None]:
-    """Turn the errors of astropy, which are of any kind for damaged files, into one. Its warnings are dropped.
-
-    Raises
-    ------
-    DecodingError
-        In place of any other error.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (DecodingError, Image.DecompressionBombError, MemoryError):
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())[:120]
-        raise DecodingError(f"a damaged FITS file ({text or type(error).__name__})") from None
-
-
 def _image_hdus(file: IO[bytes]) -> list[Any]:
     """The header and data units that are images of at least two dimensions."""
     from astropy.io import fits
@@ -181,6 +162,8 @@ def _image_hdus(file: IO[bytes]) -> list[Any]:
         if len(hdu.shape) >= 2 and prod(hdu.shape):
             _check_size(hdu, isinstance(hdu, fits.CompImageHDU), n_bytes)
             found.append(hdu)
+    if sum(map(_n_planes, found)) > MAX_PLANES:
+        raise DecodingError(f"more than {MAX_PLANES:,} planes: split the file")
     return found
 
 

@@ -27,6 +27,7 @@ from latentmap.images.optional_formats import (
     format_by_signature,
 )
 from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
+from latentmap.images.page_stacks import PageStack
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import (
@@ -40,7 +41,6 @@ from latentmap.images.tiff_directories import (
 )
 from latentmap.images.tiff_pages import is_read_directly, read_page, unread_reason
 from latentmap.images.tiff_series import TiffSeries, has_axes, read_with_tifffile
-from latentmap.images.tiff_stacks import PageStack
 from latentmap.images.video import VideoFrames
 
 # EPS would run Ghostscript on an untrusted program.

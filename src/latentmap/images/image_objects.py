@@ -227,7 +227,7 @@ def _pixels(value: Any, kind: str, name: str) -> NDArray[Any]:
 
 
 def _advice(shape: tuple[int, ...], kind: str) -> str:
-    """What to do about an array whose axes are in another order; "" if they are not, as far as the shape tells."""
+    """Advice for an array whose shape suggests another order of axes; "" for any other array."""
     n_channels = shape[2 if kind == ARRAY else 0]
     if n_channels in COLOR_CHANNELS:
         return ""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.core.errors import InputTypeError, SourceError
-from latentmap.images.array_shapes import COLOR_CHANNELS
+from latentmap.images.array_shapes import COLOR_CHANNELS, is_one_image
 from latentmap.images.arrays import ArrayScaling, collection_from_array
 from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.collection import ImageCollection
@@ -77,16 +77,12 @@ def _find_list(values: list[Any], as_channels: bool) -> Listing | None:
     if not values:
         raise SourceError("an empty list: pass at least one image, or one source")
     kinds = {kind_of(value) for value in values}
-    is_source = kinds <= {FILE_PATH} or (len(values) == 1 and ARRAY in kinds and not _is_image(values[0]))
+    is_source = kinds <= {FILE_PATH} or (len(values) == 1 and ARRAY in kinds and not is_one_image(values[0].shape))
     if is_source or not kinds.isdisjoint({"DataFrame", "Series", "Dataset", "list", "tuple"}):
         return None
     if kinds == {MISSING}:
         raise SourceError(f"a list of {len(values)} entries that are all None: pass at least one image")
     return list_objects(values, as_channels=as_channels)
-
-
-def _is_image(array: Any) -> bool:
-    return array.ndim == 2 or (array.ndim == 3 and array.shape[2] in COLOR_CHANNELS)
 
 
 def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> Listing | ImageCollection:

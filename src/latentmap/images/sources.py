@@ -17,7 +17,7 @@ from latentmap.core.errors import IdxError, SourceError
 from latentmap.core.progress import Callback, counted
 from latentmap.images.archive import list_archive, list_compressed, list_shards
 from latentmap.images.array_files import collection_from_idx, collection_from_npz, load_numpy
-from latentmap.images.array_shapes import COLOR_CHANNELS
+from latentmap.images.array_shapes import is_one_image
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, collection_from_array
 from latentmap.images.channels import ChannelOptions
 from latentmap.images.collection import ImageCollection
@@ -341,12 +341,12 @@ def _find_array(array: NDArray[Any], name: str, scaling: ArrayScaling) -> Listin
     """The images of an array. If they are to be cut, an array (height, width), or of colours behind these, is one."""
     if not scaling.are_cut:
         return collection_from_array(array, name, scaling)
-    is_one = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in COLOR_CHANNELS)
     if array.ndim not in (2, 3, 4) or 0 in array.shape:
         raise SourceError(
             f"{name}: an array of shape {array.shape}: images are (n, height, width) or (n, height, width, channels)"
         )
-    return list_objects([array] if is_one else list(array), as_channels=scaling.as_channels, name=name)
+    images = [array] if is_one_image(array.shape) else list(array)
+    return list_objects(images, as_channels=scaling.as_channels, name=name)
 
 
 def _find_path(

@@ -17,11 +17,11 @@ from latentmap.core.errors import DecodingError, UnreadTiffError
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.high_bit_depth import HighBitDepthImage
+from latentmap.images.page_stacks import MAX_STACK_BYTES, Projection, as_image
 from latentmap.images.pictures import Picture
 from latentmap.images.tiff_directories import PHOTOMETRIC_INTERPRETATION, TiffFile, TiffPage
 from latentmap.images.tiff_layout import PageLayout
 from latentmap.images.tiff_pages import interpret, to_8_bit_image
-from latentmap.images.tiff_stacks import MAX_STACK_BYTES, Projection, as_image
 
 if TYPE_CHECKING:
     import tifffile
