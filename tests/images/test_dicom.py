@@ -290,3 +290,12 @@ def test_mutated_files_are_decoded_or_listed(tmp_path):
     assert decoded > 50
     assert skipped > 20
     assert peak < 2**30
+
+
+def test_a_reason_does_not_quote_the_file(monkeypatch):
+    def fail(*_args, **_options):
+        raise ValueError(f"cannot read {SECRETS[0]}")
+
+    monkeypatch.setattr("pydicom.dcmread", fail)
+    found = read_contents(EncodedImage(encoded(dataset(RAMP))), False)
+    assert found.reason == "a damaged DICOM file (ValueError)"
