@@ -43,7 +43,7 @@ def interpolation(server: "Server", request: Request) -> Response:
     return _sequence(_pictures(server, drawn), form)
 
 
-@routes.post("/api/strip")
+@routes.post("/api/strip", changes=False)
 async def strip_along_path(server: "Server", request: Request) -> Response:
     """Places along a path, drawn as a strip or an animation."""
     asked = await read_json_body(request)

@@ -48,7 +48,7 @@ def search(server: "Server", request: Request) -> dict[str, Any]:
     return {"count": len(found), "ids": found[:MAX_FOUND], "more": len(found) > MAX_FOUND, "first": first}
 
 
-@routes.post("/api/similar")
+@routes.post("/api/similar", changes=False)
 async def similar_images(server: "Server", request: Request) -> dict[str, Any]:
     """Images similar to one that is sent, by other weights if the request has them, and its place on the map."""
     weights = await run_in_threadpool(requested_weights, request, server.data)
