@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Error
 
 from browser.conftest import Page, serve
+from latentmap.explorer import Explorer
 
 
 def wait_for_map(page: Page) -> None:
@@ -114,19 +115,26 @@ def test_the_printed_address_gives_a_cookie_that_reloads_and_other_tabs_use(look
     page.page.locator(".entrance").wait_for()
 
 
-def test_a_browser_that_keeps_no_cookie_keeps_the_token_for_its_tab(plain, served):
-    """As in a frame of a notebook that is another site."""
+def test_a_frame_of_a_notebook_keeps_the_token_where_no_cookie_is_kept(plain, made, tmp_path):
+    explorer = Explorer(Path(shutil.copytree(made, tmp_path / "digits")))
+    page = plain.page
+    page.route(
+        "http://localhost:8888/*", lambda route: route.fulfill(body=explorer._repr_html_(), content_type="text/html")
+    )
+    page.goto("http://localhost:8888/lab")  # for the browser another site than 127.0.0.1
 
-    def without_cookie(route):
-        answer = route.fetch()
-        route.fulfill(response=answer, headers={k: v for k, v in answer.headers.items() if k != "set-cookie"})
+    def is_shown() -> bool:
+        try:
+            return bool(page.frames[1].evaluate("window.latentmap && latentmap.state.nSprites > 0"))
+        except Error:  # the frame is being loaded anew
+            return False
 
-    plain.page.context.route("**/session", without_cookie)
-    plain.open(served.url)
-    plain.page.context.clear_cookies()
-    assert served.url.partition("#token=")[2] not in plain.page.url
-    plain.page.reload()
-    wait_for_map(plain)
+    plain.until_true(is_shown)
+    assert page.context.cookies(f"http://127.0.0.1:{explorer.port}") == []
+    page.frames[1].evaluate("delete window.latentmap; location.reload()")
+    plain.until_true(is_shown)
+    page.close()
+    explorer.close()
 
 
 EDITING = [".undo", ".exports", ".label-form", "[data-act=split]", ".labels input", "[data-mark]"]
@@ -153,6 +161,7 @@ def test_a_read_only_explorer_shows_no_editing_to_anyone(look, made):
     page.box()
     page.until("latentmap.state.nSelected > 0")
     assert [one for one in EDITING if page.page.locator(one).count()] == []
+    page.page.close()
     found.stop()
 
 
@@ -164,4 +173,5 @@ def test_an_open_explorer_needs_no_token(look, made, tmp_path):
     field.fill("open")
     field.press("Enter")
     page.until("latentmap.state.revision === 1")
+    page.page.close()
     found.stop()
