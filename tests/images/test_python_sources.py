@@ -104,7 +104,8 @@ def test_a_tensor_of_many_channels_is_a_collection_of_channels():
     tensor = torch.rand(6, 5, 32, 40)
     found = open_images(tensor, range=(0, 1))
     assert found.image_shape == (32, 40, 5)
-    np.testing.assert_array_equal(found.images, np.rint(tensor.numpy().transpose(0, 2, 3, 1) * 255.0))
+    values = tensor.numpy().astype(np.float64).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(found.images, np.rint(values * 65535))
 
 
 def test_bytes_are_files():
