@@ -2,8 +2,12 @@
 
 import shutil
 import signal
+import urllib.error
 import urllib.request
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from playwright.sync_api import Error
@@ -115,13 +119,13 @@ def test_the_printed_address_gives_a_cookie_that_reloads_and_other_tabs_use(look
     page.page.locator(".entrance").wait_for()
 
 
-def test_a_frame_of_a_notebook_keeps_the_token_where_no_cookie_is_kept(plain, made, tmp_path):
+def test_a_frame_of_a_notebook_sends_the_token_where_no_cookie_is_kept(plain, made, tmp_path):
     explorer = Explorer(Path(shutil.copytree(made, tmp_path / "digits")))
     page = plain.page
-    page.route(
-        "http://localhost:8888/*", lambda route: route.fulfill(body=explorer._repr_html_(), content_type="text/html")
-    )
-    page.goto("http://localhost:8888/lab")  # for the browser another site than 127.0.0.1
+    (tmp_path / "lab.html").write_text(explorer._repr_html_())
+    notebook = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path))
+    Thread(target=notebook.serve_forever, daemon=True).start()
+    page.goto(f"http://localhost:{notebook.server_port}/lab.html")  # for the browser another site than 127.0.0.1
 
     def is_shown() -> bool:
         try:
@@ -131,9 +135,8 @@ def test_a_frame_of_a_notebook_keeps_the_token_where_no_cookie_is_kept(plain, ma
 
     plain.until_true(is_shown)
     assert page.context.cookies(f"http://127.0.0.1:{explorer.port}") == []
-    page.frames[1].evaluate("delete window.latentmap; location.reload()")
-    plain.until_true(is_shown)
     page.close()
+    notebook.shutdown()
     explorer.close()
 
 
