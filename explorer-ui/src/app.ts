@@ -81,7 +81,8 @@ export class App {
     const notify = (text: string, time?: number): void => message.show(text, time);
     const colorBy = (name: string): void => void this.control.colorBy(name);
     this.editor = server && new Editor(model, server);
-    this.selectionSync = server && new SelectionSync(server, () => model.idsOf(model.selectedRows()));
+    const editor = model.facts.canEdit ? this.editor : null; // readers see the edits of others
+    this.selectionSync = editor && server && new SelectionSync(server, () => model.idsOf(model.selectedRows()));
     this.decoder = server && model.facts.hasDecoder ? new DecoderTool(model, server, camera) : null;
     const canFind = server !== null && model.facts.hasEncoder;
     this.query = new QueryImage(model, camera, (text) => message.show(text, QUERY_MESSAGE_TIME), goTo);
@@ -90,7 +91,7 @@ export class App {
     const sliders = this.reweighted && new WeightSliders(model.weights, this.reweighted.element);
     const hasChannels = server !== null && model.channels.channels.length > 0;
     if (hasChannels) server.mix = model.channels.text;
-    this.channels = hasChannels ? new ChannelPanel(model.channels, server, (error) => message.show(errorMessage(error))) : null;
+    this.channels = hasChannels ? new ChannelPanel(model.channels, server, model.facts.canEdit === true, (error) => message.show(errorMessage(error))) : null;
     this.inspector = new Inspector(model, sliders?.element ?? null, {
       show: goTo,
       open: (row) => openImage(model.points.id[row]),
@@ -104,11 +105,11 @@ export class App {
     this.overlay = new Overlay(model, camera, this.inspector, this.query, this.lessons, redraw);
     this.view = new MapView(model, camera, this.inspector, this.overlay);
     this.actions = new MapActions(model, camera, this.view, this.overlay, this.inspector, this.decoder, message);
-    this.groups = new Groups(model, this.editor, zoomTo);
+    this.groups = new Groups(model, editor, zoomTo);
     this.colorLegend = new ColorLegend(model);
     this.filters = new Filters(model, () => this.search.clear());
     this.search = new Search(model, message, goTo);
-    this.selection = new SelectionPanel(model, this.editor, openImage, zoomTo, notify, colorBy);
+    this.selection = new SelectionPanel(model, editor, openImage, zoomTo, notify, colorBy);
     this.address = new Address(model, camera, this.inspector, this.search);
     this.header = this.makeHeader(new ViewSaver(model, camera, this.view, message));
     const { view, header, groups, colorLegend, filters, inspector, selection, search, address } = this;
@@ -253,7 +254,8 @@ export class App {
   }
 
   private listenForKeys(): void {
-    const { actions, editor } = this;
+    const { actions } = this;
+    const editor = this.model.facts.canEdit ? this.editor : null;
     const shortcuts: { [key: string]: () => void } = {
       n: () => actions.walkForward(),
       "Shift+n": () => actions.walkBack(),

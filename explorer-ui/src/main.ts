@@ -9,15 +9,16 @@ import "./style/narrow.css";
 import { App } from "./app";
 import { errorMessage } from "./data/error-message";
 import { SavedPage } from "./data/saved-page";
-import { HttpError, overHttp, Server } from "./data/server";
+import { HttpError, Server } from "./data/server";
 import type { Source } from "./data/source";
 import type { EditedColumns, Facts, Points } from "./data/types";
 import { sayPoints, setLanguage, t } from "./i18n/translate";
 import { NoWebglError } from "./map/webgl/renderer";
 import { Model } from "./model/model";
 import { readView } from "./page/address";
-import { ConnectionBanner, takeToken, tokenPage, watchAddress } from "./page/connection";
+import { ConnectionBanner, tokenPage } from "./page/connection";
 import { h } from "./page/dom";
+import { openSession, watchAddress } from "./page/session";
 import { initialLanguage, initialTheme } from "./page/storage";
 
 async function main(): Promise<void> {
@@ -29,9 +30,13 @@ async function main(): Promise<void> {
   document.body.replaceChildren(loading);
   if (embedded) return open(new SavedPage(embedded), loading);
   watchAddress();
-  const token = takeToken();
-  if (!token) return document.body.replaceChildren(tokenPage(false));
-  return open(new Server(overHttp(token)), loading);
+  try {
+    const { send, isRejected } = await openSession();
+    if (!send) return document.body.replaceChildren(tokenPage(isRejected));
+    return open(new Server(send), loading);
+  } catch (error) {
+    loading.textContent = errorMessage(error);
+  }
 }
 
 async function open(source: Source, loading: HTMLElement): Promise<void> {

@@ -201,19 +201,51 @@ def info(path: RunFolder) -> None:
 @app.command()
 def explore(
     path: FinishedRun,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on: 0.0.0.0 or :: lets other machines in, with the token.")
+    ] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(help="Port; by default the first free one from 8765.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Let nobody change the run.")] = False,
+    no_token: Annotated[bool, typer.Option("--no-token", help="Let everybody in who can reach the port.")] = False,
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="Replace the tokens of the run: addresses printed before are refused.")
+    ] = False,
+    base_path: Annotated[
+        str, typer.Option(help="Prefix below which a proxy serves the page, such as /maps/scans.")
+    ] = "",
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Host name under which a proxy sends requests; may be repeated.")
+    ] = None,
+    trust_proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="Address or network of a proxy whose X-Forwarded headers are trusted; may be repeated."),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM file of a TLS certificate, for https.", callback=_expanded)
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of its key, if the key is not in the file of the certificate.", callback=_expanded),
     ] = None,
 ) -> None:
     """Explore the map in the browser: zoom, search, compare, name groups, label images."""
     with _errors_as_sentences("what you changed is saved in the run", path):
-        if port is not None and not 0 <= port < 2**16:
-            raise InputError(f"port={port}: ask for one from 1 to {2**16 - 1}, or 0 for any that is free")
+        from latentmap.explorer import Exposure
         from latentmap.explorer import explore as serve
 
-        serve(path, port=port, open_page=browser, allow_hosts=allow_host or ())
+        exposure = Exposure(
+            host=host,
+            port=port,
+            base_path=base_path,
+            allow_hosts=tuple(allow_host or ()),
+            trust_proxies=tuple(trust_proxy or ()),
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            read_only=read_only,
+            needs_token=not no_token,
+        )
+        serve(path, exposure, open_page=browser, new_token=new_token)
 
 
 @app.command()

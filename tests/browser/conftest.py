@@ -61,20 +61,22 @@ class Served:
     run: Path
     process: "subprocess.Popen[str]"
     url: str
+    readers: str = ""  # the address for readers
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         self.process.send_signal(how)
         self.process.wait()
 
 
-def serve(run: Path, port: int = 0) -> Served:
+def serve(run: Path, port: int = 0, *options: str) -> Served:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    command = [sys.executable, "-m", "latentmap", "explore", str(run), "--no-browser", "--port", str(port)]
+    command = [sys.executable, "-m", "latentmap", "explore", str(run), "--no-browser", "--port", str(port), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, encoding="utf-8")
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("explorer"), line
-    return Served(run, process, line.split()[1])
+    word, address = process.stdout.readline().split()[:2]
+    return Served(run, process, line.split()[1], address if word == "readers" else "")
 
 
 @pytest.fixture(scope="module")

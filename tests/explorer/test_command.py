@@ -13,7 +13,7 @@ import pytest
 
 from latentmap import explore
 from latentmap.explorer import Explorer
-from latentmap.explorer.serving import listen
+from latentmap.explorer.listening import listen
 
 SOURCES = str(Path(__file__).parents[2] / "src")
 

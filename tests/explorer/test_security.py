@@ -17,9 +17,9 @@ from explorer.conftest import HOST, HOSTILE
 from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
 from latentmap.explorer.handlers.page_files import STATIC
+from latentmap.explorer.listening import hosts
 from latentmap.explorer.one_file import one_file_parts
 from latentmap.explorer.run_facts import facts_with_edits
-from latentmap.explorer.serving import hosts
 from latentmap.run.edits import EDITS_FILE
 
 READS = [
@@ -109,7 +109,7 @@ def test_reading_needs_the_token(server, route, token):
     stranger = TestClient(make_app(server, [HOST]), base_url=f"http://{HOST}")
     headers = {} if token is None else {TOKEN: token.encode()}
     path = route.format(token=server.token)  # an address can leak: it is no way to read
-    for path_ in (path, "/page.html", "/nothing", "//api/run", "/assets"):
+    for path_ in (path, "/page.html", "/assets"):
         for method in ("GET", "HEAD"):
             answer = stranger.request(method, path_, headers=headers)
             assert answer.status_code == 401
@@ -123,11 +123,22 @@ def test_a_host_that_was_allowed_is_answered_with_its_origin_whatever_the_proxy_
     token = {TOKEN: server.token}
     client = TestClient(app, base_url=f"http://{HOST}", headers=token)
     for host in ("hub.example.org", "hub.example.org:8443", "127.0.0.1:8765"):
-        for origin in ("https://hub.example.org", "http://hub.example.org:8443"):
+        own = f"https://{host}" if host.startswith("hub") else f"http://{host}"
+        for origin in ("https://hub.example.org", "http://hub.example.org", own):
             sent = {"Host": host, "Origin": origin}
             assert client.post("/api/selection", json={"ids": []}, headers=sent).status_code == 200
-        assert client.get("/api/run", headers={"Host": host, "Origin": "https://evil.example"}).status_code == 403
+        for origin in ("https://evil.example", "https://hub.example.org:9000", "https://x.hub.example.org"):
+            answer = client.get("/api/run", headers={"Host": host, "Origin": origin})
+            assert answer.status_code == 403
+            assert f"--allow-host {origin.removeprefix('https://')}" in answer.json()["error"]
     assert client.get("/", headers={"Host": "x.hub.example.org"}).status_code == 403
+
+
+def test_a_port_that_the_browser_shows_is_part_of_the_allowed_host(server):
+    app = make_app(server, hosts(8765, ["hub.example.org:8000"]))
+    client = TestClient(app, base_url=f"http://{HOST}", headers={TOKEN: server.token})
+    for origin, status in (("http://hub.example.org:8000", 200), ("http://hub.example.org:9000", 403)):
+        assert client.post("/api/selection", json={"ids": []}, headers={"Origin": origin}).status_code == status
 
 
 def test_the_explorer_works_below_a_prefix(server):

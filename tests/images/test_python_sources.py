@@ -104,7 +104,7 @@ def test_a_tensor_of_many_channels_is_a_collection_of_channels():
     tensor = torch.rand(6, 5, 32, 40)
     found = open_images(tensor, range=(0, 1))
     assert found.image_shape == (32, 40, 5)
-    np.testing.assert_allclose(found.images, tensor.numpy().transpose(0, 2, 3, 1) * 255.0, atol=0.51)
+    np.testing.assert_allclose(found.images, tensor.numpy().transpose(0, 2, 3, 1) * 65535.0, atol=0.51)
 
 
 @pytest.mark.parametrize("n_channels", [2, 5, 40])
@@ -116,7 +116,7 @@ def test_arrays_and_tensors_of_any_number_of_channels(n_channels):
     tensors = [torch.from_numpy(one.astype(np.int32)).permute(2, 0, 1) for one in values]
     np.testing.assert_array_equal(open_images(tensors, range=(0, 4095), size=32).images, found.images)
     same = [one[:50] for one in values]
-    expected = np.rint(np.stack(same) / 4095 * 255)
+    expected = np.rint(np.stack(same) / 4095 * 65535)
     np.testing.assert_array_equal(open_images(same, range=(0, 4095)).images, expected)
     frame = pd.DataFrame({"image": same, "kind": list("abcabc")})
     np.testing.assert_array_equal(open_images(frame, range=(0, 4095)).images, expected)

@@ -17,10 +17,10 @@ export class HttpError extends Error {
 /** Carries a request to the server; a path has no leading slash. Rejects if there is no answer. */
 export type Send = (path: string, options: RequestInit) => Promise<Response>;
 
-/** Send requests by HTTP with a token, relative to the page, which may be served under a prefix. */
+/** Send requests by HTTP with a token, or "" where a cookie stands for it, relative to the page, which may be served under a prefix. */
 export function overHttp(token: string): Send {
   return (path, options) =>
-    fetch(path, { ...options, headers: { ...(options.headers as Record<string, string>), "X-Latentmap-Token": token } });
+    fetch(path, token ? { ...options, headers: { ...(options.headers as Record<string, string>), "X-Latentmap-Token": token } } : options);
 }
 
 export type ServerStatus = "connected" | "disconnected" | "unauthorized";

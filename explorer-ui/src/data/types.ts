@@ -75,6 +75,8 @@ export interface Facts {
   hasDecoder: boolean;
   hasEncoder: boolean;
   hasPictures: boolean;
+  /** Whether the sender of the request may change the run; not on a page that was saved as one file. */
+  canEdit?: boolean;
   perplexity: number;
   /** Suffixes of the files whose images are spectrograms. */
   soundSuffixes?: string[];

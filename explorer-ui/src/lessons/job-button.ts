@@ -7,7 +7,7 @@ import { button, h } from "../page/dom";
 import type { LessonContext } from "./lesson";
 
 /** Make a button for a job; `done` is called when the job has succeeded. */
-export function jobButton(name: string, label: Key, { server, onLeave }: LessonContext, done: () => void): HTMLElement {
+export function jobButton(name: string, label: Key, { model, server, onLeave }: LessonContext, done: () => void): HTMLElement {
   const status = h("p", { class: "hint", "aria-live": "polite" });
   const request = (): Promise<Job | null> =>
     server.json(`/api/learn/${name}`).catch((error) => {
@@ -24,6 +24,7 @@ export function jobButton(name: string, label: Key, { server, onLeave }: LessonC
     start.disabled = true;
     server.post(`/api/learn/${name}`, {}).then(watch, (error) => (status.textContent = errorMessage(error)));
   }, { "data-job": name });
+  start.hidden = !model.facts.canEdit; // it writes to the run
   void request().then((job) => job?.running && watch());
   return h("div", {}, start, status);
 }

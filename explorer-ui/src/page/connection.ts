@@ -1,60 +1,23 @@
-// The access token, and messages when the server rejects it or does not answer.
+// Messages when the page has no valid token, and when the server rejects it or does not answer.
 
 import type { Server, ServerStatus } from "../data/server";
 import { t } from "../i18n/translate";
 import { button, h } from "./dom";
+import { beginSession } from "./session";
 
 const RETRY_INTERVAL = 3000; // milliseconds
 
-/** Each explorer has its own key, even if a proxy serves several under one origin. */
-const key = (): string => `latentmap-token:${location.pathname}`;
-
-let inMemory = ""; // without storage, as in a frame of a notebook
-
-function store(token: string): void {
-  inMemory = token;
-  try {
-    sessionStorage.setItem(key(), token);
-  } catch {
-    // the token is kept in memory until the page is reloaded
-  }
-}
-
-/** The token of this tab. A token in the address is stored and removed from the address. */
-export function takeToken(): string {
-  const values = new URLSearchParams(location.hash.replace(/^#/, ""));
-  const given = values.get("token");
-  if (given) {
-    store(given);
-    values.delete("token");
-    history.replaceState(null, "", `${location.pathname}${location.search}${values.size ? `#${values}` : ""}`);
-  }
-  try {
-    return sessionStorage.getItem(key()) ?? inMemory;
-  } catch {
-    return inMemory;
-  }
-}
-
-/** Reload when an address with a token is opened in this tab: only its part after "#" changes. */
-export function watchAddress(): void {
-  addEventListener("hashchange", () => {
-    if (!new URLSearchParams(location.hash.replace(/^#/, "")).get("token")) return;
-    takeToken();
-    location.reload();
-  });
-}
-
 /** A form for the printed address, or its token alone. */
 function tokenForm(): HTMLFormElement {
-  const input = h("input", { type: "text", autocomplete: "off", spellcheck: "false", "aria-label": t("tokenInput"), placeholder: "…/#token=…" });
-  const form = h("form", {}, input, h("button", { type: "submit", text: t("tokenOpen") }));
-  form.addEventListener("submit", (event) => {
+  const message = h("output", {});
+  const input = h("input", { type: "password", autocomplete: "off", spellcheck: "false", "aria-label": t("tokenInput"), placeholder: "…/#token=…" });
+  const form = h("form", {}, input, h("button", { type: "submit", text: t("tokenOpen") }), message);
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const token = /token=([\w-]+)/.exec(input.value)?.[1] ?? input.value.trim();
-    if (!token) return;
-    store(token);
-    location.reload();
+    if (!/^[\w-]+$/.test(token)) return;
+    if (await beginSession(token)) location.reload();
+    else message.textContent = t("tokenRefused");
   });
   return form;
 }

@@ -25,6 +25,7 @@ export class ChannelPanel {
   constructor(
     private readonly colors: ChannelColors,
     private readonly server: Server,
+    private readonly canSave: boolean,
     private readonly failed: (error: unknown) => void,
   ) {
     this.rows = colors.channels.map((_, i) => this.row(i));
@@ -61,7 +62,7 @@ export class ChannelPanel {
   private update(): void {
     this.showColors();
     clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => {
+    if (this.canSave) this.timer = window.setTimeout(() => {
       this.server.post("/api/channels", { channels: this.colors.looks }).catch(this.failed);
     }, SAVE_DELAY);
   }

@@ -1,5 +1,7 @@
 """The explorer: a local web app in which the points of the map are the pictures."""
 
-from latentmap.explorer.serving import Explorer, explore, hosts
+from latentmap.explorer.exposure import Exposure
+from latentmap.explorer.listening import hosts
+from latentmap.explorer.serving import Explorer, explore
 
-__all__ = ["Explorer", "explore", "hosts"]
+__all__ = ["Explorer", "Exposure", "explore", "hosts"]

@@ -7,16 +7,30 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
 
 from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, ModelFileError
+from latentmap.explorer.access import Access
+from latentmap.explorer.forwarding import Forwarding, Network
 from latentmap.explorer.guard import Guard
-from latentmap.explorer.handlers import ROUTES
+from latentmap.explorer.handlers import READING_POSTS, ROUTES
 
 if TYPE_CHECKING:
     from latentmap.explorer.server import Server
 
+PLACES = frozenset(route.path.split("/")[1] for route in ROUTES if isinstance(route, Route | Mount))
 
-def make_app(server: "Server", hosts: list[str], *, framed: bool = False) -> Starlette:
+
+def make_app(
+    server: "Server",
+    hosts: list[str],
+    *,
+    access: Access | None = None,
+    framed: bool = False,
+    takes_addresses: bool = False,
+    base_path: str = "",
+    proxies: tuple[Network, ...] = (),
+) -> Starlette:
     """Make the application of an explorer.
 
     Parameters
@@ -25,16 +39,35 @@ def make_app(server: "Server", hosts: list[str], *, framed: bool = False) -> Sta
         The state that the handlers answer from.
     hosts : list of str
         Accepted Host headers, such as 127.0.0.1:8765; any port is accepted.
+    access : Access, optional
+        The tokens and what they allow; by default, the token of the server allows everything.
     framed : bool, default=False
         Whether a notebook on this machine may show the page in a frame.
+    takes_addresses : bool, default=False
+        Whether any IP address is accepted as a Host header.
+    base_path : str, default=""
+        Prefix of all addresses, such as ``/maps/scans``; requests without it are answered as well.
+    proxies : tuple of networks, default=()
+        Proxies whose forwarded headers are trusted.
 
     Returns
     -------
     Starlette
     """
-    guard = Middleware(Guard, hosts=hosts, token=server.token, framed=framed)
-    app = Starlette(routes=ROUTES, middleware=[guard], exception_handlers=ERROR_HANDLERS)
-    app.state.server = server
+    access = access or Access(server.token)
+    guard = Middleware(
+        Guard,
+        hosts=hosts,
+        access=access,
+        places=PLACES,
+        reading_posts=READING_POSTS,
+        takes_addresses=takes_addresses,
+        framed=framed,
+    )
+    forwarding = Middleware(Forwarding, base_path=base_path, proxies=proxies)
+    app = Starlette(routes=ROUTES, middleware=[forwarding, guard], exception_handlers=ERROR_HANDLERS)
+    app.router.redirect_slashes = False  # to an absolute address, which a proxy may have changed
+    app.state.server, app.state.access = server, access
     return app
 
 

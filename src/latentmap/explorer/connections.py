@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import ssl
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -163,9 +164,17 @@ class BoundedProtocol(H11Protocol):
 
 
 class BoundedServer(uvicorn.Server):
-    """Server of an application with limits on its connections: one process, no access log, plain HTTP only."""
+    """Server of an application with limits on its connections: one process, no access log, TLS on request.
 
-    def __init__(self, app: object) -> None:
+    Parameters
+    ----------
+    app : ASGI application
+        The application that answers.
+    tls : ssl.SSLContext, optional
+        Certificate and key; plain HTTP by default.
+    """
+
+    def __init__(self, app: object, tls: ssl.SSLContext | None = None) -> None:
         self._limit = ConnectionLimit(max_connections())
         super().__init__(
             uvicorn.Config(
@@ -183,6 +192,8 @@ class BoundedServer(uvicorn.Server):
             )
         )
 
+        self.config.load()
+        self.config.ssl = tls
         logging.getLogger("uvicorn.error").addFilter(_is_no_end)
 
     async def serve(self, sockets: Any = None) -> None:
@@ -194,7 +205,7 @@ class BoundedServer(uvicorn.Server):
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in NO_HANDLES:  # would be logged thousands of times a second
             self._limit.warn_once(f"no connection can be accepted for now: {error.strerror}")
-        elif not isinstance(error, ConnectionError):
+        elif not isinstance(error, ConnectionError | ssl.SSLError):  # a client that is gone, or speaks no TLS
             loop.default_exception_handler(context)
 
 

@@ -22,12 +22,22 @@ class Routes(list[Route]):
     coroutine runs in a thread, so that it does not block the others.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading_posts: set[str] = set()
+
     def get(self, path: str) -> Callable[[Handler], Handler]:
         """Decorator that makes a function the handler of GET requests for a path."""
         return self._decorator(path, "GET")
 
-    def post(self, path: str) -> Callable[[Handler], Handler]:
-        """Decorator that makes a function the handler of POST requests for a path."""
+    def post(self, path: str, *, changes: bool = True) -> Callable[[Handler], Handler]:
+        """Decorator that makes a function the handler of POST requests for a path.
+
+        ``changes`` is false for a question that has a body and changes nothing; readers may ask it. Its path has no
+        parameters.
+        """
+        if not changes:
+            self.reading_posts.add(path)
         return self._decorator(path, "POST")
 
     def _decorator(self, path: str, method: str) -> Callable[[Handler], Handler]:

@@ -113,11 +113,11 @@ class Server:
         """Load in the background what the first requests need."""
         threading.Thread(target=self.data.warm, daemon=True).start()
 
-    def app(self, hosts: list[str], *, framed: bool = False) -> "Starlette":
+    def app(self, hosts: list[str], **options: Any) -> "Starlette":
         """The application of this explorer; see :func:`latentmap.explorer.app.make_app`."""
         from latentmap.explorer.app import make_app
 
-        return make_app(self, hosts, framed=framed)
+        return make_app(self, hosts, **options)
 
     def close(self) -> None:
         """End all work that was started."""

@@ -1,27 +1,25 @@
-"""Serve the explorer on this machine: from a notebook, or until it is interrupted."""
+"""Serve the explorer: from a notebook, or until it is interrupted."""
 
-import errno
-import os
-import socket
+import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from html import escape
 from pathlib import Path
 
 from latentmap.core.atomic_files import user_path
-from latentmap.core.errors import InputError, PortError
+from latentmap.explorer.access import Access
 from latentmap.explorer.app import make_app
 from latentmap.explorer.connections import BoundedServer, raise_handle_limit
-from latentmap.explorer.guard import LOOPBACK_NAMES, host_name
+from latentmap.explorer.exposure import LOOPBACK, Exposure
+from latentmap.explorer.listening import hosts, listen
 from latentmap.explorer.server import Server
-from latentmap.explorer.tokens import LAUNCH_SECONDS, launch_file, run_token
+from latentmap.explorer.tls import tls_context
+from latentmap.explorer.tokens import LAUNCH_SECONDS, forget_tokens, launch_file, run_key, run_token
 
-LOOPBACK = "127.0.0.1"
-PORT = 8765
-N_PORTS = 20  # ports that are tried, from PORT on
+KEY_LENGTH = 8  # characters of a run's key in the name of a cookie
 
 
 class Explorer:
@@ -56,8 +54,9 @@ class Explorer:
         self._socket = listen(None)
         self._height = height
         self.port: int = self._socket.getsockname()[1]
-        self.url = address(self.port, self._server.token)
-        self._uvicorn = BoundedServer(make_app(self._server, hosts(self.port), framed=True))
+        self.url = Exposure().address(LOOPBACK, self.port, self._server.token)
+        access = Access(self._server.token, cookie=cookie_name(self.port, user_path(path)))
+        self._uvicorn = BoundedServer(make_app(self._server, hosts(self.port), access=access, framed=True))
         self._thread = threading.Thread(target=self._uvicorn.run, args=([self._socket],), daemon=True)
         self._thread.start()
         while not self._uvicorn.started and self._thread.is_alive():
@@ -86,7 +85,7 @@ class Explorer:
 
 
 def explore(
-    path: str | Path, *, port: int | None = None, open_page: bool = True, allow_hosts: Iterable[str] = ()
+    path: str | Path, exposure: Exposure | None = None, *, open_page: bool = True, new_token: bool = False
 ) -> None:
     """Serve the explorer of a run until it is interrupted.
 
@@ -94,36 +93,61 @@ def explore(
     ----------
     path : path
         Folder of a finished run.
-    port : int, optional
-        Port to listen on; the first free one from 8765 by default.
+    exposure : Exposure, optional
+        Where it is served, and who may do what; by default, to this machine by the first free port from 8765.
     open_page : bool, default=True
         Whether to open the page in the browser.
-    allow_hosts : iterable of str, default=()
-        Host names, besides those of this machine, under which a proxy forwards requests.
+    new_token : bool, default=False
+        Whether to replace the tokens of the run, so that addresses printed before are refused.
 
     Raises
     ------
     RunError
         If the folder is not a finished run.
     InputError
-        If a host is neither a name nor an address.
+        If the certificate and the key cannot be used, or the host is no address of this machine.
     PortError
         If the port is taken.
     """
-    allowed = [_checked_host(host) for host in allow_hosts]
+    exposure = exposure or Exposure()
+    run = user_path(path)
+    tls = None if exposure.tls_cert is None else tls_context(exposure.tls_cert, exposure.tls_key)
     raise_handle_limit()
-    with listen(port) as listening:
-        server = Server(path, token=run_token(user_path(path)))
-        port = listening.getsockname()[1]
-        url = address(port, server.token)
-        print(f"explorer  {url}", flush=True)
-        print("          press Ctrl-C to stop; changes are saved in the run immediately", flush=True)
+    with listen(exposure.port, exposure.host) as listening:
+        port: int = listening.getsockname()[1]
+        if new_token:
+            forget_tokens(run)
+        server = Server(path, token=run_token(run))
+        access = Access(
+            server.token,
+            run_token(run, for_readers=True),
+            cookie_name(port, run),
+            is_read_only=exposure.read_only,
+            needs_token=exposure.needs_token,
+        )
+        for line in exposure.warnings(port):
+            print(f"warning   {line}", file=sys.stderr, flush=True)
+        for line in exposure.lines(port, access):
+            print(line, flush=True)
         server.warm()
+        app = make_app(
+            server,
+            hosts(port, exposure.accepted_hosts(port)),
+            access=access,
+            takes_addresses=not exposure.is_local,
+            base_path=exposure.base_path,
+            proxies=exposure.proxies,
+        )
         try:
-            with opened_in_browser(url) if open_page else nullcontext():
-                BoundedServer(make_app(server, hosts(port, allowed))).run([listening])
+            with opened_in_browser(exposure.own_address(port, access)) if open_page else nullcontext():
+                BoundedServer(app, tls).run([listening])
         finally:
             server.close()
+
+
+def cookie_name(port: int, run: Path) -> str:
+    """The name of the cookie of an explorer. Browsers send cookies to all ports of a host, so it names port and run."""
+    return f"latentmap-{port}-{run_key(run)[:KEY_LENGTH]}"
 
 
 @contextmanager
@@ -147,49 +171,3 @@ def opened_in_browser(url: str) -> Iterator[None]:
         for timer in timers:
             timer.cancel()
         file.unlink(missing_ok=True)
-
-
-def listen(port: int | None) -> socket.socket:
-    """A socket on the loopback address.
-
-    Raises
-    ------
-    PortError
-        If the port, or each of the ports from 8765 on, is taken.
-    """
-    for candidate in [port] if port is not None else range(PORT, PORT + N_PORTS):
-        found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if os.name == "posix":  # elsewhere this would let two servers share a port
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((LOOPBACK, candidate))
-        except OSError as error:
-            found.close()
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise
-            continue
-        found.listen(512)
-        return found
-    wanted = f"port {port} is" if port is not None else f"ports {PORT} to {PORT + N_PORTS - 1} are"
-    raise PortError(f"{wanted} taken: pass another one with --port")
-
-
-def hosts(port: int, allowed: Iterable[str] = ()) -> list[str]:
-    """The accepted Host headers: the names of this machine and those of a proxy.
-
-    Any port is accepted, since a tunnel gives the explorer another port, and a browser leaves port 80 out.
-    """
-    return [*(f"{name}:{port}" for name in LOOPBACK_NAMES), *allowed]
-
-
-def _checked_host(host: str) -> str:
-    """The name of a host, without a port."""
-    name = host_name(host)
-    if name is None:
-        raise InputError(f"--allow-host {host!r}: pass the name that the browser shows, such as hub.example.org")
-    return name
-
-
-def address(port: int, token: str) -> str:
-    """The address of the page. A browser sends nothing that follows the #, so the token is in no log and no Referer."""
-    return f"http://{LOOPBACK}:{port}/#token={token}"

@@ -33,14 +33,36 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
-def run_token(run: Path) -> str:
-    """The token of a run for this user; a new one if none can be kept."""
-    name = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:32]
+def run_key(run: Path) -> str:
+    """A name for a run by its path, from which the path does not follow."""
+    return hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:32]
+
+
+def run_token(run: Path, *, for_readers: bool = False) -> str:
+    """A token of a run for this user, to change it or to read it; a new one if none can be kept."""
     try:
-        path = private_folder() / f"{name}.token"
+        path = _token_path(run, for_readers=for_readers)
         return _read_token(path) or _write_new(path)
     except OSError:
         return new_token()
+
+
+def forget_tokens(run: Path) -> None:
+    """Delete the tokens of a run, so that it gets new ones."""
+    with suppress(OSError):
+        for for_readers in (False, True):
+            _token_path(run, for_readers=for_readers).unlink(missing_ok=True)
+
+
+def _token_path(run: Path, *, for_readers: bool) -> Path:
+    """The file of a token of a run.
+
+    Raises
+    ------
+    OSError
+        If there is no private folder.
+    """
+    return private_folder() / f"{run_key(run)}{'.reader' * for_readers}.token"
 
 
 def private_folder() -> Path:

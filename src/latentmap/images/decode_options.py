@@ -76,7 +76,7 @@ class DecodeOptions:
         return Downloads(folder, int(self.cache_limit * 1e9))
 
     def scaling(self, limits: tuple[float, float] | None = None) -> ArrayScaling:
-        """Conversion of arrays to 8 bits under these options.
+        """Conversion of arrays to pixels under these options.
 
         Parameters
         ----------

@@ -82,12 +82,13 @@ def open_images(
     cache_limit: float = 64.0,
     downloads: str | os.PathLike[str] | None = None,
 ) -> ImageCollection:
-    """Open a collection of images from any source, as uint8 pixels of one size.
+    """Open a collection of images from any source, as pixels of one size.
 
     Files are decoded by one process per core. Every format that Pillow reads is accepted except EPS, which would run a
     program, and others with the packages of the extras. The EXIF orientation is applied, ICC profiles are ignored, and
     transparent images are composited over ``background``. Values of more than 8 bits per channel are scaled by the
-    range that the collection uses. Files that cannot be decoded are listed in ``skipped`` with the reason.
+    range that the collection uses, to uint8 for grey and RGB and to uint16 for channels. Files that cannot be decoded
+    are listed in ``skipped`` with the reason.
 
     Parameters
     ----------
@@ -135,8 +136,8 @@ def open_images(
     channel_names : str or sequence of str, optional
         Names of the channels, such as "dapi,actin". By default those of the files.
     range : str or sequence, optional
-        Values of channels that become 0 and 255: ``(low, high)`` or "LOW,HIGH" for all, or one pair for each, in text
-        with semicolons between them. By default robust percentiles of each channel over the collection.
+        Values of channels that become darkest and brightest: ``(low, high)`` or "LOW,HIGH" for all, or one pair for
+        each, in text with semicolons between them. By default robust percentiles of each channel over the collection.
     axes : {"auto", "images", "channels", "z"}, default="auto"
         What the pages of a TIFF or the planes of a FITS cube are: images, the channels of one image, or the planes of a
         volume that is projected.
@@ -279,7 +280,7 @@ def find_source(
     source : str, path, ndarray or other object, or a list of them
         See :func:`open_images`.
     scaling : ArrayScaling
-        Conversion of arrays to 8 bits.
+        Conversion of arrays to pixels.
     downloads : Downloads, optional
         Where files at an address are downloaded to.
 

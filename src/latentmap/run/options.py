@@ -406,8 +406,8 @@ class SourceOptions:
     )
     range: str | None = option(
         None,
-        "Values of channels that become 0 and 255: LOW,HIGH for all, or one pair for each with semicolons between "
-        "them; by default robust percentiles of each channel.",
+        "Values of channels that become darkest and brightest: LOW,HIGH for all, or one pair for each with semicolons "
+        "between them; by default robust percentiles of each channel.",
         "decode",
     )
     axes: str = option(

@@ -11,20 +11,23 @@ from latentmap.explorer.handlers import (
     learning,
     page_files,
     run_data,
+    session,
     similarity,
     weighting,
 )
 
-ROUTES: list[BaseRoute] = [
-    *page_files.routes,
-    page_files.assets,
-    *run_data.routes,
-    *image_data.routes,
-    *channel_settings.routes,
-    *similarity.routes,
-    *latent_space.routes,
-    *editing.routes,
-    *exports.routes,
-    *learning.routes,
-    *weighting.routes,
-]
+_SUBJECTS = (
+    page_files,
+    session,
+    run_data,
+    image_data,
+    channel_settings,
+    similarity,
+    latent_space,
+    editing,
+    exports,
+    learning,
+    weighting,
+)
+ROUTES: list[BaseRoute] = [*(route for one in _SUBJECTS for route in one.routes), page_files.assets]
+READING_POSTS = frozenset(path for one in _SUBJECTS for path in one.routes.reading_posts)  # readers may send them

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from latentmap.explorer.access import ROLE_KEY, Role
 from latentmap.explorer.answers import ARROW, answer, check_version
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import facts_with_edits
@@ -19,10 +20,10 @@ routes = Routes()
 
 
 @routes.get("/api/run")
-def describe(server: "Server", _: Request) -> dict[str, Any]:
+def describe(server: "Server", request: Request) -> dict[str, Any]:
     """The facts that the page needs before it asks for more."""
     opened = server.refresh()
-    return facts_with_edits(opened.data, opened.facts)
+    return facts_with_edits(opened.data, opened.facts) | {"canEdit": request.scope[ROLE_KEY] >= Role.WRITER}
 
 
 @routes.get("/api/points")
