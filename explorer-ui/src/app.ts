@@ -68,7 +68,7 @@ export class App {
   private readonly address: Address;
   private readonly control: ViewControl;
   private readonly panels: SidePanels;
-  private readonly shortcuts = new ShortcutList();
+  private readonly shortcuts: ShortcutList;
   private readonly editor: Editor | null;
   private readonly selectionSync: SelectionSync | null;
 
@@ -98,6 +98,8 @@ export class App {
       interpolateFrom: this.decoder && ((row) => this.actions.startInterpolation(row)),
     });
     createLightbox(model, goTo);
+    const { hasPictures } = model.facts;
+    this.shortcuts = new ShortcutList({ hasPictures, hasDecoder: this.decoder !== null, canFind, canEdit: server !== null });
     this.lessons = server && new Lessons(model, server, camera, redraw);
     this.overlay = new Overlay(model, camera, this.inspector, this.query, this.lessons, redraw);
     this.view = new MapView(model, camera, this.inspector, this.overlay);
@@ -167,6 +169,7 @@ export class App {
       h("div", { class: "corner" }, view.zoomBar.element, view.minimap.element),
       this.query.element,
       this.query.zone,
+      panels.opener,
       this.shortcuts.element,
       ...(this.decoder ? [this.decoder.preview, this.decoder.element] : []),
       ...(this.lessons ? [this.lessons.element] : []),

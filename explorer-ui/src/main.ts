@@ -12,7 +12,7 @@ import { SavedPage } from "./data/saved-page";
 import { HttpError, overHttp, Server } from "./data/server";
 import type { Source } from "./data/source";
 import type { EditedColumns, Facts, Points } from "./data/types";
-import { setLanguage, t } from "./i18n/translate";
+import { sayPoints, setLanguage, t } from "./i18n/translate";
 import { NoWebglError } from "./map/webgl/renderer";
 import { Model } from "./model/model";
 import { readView } from "./page/address";
@@ -38,6 +38,7 @@ async function open(source: Source, loading: HTMLElement): Promise<void> {
   try {
     const { facts, points, edited } = await loadRun(source);
     document.title = `${facts.name} · latentmap`;
+    if (!facts.hasPictures) sayPoints();
     const app = new App(new Model(source, facts, points, edited));
     Object.assign(window, { latentmap: app });
     await app.start();

@@ -47,6 +47,33 @@ describe("the camera", () => {
     expect(camera.zoom).toBeCloseTo(-2);
   });
 
+  it("can be zoomed further where images are denser than elsewhere, and stays as near when it moves on", () => {
+    const camera = makeCamera();
+    camera.spacing = 1;
+    camera.localSpacing = (x) => (x < 50 ? 0.1 : 5);
+    camera.set(60, 50, 50);
+    expect(camera.zoom).toBeCloseTo(camera.maxZoom); // sparse places are not limited further
+    expect(camera.canZoomIn).toBe(false);
+    camera.set(40, 50, 50);
+    expect(camera.scale * 0.1).toBeCloseTo(MAX_SPACING);
+    expect(camera.canZoomIn).toBe(false);
+    const { scale } = camera;
+    camera.pan(-20 * scale, 0);
+    camera.zoomAt(400, 300, 1);
+    expect(camera.scale).toBeCloseTo(scale);
+    camera.zoomAt(400, 300, -0.5);
+    expect(camera.scale).toBeLessThan(scale);
+  });
+
+  it("leaves room for the large thumbnails of few images around the map", () => {
+    const camera = makeCamera();
+    camera.spacing = 40;
+    camera.reset();
+    const [left, bottom] = camera.toScreen(0, 0);
+    expect(600 - bottom).toBeCloseTo(52);
+    expect(left).toBeGreaterThan(52);
+  });
+
   it("can be zoomed once on a map of very few images", () => {
     const camera = makeCamera();
     camera.spacing = 90;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Camera } from "../src/map/camera";
-import { boundsOf, nearestRow, rowAt, rowsInside } from "../src/map/picking";
+import { boundsOf, countInside, nearestRow, rowAt, rowsInside, spacingAt } from "../src/map/picking";
 import { makeModel } from "./make-model";
 
 function makeCamera(): Camera {
@@ -32,6 +32,7 @@ describe("picking", () => {
     const [x, y] = camera.toScreen(90, 90);
     expect(rowAt(model, camera, [], x + 6, y)).toBe(2);
     expect(rowAt(model, camera, [], x + 12, y)).toBe(-1);
+    expect(rowAt(model, camera, [], x + 12, y, 20)).toBe(2); // a finger is less precise
   });
 
   it("selects the rows inside a polygon that is not convex", () => {
@@ -40,6 +41,17 @@ describe("picking", () => {
     const polygon = corners.map(([x, y]) => camera.toScreen(x, y));
     expect(rowsInside(model, camera, polygon)).toEqual([0, 2]);
     expect(rowsInside(model, camera, [])).toEqual([]);
+  });
+
+  it("counts the visible rows in view, and measures their spacing without copies", () => {
+    const { model } = makeModel({ x: [10, 10, 13, 90], y: [10, 10, 14, 90] });
+    expect(spacingAt(model, 0)).toBe(5);
+    expect(countInside(model, [0, 0, 50, 50])).toBe(3);
+    model.setSearchResult([0, 1, 3]);
+    expect(spacingAt(model, 0)).toBeCloseTo(Math.hypot(80, 80));
+    expect(countInside(model, [0, 0, 50, 50])).toBe(2);
+    model.setSearchResult([0, 1]);
+    expect(spacingAt(model, 0)).toBe(0);
   });
 
   it("leaves outliers and rows without a position out of the bounds", () => {

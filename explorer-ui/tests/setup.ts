@@ -3,5 +3,6 @@
 import { vi } from "vitest";
 
 vi.stubGlobal("document", { documentElement: { lang: "en", dataset: {} } });
+vi.stubGlobal("navigator", {});
 vi.stubGlobal("cancelAnimationFrame", () => undefined);
 vi.stubGlobal("matchMedia", () => ({ matches: true })); // reduced motion: the camera moves at once

@@ -9,6 +9,7 @@ function makeCamera(spacing: number, size: ThumbnailSize = "auto"): Camera {
   camera.setHome([0, 0, 100]);
   camera.spacing = camera.shownSpacing = spacing;
   camera.thumbnailSize = size;
+  camera.reset();
   return camera;
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { ENGLISH } from "../src/i18n/english";
 import { KOREAN } from "../src/i18n/korean";
-import { formatText, setLanguage, t } from "../src/i18n/translate";
+import { formatText, pointText, setLanguage, t } from "../src/i18n/translate";
 
 afterEach(() => setLanguage("en"));
 
@@ -20,6 +20,14 @@ describe("texts", () => {
     expect(t("images", { n: 1 })).toBe("1 image");
     expect(t("images", { n: 0 })).toBe("0 images");
     expect(t("searchNone", { text: "{n}" })).toBe("No file name contains “{n}”.");
+  });
+
+  it("say point where the points have no pictures", () => {
+    expect(pointText("Point at an image to inspect it. All images: {n:image|images}. Image {id}", "en")).toBe(
+      "Point at a point to inspect it. All points: {n:point|points}. Point {id}",
+    );
+    expect(pointText("이미지를 클릭하면 이미지와 이웃이 보이고 이미지 {n}개", "ko")).toBe("점을 클릭하면 점과 이웃이 보이고 점 {n}개");
+    for (const text of Object.values(KOREAN)) expect(pointText(text, "ko")).not.toMatch(/undefined|점(를|가|는|와|로)( |$)/);
   });
 
   it("follow the language of the page", () => {

@@ -3,9 +3,11 @@
 import { reducedMotion } from "../page/dom";
 
 const MIN_ZOOM = -2;
-const MAX_ZOOM = 18; // reached only if images lie at the same positions
+const MAX_ZOOM = 18; // reached only if images lie at nearly the same positions
 const MIN_ZOOM_RANGE = 1; // maximum zoom of a map of very few images
 export const MAX_SPACING = 256; // median distance in pixels between nearest images at the maximum zoom
+const HOME_MARGIN = 0.08; // fraction of the shorter side of the view that is free when the whole map is in it
+const MAX_HOME_MARGIN = 104; // pixels, for the large thumbnails of few images
 const KEEP_WITHIN = 0.4; // fraction of the view on each side of its middle: zooming in keeps an image within it
 const FLIGHT_TIME = 450; // milliseconds
 
@@ -26,6 +28,8 @@ export class Camera {
   thumbnailSize: ThumbnailSize = "auto";
   /** Finds the image nearest to a position, so that zooming in does not end in an empty view. */
   nearest: (x: number, y: number) => [number, number] | null = () => null;
+  /** Distance from the image nearest to a position to the next one, by which the zoom is limited there; 0 if unknown. */
+  localSpacing: (x: number, y: number) => number = () => 0;
   private home = { x: 0, y: 0, side: 1 };
   private animation = 0;
 
@@ -46,7 +50,9 @@ export class Camera {
   }
 
   get homeScale(): number {
-    return (0.92 * Math.min(this.width, this.height)) / this.home.side;
+    const shorter = Math.min(this.width, this.height);
+    const thumbnail = Math.min(MAX_HOME_MARGIN, (this.spacing * shorter) / this.home.side); // of few images, it is large
+    return Math.max(shorter / 2, shorter - Math.max(HOME_MARGIN * shorter, thumbnail)) / this.home.side;
   }
 
   /** Doublings of the scale at which the whole map is in view. */
@@ -54,10 +60,25 @@ export class Camera {
     return Math.log2(this.scale / this.homeScale);
   }
 
-  /** The zoom at which the nearest images are well apart. */
+  /** The zoom at which the nearest images are well apart, for half of the images. */
   get maxZoom(): number {
-    if (!this.spacing) return MAX_ZOOM;
-    return clamp(Math.log2(MAX_SPACING / this.spacing / this.homeScale), MIN_ZOOM_RANGE, MAX_ZOOM);
+    return this.spacing ? this.zoomOfSpacing(this.spacing) : MAX_ZOOM;
+  }
+
+  /** The maximum zoom at a position: where images are denser than elsewhere, it is larger. */
+  maxZoomAt(x: number, y: number): number {
+    const spacing = this.localSpacing(x, y);
+    return spacing > 0 ? Math.max(this.maxZoom, this.zoomOfSpacing(spacing)) : this.maxZoom;
+  }
+
+  /** Whether the middle of the view can be magnified. */
+  get canZoomIn(): boolean {
+    const zoom = this.zoom + 1e-6;
+    return zoom < this.maxZoom || zoom < this.maxZoomAt(this.x, this.y);
+  }
+
+  private zoomOfSpacing(spacing: number): number {
+    return clamp(Math.log2(MAX_SPACING / spacing / this.homeScale), MIN_ZOOM_RANGE, MAX_ZOOM);
   }
 
   get isHome(): boolean {
@@ -77,12 +98,14 @@ export class Camera {
   set(x: number, y: number, zoom: number): void {
     this.x = x;
     this.y = y;
-    this.scale = this.scaleOf(zoom);
+    this.scale = this.scaleOf(zoom, x, y);
     this.changed();
   }
 
-  private scaleOf(zoom: number): number {
-    return this.homeScale * 2 ** clamp(zoom, MIN_ZOOM, this.maxZoom);
+  /** The scale of a zoom within its limits at a position of the map. */
+  private scaleOf(zoom: number, x: number, y: number): number {
+    const limit = zoom <= this.maxZoom ? this.maxZoom : this.maxZoomAt(x, y);
+    return this.homeScale * 2 ** clamp(zoom, MIN_ZOOM, limit);
   }
 
   /** Convert a position on the screen to one on the map. */
@@ -108,6 +131,7 @@ export class Camera {
     return x > left && x < right && y > bottom && y < top;
   }
 
+  /** Move the map by pixels of the screen. */
   pan(dx: number, dy: number): void {
     cancelAnimationFrame(this.animation);
     this.x -= dx / this.scale;
@@ -120,7 +144,8 @@ export class Camera {
   zoomAt(px: number, py: number, steps: number): void {
     cancelAnimationFrame(this.animation);
     const [x, y] = this.toMap(px, py);
-    this.scale = this.scaleOf(this.zoom + steps);
+    const scale = this.scaleOf(this.zoom + steps, x, y);
+    this.scale = steps > 0 ? Math.max(this.scale, scale) : scale; // the limit may have been larger elsewhere
     this.x = x - (px - this.width / 2) / this.scale;
     this.y = y + (py - this.height / 2) / this.scale;
     this.keepOnMap();

@@ -9,14 +9,22 @@ export interface Actions {
   hover(px: number, py: number): void;
   leave(): void;
   click(px: number, py: number, event: PointerEvent): void;
+  /** A finger rests on the map: drawing selects now, and so does lifting it, which is reported as a long press. */
+  hold(px: number, py: number): void;
+  longPress(px: number, py: number): void;
   /** Returns whether an image was opened; otherwise the map is zoomed. */
   doubleClick(px: number, py: number): boolean;
-  /** A shape drawn with a tool, in pixels of the screen; `isDone` when it is complete. */
-  draw(tool: Tool, points: Point[], isDone: boolean, event: PointerEvent): void;
+  /** A shape drawn with a tool, in pixels of the screen; `isDone` when it is complete; `isAdded` to the selection. */
+  draw(tool: Tool, points: Point[], isDone: boolean, isAdded: boolean): void;
   move(): void;
 }
 
 const CLICK_DISTANCE = 4; // pixels that the pointer may move during a click
+const TAP_DISTANCE = 10; // pixels that a finger may move during a tap
+const DOUBLE_TAP_DISTANCE = 30; // pixels between two taps
+const DOUBLE_TAP_TIME = 350; // milliseconds between two taps
+const HOLD_TIME = 500; // milliseconds
+const HOLD_VIBRATION = 15; // milliseconds
 const STEP = 80; // pixels that an arrow key moves the map
 
 export class Gestures {
@@ -29,6 +37,11 @@ export class Gestures {
   private pinched = false;
   /** The tool that this press draws with; null if it moves the map. */
   private drawing: Tool | null = null;
+  private holdTimer = 0;
+  /** Whether a finger rested on the map at the start of this press. */
+  private isHeld = false;
+  private lastTap = { at: [0, 0] as Point, time: -Infinity };
+  private isTouch = false;
 
   constructor(
     private readonly element: HTMLElement,
@@ -42,9 +55,15 @@ export class Gestures {
     element.addEventListener("pointerleave", () => actions.leave());
     element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     element.addEventListener("dblclick", (event) => {
-      const at = this.place(event);
-      if (!actions.doubleClick(...at)) camera.zoomAt(...at, event.shiftKey ? -1 : 1);
+      if (!this.isTouch) this.doubleClick(this.place(event), event.shiftKey ? -1 : 1);
     });
+    element.addEventListener("contextmenu", (event) => {
+      if (this.isTouch) event.preventDefault(); // a long press selects
+    });
+  }
+
+  private doubleClick(at: Point, steps: number): void {
+    if (!this.actions.doubleClick(...at)) this.camera.zoomAt(...at, steps);
   }
 
   private place(event: MouseEvent): Point {
@@ -57,13 +76,38 @@ export class Gestures {
     this.element.setPointerCapture(event.pointerId);
     const at = this.place(event);
     this.pointers.set(event.pointerId, at);
+    this.stopHold();
+    this.isTouch = event.pointerType === "touch";
     if (this.pointers.size === 1) {
       this.start = at;
       this.drawn = [at];
       this.dragged = false;
       this.pinched = false;
+      this.isHeld = false;
       this.drawing = this.toolOf(event);
+      if (this.isTouch && this.tool === "pan") this.holdTimer = setTimeout(() => this.hold(at), HOLD_TIME);
+      else if (this.isPreview) this.actions.hover(...at);
     }
+  }
+
+  /** Whether a finger shows what is at its place, as a pointer does that is not pressed. */
+  private get isPreview(): boolean {
+    return this.isTouch && this.tool === "decode" && !this.pinched;
+  }
+
+  private hold(at: Point): void {
+    this.isHeld = true;
+    this.drawing = "lasso";
+    navigator.vibrate?.(HOLD_VIBRATION);
+    this.actions.hold(...at);
+  }
+
+  private stopHold(): void {
+    clearTimeout(this.holdTimer);
+  }
+
+  private isAdded(event: PointerEvent): boolean {
+    return this.isHeld || event.shiftKey || event.ctrlKey || event.metaKey;
   }
 
   /** Shift selects with every tool: with the box if it is chosen, otherwise with the lasso. */
@@ -74,34 +118,52 @@ export class Gestures {
   }
 
   private cancel(event: PointerEvent): void {
+    this.stopHold();
     this.pointers.delete(event.pointerId);
     if (this.pointers.size || !this.drawing) return;
     this.drawn = [];
-    this.actions.draw(this.drawing, [], true, event);
+    this.actions.draw(this.drawing, [], true, false);
   }
 
   private move(event: PointerEvent): void {
     const at = this.place(event);
     const before = this.pointers.get(event.pointerId);
     if (!before) return this.actions.hover(...at);
-    if (Math.hypot(at[0] - this.start[0], at[1] - this.start[1]) > CLICK_DISTANCE) this.dragged = true;
+    if (distance(at, this.start) > (this.isTouch ? TAP_DISTANCE : CLICK_DISTANCE)) {
+      this.dragged = true;
+      this.stopHold();
+    }
     if (this.pointers.size === 2) this.pinch(event.pointerId, at);
+    else if (this.isPreview) this.actions.hover(...at);
     else if (!this.drawing || this.pinched) {
       if (this.dragged) this.camera.pan(at[0] - before[0], at[1] - before[1]);
       this.actions.move();
     } else if (this.dragged) {
       this.drawn.push(at);
-      this.actions.draw(this.drawing, this.shape(), false, event);
+      this.actions.draw(this.drawing, this.shape(), false, this.isAdded(event));
     }
     this.pointers.set(event.pointerId, at);
   }
 
   private up(event: PointerEvent): void {
+    this.stopHold();
     if (!this.pointers.delete(event.pointerId) || this.pointers.size) return;
-    if (!this.dragged) {
-      if (event.button === 0) this.actions.click(...this.place(event), event);
-    } else if (this.drawing) this.actions.draw(this.drawing, this.pinched ? [] : this.shape(), true, event);
+    if (this.dragged) {
+      if (this.drawing) this.actions.draw(this.drawing, this.pinched ? [] : this.shape(), true, this.isAdded(event));
+    } else if (this.isHeld) this.actions.longPress(...this.place(event));
+    else if (this.isTouch) this.tap(event);
+    else if (event.button === 0) this.actions.click(...this.place(event), event);
     this.drawn = [];
+  }
+
+  /** Not every browser reports a double tap as a double click. */
+  private tap(event: PointerEvent): void {
+    const at = this.place(event);
+    const { at: before, time } = this.lastTap;
+    const isDouble = event.timeStamp - time < DOUBLE_TAP_TIME && distance(at, before) < DOUBLE_TAP_DISTANCE;
+    this.lastTap = { at, time: isDouble ? -Infinity : event.timeStamp };
+    if (isDouble) this.doubleClick(at, 1);
+    else this.actions.click(...at, event);
   }
 
   /** Corners of the box, or the line that was drawn. */
@@ -114,10 +176,9 @@ export class Gestures {
   private pinch(moved: number, at: Point): void {
     const [other] = [...this.pointers].filter(([id]) => id !== moved).map(([, place]) => place);
     const before = this.pointers.get(moved)!;
-    const distance = (a: Point): number => Math.hypot(a[0] - other[0], a[1] - other[1]);
     const middle: Point = [(at[0] + other[0]) / 2, (at[1] + other[1]) / 2];
     this.camera.pan((at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
-    this.camera.zoomAt(...middle, Math.log2(Math.max(1, distance(at)) / Math.max(1, distance(before))));
+    this.camera.zoomAt(...middle, Math.log2(Math.max(1, distance(at, other)) / Math.max(1, distance(before, other))));
     this.dragged = true;
     this.pinched = true;
     this.actions.move();
@@ -150,3 +211,5 @@ export class Gestures {
     return true;
   }
 }
+
+const distance = (a: Point, b: Point): number => Math.hypot(a[0] - b[0], a[1] - b[1]);

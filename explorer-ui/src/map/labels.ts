@@ -42,6 +42,8 @@ const MIN_VISIBLE = 0.02; // fraction of a node's images in view for its label t
 const SPLIT_EXTENT = 420; // pixels on the screen from which a node is replaced by its subtrees
 const MAX_DEPTH = 8;
 const MAX_WIDTH = 220; // pixels
+const COMPACT_MAP = 480; // pixels of width of the map up to which labels have no image
+const EDGE = 4; // pixels between a label and the edge of the map
 const LARGE_SPRITE = 55; // pixels from which a label lies below the thumbnail
 const GAP = 16; // pixels between such a thumbnail and the middle of its label
 const UPDATE_INTERVAL = 120; // milliseconds between choices of labels
@@ -132,6 +134,7 @@ export class Labels {
   /** Position the labels of a view. They are chosen a few times a second, so that they do not flicker. */
   draw(camera: Camera): void {
     if (this.isStale) this.rebuild();
+    this.element.classList.toggle("compact", isCompact(camera));
     if (this.isBehind(camera) && performance.now() - this.chosenAt > UPDATE_INTERVAL) {
       this.chosenFor = camera.key;
       this.chosenAt = performance.now();
@@ -172,7 +175,7 @@ export class Labels {
       }
       const at = { node, x: part.x, y: part.y };
       const [px, py] = onScreen(camera, at);
-      const place = { x: px, y: py, width: Math.min(MAX_WIDTH, 46 + 7 * node.name.length), height: 32 };
+      const place = { x: px, y: py, width: widthOf(node, camera), height: isCompact(camera) ? 26 : 32 };
       if (taken.some((other) => overlap(other, place))) return;
       taken.push(place);
       node.typical ??= this.model.points.id[part.row];
@@ -215,12 +218,25 @@ export class Labels {
   }
 }
 
+const isCompact = (camera: Camera): boolean => camera.width <= COMPACT_MAP;
+
+/** Approximate width of a label, in pixels. */
+function widthOf({ name }: Node, camera: Camera): number {
+  const wide = [...name].filter((letter) => letter > "\u10ff").length; // letters of East Asian scripts are twice as wide
+  return Math.min(MAX_WIDTH, (isCompact(camera) ? 20 : 46) + 7 * (name.length + wide));
+}
+
 /** Position of a label on the screen: on the images, or below the typical one if the images are large or few. */
 function onScreen(camera: Camera, { node, x, y }: PlacedLabel): [number, number] {
   const [px, py] = camera.toScreen(x, y);
   const side = spriteSide(camera);
-  return [px, side > LARGE_SPRITE || node.rows.length < MIN_SUBTREE ? py + side / 2 + GAP : py];
+  const below = side > LARGE_SPRITE || node.rows.length < MIN_SUBTREE ? side / 2 + GAP : 0;
+  return [within(px, widthOf(node, camera) / 2 + EDGE, camera.width), py + (py + below + GAP < camera.height ? below : -below)];
 }
+
+/** Move a position that is in view so far inwards that a label is not cut off. */
+const within = (at: number, half: number, size: number): number =>
+  at < 0 || at > size || size < 2 * half ? at : Math.min(size - half, Math.max(half, at));
 
 /** Sorted values of rows. A typed array sorts without a call for each pair, which matters while the map moves. */
 function sorted(values: Float32Array, rows: number[]): Float32Array {

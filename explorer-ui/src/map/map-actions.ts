@@ -13,7 +13,7 @@ import { Gestures, type Point, type Tool } from "./gestures";
 import type { MapView } from "./map-view";
 import { NeighborWalk } from "./neighbor-walk";
 import type { Overlay } from "./overlay";
-import { boundsOf, nearestRow, rowAt, rowsInside } from "./picking";
+import { boundsOf, MAX_TOUCH_DISTANCE, nearestRow, rowAt, rowsInside, spacingAt } from "./picking";
 
 const HINT_TIME = 10_000; // milliseconds
 
@@ -24,6 +24,8 @@ export class MapActions {
   private interpolateFrom = -1;
   /** Steps of the walk are taken one after the other. */
   private walking: Promise<void> = Promise.resolve();
+  /** The row whose distance to the next one was measured last. */
+  private spacing = { row: -1, value: 0 };
 
   constructor(
     private readonly model: Model,
@@ -40,7 +42,9 @@ export class MapActions {
       leave: () => this.leave(),
       click: (px, py, event) => this.click(px, py, event),
       doubleClick: (px, py) => this.doubleClick(px, py),
-      draw: (tool, points, isDone, event) => this.draw(tool, points, isDone, event),
+      hold: () => this.message.show(t("held"), HINT_TIME),
+      longPress: (px, py) => this.longPress(px, py),
+      draw: (tool, points, isDone, isAdded) => this.draw(tool, points, isDone, isAdded),
       move: () => view.noteMovement(),
     });
     decoder?.closed.on(() => {
@@ -51,6 +55,16 @@ export class MapActions {
       const row = nearestRow(model, x, y);
       return row < 0 ? null : [model.x[row], model.y[row]];
     };
+    camera.localSpacing = (x, y) => this.spacingNear(x, y);
+    const forget = (): void => void (this.spacing = { row: -1, value: 0 });
+    model.filterChanged.on(forget);
+    model.positionsChanged.on(forget);
+  }
+
+  private spacingNear(x: number, y: number): number {
+    const row = nearestRow(this.model, x, y);
+    if (row !== this.spacing.row) this.spacing = { row, value: row < 0 ? 0 : spacingAt(this.model, row) };
+    return this.spacing.value;
   }
 
   /** Close the topmost layer; if none is open, clear the inspected image and the selection. */
@@ -74,11 +88,12 @@ export class MapActions {
 
   // ------------------------------------------------------------ pointer
 
-  private rowAt(px: number, py: number): number {
-    return rowAt(this.model, this.camera, this.view.sprites, px, py);
+  private rowAt(px: number, py: number, isTouch = false): number {
+    return rowAt(this.model, this.camera, this.view.sprites, px, py, isTouch ? MAX_TOUCH_DISTANCE : undefined);
   }
 
   private hover(px: number, py: number): void {
+    if (!this.overlay.isHovered) this.view.invalidate(); // the image in the panel may be the same
     this.overlay.isHovered = true;
     if (this.gestures.tool === "decode") this.decoder?.previewAt(px, py);
     this.inspector.hover(this.rowAt(px, py));
@@ -93,7 +108,7 @@ export class MapActions {
 
   private click(px: number, py: number, event: PointerEvent): void {
     const { model, inspector } = this;
-    const row = this.rowAt(px, py);
+    const row = this.rowAt(px, py, event.pointerType === "touch");
     const isToggle = event.ctrlKey || event.metaKey;
     const isModified = isToggle || event.shiftKey || event.altKey || this.interpolateFrom >= 0;
     const label = isModified ? null : this.view.labels.at(event.clientX, event.clientY);
@@ -107,8 +122,7 @@ export class MapActions {
       this.interpolateFrom = -1;
       void this.decoder?.interpolate(from, row);
     } else if (isToggle) {
-      const rows = model.selectedRows();
-      model.select(model.selected[row] ? rows.filter((one) => one !== row) : [...rows, row]);
+      this.toggle(row);
     } else if (event.shiftKey) {
       model.select([row], true);
     } else {
@@ -116,21 +130,34 @@ export class MapActions {
     }
   }
 
+  private longPress(px: number, py: number): void {
+    const row = this.rowAt(px, py, true);
+    if (row >= 0) this.toggle(row);
+    this.message.hide();
+  }
+
+  /** Add an image to the selection, or remove it. */
+  private toggle(row: number): void {
+    const { model } = this;
+    const rows = model.selectedRows();
+    model.select(model.selected[row] ? rows.filter((one) => one !== row) : [...rows, row]);
+  }
+
   private doubleClick(px: number, py: number): boolean {
     const row = this.rowAt(px, py);
     if (row < 0) return false;
     this.inspector.pin(row); // the first of the two clicks may have met a label
     openImage(this.model.points.id[row]);
-    return true;
+    return this.model.facts.hasPictures;
   }
 
-  private draw(tool: Tool, points: Point[], isDone: boolean, event: PointerEvent): void {
+  private draw(tool: Tool, points: Point[], isDone: boolean, isAdded: boolean): void {
     const { model, overlay, camera } = this;
     overlay.isClosed = tool !== "path";
     overlay.shape = isDone && overlay.isClosed ? [] : points.map((point) => camera.toMap(...point)); // moves with the map
     if (isDone && points.length > 1) {
       if (tool === "path") void this.decoder?.decodePath(points);
-      else model.select(rowsInside(model, camera, points), event.shiftKey || event.ctrlKey || event.metaKey);
+      else model.select(rowsInside(model, camera, points), isAdded);
     }
     this.view.invalidate();
   }

@@ -5,8 +5,10 @@ import { css, MISSING, OTHER, rampColor, type Rgb } from "../model/colors";
 import { GROUP } from "../model/columns";
 import type { Model } from "../model/model";
 import { h } from "../page/dom";
+import { PHONE } from "../panels/header";
 
 const MAX_ENTRIES = 10;
+const MAX_NARROW_ENTRIES = 4;
 
 /** A legend of the colours with the largest categories or the ends of the scale. */
 export function mapLegend(model: Model): HTMLElement {
@@ -27,8 +29,9 @@ export function mapLegend(model: Model): HTMLElement {
     if (column.name === GROUP) return element; // the list of groups is the legend
     const colors = model.categoryColors(column);
     const own = model.coloredCodes(column);
-    for (const code of own.slice(0, MAX_ENTRIES)) element.append(entry(column.categories![code], colors[code + 1]));
-    if (own.length > MAX_ENTRIES) element.append(t("more", { n: own.length - MAX_ENTRIES })); // the panel lists all
+    const n = matchMedia(PHONE).matches ? MAX_NARROW_ENTRIES : MAX_ENTRIES;
+    for (const code of own.slice(0, n)) element.append(entry(column.categories![code], colors[code + 1]));
+    if (own.length > n) element.append(t("more", { n: own.length - n })); // the panel lists all
     const others = model.nInOthers(column);
     if (others) element.append(entry(`${t("other")} (${others.toLocaleString(document.documentElement.lang)})`, OTHER));
   }

@@ -35,6 +35,8 @@ export class MapView {
   private chosenFor = "";
   /** Whether the next size is that of a resized window, which the map is fitted to. */
   private isFitted = true;
+  /** Middle of the stage on the page. */
+  private middle: [number, number] = [0, 0];
 
   constructor(
     private readonly model: Model,
@@ -44,7 +46,7 @@ export class MapView {
   ) {
     this.renderer = new Renderer(this.canvas, model, () => this.update());
     this.minimap = new Minimap(model, camera);
-    this.zoomBar = new ZoomBar(camera);
+    this.zoomBar = new ZoomBar(model, camera);
     this.labels = new Labels(model, [this.minimap.element, this.zoomBar.element, this.legend]);
     this.listen();
   }
@@ -99,9 +101,13 @@ export class MapView {
 
   resize(): void {
     const { camera, inspector, model } = this;
-    const { width, height } = this.stage.getBoundingClientRect();
+    const { left, top, width, height } = this.stage.getBoundingClientRect();
     this.setCanvasSize(width, height, devicePixelRatio);
     camera.resize(Math.max(1, width), Math.max(1, height), !this.isFitted);
+    const [px, py] = this.middle;
+    this.middle = [left + width / 2, top + height / 2];
+    // panels that open or close do not move the map
+    if (!this.isFitted) camera.set(camera.x + (this.middle[0] - px) / camera.scale, camera.y - (this.middle[1] - py) / camera.scale, camera.zoom);
     this.isFitted = false;
     const [x, y] = [model.x[inspector.row], model.y[inspector.row]];
     if (inspector.pinned && !camera.sees(x, y, 0)) camera.flyTo(x, y); // a panel covers the image
@@ -145,7 +151,7 @@ export class MapView {
     if (this.renderer.nSprites && !performance.getEntriesByName("first-picture").length) performance.mark("first-picture");
     this.labels.draw(this.camera);
     this.minimap.draw();
-    this.zoomBar.draw();
+    this.zoomBar.draw(isMoving);
     this.overlay.draw(this.sprites);
     this.frameDrawn.emit();
     if (isMoving || this.labels.isBehind(this.camera)) setTimeout(() => this.invalidate(), REST_DELAY);

@@ -6,17 +6,18 @@ import type { Point } from "./gestures";
 import { spriteBox, type Sprite } from "./sprites";
 
 const MAX_DISTANCE = 8; // pixels between a dot and the pointer
+export const MAX_TOUCH_DISTANCE = 22; // pixels between a dot and a finger
 const OUTLIER_FRACTION = 0.02; // of the images on each side that the bounds leave out
 
 /** The row whose thumbnail or dot is at a position of the screen; -1 if there is none. */
-export function rowAt(model: Model, camera: Camera, sprites: Sprite[], px: number, py: number): number {
+export function rowAt(model: Model, camera: Camera, sprites: Sprite[], px: number, py: number, maxDistance = MAX_DISTANCE): number {
   const [mx, my] = camera.toMap(px, py);
   const [halfWidth, halfHeight] = spriteBox(model, camera).map((side) => side / 2 / camera.scale);
   for (let i = sprites.length - 1; i >= 0; i--) {
     const { row } = sprites[i];
     if (Math.abs(model.x[row] - mx) <= halfWidth && Math.abs(model.y[row] - my) <= halfHeight) return row;
   }
-  return nearestRow(model, mx, my, MAX_DISTANCE / camera.scale);
+  return nearestRow(model, mx, my, maxDistance / camera.scale);
 }
 
 /** Rows inside a polygon on the screen. */
@@ -52,6 +53,27 @@ export function nearestRow(model: Model, x: number, y: number, maxDistance = Inf
     if (distance < least && model.visible[row]) [best, least] = [row, distance];
   }
   return best;
+}
+
+/** Distance from a row to the nearest visible row at another position; 0 if there is none. */
+export function spacingAt(model: Model, row: number): number {
+  const { x, y, visible } = model;
+  let least = Infinity;
+  for (let other = 0; other < model.n; other++) {
+    const distance = (x[other] - x[row]) ** 2 + (y[other] - y[row]) ** 2;
+    if (distance > 0 && distance < least && visible[other]) least = distance;
+  }
+  return least < Infinity ? Math.sqrt(least) : 0;
+}
+
+/** Number of visible rows in a rectangle: left, bottom, right, top. */
+export function countInside(model: Model, [left, bottom, right, top]: [number, number, number, number]): number {
+  const { x, y, visible } = model;
+  let count = 0;
+  for (let row = 0; row < model.n; row++) {
+    if (x[row] >= left && x[row] <= right && y[row] >= bottom && y[row] <= top && visible[row]) count += 1;
+  }
+  return count;
 }
 
 /** Left, bottom, right and top of rows on the map, without outliers; null if there are no rows. */

@@ -10,6 +10,11 @@ export class Message {
     this.element.replaceChildren(text, " ", ...more);
     this.element.classList.add("shown");
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.element.classList.remove("shown"), time);
+    this.timer = setTimeout(() => this.hide(), time);
+  }
+
+  hide(): void {
+    clearTimeout(this.timer);
+    this.element.classList.remove("shown");
   }
 }

@@ -13,6 +13,7 @@ export function pageState({ model, camera, view, actions, inspector, overlay, qu
     spriteSide: view.spriteSide,
     thumbnailSize: camera.thumbnailSize,
     maxZoom: camera.maxZoom,
+    canZoomIn: camera.canZoomIn,
     pinned: inspector.pinned,
     query: query.result,
     shape: overlay.shape.map((position) => camera.toScreen(...position)),

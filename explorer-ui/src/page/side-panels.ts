@@ -1,14 +1,18 @@
-// The panels on both sides of the map. On a narrow page the left one is a drawer and the right one a bottom sheet.
+// The panels on both sides of the map. On a narrow page the right one is a bottom sheet and the left one a drawer; on a
+// phone, both are sheets.
 
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
 import { NARROW } from "../panels/header";
 import type { Inspector } from "../panels/inspector";
 import { button, h } from "./dom";
+import { sheetHandle } from "./sheet-handle";
 
 export class SidePanels {
   readonly left: HTMLElement;
   readonly right: HTMLElement;
+  /** Opens a sheet that the user closed. */
+  readonly opener: HTMLButtonElement;
   /** State of the sheet when the user closed it: it stays closed until its content changes. */
   private closedFor = "";
 
@@ -19,10 +23,13 @@ export class SidePanels {
     right: HTMLElement[],
   ) {
     const close = button("×", () => this.closeSheet(), { class: "small close-sheet", "aria-label": t("closeSheet"), title: t("closeSheet") });
-    this.left = h("aside", { class: "left", "aria-label": t("panelLeft") }, ...left);
-    this.right = h("aside", { class: "right", "aria-label": t("panelRight") }, close, ...right);
+    const closeDrawer = button("×", () => this.toggle(), { class: "small close-sheet", "aria-label": t("closeDrawer"), title: t("closeDrawer") });
+    this.left = h("aside", { class: "left", "aria-label": t("panelLeft") }, sheetHandle(), closeDrawer, ...left);
+    this.right = h("aside", { class: "right", "aria-label": t("panelRight") }, sheetHandle(), close, ...right);
+    this.opener = button(t("panelRight"), () => this.openSheet(), { class: "open-sheet", title: t("showSheet") });
     model.selectionChanged.on(() => this.updateSheet());
     inspector.changed.on(() => this.updateSheet());
+    inspector.chosen.on(() => (this.closedFor = ""));
   }
 
   /** Open or close the drawer, or show and hide both panels on a wide page. */
@@ -40,7 +47,9 @@ export class SidePanels {
     const { model, inspector } = this;
     const { classList } = document.body;
     const hasContent = inspector.pinned || model.nSelected > 0;
-    classList.toggle("has-sheet", hasContent && this.sheetState !== this.closedFor);
+    const isClosed = this.sheetState === this.closedFor;
+    classList.toggle("has-sheet", hasContent && !isClosed);
+    classList.toggle("sheet-closed", hasContent && isClosed);
     classList.toggle("has-selection", model.nSelected > 0);
     classList.toggle("has-image", inspector.pinned);
   }
@@ -52,6 +61,12 @@ export class SidePanels {
 
   private closeSheet(): void {
     this.closedFor = this.sheetState;
-    document.body.classList.remove("has-sheet");
+    this.updateSheet();
+    this.opener.focus();
+  }
+
+  private openSheet(): void {
+    this.closedFor = "";
+    this.updateSheet();
   }
 }

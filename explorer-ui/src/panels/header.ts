@@ -28,6 +28,8 @@ const SCALES = [1, 2, 4]; // resolution of a saved image, relative to the screen
 const DEFAULT_SCALE = 2;
 /** A narrow page has a drawer, a bottom sheet and the tools in the menu; as in narrow.css. */
 export const NARROW = "(max-width: 900px)";
+/** On a phone both panels are sheets, and there is room for little else; as in narrow.css. */
+export const PHONE = "(max-width: 560px)";
 
 export class Header {
   readonly element: HTMLElement;
@@ -71,6 +73,9 @@ export class Header {
       icon(t("language"), t("language"), actions.toggleLanguage, "language"),
       this.helpButton,
     );
+    this.more.addEventListener("click", ({ target }) => {
+      if ((target as Element).closest("[data-open], [data-tool], .help")) this.setUnfolded(false);
+    });
     this.element = h(
       "header",
       { class: "page-header" },

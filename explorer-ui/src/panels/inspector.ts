@@ -3,13 +3,13 @@
 import { errorMessage } from "../data/error-message";
 import { Latest } from "../data/latest";
 import { Server } from "../data/server";
-import { MARKS, type Neighbor } from "../data/types";
+import type { Neighbor } from "../data/types";
 import { t } from "../i18n/translate";
-import { GROUP, LABEL, MARK } from "../model/columns";
 import type { Model } from "../model/model";
 import { Signal } from "../model/signal";
 import { button, h } from "../page/dom";
 import { differenceText } from "./difference";
+import { fillFacts } from "./image-facts";
 import { SoundPlayer } from "./sound-player";
 import { imageAt, thumbnail } from "./thumbnails";
 
@@ -32,6 +32,8 @@ export class Inspector {
   pinned = false;
   neighbors: number[] = [];
   readonly changed = new Signal();
+  /** An image was clicked, or gone to. */
+  readonly chosen = new Signal();
   private request = 0;
   private readonly nearest = new Latest<Neighbor[]>(
     (found) => this.showNeighbors(found),
@@ -79,6 +81,7 @@ export class Inspector {
 
   pin(row: number): void {
     this.pinned = true;
+    this.chosen.emit();
     void this.inspect(row);
   }
 
@@ -119,7 +122,7 @@ export class Inspector {
     try {
       const values = source instanceof Server ? await source.json(`api/images/${id}/facts`) : await this.savedFacts(row);
       if (request !== this.request) return;
-      fill(facts, { ...this.edited(row), ...withoutGroups(values) });
+      fillFacts(facts, model, row, values);
       if (source instanceof Server && isSound(values.path, model.facts.soundSuffixes)) this.player.offer(source, id);
     } catch (error) {
       if (request === this.request) facts.replaceChildren(h("caption", { text: errorMessage(error) }));
@@ -155,17 +158,6 @@ export class Inspector {
     this.changed.emit();
   }
 
-  private edited(row: number): { [name: string]: unknown } {
-    const { model } = this;
-    const group = model.groupOf(row);
-    const marks = MARKS.filter((_, bit) => model.marks[row] & (1 << bit));
-    return {
-      [t("group")]: group ? model.groupName(group) : t("unsure"),
-      ...(marks.length ? { [MARK]: marks.map((mark) => t(mark)).join(", ") } : {}),
-      ...(model.label[row] >= 0 ? { [LABEL]: model.edits.labels[model.label[row]] } : {}),
-    };
-  }
-
   private neighbor(found: Neighbor): HTMLElement {
     const { id } = found;
     const text = found.distance.toPrecision(3);
@@ -199,18 +191,3 @@ const figure = (content: HTMLElement, caption: string): HTMLElement =>
 
 /** Name of a category; codes past the last one stand for other categories. */
 const nameOf = (names: string[], code: number): string | null => (code < 0 ? null : (names[code] ?? t("other")));
-
-function fill(table: HTMLTableElement, values: { [name: string]: unknown }): void {
-  const rows = Object.entries(values);
-  table.replaceChildren(...rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: formatValue(value) }))));
-}
-
-/** Columns without those that the edits replace. */
-function withoutGroups(values: { [name: string]: unknown }): { [name: string]: unknown } {
-  return Object.fromEntries(Object.entries(values).filter(([name]) => name !== GROUP && name !== "tree"));
-}
-
-function formatValue(value: unknown): string {
-  if (value === null || value === undefined || value === "" || Number.isNaN(value)) return "–"; // missing
-  return typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(4) : String(value);
-}

@@ -5,6 +5,8 @@ import { Server } from "../data/server";
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
 import { button, h } from "../page/dom";
+import { listenForPinch } from "../page/pinch";
+import { fillFacts } from "./image-facts";
 import { cellOf, sheetOf } from "./thumbnails";
 
 const N_NEIGHBORS = 50; // reached with the arrow keys
@@ -12,6 +14,7 @@ const MAX_IMAGE_ZOOM = 64; // pixels of the screen per pixel of the image
 const STEP = 1.25; // factor of a key press or a notch of the wheel
 const PIXELATED_FROM = 2; // zoom
 const PAN = 60; // pixels per arrow key
+const SWIPE = 50; // pixels that a finger moves to show the next image
 
 let lightbox: Lightbox | null = null;
 
@@ -65,21 +68,31 @@ class Lightbox {
         button("×", () => element.close(), { "aria-label": t("closePicture"), title: t("closePicture"), class: "close" }),
       ),
       this.stage,
-      h("div", { class: "lightbox-facts" }, this.note, this.facts),
+      h("div", { class: "lightbox-facts", tabindex: 0, role: "region", "aria-label": t("columns") }, this.note, this.facts),
     );
     element.addEventListener("close", () => this.closed());
     element.addEventListener("keydown", (event) => this.key(event));
     element.addEventListener("click", (event) => event.target === element && element.close()); // on the backdrop
     this.stage.addEventListener("wheel", (event) => {
       event.preventDefault();
-      const box = this.stage.getBoundingClientRect();
-      const from: [number, number] = [event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2];
-      this.zoomBy(STEP ** Math.max(-2, Math.min(2, -event.deltaY / 100)), from);
+      this.zoomBy(STEP ** Math.max(-2, Math.min(2, -event.deltaY / 100)), this.fromMiddle(event.clientX, event.clientY));
     }, { passive: false });
     this.stage.addEventListener("dblclick", () => (Math.abs(this.zoom - this.fitting) < 1e-6 ? this.zoomBy(2) : this.fit()));
-    this.stage.addEventListener("pointerdown", (event) => this.stage.setPointerCapture(event.pointerId));
-    this.stage.addEventListener("pointermove", (event) => event.buttons && this.move(event.movementX, event.movementY));
+    listenForPinch(this.stage, {
+      move: (dx, dy) => this.move(dx, dy),
+      zoom: (factor, at) => this.zoomBy(factor, this.fromMiddle(...at)),
+      swipe: (dx, dy) => {
+        const isFitted = this.zoom < this.fitting * 1.01;
+        if (isFitted && Math.abs(dx) > SWIPE && Math.abs(dx) > 2 * Math.abs(dy)) this.step(dx < 0 ? 1 : -1);
+      },
+    });
     new ResizeObserver(() => this.element.open && this.fit()).observe(this.stage);
+  }
+
+  /** A position of the window relative to the middle of the stage. */
+  private fromMiddle(x: number, y: number): [number, number] {
+    const box = this.stage.getBoundingClientRect();
+    return [x - box.left - box.width / 2, y - box.top - box.height / 2];
   }
 
   open(id: number, ids?: number[]): void {
@@ -199,12 +212,9 @@ class Lightbox {
       return; // the request of the image reports the error
     }
     if (request !== this.request) return;
-    const shown = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
     if (typeof values.path === "string") this.title.textContent = values.path;
     this.title.title = this.title.textContent!;
-    this.facts.replaceChildren(
-      ...shown.map(([name, value]) => h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: String(value) }))),
-    );
+    fillFacts(this.facts, model, model.rowOf[id], values);
   }
 
   // ------------------------------------------------------------ zoom
