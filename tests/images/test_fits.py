@@ -149,7 +149,7 @@ def test_planes_of_a_cube_are_images_channels_or_a_volume(tmp_path):
     np.testing.assert_array_equal(images.images[13].squeeze(), np.rint((planes[3] + 1) / 4098 * 255))
     channels = open_images(tmp_path, axes="channels", range="0,4098")
     assert channels.image_shape == (10, 12, 10)
-    np.testing.assert_array_equal(channels.images[0], np.rint(planes.transpose(1, 2, 0) / 4098 * 255))
+    np.testing.assert_array_equal(channels.images[0], np.rint(planes.transpose(1, 2, 0) / 4098 * 65535))
     volume = open_images(tmp_path, axes="z", range="0,4098")
     np.testing.assert_array_equal(volume.images[2].squeeze(), np.rint((planes.max(axis=0) + 2) / 4098 * 255))
     mean = open_images(tmp_path, axes="z", project="mean", range="0,4098")

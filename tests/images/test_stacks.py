@@ -111,7 +111,7 @@ def test_arrays_of_any_number_of_channels(tmp_path, n_channels, is_first, kind):
     path = hdf5(tmp_path / "a.h5", images=stored) if kind == "hdf5" else zarr_folder(tmp_path / "a.zarr", images=stored)
     found = open_images(path, range=(0, 4095))
     assert not found.skipped
-    np.testing.assert_array_equal(found.images, np.rint(values / 4095 * 255))
+    np.testing.assert_array_equal(found.images, np.rint(values / 4095 * 65535))
     np.save(tmp_path / "a.npy", values)
     np.testing.assert_array_equal(open_images(tmp_path / "a.npy", range=(0, 4095)).images, found.images)
 
@@ -132,7 +132,7 @@ def test_channels_of_ome_zarr(tmp_path):
     scales = [{"axes": [{"name": name} for name in "tcyx"], "datasets": [{"path": "0"}]}]
     group.attrs.update({"multiscales": scales, "omero": {"channels": [{"label": name} for name in names]}})
     found = open_images(tmp_path / "a.ome.zarr", range=(0, 4095))
-    np.testing.assert_array_equal(found.images, np.rint(np.moveaxis(stack, 1, -1) / 4095 * 255))
+    np.testing.assert_array_equal(found.images, np.rint(np.moveaxis(stack, 1, -1) / 4095 * 65535))
     assert [one.name for one in found.channels] == names
     assert found.table["t"].to_pylist() == [0, 1, 2]
     planes = open_images(tmp_path / "a.ome.zarr", axes="images")
