@@ -173,9 +173,9 @@ def test_an_undo_that_would_change_what_a_later_split_divides_is_refused(people)
     group, paths = base.group, np.array(base.trees, object)[base.block]
     for number in range(4):
         node = base.groups[number].tree
-        sides = [
-            np.flatnonzero([g == number and p.startswith(node + side) for g, p in zip(group, paths)]) for side in "01"
-        ]
+        is_member = group == number
+        below = [np.array([path.startswith(node + side) for path in paths]) for side in "01"]
+        sides = [np.flatnonzero(is_member & one) for one in below]
         moved, rest = sorted(sides, key=lambda rows: len(set(paths[rows])))
         if len(moved) and len(set(paths[rest])) > 1:
             break
