@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   watchAddress();
   const token = takeToken();
   if (!token) return document.body.replaceChildren(tokenPage(false));
-  return open(new Server(overHttp(token)), loading);
+  return open(new Server(overHttp(token), true), loading);
 }
 
 async function open(source: Source, loading: HTMLElement): Promise<void> {
