@@ -114,7 +114,7 @@ export class App {
     const { view, header, groups, colorLegend, filters, inspector, selection, search, address } = this;
     this.control = new ViewControl({ model, camera, view, header, inspector, filters, search, address, message });
     search.attach(header.search);
-    const history = this.editor ? [new History(model, this.editor).element] : [];
+    const history = this.editor ? [new History(this.editor).element] : [];
     const left = [groups.element, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element, ...history];
     this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]);
     this.layOut();

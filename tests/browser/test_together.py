@@ -51,7 +51,7 @@ def test_edits_of_another_explorer_are_seen_within_a_second_with_their_author(pa
     bob.until("document.querySelector(\".groups li[data-group='0'] input\").value === 'round'", 10)
     assert time.monotonic() - begin < 1.5
     bob.until("document.querySelectorAll('.history li').length > 0")
-    assert "ann named round “round”" in history(bob)[0]
+    assert "ann named group 0 “round”" in history(bob)[0]
     # undo is about own edits
     assert bob.page.locator(".groups .undo").is_disabled()
     rename(bob, 1, "thin")
@@ -82,6 +82,7 @@ def test_a_conflict_says_who_changed_what_and_offers_to_repeat(pages, explorers)
     assert "“ann's name”" in text
     assert "“bob's name”" in text
     SHOTS.mkdir(parents=True, exist_ok=True)
+    bob.page.wait_for_timeout(400)
     bob.page.screenshot(path=SHOTS / "together-conflict.png")
     assert {one.number: one.name for one in Journal(explorers[0].run).edited().groups}[2] == "ann's name"
     bob.page.unroute("**/api/edits")
@@ -98,6 +99,7 @@ def test_without_a_stream_the_page_asks_every_few_seconds(pages):
     bob.page.reload()
     bob.until("window.latentmap && latentmap.state.nSprites > 0")
     rename(ann, 3, "seen later")
+    assert not bob.page.locator(".connection").is_visible()  # the server does answer
     bob.until("document.querySelector(\".groups li[data-group='3'] input\").value === 'seen later'", 10)
     bob.errors.clear()
 

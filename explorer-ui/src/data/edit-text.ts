@@ -1,21 +1,20 @@
 // Edits in words.
 
 import { t } from "../i18n/translate";
-import type { Model } from "../model/model";
 import type { Edit, PastEdit } from "./types";
 
 export const userName = (user: string | null): string => user ?? t("unknownUser");
 
 /** What an edit changes. */
-export function describeEdit(edit: Edit | PastEdit, model: Model): string {
+export function describeEdit(edit: Edit | PastEdit): string {
   const n = "n_images" in edit && edit.n_images !== undefined ? edit.n_images : "ids" in edit ? edit.ids.length : 0;
   switch (edit.kind) {
     case "name":
-      return t("editName", { group: groupName(edit.group, model), name: edit.name });
+      return t("editName", { group: groupText(edit.group), name: edit.name });
     case "split":
-      return t("editSplit", { group: groupName(edit.group, model) });
+      return t("editSplit", { group: groupText(edit.group) });
     case "merge":
-      return t("editMerge", { groups: edit.groups.map((group) => groupName(group, model)).join(", ") });
+      return t("editMerge", { groups: edit.groups.map(groupText).join(", ") });
     case "gather":
       return t("editGather", { n });
     case "cut":
@@ -29,8 +28,5 @@ export function describeEdit(edit: Edit | PastEdit, model: Model): string {
   }
 }
 
-/** The number of a group, which stays the same; a name may be another by now. */
-function groupName(number: number, model: Model): string {
-  const group = model.edits.groups.find((one) => one.number === number);
-  return group ? model.groupName(group) : t("editGroup", { n: number });
-}
+/** A group by its number, which stays the same; its name may be another by now. */
+const groupText = (n: number): string => t("editGroup", { n });

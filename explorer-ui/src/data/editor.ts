@@ -38,6 +38,7 @@ export class Editor {
   ) {
     this.live = new LiveUpdates(server);
     this.live.changed.on((state) => this.take(state));
+    this.live.ended.on(() => void this.refresh()); // says whether the server answers
     setInterval(() => {
       if (document.visibilityState === "visible" && !this.live.isLive) void this.refresh();
     }, POLL_INTERVAL);
@@ -102,7 +103,7 @@ export class Editor {
       await this.poll();
       const by = error.answer.by as PastEdit | undefined;
       if (!by) return this.notified.emit(t("notSaved", { why: errorMessage(error) }));
-      const values = { who: userName(by.user), what: describeEdit(by, this.model), mine: describeEdit(edit, this.model) };
+      const values = { who: userName(by.user), what: describeEdit(by), mine: describeEdit(edit) };
       this.conflicted.emit({ text: t("conflict", values), repeat: () => void this.send(edit) });
     }
   }

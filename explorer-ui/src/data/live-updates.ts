@@ -18,6 +18,8 @@ export interface RunState {
 
 export class LiveUpdates {
   readonly changed = new Signal<RunState>();
+  /** The stream has ended, or none could be had. */
+  readonly ended = new Signal();
   /** Whether events arrive. */
   isLive = false;
   /** The stream that is open or waited for; null while the page is hidden. */
@@ -35,6 +37,7 @@ export class LiveUpdates {
     else {
       this.stream?.abort();
       this.stream = null;
+      this.isLive = false;
     }
   }
 
@@ -51,6 +54,7 @@ export class LiveUpdates {
       await this.read(ended, () => (hasCome = true)).catch(() => undefined);
       if (ended.aborted) return;
       this.isLive = false;
+      this.ended.emit();
       delay = hasCome ? RETRY_DELAY : Math.min(2 * delay, MAX_RETRY_DELAY);
       await new Promise((resolve) => setTimeout(resolve, delay));
     }

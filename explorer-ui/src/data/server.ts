@@ -126,9 +126,9 @@ export class Server implements Source {
     return this.request(path, { method: "POST", headers, body: raw ? body : JSON.stringify(body) });
   }
 
-  /** The body of an answer that has no end, until it is aborted. */
+  /** The body of an answer that has no end, until it is aborted. A failure says nothing about the connection: a proxy may not pass it. */
   async open(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    return (await this.request(path, { signal })).body!;
+    return (await this.checked(await this.send(path.replace(/^\//, ""), { signal }))).body!;
   }
 
   /** Check the connection. */
@@ -141,7 +141,7 @@ export class Server implements Source {
     try {
       response = await this.send(path.replace(/^\//, ""), options);
     } catch (error) {
-      if (!options.signal?.aborted) this.setStatus("disconnected");
+      this.setStatus("disconnected");
       throw error;
     }
     this.setStatus(response.status === 401 ? "unauthorized" : "connected");

@@ -4,7 +4,6 @@ import { describeEdit, userName } from "../data/edit-text";
 import type { Editor } from "../data/editor";
 import type { PastEdit } from "../data/types";
 import { t } from "../i18n/translate";
-import type { Model } from "../model/model";
 import { deferWhileTyping, h } from "../page/dom";
 
 const MAX_NAME_LENGTH = 100;
@@ -13,10 +12,7 @@ export class History {
   readonly element = h("section", { class: "history", "aria-label": t("history") });
   private isOpen = false;
 
-  constructor(
-    private readonly model: Model,
-    private readonly editor: Editor,
-  ) {
+  constructor(private readonly editor: Editor) {
     editor.historyChanged.on(() => this.rebuild());
     this.rebuild();
   }
@@ -50,7 +46,7 @@ export class History {
     const isKnown = !Number.isNaN(time.getTime());
     const isToday = time.toDateString() === new Date().toDateString();
     const when = isToday ? time.toLocaleTimeString(lang, { timeStyle: "short" }) : isKnown ? time.toLocaleDateString(lang, { dateStyle: "short" }) : "";
-    const what = describeEdit(edit, this.model);
+    const what = describeEdit(edit);
     return h(
       "li",
       { class: edit.in_effect ? "" : "undone", "data-revision": edit.revision, title: isKnown ? time.toLocaleString(lang) : "" },
