@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import heapq
 import logging
 from collections.abc import Callable
 from enum import IntEnum
@@ -20,6 +21,7 @@ IDLE_SECONDS = 120  # between requests, so that a waiting browser does not find 
 MAX_CONNECTIONS = 1024
 MIN_CONNECTIONS = 16
 WANTED_HANDLES = 4096  # file handles that `latentmap explore` asks for
+CLOSED_FRACTION = 64  # one of so many connections is closed at once, beside the one that is too many
 NO_HANDLES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = logging.getLogger("latentmap.explorer")
@@ -90,7 +92,10 @@ class BoundedProtocol(H11Protocol):
     def _give_way(self) -> None:
         others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
         waiting = [one for one in others if one.phase is not ConnectionPhase.ANSWER]
-        min(waiting, key=BoundedProtocol._rank, default=self).drop()
+        # several at once, so that a flood of connections does not sort all of them each time
+        n_closed = 1 + self._limit.n_max // CLOSED_FRACTION
+        for one in heapq.nsmallest(n_closed, waiting, key=BoundedProtocol._rank) or [self]:
+            one.drop()
 
     def _rank(self) -> tuple[ConnectionPhase, float]:
         is_fresh = self.phase is ConnectionPhase.HEADERS and self.loop.time() - self._since < FRESH_SECONDS

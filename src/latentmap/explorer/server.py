@@ -20,6 +20,7 @@ from latentmap.explorer.run_events import RunEvents
 from latentmap.explorer.run_facts import facts_of
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.explorer.tokens import new_token
+from latentmap.explorer.work_lanes import BodyBudget, WorkLane
 from latentmap.images.pool import DecodingPool
 from latentmap.run.edits import checked_user
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 RETRY_SECONDS = 1.0  # until a changed run that could not be opened is tried again
+MAX_WAITING_SEARCHES, MAX_WAITING_SLOW = 64, 32  # requests that wait for a thread
 N_KEPT_KMEANS = 8  # results of K-means, step by step, that are kept
 
 
@@ -61,6 +63,12 @@ class Server:
         Ids of the images that are selected in the page.
     events : RunEvents
         Changes of the run, as open pages are told of them.
+    lanes : dict of str to WorkLane
+        Threads of expensive requests, by their kind.
+    parsing : WorkLane
+        Thread that parses large bodies.
+    bodies : BodyBudget
+        Memory for the bodies of requests.
 
     Raises
     ------
@@ -85,6 +93,12 @@ class Server:
         self.saving = threading.Lock()  # held while the page is saved as one file
         self._stepping = threading.Lock()
         self.events = RunEvents(self)
+        self.bodies = BodyBudget()
+        self.lanes = {
+            "search": WorkLane("search", 2, MAX_WAITING_SEARCHES),  # milliseconds each
+            "slow": WorkLane("slow", 2, MAX_WAITING_SLOW),  # up to seconds each
+        }
+        self.parsing = WorkLane("parsing", 1, MAX_WAITING_SLOW)
 
     def _open(self) -> OpenedRun:
         data = AtlasView(self._path, self._user)
@@ -132,6 +146,8 @@ class Server:
     def close(self) -> None:
         """End all work that was started."""
         self.events.close()
+        for lane in (*self.lanes.values(), self.parsing):
+            lane.close()
         self.exports.stop()
         self.jobs.stop()
         self.decoders.__exit__()

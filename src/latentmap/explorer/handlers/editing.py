@@ -70,7 +70,7 @@ def edited_columns(server: "Server", request: Request) -> Response:
     return answer(request, partial(data.edited_columns, edited), ARROW, data.version, tag, may_change=True)
 
 
-@routes.get("/api/edits/cut")
+@routes.get("/api/edits/cut", "search")
 def cut_preview(server: "Server", request: Request) -> Response:
     """The group of each image if the tree were cut into n groups, in the order of the points."""
     data = server.data
@@ -83,7 +83,7 @@ def cut_preview(server: "Server", request: Request) -> Response:
     return answer(request, stream, ARROW, data.version, f"cut{n}")
 
 
-@routes.post("/api/spread")
+@routes.post("/api/spread", "slow")
 def spread(server: "Server", _: Request) -> dict[str, Any]:
     """Spread the given labels over the graph to all images; writes labels.parquet of the run."""
     return spread_given_labels(server.data)
@@ -92,5 +92,6 @@ def spread(server: "Server", _: Request) -> dict[str, Any]:
 @routes.post("/api/selection")
 async def select(server: "Server", request: Request) -> dict[str, Any]:
     """Tell Python which images are selected in the page."""
-    server.selection = image_ids((await read_json_body(request)).get("ids"), server.data.n, may_be_empty=True)
+    ids = (await read_json_body(request)).get("ids")
+    server.selection = await run_in_threadpool(image_ids, ids, server.data.n, may_be_empty=True)
     return {"n": len(server.selection)}

@@ -35,13 +35,13 @@ def training(server: "Server", _: Request) -> dict[str, Any]:
         raise DamagedError(f"{path}: cannot be read ({error})") from error
 
 
-@routes.get("/api/learn/kmeans")
+@routes.get("/api/learn/kmeans", "slow")
 def kmeans(server: "Server", request: Request) -> dict[str, Any]:
     """Centres and inertia of each step of K-means."""
     return _requested_kmeans(server, request).as_dict()
 
 
-@routes.get("/api/learn/kmeans/{part}")
+@routes.get("/api/learn/kmeans/{part}", "slow")
 def kmeans_part(server: "Server", request: Request) -> Response:
     """Labels of the points at each step of K-means, or the points."""
     steps, part = _requested_kmeans(server, request), request.path_params["part"]
