@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 import time
 
@@ -11,6 +12,7 @@ from explorer.conftest import HOST
 from explorer.test_events import Served
 from latentmap.explorer import work_lanes
 from latentmap.explorer.guard import TOKEN
+from latentmap.explorer.jobs import LessonJobs
 from latentmap.explorer.work_lanes import WorkLane
 
 
@@ -141,3 +143,58 @@ def test_a_large_list_is_parsed_in_its_lane(client, monkeypatch, server):
 
 
 JSON = {"Content-Type": "application/json"}
+
+
+SLOW_JOB = "import time; print('begun', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch):
+    """Jobs whose processes sleep."""
+    monkeypatch.setattr("latentmap.explorer.jobs.python_command", lambda *_: [sys.executable, "-c", SLOW_JOB])
+    found = LessonJobs(tmp_path)
+    yield found
+    found.stop()
+
+
+def test_jobs_run_one_after_the_other_and_can_be_cancelled(jobs):
+    assert jobs.start("sweep")
+    assert jobs.start("activations")
+    assert jobs.start("reweighted-map", "shape:1")
+    assert jobs.start("sweep")  # the same one
+    assert not jobs.start("reweighted-map", "color:1")
+    assert jobs.overview() == {"sweep": "running", "activations": "queued", "reweighted-map": "queued"}
+    assert jobs.state("activations") == {
+        "running": True, "queued": True, "failed": False, "cancelled": False, "said": "",
+    }  # fmt: skip
+    wait_until(lambda: jobs.state("sweep")["said"] == "begun")
+    first = jobs._jobs["sweep"].process
+    jobs.cancel("activations")  # while it waits
+    jobs.cancel("reweighted-map", "color:1")  # another one
+    assert jobs.overview() == {"sweep": "running", "activations": "cancelled", "reweighted-map": "queued"}
+    jobs.cancel("sweep")
+    assert first.poll() is not None
+    assert jobs.overview() == {"sweep": "cancelled", "activations": "cancelled", "reweighted-map": "running"}
+    jobs._jobs["reweighted-map"].process.kill()  # the next one begins when one ends by itself
+    jobs.start("sweep")
+    wait_until(lambda: jobs.overview()["sweep"] == "running")
+    assert jobs.state("reweighted-map", "shape:1")["failed"]
+    assert not jobs.state("reweighted-map", "color:1")["running"]
+
+
+def test_no_job_begins_once_the_server_ends(jobs):
+    jobs.start("sweep")
+    jobs.start("activations")
+    jobs.stop()
+    assert jobs._jobs["sweep"].process.poll() is not None
+    time.sleep(0.2)
+    assert jobs._jobs["activations"].process is None
+
+
+def test_jobs_are_cancelled_by_requests(client, server, monkeypatch):
+    cancelled = []
+    monkeypatch.setattr(server.jobs, "cancel", lambda *job: cancelled.append(job))
+    assert client.post("/api/learn/sweep/cancel").status_code == 200
+    assert client.post("/api/learn/nothing/cancel").status_code == 404
+    assert client.post("/api/reweighted/cancel?weights=shape:1").status_code == 200
+    assert cancelled == [("sweep",), ("reweighted-map", "shape:1.000000")]

@@ -244,6 +244,8 @@ export const ENGLISH = {
   saved: "Saved",
   notSaved: "Not saved: {why}",
   conflict: "Your change was not saved ({mine}), because you had not seen the last one of {who}: {what}. The current state is shown.",
+  jobQueued: "Waiting until the computation before it ends.",
+  jobCancelled: "Cancelled. What was completed is kept.",
   repeatEdit: "Make my change anyway",
   spreadElsewhere: "Labels were spread to all images by another page or command: labels.parquet has changed.",
   history: "History",

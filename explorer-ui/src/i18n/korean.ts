@@ -246,6 +246,8 @@ export const KOREAN: Record<Key, string> = {
   saved: "저장됨",
   notSaved: "저장되지 않음: {why}",
   conflict: "내 변경({mine})은 저장되지 않았습니다. {who}의 마지막 변경을 아직 보지 못한 상태였습니다: {what}. 현재 상태를 보여 줍니다.",
+  jobQueued: "앞선 계산이 끝나기를 기다리는 중입니다.",
+  jobCancelled: "취소했습니다. 완료된 것은 남아 있습니다.",
   repeatEdit: "그래도 변경하기",
   spreadElsewhere: "다른 페이지나 명령이 레이블을 모든 이미지로 퍼뜨려 labels.parquet이 바뀌었습니다.",
   history: "변경 기록",

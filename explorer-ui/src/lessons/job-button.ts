@@ -15,16 +15,20 @@ export function jobButton(name: string, label: Key, { server, onLeave, onJobs }:
       return null;
     });
   const show = (job: Job): void => {
-    if (job.running || job.failed) status.textContent = jobText(job);
+    if (job.running || job.failed || job.cancelled) status.textContent = jobText(job);
     start.disabled = job.running;
+    cancel.hidden = !job.running;
     isWatched = job.running;
-    if (!job.running && !job.failed) done();
+    if (!job.running && !job.failed && !job.cancelled) done();
   };
   let isWatched = false;
   const watch = (): void => {
     isWatched = true;
     onLeave(watchJob(request, show));
   };
+  const cancel = button(t("cancel"), () => {
+    server.post(`/api/learn/${name}/cancel`, {}).catch((error) => (status.textContent = errorMessage(error)));
+  }, { "data-cancel": name, hidden: true });
   const start = button(t(label), () => {
     start.disabled = true;
     server.post(`/api/learn/${name}`, {}).then(watch, (error) => (status.textContent = errorMessage(error)));
@@ -34,8 +38,12 @@ export function jobButton(name: string, label: Key, { server, onLeave, onJobs }:
   };
   watchIfRunning();
   onJobs(watchIfRunning); // started by another page
-  return h("div", {}, start, status);
+  return h("div", {}, h("div", { class: "buttons" }, start, cancel), status);
 }
 
-/** The progress of a job, or why it failed. */
-export const jobText = ({ running, said }: Job): string => t(running ? "making" : "failed", { said: said ?? "" });
+/** The progress of a job, or why it ended. */
+export function jobText({ running, queued, cancelled, said }: Job): string {
+  if (queued) return t("jobQueued");
+  if (cancelled) return t("jobCancelled");
+  return t(running ? "making" : "failed", { said: said ?? "" });
+}

@@ -104,4 +104,16 @@ def start_job(server: "Server", request: Request) -> dict[str, Any]:
     if name not in lessons.JOBS:
         raise HTTPException(404, f"choose among {', '.join(lessons.JOBS)}")
     server.jobs.start(name)
+    server.events.look()
+    return server.jobs.state(name)
+
+
+@routes.post("/api/learn/{job}/cancel")
+def cancel_job(server: "Server", request: Request) -> dict[str, Any]:
+    """End a job; the maps that it has completed are kept."""
+    name = request.path_params["job"]
+    if name not in lessons.JOBS:
+        raise HTTPException(404, f"choose among {', '.join(lessons.JOBS)}")
+    server.jobs.cancel(name)
+    server.events.look()
     return server.jobs.state(name)
