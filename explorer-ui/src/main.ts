@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   try {
     const { send, isRejected } = await openSession();
     if (!send) return document.body.replaceChildren(tokenPage(isRejected));
-    return open(new Server(send), loading);
+    return open(new Server(send, true), loading);
   } catch (error) {
     loading.textContent = errorMessage(error);
   }

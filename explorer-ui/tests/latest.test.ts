@@ -58,9 +58,9 @@ describe("the latest request", () => {
 describe("a job", () => {
   it("is asked for its state until it ends", async () => {
     const states: (Job | null)[] = [
-      { running: true, failed: false, said: "1/2" },
+      { running: true, failed: false, queued: false, cancelled: false, said: "1/2" },
       null, // no answer
-      { running: false, failed: false, said: "2/2" },
+      { running: false, failed: false, queued: false, cancelled: false, said: "2/2" },
     ];
     const ask = vi.fn(async () => states[ask.mock.calls.length - 1]);
     const shown: (string | null)[] = [];
@@ -72,7 +72,7 @@ describe("a job", () => {
 
   it("is no longer shown once nobody watches", async () => {
     const shown: Job[] = [];
-    const answer: Job = { running: true, failed: false, said: "" };
+    const answer: Job = { running: true, failed: false, queued: false, cancelled: false, said: "" };
     const stop = watchJob(() => new Promise<Job>((resolve) => setTimeout(() => resolve(answer), 500)), (job) => shown.push(job));
     await vi.advanceTimersByTimeAsync(1200); // asked, and not answered yet
     stop();

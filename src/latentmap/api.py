@@ -129,7 +129,7 @@ def add_images(
     return addition
 
 
-def explore(run: Run | str | Path, *, height: int = 720) -> "Explorer":
+def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None) -> "Explorer":
     """Serve the explorer of a run on this machine. A notebook shows it in place.
 
     Parameters
@@ -138,6 +138,8 @@ def explore(run: Run | str | Path, *, height: int = 720) -> "Explorer":
         A finished run.
     height : int, default=720
         Height of the frame in a notebook, in pixels.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Returns
     -------
@@ -153,4 +155,4 @@ def explore(run: Run | str | Path, *, height: int = 720) -> "Explorer":
     """
     from latentmap.explorer import Explorer
 
-    return Explorer(run.path if isinstance(run, Run) else run, height=height)
+    return Explorer(run.path if isinstance(run, Run) else run, height=height, user=user)

@@ -228,6 +228,9 @@ def explore(
         Path | None,
         typer.Option(help="PEM file of its key, if the key is not in the file of the certificate.", callback=_expanded),
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Name by which edits are recorded; by default your name on this system.")
+    ] = None,
 ) -> None:
     """Explore the map in the browser: zoom, search, compare, name groups, label images."""
     with _errors_as_sentences("what you changed is saved in the run", path):
@@ -245,7 +248,7 @@ def explore(
             read_only=read_only,
             needs_token=not no_token,
         )
-        serve(path, exposure, open_page=browser, new_token=new_token)
+        serve(path, exposure, open_page=browser, new_token=new_token, user=user)
 
 
 @app.command()

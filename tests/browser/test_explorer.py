@@ -622,6 +622,7 @@ def test_what_was_done_survives_kills(look, made, tmp_path):
     assert [entry["name"] for entry in journal(run)] == ["kept", "also kept"]
     page.page.close()
     page.errors.clear()
+    again.page.close()
     second.stop()
 
 

@@ -206,3 +206,15 @@ def test_a_client_that_goes_away_while_it_sends_is_no_error(server, path, caplog
     with ThreadPoolExecutor(1) as thread:  # where no browser of other tests has its loop
         thread.submit(asyncio.run, app(scope, receive, send)).result()
     assert "Traceback" not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_a_flood_of_new_connections_closes_its_own_and_not_that_of_a_reader(port):
+    reader = connect(port)
+    assert is_answered(reader)
+    flood = []
+    for _ in range(100):
+        flood.append(connect(port))
+        if len(flood) % 20 == 0:
+            assert is_answered(reader)
+    closed = sum(is_closed(one, 0.01) for one in flood)
+    assert 75 <= closed < 100

@@ -152,7 +152,7 @@ def test_a_job_makes_the_map_and_the_groups_and_changes_nothing_else(client, cop
     assert busy.status_code == 409
     assert "other weights" in busy.json()["error"]
     assert client.get("/api/reweighted?weights=color:1").json() == {
-        **{"running": False, "failed": False, "said": None, "ready": False}
+        **{"running": False, "queued": False, "failed": False, "cancelled": False, "said": None, "ready": False}
     }
     state = wait_for_map(client, "shape:10,parts:30")  # the same weights
     assert state["ready"], state

@@ -3,7 +3,10 @@
 const POLL_INTERVAL = 1000; // milliseconds
 
 export interface Job {
+  /** Whether it waits or runs. */
   running: boolean;
+  queued: boolean;
+  cancelled: boolean;
   failed: boolean;
   /** The last line that the job printed. */
   said: string | null;

@@ -7,7 +7,7 @@ import { button, h } from "../page/dom";
 import type { LessonContext } from "./lesson";
 
 /** Make a button for a job; `done` is called when the job has succeeded. */
-export function jobButton(name: string, label: Key, { model, server, onLeave }: LessonContext, done: () => void): HTMLElement {
+export function jobButton(name: string, label: Key, { model, server, onLeave, onJobs }: LessonContext, done: () => void): HTMLElement {
   const status = h("p", { class: "hint", "aria-live": "polite" });
   const request = (): Promise<Job | null> =>
     server.json(`/api/learn/${name}`).catch((error) => {
@@ -15,19 +15,36 @@ export function jobButton(name: string, label: Key, { model, server, onLeave }: 
       return null;
     });
   const show = (job: Job): void => {
-    if (job.running || job.failed) status.textContent = jobText(job);
+    if (job.running || job.failed || job.cancelled) status.textContent = jobText(job);
     start.disabled = job.running;
-    if (!job.running && !job.failed) done();
+    cancel.hidden = !job.running;
+    isWatched = job.running;
+    if (!job.running && !job.failed && !job.cancelled) done();
   };
-  const watch = (): void => onLeave(watchJob(request, show));
+  let isWatched = false;
+  const watch = (): void => {
+    isWatched = true;
+    onLeave(watchJob(request, show));
+  };
+  const cancel = button(t("cancel"), () => {
+    server.post(`/api/learn/${name}/cancel`, {}).catch((error) => (status.textContent = errorMessage(error)));
+  }, { "data-cancel": name, hidden: true });
   const start = button(t(label), () => {
     start.disabled = true;
     server.post(`/api/learn/${name}`, {}).then(watch, (error) => (status.textContent = errorMessage(error)));
   }, { "data-job": name });
   start.hidden = !model.facts.canEdit; // it writes to the run
-  void request().then((job) => job?.running && watch());
-  return h("div", {}, start, status);
+  const watchIfRunning = (): void => {
+    if (!isWatched) void request().then((job) => job?.running && !isWatched && watch());
+  };
+  watchIfRunning();
+  onJobs(watchIfRunning); // started by another page
+  return h("div", {}, h("div", { class: "buttons" }, start, cancel), status);
 }
 
-/** The progress of a job, or why it failed. */
-export const jobText = ({ running, said }: Job): string => t(running ? "making" : "failed", { said: said ?? "" });
+/** The progress of a job, or why it ended. */
+export function jobText({ running, queued, cancelled, said }: Job): string {
+  if (queued) return t("jobQueued");
+  if (cancelled) return t("jobCancelled");
+  return t(running ? "making" : "failed", { said: said ?? "" });
+}

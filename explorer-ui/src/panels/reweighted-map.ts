@@ -24,6 +24,7 @@ export class ReweightedMap {
   readonly changed = new Signal();
   private readonly status = h("p", { class: "hint", role: "status" });
   private readonly start = button(t("makeOtherMap"), () => void this.make(), { "data-act": "other-map" });
+  private readonly cancel = button(t("cancel"), () => void this.end(), { "data-act": "cancel-map", hidden: true });
   private colorButton: HTMLButtonElement | null = null;
   /** Weights of the map that is being made; "" if none is. */
   private making = "";
@@ -34,7 +35,7 @@ export class ReweightedMap {
     private readonly server: Server,
     private readonly colorBy: (name: string) => void,
   ) {
-    this.element = h("div", {}, this.start, this.status, h("p", { class: "hint", text: t("otherMapNote") }));
+    this.element = h("div", {}, h("div", { class: "buttons" }, this.start, this.cancel), this.status, h("p", { class: "hint", text: t("otherMapNote") }));
     model.weights.changed.on(() => this.update());
     model.colorsChanged.on(() => this.colorButton?.setAttribute("aria-pressed", String(this.isColored)));
     this.update();
@@ -49,6 +50,7 @@ export class ReweightedMap {
   }
 
   private update(): void {
+    this.cancel.hidden = this.making === "";
     this.start.disabled = this.making !== "" || this.model.weights.text === "";
   }
 
@@ -74,6 +76,14 @@ export class ReweightedMap {
       else this.watch(weights, description);
     } catch (error) {
       this.setMaking("");
+      this.status.textContent = errorMessage(error);
+    }
+  }
+
+  private async end(): Promise<void> {
+    try {
+      await this.server.post(this.address("reweighted/cancel", this.making), {});
+    } catch (error) {
       this.status.textContent = errorMessage(error);
     }
   }

@@ -4,7 +4,8 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,11 +13,15 @@ from starlette.responses import JSONResponse, Response
 
 from latentmap.core.errors import ChangedError
 
+if TYPE_CHECKING:
+    from latentmap.explorer.server import Server
+
 ARROW = "application/vnd.apache.arrow.stream"
 PNG = "image/png"
 WAV = "audio/wav"
 FOREVER = "private, max-age=31536000, immutable"
 MAX_BODY_BYTES = 2**25
+JSON_BYTES, JSON_BYTES_PER_IMAGE = 2**16, 16  # of a JSON body, which can hold the ids of all images
 MAX_ABSOLUTE = 1e12  # of a number in a request
 
 
@@ -70,41 +75,29 @@ def image_ids(ids: Any, n: int, *, may_be_empty: bool = False) -> list[int]:
     return sorted(set(ids))
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, if it is not too large.
-
-    Raises
-    ------
-    HTTPException
-        413 if it is larger than 32 MiB.
-    """
-    parts, size = [], 0
-    too_large = HTTPException(413, f"the body is too large: send at most {MAX_BODY_BYTES // 2**20} MiB")
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > MAX_BODY_BYTES:
-        raise too_large
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large
-        parts.append(part)
-    return b"".join(parts)
-
-
 async def read_json_body(request: Request) -> dict[str, Any]:
-    """The body as a JSON object.
+    """The body as a JSON object; it may be as large as a list of all images.
 
     Raises
     ------
     HTTPException
-        413 if it is too large, 415 if it is not marked as JSON.
+        413 if it is too large, 415 if it is not marked as JSON, 503 if too many are read at once.
     BadRequest
         If it is not a JSON object.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "the body is not marked as JSON: send it as application/json")
+    server: Server = request.app.state.server
+    max_bytes = min(MAX_BODY_BYTES, JSON_BYTES + JSON_BYTES_PER_IMAGE * server.data.n)
+    async with server.bodies.body(request, max_bytes) as body:
+        if len(body) <= JSON_BYTES:
+            return _parse_object(body)
+        return await server.parsing.run(request, partial(_parse_object, body))
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(await read_body(request), parse_constant=_refuse)
+        found = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BadRequest("the body is not JSON: send an object") from error
     if not isinstance(found, dict):

@@ -2,8 +2,10 @@
 
 import asyncio
 import errno
+import heapq
 import logging
 import ssl
+from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -20,6 +22,9 @@ IDLE_SECONDS = 120  # between requests, so that a waiting browser does not find 
 MAX_CONNECTIONS = 1024
 MIN_CONNECTIONS = 16
 WANTED_HANDLES = 4096  # file handles that `latentmap explore` asks for
+CLOSED_FRACTION = 16  # one of so many connections is closed at once, beside the one that is too many
+MAX_ACCEPTED = 32  # connections that are accepted before others are served again
+MAX_PENDING = 2048  # connections that the system keeps until they are accepted
 NO_HANDLES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = logging.getLogger("latentmap.explorer")
@@ -90,7 +95,18 @@ class BoundedProtocol(H11Protocol):
     def _give_way(self) -> None:
         others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
         waiting = [one for one in others if one.phase is not ConnectionPhase.ANSWER]
-        min(waiting, key=BoundedProtocol._rank, default=self).drop()
+        # several at once, so that a flood of connections does not sort all of them each time
+        n_closed = 1 + self._limit.n_max // CLOSED_FRACTION
+        ranked = [(*one._rank(), number) for number, one in enumerate(waiting)]
+        n_fresh = sum(phase is ConnectionPhase.FRESH for phase, _, _ in ranked)
+        if n_fresh > len(ranked) / 2:
+            # a flood of new connections closes its own, and not those of readers that are there
+            flood = ConnectionPhase.HEADERS
+            ranked = [(flood if rank[0] is ConnectionPhase.FRESH else rank[0], *rank[1:]) for rank in ranked]
+        for _, _, number in heapq.nsmallest(n_closed, ranked):
+            waiting[number].drop()
+        if not ranked:
+            self.drop()
 
     def _rank(self) -> tuple[ConnectionPhase, float]:
         is_fresh = self.phase is ConnectionPhase.HEADERS and self.loop.time() - self._since < FRESH_SECONDS
@@ -172,9 +188,14 @@ class BoundedServer(uvicorn.Server):
         The application that answers.
     tls : ssl.SSLContext, optional
         Certificate and key; plain HTTP by default.
+    end_streams : callable, optional
+        Ends the answers that have no end of their own; called before the server waits for those in progress.
     """
 
-    def __init__(self, app: object, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, app: object, tls: ssl.SSLContext | None = None, *, end_streams: Callable[[], None] | None = None
+    ) -> None:
+        self._end_streams = end_streams
         self._limit = ConnectionLimit(max_connections())
         super().__init__(
             uvicorn.Config(
@@ -189,6 +210,7 @@ class BoundedServer(uvicorn.Server):
                 proxy_headers=False,  # a client must not name its own address
                 timeout_graceful_shutdown=2,
                 timeout_keep_alive=IDLE_SECONDS,
+                backlog=MAX_ACCEPTED,
             )
         )
 
@@ -200,6 +222,18 @@ class BoundedServer(uvicorn.Server):
         """Serve until ``should_exit`` is set."""
         asyncio.get_running_loop().set_exception_handler(self._handle)
         await super().serve(sockets)
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(MAX_PENDING)  # asyncio takes one number for this and for those accepted at once
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """End all answers and connections."""
+        if self._end_streams is not None:
+            self._end_streams()
+        await super().shutdown(sockets)
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

@@ -12,8 +12,6 @@ from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.selection_export import export_folder, export_table
 from latentmap.run.folder_export import Written
 
-MAX_TABLES = 2  # tables that are written at once; more wait
-
 
 @dataclass
 class ExportJob:
@@ -65,12 +63,10 @@ class ExportJobs:
         self.last: ExportJob | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._tables = threading.Semaphore(MAX_TABLES)
 
     def table(self, data: AtlasView, ids: list[int] | None, kind: str) -> Path:
         """Write a CSV or Parquet file into the run."""
-        with self._tables:
-            return export_table(data, ids, kind)
+        return export_table(data, ids, kind)
 
     def start(self, data: AtlasView, ids: list[int] | None) -> ExportJob | None:
         """Start the export of a folder; None while another one is running."""

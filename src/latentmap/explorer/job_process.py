@@ -10,6 +10,7 @@ from latentmap.explorer.lessons import JOBS as LESSONS
 from latentmap.explorer.reweighted_map import make_reweighted_map
 
 JOBS: dict[str, Callable[..., None]] = {**LESSONS, "reweighted-map": make_reweighted_map}
+NICENESS = 10  # so that the page stays responsive
 
 
 def _end_with_parent() -> None:
@@ -24,5 +25,7 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     _end_with_parent()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     path, name, *arguments = sys.argv[1:]
     JOBS[name](AtlasView(path), *arguments)

@@ -31,6 +31,8 @@ class Explorer:
         Folder of a finished run.
     height : int, default=720
         Height of the frame in a notebook, in pixels.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Attributes
     ----------
@@ -49,14 +51,15 @@ class Explorer:
         If no port from 8765 on is free.
     """
 
-    def __init__(self, path: str | Path, *, height: int = 720) -> None:
-        self._server = Server(path)
+    def __init__(self, path: str | Path, *, height: int = 720, user: str | None = None) -> None:
+        self._server = Server(path, user=user)
         self._socket = listen(None)
         self._height = height
         self.port: int = self._socket.getsockname()[1]
         self.url = Exposure().address(LOOPBACK, self.port, self._server.token)
         access = Access(self._server.token, cookie=cookie_name(self.port, user_path(path)))
-        self._uvicorn = BoundedServer(make_app(self._server, hosts(self.port), access=access, framed=True))
+        app = make_app(self._server, hosts(self.port), access=access, framed=True)
+        self._uvicorn = BoundedServer(app, end_streams=self._server.events.close)
         self._thread = threading.Thread(target=self._uvicorn.run, args=([self._socket],), daemon=True)
         self._thread.start()
         while not self._uvicorn.started and self._thread.is_alive():
@@ -85,7 +88,12 @@ class Explorer:
 
 
 def explore(
-    path: str | Path, exposure: Exposure | None = None, *, open_page: bool = True, new_token: bool = False
+    path: str | Path,
+    exposure: Exposure | None = None,
+    *,
+    open_page: bool = True,
+    new_token: bool = False,
+    user: str | None = None,
 ) -> None:
     """Serve the explorer of a run until it is interrupted.
 
@@ -99,11 +107,15 @@ def explore(
         Whether to open the page in the browser.
     new_token : bool, default=False
         Whether to replace the tokens of the run, so that addresses printed before are refused.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Raises
     ------
     RunError
         If the folder is not a finished run.
+    EditError
+        If the name of the user is no text of one line.
     InputError
         If the certificate and the key cannot be used, or the host is no address of this machine.
     PortError
@@ -117,7 +129,7 @@ def explore(
         port: int = listening.getsockname()[1]
         if new_token:
             forget_tokens(run)
-        server = Server(path, token=run_token(run))
+        server = Server(path, token=run_token(run), user=user)
         access = Access(
             server.token,
             run_token(run, for_readers=True),
@@ -140,7 +152,7 @@ def explore(
         )
         try:
             with opened_in_browser(exposure.own_address(port, access)) if open_page else nullcontext():
-                BoundedServer(app, tls).run([listening])
+                BoundedServer(app, tls, end_streams=server.events.close).run([listening])
         finally:
             server.close()
 

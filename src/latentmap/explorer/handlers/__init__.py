@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from latentmap.explorer.handlers import (
     channel_settings,
     editing,
+    events,
     exports,
     image_data,
     latent_space,
@@ -25,6 +26,7 @@ _SUBJECTS = (
     similarity,
     latent_space,
     editing,
+    events,
     exports,
     learning,
     weighting,

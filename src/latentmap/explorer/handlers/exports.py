@@ -1,5 +1,6 @@
 """Exports of images with their columns and edits: tables as the answer, folders as a job in the background."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -28,13 +29,14 @@ async def start_export(server: "Server", request: Request) -> Response:
     kind = asked.get("kind")
     if not isinstance(kind, str) or kind not in EXPORT_KINDS:
         raise BadRequest(f"kind: choose among {', '.join(EXPORT_KINDS)}")
-    ids = image_ids(asked["ids"], data.n) if asked.get("ids") is not None else None
+    given = asked.get("ids")
+    ids = None if given is None else await run_in_threadpool(image_ids, given, data.n)
     if kind == "folder":
         job = server.exports.start(data, ids)
         if job is None:
             raise HTTPException(409, "a folder is being exported: wait for it, or cancel it")
         return JSONResponse({"job": job.id}, 202)
-    path = await run_in_threadpool(server.exports.table, data, ids, kind)
+    path = await server.lanes["slow"].run(request, partial(server.exports.table, data, ids, kind))
     headers = {FILE_HEADER: quote(str(path), safe="/:\\")}
     return FileResponse(path, media_type=MEDIA_TYPES[kind], filename=path.name, headers=headers)
 

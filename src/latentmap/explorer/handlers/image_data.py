@@ -42,7 +42,7 @@ def image(server: "Server", request: Request) -> Response:
     return _picture(request, data, partial(data.png, number, mixing), f"image{number}", mixing)
 
 
-@routes.get("/api/images/{image}/original")
+@routes.get("/api/images/{image}/original", "slow")
 def original(server: "Server", request: Request) -> Response:
     """The file that one image was made from, as a picture."""
     opened = server.opened
@@ -56,7 +56,7 @@ def original(server: "Server", request: Request) -> Response:
         raise HTTPException(404, str(error)) from error
 
 
-@routes.get("/api/images/{image}/sound")
+@routes.get("/api/images/{image}/sound", "slow")
 def sound(server: "Server", request: Request) -> Response:
     """The sound that one image is the spectrogram of."""
     opened = server.opened
@@ -75,7 +75,7 @@ def facts(server: "Server", request: Request) -> dict[str, Any]:
     return data.facts(whole_number(request, "image", 0, data.n - 1))
 
 
-@routes.get("/api/images/{image}/reconstruction")
+@routes.get("/api/images/{image}/reconstruction", "search")
 def reconstruction(server: "Server", request: Request) -> Response:
     """The reconstruction of one image."""
     data = server.data

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +24,7 @@ MAX_INTERPOLATION_STEPS = 64
 routes = Routes()
 
 
-@routes.get("/api/decode")
+@routes.get("/api/decode", "search")
 def decode_place(server: "Server", request: Request) -> Response:
     """The image that the decoder draws at a place of the map."""
     place = np.array([[real_number(request, "x"), real_number(request, "y")]])
@@ -33,7 +32,7 @@ def decode_place(server: "Server", request: Request) -> Response:
     return Response(as_png(drawn), media_type=PNG)
 
 
-@routes.get("/api/interpolation")
+@routes.get("/api/interpolation", "slow")
 def interpolation(server: "Server", request: Request) -> Response:
     """The straight line in latent space from one image to another, drawn in steps."""
     data = server.data
@@ -49,7 +48,9 @@ async def strip_along_path(server: "Server", request: Request) -> Response:
     """Places along a path, drawn as a strip or an animation."""
     asked = await read_json_body(request)
     places, form = _parse_places(asked.get("places")), asked.get("format", "png")
-    return await run_in_threadpool(lambda: _sequence(_pictures(server, server.data.decode(places)), form))
+    return await server.lanes["slow"].run(
+        request, lambda: _sequence(_pictures(server, server.data.decode(places)), form)
+    )
 
 
 def _pictures(server: "Server", images: NDArray[Any]) -> NDArray[np.uint8]:

@@ -35,13 +35,13 @@ def training(server: "Server", _: Request) -> dict[str, Any]:
         raise DamagedError(f"{path}: cannot be read ({error})") from error
 
 
-@routes.get("/api/learn/kmeans")
+@routes.get("/api/learn/kmeans", "slow")
 def kmeans(server: "Server", request: Request) -> dict[str, Any]:
     """Centres and inertia of each step of K-means."""
     return _requested_kmeans(server, request).as_dict()
 
 
-@routes.get("/api/learn/kmeans/{part}")
+@routes.get("/api/learn/kmeans/{part}", "slow")
 def kmeans_part(server: "Server", request: Request) -> Response:
     """Labels of the points at each step of K-means, or the points."""
     steps, part = _requested_kmeans(server, request), request.path_params["part"]
@@ -104,4 +104,16 @@ def start_job(server: "Server", request: Request) -> dict[str, Any]:
     if name not in lessons.JOBS:
         raise HTTPException(404, f"choose among {', '.join(lessons.JOBS)}")
     server.jobs.start(name)
+    server.events.look()
+    return server.jobs.state(name)
+
+
+@routes.post("/api/learn/{job}/cancel")
+def cancel_job(server: "Server", request: Request) -> dict[str, Any]:
+    """End a job; the maps that it has completed are kept."""
+    name = request.path_params["job"]
+    if name not in lessons.JOBS:
+        raise HTTPException(404, f"choose among {', '.join(lessons.JOBS)}")
+    server.jobs.cancel(name)
+    server.events.look()
     return server.jobs.state(name)

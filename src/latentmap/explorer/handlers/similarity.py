@@ -1,5 +1,6 @@
 """Images that are found: by their neighbourhood, by a picture that is sent, by a text."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from latentmap.explorer.answers import BadRequest, read_body, whole_number
+from latentmap.explorer.answers import MAX_BODY_BYTES, BadRequest, whole_number
 from latentmap.explorer.channel_mixing import current_mixing
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.routing import Routes
@@ -28,7 +29,7 @@ MAX_QUERY_LENGTH = 1000
 routes = Routes()
 
 
-@routes.get("/api/images/{image}/neighbors")
+@routes.get("/api/images/{image}/neighbors", "search")
 def neighbors(server: "Server", request: Request) -> dict[str, Any]:
     """The images nearest to one image, by other weights of the kinds of features if the request has them."""
     data = server.data
@@ -37,7 +38,7 @@ def neighbors(server: "Server", request: Request) -> dict[str, Any]:
     return {"neighbors": data.neighbors(number, n, weights)}
 
 
-@routes.get("/api/search")
+@routes.get("/api/search", "search")
 def search(server: "Server", request: Request) -> dict[str, Any]:
     """Images by a part of their path or label."""
     text = request.query_params.get("q", "")
@@ -53,7 +54,8 @@ def search(server: "Server", request: Request) -> dict[str, Any]:
 async def similar_images(server: "Server", request: Request) -> dict[str, Any]:
     """Images similar to one that is sent, by other weights if the request has them, and its place on the map."""
     weights = await run_in_threadpool(requested_weights, request, server.data)
-    return await run_in_threadpool(_similar, server, await read_body(request), weights)
+    async with server.bodies.body(request, MAX_BODY_BYTES) as body:
+        return await server.lanes["slow"].run(request, partial(_similar, server, body, weights))
 
 
 def _similar(server: "Server", body: bytes, weights: dict[str, float] | None) -> dict[str, Any]:

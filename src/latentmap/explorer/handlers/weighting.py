@@ -49,6 +49,14 @@ def make_reweighted(server: "Server", request: Request) -> dict[str, Any]:
     return _state(server, weights)
 
 
+@routes.post("/api/reweighted/cancel")
+def cancel_reweighted(server: "Server", request: Request) -> dict[str, Any]:
+    """End the job that makes the map by some weights."""
+    weights = _weights(request, server.data)
+    server.jobs.cancel(JOB, weights)
+    return _state(server, weights)
+
+
 def _state(server: "Server", weights: str) -> dict[str, Any]:
     job = server.jobs.state(JOB, weights)
     # after the state of the job: a file that is there by now is not missed
