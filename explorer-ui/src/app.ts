@@ -37,6 +37,8 @@ import { remixImages } from "./panels/thumbnails";
 import { ShortcutList } from "./panels/shortcut-list";
 import { WeightSliders } from "./panels/weight-sliders";
 import { ViewSaver } from "./saving/save-view";
+import { notebookOfPage, reloadPage } from "./widget/notebook";
+import { NotebookLink } from "./widget/notebook-link";
 
 const QUERY_MESSAGE_TIME = 10_000; // milliseconds
 const RELOAD_MESSAGE_TIME = 60_000; // milliseconds
@@ -71,9 +73,12 @@ export class App {
   private readonly shortcuts = new ShortcutList();
   private readonly editor: Editor | null;
   private readonly selectionSync: SelectionSync | null;
+  /** The notebook that the page is in; null in a tab of its own. */
+  private readonly notebook = notebookOfPage();
+  private readonly link = this.notebook && new NotebookLink(this, this.notebook);
 
   constructor(readonly model: Model) {
-    const { camera, message } = this;
+    const { camera, message, link } = this;
     const server = (this.server = model.source instanceof Server ? model.source : null);
     const goTo = (row: number): void => this.actions.goTo(row);
     const zoomTo = (rows: number[]): void => this.actions.zoomTo(rows);
@@ -81,7 +86,7 @@ export class App {
     const notify = (text: string, time?: number): void => message.show(text, time);
     const colorBy = (name: string): void => void this.control.colorBy(name);
     this.editor = server && new Editor(model, server);
-    this.selectionSync = server && new SelectionSync(server, () => model.idsOf(model.selectedRows()));
+    this.selectionSync = server && !link ? new SelectionSync(server, () => model.idsOf(model.selectedRows())) : null;
     this.decoder = server && model.facts.hasDecoder ? new DecoderTool(model, server, camera) : null;
     const canFind = server !== null && model.facts.hasEncoder;
     this.query = new QueryImage(model, camera, (text) => message.show(text, QUERY_MESSAGE_TIME), goTo);
@@ -107,7 +112,7 @@ export class App {
     this.filters = new Filters(model, () => this.search.clear());
     this.search = new Search(model, message, goTo);
     this.selection = new SelectionPanel(model, this.editor, openImage, zoomTo, notify, colorBy);
-    this.address = new Address(model, camera, this.inspector, this.search);
+    this.address = new Address(model, camera, this.inspector, this.search, link ? (text) => link.saveAddress(text) : undefined);
     this.header = this.makeHeader(new ViewSaver(model, camera, this.view, message));
     const { view, header, groups, colorLegend, filters, inspector, selection, search, address } = this;
     this.control = new ViewControl({ model, camera, view, header, inspector, filters, search, address, message });
@@ -129,7 +134,7 @@ export class App {
       useTool: (tool) => this.useTool(tool),
       toggleLessons: lessons && (() => this.toggleLessons(lessons)),
       chooseQuery: server && this.model.facts.hasEncoder ? () => this.query.choose() : null,
-      copyLink: () => void this.control.copyLink(),
+      copyLink: this.link ? null : () => void this.control.copyLink(),
       saveHtml: server && (() => saver.saveHtml(server)),
       savePng: (scale) => saver.savePng(scale),
       saveSvg: () => saver.saveSvg(),
@@ -210,7 +215,7 @@ export class App {
     const { model, message, editor } = this;
     model.selectionChanged.on(() => {
       this.selection.rebuild();
-      rememberSelection(model.facts.version, model.idsOf(model.selectedRows()));
+      if (!this.link) rememberSelection(model.facts.version, model.idsOf(model.selectedRows()));
       this.selectionSync?.send();
     });
     model.editsChanged.on(() => {
@@ -227,7 +232,7 @@ export class App {
     model.weights.changed.on(() => this.address.saveSoon());
     this.reweighted?.changed.on(() => this.noteOtherMap());
     editor?.notified.on((text) => message.show(text));
-    editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), () => location.reload())));
+    editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), reloadPage)));
   }
 
   /** Show all pictures by other colours of their channels. */
@@ -271,11 +276,21 @@ export class App {
     const { model, view } = this;
     view.start();
     await model.recolor();
-    await this.control.apply(readView(location.hash));
+    await this.control.apply(readView(this.notebook ? this.notebook.model.get("_address") : location.hash));
     void this.reweighted?.resume();
-    model.select(recallSelection(model.facts.version).map((id) => model.rowOf[id]).filter((row) => row !== undefined));
+    if (this.link) await this.link.start();
+    else model.select(recallSelection(model.facts.version).map((id) => model.rowOf[id]).filter((row) => row !== undefined));
     performance.mark("interactive");
     await view.loadLabels();
+  }
+
+  colorBy(name: string): Promise<void> {
+    return this.control.colorBy(name);
+  }
+
+  /** Take over edits that were made elsewhere. */
+  async refreshEdits(): Promise<void> {
+    await this.editor?.refresh();
   }
 
   /** State of the page, for tests and measurements. */

@@ -9,6 +9,7 @@ import "./style/narrow.css";
 import { App } from "./app";
 import { errorMessage } from "./data/error-message";
 import { SavedPage } from "./data/saved-page";
+import { overWidget } from "./data/over-widget";
 import { HttpError, overHttp, Server } from "./data/server";
 import type { Source } from "./data/source";
 import type { EditedColumns, Facts, Points } from "./data/types";
@@ -19,15 +20,18 @@ import { readView } from "./page/address";
 import { ConnectionBanner, takeToken, tokenPage, watchAddress } from "./page/connection";
 import { h } from "./page/dom";
 import { initialLanguage, initialTheme } from "./page/storage";
+import { notebookOfPage } from "./widget/notebook";
 
 async function main(): Promise<void> {
-  const view = readView(location.hash);
+  const notebook = notebookOfPage();
+  const view = readView(notebook ? notebook.model.get("_address") : location.hash);
   setLanguage(initialLanguage(view.language));
-  document.documentElement.dataset.theme = initialTheme(view.theme);
+  document.documentElement.dataset.theme = initialTheme(view.theme ?? notebook?.theme);
   const embedded = document.getElementById("embedded");
   const loading = h("p", { class: "loading", role: "status", text: t("loading") });
   document.body.replaceChildren(loading);
   if (embedded) return open(new SavedPage(embedded), loading);
+  if (notebook) return open(new Server(overWidget(notebook.model)), loading);
   watchAddress();
   const token = takeToken();
   if (!token) return document.body.replaceChildren(tokenPage(false));

@@ -34,6 +34,11 @@ export class Editor {
     return this.server.cut(n);
   }
 
+  /** Take over edits that were made elsewhere. */
+  refresh(): Promise<void> {
+    return this.enqueue(() => this.poll());
+  }
+
   private enqueue(act: () => Promise<void>): Promise<void> {
     this.queue = this.queue.then(act);
     return this.queue;

@@ -38,6 +38,13 @@ def make_app(server: "Server", hosts: list[str], *, framed: bool = False) -> Sta
     return app
 
 
+def unguarded_app(server: "Server") -> Starlette:
+    """Make the application without its guard, for requests that come from this process and from no network."""
+    app = Starlette(routes=ROUTES, exception_handlers=ERROR_HANDLERS)
+    app.state.server = server
+    return app
+
+
 async def _answer_http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, headers=dict(error.headers or {}))

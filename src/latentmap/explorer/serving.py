@@ -16,6 +16,7 @@ from latentmap.core.errors import InputError, PortError
 from latentmap.explorer.app import make_app
 from latentmap.explorer.connections import BoundedServer, raise_handle_limit
 from latentmap.explorer.guard import LOOPBACK_NAMES, host_name
+from latentmap.explorer.notebooks import INSTALL, has_widgets
 from latentmap.explorer.server import Server
 from latentmap.explorer.tokens import LAUNCH_SECONDS, launch_file, run_token
 
@@ -82,7 +83,8 @@ class Explorer:
     def _repr_html_(self) -> str:
         """The explorer as a frame in a notebook."""
         style = f"width: 100%; height: {self._height}px; border: 0"
-        return f'<iframe title="latentmap explorer" src="{escape(self.url)}" style="{style}"></iframe>'
+        hint = "" if has_widgets() else f"<p>{escape(INSTALL)}</p>"
+        return f'<iframe title="latentmap explorer" src="{escape(self.url)}" style="{style}"></iframe>{hint}'
 
 
 def explore(
