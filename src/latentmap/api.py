@@ -133,8 +133,9 @@ def add_images(
 def explore(run: Run | str | Path, *, height: int = 720) -> "ExplorerWidget | Explorer":
     """The explorer of a run: a widget in a notebook, elsewhere a page that is served on this machine.
 
-    The widget needs the packages of ``pip install 'latentmap[notebook]'`` and works wherever widgets do, also in notebooks
-    on other machines. Without them a notebook shows the served page in a frame, which only works on this machine.
+    The widget needs the packages of ``pip install 'latentmap[notebook]'`` and works wherever widgets do, also in
+    notebooks on other machines. Without them a notebook shows the served page in a frame, which only works on this
+    machine.
 
     Parameters
     ----------
@@ -147,8 +148,8 @@ def explore(run: Run | str | Path, *, height: int = 720) -> "ExplorerWidget | Ex
     -------
     ExplorerWidget or Explorer
         ``selection`` is a list of the ids that are selected in the page, and ``close()`` ends it. The widget also has
-        ``view``, ``color_by`` and ``groups``, and all four can be set and observed; :class:`latentmap.explorer.Explorer`
-        has ``url``, the address of the page.
+        ``view``, ``color_by`` and ``groups``, and all four can be set and observed;
+        :class:`latentmap.explorer.Explorer` has ``url``, the address of the page.
 
     Raises
     ------

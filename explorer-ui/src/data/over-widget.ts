@@ -14,7 +14,7 @@ export interface WidgetModel {
 
 /** A piece of an answer; the first has the status and the headers. */
 interface Answer {
-  kind: "answer" | "failed";
+  kind: "answer" | "failed" | "pong";
   id: string;
   more: boolean;
   status?: number;
@@ -23,6 +23,8 @@ interface Answer {
 }
 
 const CHUNK = 2 ** 21; // bytes of a body in one message, well below the limit of a notebook's server
+const PING_INTERVAL = 5000; // milliseconds between questions whether the kernel is there, while an answer is due
+const PATIENCE = 20_000; // milliseconds without any message from the kernel until requests fail
 const WITHOUT_BODY = [204, 205, 304];
 
 /** One request that waits for its answer. */
@@ -63,7 +65,30 @@ export function overWidget(model: WidgetModel): Send {
   const own = Array.from(crypto.getRandomValues(new Uint32Array(3)), (one) => one.toString(36)).join(""); // other pages hear all answers
   const pending = new Map<string, Pending>();
   let count = 0;
+  let heardAt = 0;
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const listen = (): void => {
+    if (timer !== undefined) return;
+    heardAt = performance.now();
+    timer = setInterval(() => {
+      if (pending.size && isThere()) return;
+      for (const one of pending.values()) one.fail(new Error("the kernel does not answer"));
+      pending.clear();
+      clearInterval(timer);
+      timer = undefined;
+    }, PING_INTERVAL);
+  };
+  /** Ask whether the kernel is there; false if it is gone or was silent for too long. */
+  const isThere = (): boolean => {
+    try {
+      model.send({ kind: "ping", id: own });
+    } catch {
+      return false; // the widget was closed with the kernel
+    }
+    return performance.now() - heardAt < PATIENCE;
+  };
   model.on("msg:custom", (answer: Answer, buffers: DataView[]) => {
+    if (String(answer.id).startsWith(own)) heardAt = performance.now();
     const found = pending.get(answer.id);
     if (!found) return;
     if (answer.kind === "failed") found.fail(new Error(answer.why));
@@ -77,6 +102,7 @@ export function overWidget(model: WidgetModel): Send {
     return new Promise((resolve, reject) => {
       const one = new Pending(model, id, resolve, reject);
       pending.set(id, one);
+      listen();
       options.signal?.addEventListener("abort", () => {
         if (!pending.delete(id)) return;
         model.send({ kind: "cancel", id });

@@ -20,6 +20,8 @@ interface View {
 
 export class NotebookLink {
   private readonly widget: WidgetModel;
+  /** Whether the page shows what the widget says: before, it must not tell the widget what it shows. */
+  private isStarted = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -36,6 +38,7 @@ export class NotebookLink {
     await this.takeColor();
     this.takeView(false);
     this.takeSelection();
+    this.isStarted = true;
     widget.on("change:view", () => this.takeView(true));
     widget.on("change:color_by", () => void this.takeColor());
     widget.on("change:_selection", () => this.takeSelection());
@@ -50,6 +53,7 @@ export class NotebookLink {
 
   /** Take over a new state of the page. */
   saveAddress(address: string): void {
+    if (!this.isStarted) return;
     const { model } = this.app;
     const names = [GROUP, LABEL, MARK, ...model.facts.columns.map((one) => one.name)];
     this.save({
@@ -61,7 +65,11 @@ export class NotebookLink {
 
   private save(values: { [name: string]: unknown }): void {
     for (const [name, value] of Object.entries(values)) this.widget.set(name, value);
-    this.widget.save_changes();
+    try {
+      this.widget.save_changes();
+    } catch {
+      return; // the kernel is gone, which requests report
+    }
     if (!("_picture" in values)) this.drawSoon();
   }
 

@@ -23,4 +23,4 @@ export function reloadPage(): void {
 }
 
 /** The notebook that shows this page; null in a tab of its own. */
-export const notebookOfPage = (): Notebook | null => (window as { [name: string]: any })[NOTEBOOK] ?? null;
+export const notebookOfPage = (): Notebook | null => (globalThis as { [name: string]: any })[NOTEBOOK] ?? null;

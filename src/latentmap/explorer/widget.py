@@ -11,6 +11,7 @@ import traitlets
 from numpy.typing import NDArray
 
 from latentmap.core.errors import InputError
+from latentmap.core.progress import counted
 from latentmap.explorer.app import unguarded_app
 from latentmap.explorer.columns import TREE_COLUMN
 from latentmap.explorer.handlers.page_files import STATIC
@@ -33,9 +34,9 @@ def _bytes(value: Any, _: Any) -> bytes:
 class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no types
     """The explorer of one run in a notebook.
 
-    The page in the notebook and these attributes always show the same: setting one changes the page, and what is done in
-    the page changes them. ``widget.observe(f, "selection")`` calls ``f`` with each change, also of ``view``, ``color_by``
-    and ``groups``. A change in the page arrives as soon as the kernel runs no cell.
+    The page in the notebook and these attributes always show the same: setting one changes the page, and what is done
+    in the page changes them. ``widget.observe(f, "selection")`` calls ``f`` with each change, also of ``view``,
+    ``color_by`` and ``groups``. Python hears of a change in the page once no cell is running.
 
     The notebook keeps a still picture of the map, which is shown where there is no kernel.
 
@@ -192,7 +193,7 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
 
     def __repr__(self) -> str:
         data = self._server.data
-        return f"<ExplorerWidget of {data.path.resolve().name}: {data.n:,} {data.run.noun}s>"
+        return f"<ExplorerWidget of {data.path.resolve().name}: {counted(data.n, data.run.noun)}>"
 
 
 def as_ids(value: Any, n: int) -> list[int]:
@@ -206,7 +207,10 @@ def as_ids(value: Any, n: int) -> list[int]:
     wanted = f"pass ids of images, whole numbers from 0 to {n - 1}"
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InputError(f"selection: got {type(value).__name__}: {wanted}")
-    found: NDArray[Any] = np.asarray(value if isinstance(value, np.ndarray) else list(value))
+    try:
+        found: NDArray[Any] = np.asarray(value if isinstance(value, np.ndarray) else list(value))
+    except ValueError as error:  # lists of several lengths
+        raise InputError(f"selection: got {short(value)}: {wanted}") from error
     if not found.size:
         return []
     if found.ndim != 1 or found.dtype.kind not in "iu":
@@ -229,7 +233,11 @@ def as_view(value: Any, current: Mapping[str, float], square: tuple[float, float
     if not isinstance(value, Mapping) or not {*value} <= {"x", "y", "zoom"}:
         raise InputError(f"view: got {short(value)}: pass x, y and zoom, such as {{'x': 0.5, 'y': -2.0, 'zoom': 3.0}}")
     left, bottom, side = square
-    ranges = {"x": (left - side, left + 2 * side), "y": (bottom - side, bottom + 2 * side), "zoom": (MIN_ZOOM, MAX_ZOOM)}
+    ranges = {
+        "x": (left - side, left + 2 * side),
+        "y": (bottom - side, bottom + 2 * side),
+        "zoom": (MIN_ZOOM, MAX_ZOOM),
+    }
     view = dict(current)
     for name, (low, high) in ranges.items():
         if name not in value:
@@ -260,7 +268,7 @@ def new_names(value: Any, groups: dict[int, dict[str, Any]]) -> dict[int, str]:
             raise InputError(f"groups: there is no group {number!r}: choose among {known}")
         if not isinstance(name, str):
             raise InputError(f"groups: group {number}: got {short(given)}: pass its name")
-        if name.strip() != groups[number]["name"]:
+        if name.strip() != groups[int(number)]["name"]:
             names[int(number)] = name
     return names
 

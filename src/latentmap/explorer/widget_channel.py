@@ -1,9 +1,10 @@
 """The messages between the page in a notebook and the kernel, which carry requests and answers.
 
-The page sends ``request`` (id, method, path, headers, more) with the first part of the body, ``body`` (id, more) with the
-next ones, ``taken`` (id, bytes) for what it has received, and ``cancel`` (id). The kernel sends ``answer`` (id, more) with
-a piece of the answer, the first one with status and headers, and ``failed`` (id, why). Ids are chosen at random, because
-all pages that show a widget receive all messages.
+The page sends ``request`` (id, method, path, headers, more) with the first part of the body, ``body`` (id, more) with
+the next ones, ``taken`` (id, bytes) for what it has received, ``cancel`` (id), and ``ping`` (id) to learn whether the
+kernel is there. The kernel sends ``answer`` (id, more) with a piece of the answer, the first one with status and
+headers, ``failed`` (id, why) and ``pong`` (id). ``page`` (id) asks for the script and the style of the page, and is
+answered with both. Ids are chosen at random, because all pages that show a widget receive all messages.
 """
 
 from collections.abc import Callable
@@ -44,6 +45,8 @@ class WidgetChannel:
         body = bytes(buffers[0]) if buffers else b""
         if kind == "page":
             self._send({"kind": "page", "id": key}, page_parts(self._static))
+        elif kind == "ping":
+            self._send({"kind": "pong", "id": key}, [])
         elif kind == "request":
             self._begin(key, message, body)
         elif kind == "body":
@@ -57,7 +60,7 @@ class WidgetChannel:
         method, path, headers = (message.get(name) for name in ("method", "path", "headers"))
         are_texts = isinstance(headers, dict) and all(isinstance(one, str) for one in [*headers, *headers.values()])
         if not isinstance(method, str) or not isinstance(path, str) or not are_texts:
-            return
+            return None
         try:
             scope = http_scope(method, path, headers)  # type: ignore[arg-type]
         except UnicodeEncodeError:
