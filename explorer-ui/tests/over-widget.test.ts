@@ -92,6 +92,25 @@ test("a failure is an error", async () => {
   await expect(asked).rejects.toThrow("ZeroDivisionError");
 });
 
+test("an answer that has begun may rest for as long as it likes", async () => {
+  vi.useFakeTimers();
+  const { model, sent, answer } = makeModel();
+  const asked = overWidget(model)("api/events", {});
+  await vi.advanceTimersByTimeAsync(10);
+  const { id } = sent[0].message;
+  answer({ kind: "answer", id, more: true, status: 200, headers: [] }, "first");
+  const reader = (await asked).body!.getReader();
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe("first");
+  const before = sent.length;
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(sent.length).toBe(before);
+  answer({ kind: "answer", id, more: true }, "second");
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe("second");
+  await reader.cancel();
+  expect(sent[sent.length - 1].message).toEqual({ kind: "cancel", id });
+  answer({ kind: "answer", id, more: true }, "third"); // was on its way
+});
+
 test("a silent kernel lets requests fail, a busy one does not", async () => {
   vi.useFakeTimers();
   const { model, sent, answer } = makeModel();

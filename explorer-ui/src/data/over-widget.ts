@@ -24,11 +24,12 @@ interface Answer {
 
 const CHUNK = 2 ** 21; // bytes of a body in one message, well below the limit of a notebook's server
 const PING_INTERVAL = 5000; // milliseconds between questions whether the kernel is there, while an answer is due
-const PATIENCE = 20_000; // milliseconds without any message from the kernel until requests fail
+const PATIENCE = 20_000; // milliseconds without any message from the kernel until requests without an answer fail
 const WITHOUT_BODY = [204, 205, 304];
 
-/** One request that waits for its answer. */
+/** One request that waits for its answer, or for the rest of it. */
 class Pending {
+  isAnswered = false;
   private stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | null = null;
 
   constructor(
@@ -36,6 +37,8 @@ class Pending {
     private readonly id: string,
     private readonly resolve: (response: Response) => void,
     private readonly reject: (error: unknown) => void,
+    /** Called when the rest of the answer is not wanted. */
+    private readonly ended: () => void,
   ) {}
 
   take({ status, headers, more }: Answer, bytes: Uint8Array<ArrayBuffer>): void {
@@ -46,9 +49,13 @@ class Pending {
   }
 
   private start(status: number, headers: [string, string][]): void {
+    this.isAnswered = true;
     const source = {
       start: (stream: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): void => void (this.stream = stream),
-      cancel: (): void => this.model.send({ kind: "cancel", id: this.id }),
+      cancel: (): void => {
+        this.ended();
+        this.model.send({ kind: "cancel", id: this.id });
+      },
     };
     const body = WITHOUT_BODY.includes(status) ? null : new ReadableStream(source);
     this.resolve(new Response(body, { status, headers }));
@@ -71,9 +78,12 @@ export function overWidget(model: WidgetModel): Send {
     if (timer !== undefined) return;
     heardAt = performance.now();
     timer = setInterval(() => {
-      if (pending.size && isThere()) return;
-      for (const one of pending.values()) one.fail(new Error("the kernel does not answer"));
-      pending.clear();
+      const due = [...pending].filter(([, one]) => !one.isAnswered); // an answer that has begun may rest for long
+      if (due.length && isThere()) return;
+      for (const [id, one] of due) {
+        one.fail(new Error("the kernel does not answer"));
+        pending.delete(id);
+      }
       clearInterval(timer);
       timer = undefined;
     }, PING_INTERVAL);
@@ -100,7 +110,7 @@ export function overWidget(model: WidgetModel): Send {
     const body = options.body ? await new Response(options.body).arrayBuffer() : new ArrayBuffer(0);
     const id = `${own}-${(count += 1)}`;
     return new Promise((resolve, reject) => {
-      const one = new Pending(model, id, resolve, reject);
+      const one = new Pending(model, id, resolve, reject, () => pending.delete(id));
       pending.set(id, one);
       listen();
       options.signal?.addEventListener("abort", () => {
