@@ -14,6 +14,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from latentmap.explorer.in_process import InProcessApp, Piece, http_scope
+from latentmap.explorer.one_file import page_code
 
 Buffers = list[Any]
 SendMessage = Callable[[dict[str, Any], Buffers], None]
@@ -44,7 +45,7 @@ class WidgetChannel:
         key, kind = message["id"], message.get("kind")
         body = bytes(buffers[0]) if buffers else b""
         if kind == "page":
-            self._send({"kind": "page", "id": key}, page_parts(self._static))
+            self._send({"kind": "page", "id": key}, [part.encode() for part in page_code(self._static)])
         elif kind == "ping":
             self._send({"kind": "pong", "id": key}, [])
         elif kind == "request":
@@ -84,9 +85,3 @@ def _answer(key: str, piece: Piece) -> dict[str, Any]:
     if piece.status is not None:
         message |= {"status": piece.status, "headers": piece.headers}
     return message
-
-
-def page_parts(static: Path) -> list[bytes]:
-    """The script and the style of the built page."""
-    found = [sorted((static / "assets").glob(f"index-*.{ending}")) for ending in ("js", "css")]
-    return [b"\n".join(path.read_bytes() for path in paths) for paths in found]
