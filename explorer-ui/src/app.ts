@@ -75,7 +75,7 @@ export class App {
   private readonly selectionSync: SelectionSync | null;
   /** The notebook that the page is in; null in a tab of its own. */
   private readonly notebook = notebookOfPage();
-  private readonly link = this.notebook && new NotebookLink(this, this.notebook);
+  private readonly link = this.notebook && new NotebookLink(this, this.notebook.model);
 
   constructor(readonly model: Model) {
     const { camera, message, link } = this;

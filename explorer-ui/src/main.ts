@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   document.documentElement.dataset.theme = initialTheme(view.theme ?? notebook?.theme);
   const embedded = document.getElementById("embedded");
   const loading = h("p", { class: "loading", role: "status", text: t("loading") });
-  document.body.replaceChildren(loading);
+  if (!notebook) document.body.replaceChildren(loading); // in a notebook a picture of the map is shown until the map is
   if (embedded) return open(new SavedPage(embedded), loading);
   if (notebook) return open(new Server(overWidget(notebook.model)), loading);
   watchAddress();

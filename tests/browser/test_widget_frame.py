@@ -17,6 +17,7 @@ from latentmap.explorer.app import unguarded_app
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.server import Server
 from latentmap.explorer.widget_channel import WidgetChannel
+from latentmap.images.collection import as_png
 from latentmap.run import RunOptions, make_run
 
 # The model of a widget as a notebook makes it, with a kernel that is asked through functions of Playwright.
@@ -27,6 +28,7 @@ NOTEBOOK = """async (source) => {
     const notebook = (window.notebook = {});
     notebook.show = (name, state) => {
         const listeners = {};
+        state._picture = bytes(state._picture);
         const model = {
             listeners, state, saved: {},
             get: (name) => state[name],
@@ -42,7 +44,15 @@ NOTEBOOK = """async (source) => {
     };
     notebook.hear = (name, message, buffers) => notebook[name].model.emit("msg:custom", message, buffers.map(bytes));
 }"""
-STATE = {"_picture": None, "_still": "img.still", "_height": 420, "_address": "", "_revision": 0, "color_by": "group"}
+PICTURE = base64.b64encode(as_png(np.zeros((30, 40), np.uint8))).decode()
+STATE = {
+    "_picture": PICTURE,
+    "_still": "img.still",
+    "_height": 420,
+    "_address": "",
+    "_revision": 0,
+    "color_by": "group",
+}
 
 
 class Notebook:
@@ -63,6 +73,7 @@ class Notebook:
         self.channels[name].receive(json.loads(message), [base64.b64decode(one) for one in buffers])
 
     def show(self, name: str, run: Path) -> Frame:
+        """Show the widget of a run, and wait for its map; until then it shows a picture."""
         server = Server(run)
         self.servers.append(server)
         self.channels[name] = WidgetChannel(
@@ -72,6 +83,7 @@ class Notebook:
         view = {"x": left + side / 2, "y": bottom + side / 2, "zoom": 0}
         self.page.evaluate("([name, state]) => notebook.show(name, state)", [name, STATE | {"view": view}])
         frame = self.page.frames[-1]
+        frame.wait_for_function("document.querySelector('img')?.naturalWidth === 40")
         self.until(lambda: frame.evaluate("window.latentmap && latentmap.state.nSprites > 0"))
         return frame
 

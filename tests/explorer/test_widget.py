@@ -180,6 +180,31 @@ def test_groups_that_are_wrong_are_refused(widget, value, error, sentence):
     assert widget.groups == before
 
 
+# ---------------------------------------------------------------- several widgets
+
+
+def test_widgets_of_one_run_share_what_is_read_and_nothing_that_is_shown(widget, copied):
+    from latentmap.explorer.widget import ExplorerWidget
+
+    closed = []
+    widget._server.close, close = lambda: closed.append(True), widget._server.close
+    other = ExplorerWidget(copied)
+    assert other._server is widget._server
+    other.selection, other.color_by = [1], "label"
+    assert (widget.selection, widget.color_by) == ([], "group")
+    other.groups = {0: "first"}
+    from_page(widget, _revision=1)  # as its page finds out
+    assert widget.groups[0]["name"] == "first"
+    other.close()
+    assert closed == []
+    widget.close()
+    assert closed == [True]
+    close()
+    again = ExplorerWidget(copied)
+    assert again._server is not widget._server
+    again.close()
+
+
 # ---------------------------------------------------------------- still picture
 
 

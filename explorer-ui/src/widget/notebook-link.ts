@@ -5,7 +5,6 @@ import type { WidgetModel } from "../data/over-widget";
 import { GROUP, LABEL, MARK } from "../model/columns";
 import { imageLegend } from "../saving/image-legend";
 import { viewAsPng } from "../saving/view-png";
-import type { Notebook } from "./notebook";
 
 const PICTURE_DELAY = 1500; // milliseconds without a change until the still picture is drawn again
 const PICTURE_WIDTH = 1000; // pixels of the still picture
@@ -19,17 +18,14 @@ interface View {
 }
 
 export class NotebookLink {
-  private readonly widget: WidgetModel;
   /** Whether the page shows what the widget says: before, it must not tell the widget what it shows. */
   private isStarted = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly app: App,
-    private readonly notebook: Notebook,
-  ) {
-    this.widget = notebook.model;
-  }
+    private readonly widget: WidgetModel,
+  ) {}
 
   /** Show what the attributes of the widget say, and follow both from now on. */
   async start(): Promise<void> {
@@ -47,7 +43,6 @@ export class NotebookLink {
     model.editsChanged.on(() => {
       if (model.edits.revision !== widget.get("_revision")) this.save({ _revision: model.edits.revision });
     });
-    this.notebook.drawn();
     this.drawSoon();
   }
 

@@ -6,8 +6,6 @@ export interface Notebook {
   /** The widget. Its listeners are removed when the page is gone. */
   model: WidgetModel;
   theme: "light" | "dark" | undefined;
-  /** Called once the map is drawn. */
-  drawn(): void;
   /** Load the page again. */
   reload(): void;
 }

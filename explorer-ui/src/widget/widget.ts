@@ -6,7 +6,7 @@ import type { Notebook } from "./notebook";
 // This file is a bundle of its own: it imports types only, and NOTEBOOK has the value of notebook.ts.
 const NOTEBOOK = "latentmapNotebook";
 const SHELL = '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head><body></body></html>';
-const PICTURE_STYLE = "display: block; max-width: 100%; max-height: 100vh; margin: auto";
+const PICTURE_STYLE = "grid-area: 1 / 1 / -1 / -1; place-self: center; max-width: 100%; max-height: 100vh";
 
 /** One load of the page. */
 class Session {
@@ -16,7 +16,6 @@ class Session {
   constructor(
     private readonly model: WidgetModel,
     private readonly frame: HTMLIFrameElement,
-    private readonly drawn: () => void,
   ) {
     this.showPicture();
     this.loadPage();
@@ -76,7 +75,6 @@ class Session {
         off: (event, listener) => model.off(event, listener),
       },
       theme: themeOf(this.frame.ownerDocument.body),
-      drawn: this.drawn,
       reload: () => (this.frame.srcdoc = SHELL),
     };
   }
@@ -107,11 +105,11 @@ function render({ model, el }: { model: WidgetModel; el: HTMLElement }): () => v
   let session: Session | null = null;
   frame.title = "latentmap explorer";
   frame.setAttribute("style", `display: block; width: 100%; height: ${Number(model.get("_height"))}px; border: 0`);
-  const drawn = (): void => void (hiding.textContent = `${model.get("_still")} { display: none; }`); // the page takes the place of the still picture
+  hiding.textContent = `${model.get("_still")} { display: none; }`; // the frame takes the place of the still picture
   // also when a notebook takes the frame out and puts it back, which loads it again
   frame.addEventListener("load", () => {
     session?.end();
-    session = new Session(model, frame, drawn);
+    session = new Session(model, frame);
   });
   frame.srcdoc = SHELL;
   el.append(frame, hiding);

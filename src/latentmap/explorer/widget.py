@@ -17,7 +17,7 @@ from latentmap.explorer.columns import TREE_COLUMN
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.run_facts import edits_as_json
-from latentmap.explorer.server import Server
+from latentmap.explorer.shared_servers import release_server, use_server
 from latentmap.explorer.still_picture import first_picture, is_png, marked_png, selector_of
 from latentmap.explorer.widget_channel import WidgetChannel
 from latentmap.run.edits import EditedRun
@@ -85,7 +85,7 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
     _height = traitlets.Int().tag(sync=True)
 
     def __init__(self, path: str | Path, *, height: int = 720) -> None:
-        self._server = Server(path)
+        self._server = use_server(path)
         self._channel: WidgetChannel | None = None
         left, bottom, side = self._server.data.square
         edited = self._server.data.journal.edited()
@@ -100,7 +100,6 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
         self._picture = first_picture(self._server.data)
         self._channel = WidgetChannel(unguarded_app(self._server), self.send, STATIC)
         self.on_msg(self._receive)
-        self._server.warm()
 
     def _receive(self, _: Any, message: Any, buffers: list[Any]) -> None:
         if self._channel is not None:
@@ -112,7 +111,7 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
-            self._server.close()
+            release_server(self._server)
 
     # ---------------------------------------------------------------- selection
 

@@ -2,11 +2,10 @@
 var e = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head><body></body></html>", t = class {
 	model;
 	frame;
-	drawn;
 	listeners = [];
 	pictureAddress = "";
-	constructor(e, t, n) {
-		this.model = e, this.frame = t, this.drawn = n, this.showPicture(), this.loadPage();
+	constructor(e, t) {
+		this.model = e, this.frame = t, this.showPicture(), this.loadPage();
 	}
 	get page() {
 		return this.frame.contentDocument;
@@ -21,7 +20,7 @@ var e = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta na
 		this.pictureAddress = URL.createObjectURL(new Blob([n], { type: "image/png" })), Object.assign(t, {
 			src: this.pictureAddress,
 			alt: "latentmap"
-		}), t.setAttribute("style", "display: block; max-width: 100%; max-height: 100vh; margin: auto"), this.page.body.append(t);
+		}), t.setAttribute("style", "grid-area: 1 / 1 / -1 / -1; place-self: center; max-width: 100%; max-height: 100vh"), this.page.body.append(t);
 	}
 	loadPage() {
 		let e = Array.from(crypto.getRandomValues(/* @__PURE__ */ new Uint32Array(3)), (e) => e.toString(36)).join("");
@@ -53,7 +52,6 @@ var e = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta na
 				off: (e, n) => t.off(e, n)
 			},
 			theme: r(this.frame.ownerDocument.body),
-			drawn: this.drawn,
 			reload: () => this.frame.srcdoc = e
 		};
 	}
@@ -72,10 +70,8 @@ function r({ dataset: e, classList: t }) {
 }
 function i({ model: n, el: r }) {
 	let i = document.createElement("iframe"), a = document.createElement("style"), o = null;
-	i.title = "latentmap explorer", i.setAttribute("style", `display: block; width: 100%; height: ${Number(n.get("_height"))}px; border: 0`);
-	let s = () => void (a.textContent = `${n.get("_still")} { display: none; }`);
-	return i.addEventListener("load", () => {
-		o?.end(), o = new t(n, i, s);
+	return i.title = "latentmap explorer", i.setAttribute("style", `display: block; width: 100%; height: ${Number(n.get("_height"))}px; border: 0`), a.textContent = `${n.get("_still")} { display: none; }`, i.addEventListener("load", () => {
+		o?.end(), o = new t(n, i);
 	}), i.srcdoc = e, r.append(i, a), () => {
 		o?.end(), i.remove(), a.remove();
 	};
