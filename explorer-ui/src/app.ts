@@ -27,6 +27,7 @@ import { ColorLegend } from "./panels/color-legend";
 import { Filters } from "./panels/filters";
 import { Groups } from "./panels/groups";
 import { Header } from "./panels/header";
+import { History } from "./panels/history";
 import { Inspector } from "./panels/inspector";
 import { createLightbox, openImage } from "./panels/lightbox";
 import { QueryImage } from "./panels/query-image";
@@ -41,6 +42,7 @@ import { notebookOfPage, reloadPage } from "./widget/notebook";
 import { NotebookLink } from "./widget/notebook-link";
 
 const QUERY_MESSAGE_TIME = 10_000; // milliseconds
+const CONFLICT_MESSAGE_TIME = 20_000; // milliseconds
 const RELOAD_MESSAGE_TIME = 60_000; // milliseconds
 const TOOL_OF_KEY: { [key: string]: Tool } = { v: "pan", b: "box", l: "lasso", d: "decode", p: "path" };
 const DECODER_TOOLS: Tool[] = ["decode", "path"];
@@ -117,7 +119,8 @@ export class App {
     const { view, header, groups, colorLegend, filters, inspector, selection, search, address } = this;
     this.control = new ViewControl({ model, camera, view, header, inspector, filters, search, address, message });
     search.attach(header.search);
-    const left = [groups.element, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element];
+    const history = this.editor ? [new History(this.editor).element] : [];
+    const left = [groups.element, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element, ...history];
     this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]);
     this.layOut();
     this.addLayers();
@@ -232,6 +235,7 @@ export class App {
     model.weights.changed.on(() => this.address.saveSoon());
     this.reweighted?.changed.on(() => this.noteOtherMap());
     editor?.notified.on((text) => message.show(text));
+    editor?.conflicted.on(({ text, repeat }) => message.show(text, CONFLICT_MESSAGE_TIME, button(t("repeatEdit"), repeat)));
     editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), reloadPage)));
   }
 

@@ -31,11 +31,11 @@ async function main(): Promise<void> {
   const loading = h("p", { class: "loading", role: "status", text: t("loading") });
   if (!notebook) document.body.replaceChildren(loading); // in a notebook a picture of the map is shown until the map is
   if (embedded) return open(new SavedPage(embedded), loading);
-  if (notebook) return open(new Server(overWidget(notebook.model)), loading);
+  if (notebook) return open(new Server(overWidget(notebook.model), true), loading);
   watchAddress();
   const token = takeToken();
   if (!token) return document.body.replaceChildren(tokenPage(false));
-  return open(new Server(overHttp(token)), loading);
+  return open(new Server(overHttp(token), true), loading);
 }
 
 async function open(source: Source, loading: HTMLElement): Promise<void> {

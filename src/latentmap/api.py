@@ -130,7 +130,7 @@ def add_images(
     return addition
 
 
-def explore(run: Run | str | Path, *, height: int = 720) -> "ExplorerWidget | Explorer":
+def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None) -> "ExplorerWidget | Explorer":
     """The explorer of a run: a widget in a notebook, elsewhere a page that is served on this machine.
 
     The widget needs the packages of ``pip install 'latentmap[notebook]'`` and works wherever widgets do, also in
@@ -143,6 +143,8 @@ def explore(run: Run | str | Path, *, height: int = 720) -> "ExplorerWidget | Ex
         A finished run.
     height : int, default=720
         Height in a notebook, in pixels.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Returns
     -------
@@ -162,7 +164,7 @@ def explore(run: Run | str | Path, *, height: int = 720) -> "ExplorerWidget | Ex
 
     path = run.path if isinstance(run, Run) else run
     if not can_show_widgets():
-        return Explorer(path, height=height)
+        return Explorer(path, height=height, user=user)
     from latentmap.explorer.widget import ExplorerWidget
 
-    return ExplorerWidget(path, height=height)
+    return ExplorerWidget(path, height=height, user=user)

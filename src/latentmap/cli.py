@@ -206,6 +206,9 @@ def explore(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Host name under which a proxy sends requests; may be repeated.")
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Name by which edits are recorded; by default your name on this system.")
+    ] = None,
 ) -> None:
     """Explore the map in the browser: zoom, search, compare, name groups, label images."""
     with _errors_as_sentences("what you changed is saved in the run", path):
@@ -213,7 +216,7 @@ def explore(
             raise InputError(f"port={port}: ask for one from 1 to {2**16 - 1}, or 0 for any that is free")
         from latentmap.explorer import explore as serve
 
-        serve(path, port=port, open_page=browser, allow_hosts=allow_host or ())
+        serve(path, port=port, open_page=browser, allow_hosts=allow_host or (), user=user)
 
 
 @app.command()

@@ -67,9 +67,9 @@ class Served:
         self.process.wait()
 
 
-def serve(run: Path, port: int = 0) -> Served:
+def serve(run: Path, port: int = 0, *options: str) -> Served:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    command = [sys.executable, "-m", "latentmap", "explore", str(run), "--no-browser", "--port", str(port)]
+    command = [sys.executable, "-m", "latentmap", "explore", str(run), "--no-browser", "--port", str(port), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, encoding="utf-8")
     assert process.stdout is not None
     line = process.stdout.readline()

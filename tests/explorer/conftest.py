@@ -68,6 +68,7 @@ def server(copied) -> Iterator[Server]:
 def client_of(server: Server) -> TestClient:
     """Asks as the explorer's own page does, with the token."""
     app = make_app(server, [HOST, "localhost:8765"])
+    server.events.close()  # this client waits for the end of an answer
     return TestClient(app, base_url=f"http://{HOST}", headers={TOKEN: server.token}, raise_server_exceptions=False)
 
 

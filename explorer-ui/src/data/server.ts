@@ -9,6 +9,8 @@ export class HttpError extends Error {
   constructor(
     message: string,
     readonly status: number,
+    /** What else the server answered. */
+    readonly answer: { [name: string]: unknown } = {},
   ) {
     super(message);
   }
@@ -30,9 +32,15 @@ export class Server implements Source {
   readonly statusChanged = new Signal<ServerStatus>();
   /** The colours by which channels are mixed to pictures; "" for those that the run has. */
   mix = "";
+  /** A job has begun or ended, here or elsewhere. */
+  readonly jobsChanged = new Signal();
   private version = "";
 
-  constructor(private readonly send: Send) {}
+  /** `hasStreams` says whether an answer can be read while it is sent. */
+  constructor(
+    private readonly send: Send,
+    readonly hasStreams = false,
+  ) {}
 
   async facts(): Promise<Facts> {
     const facts = (await this.json("/api/run")) as Facts;
@@ -118,6 +126,11 @@ export class Server implements Source {
     return this.request(path, { method: "POST", headers, body: raw ? body : JSON.stringify(body) });
   }
 
+  /** The body of an answer that has no end, until it is aborted. A failure says nothing about the connection: a proxy may not pass it. */
+  async open(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    return (await this.checked(await this.send(path.replace(/^\//, ""), { signal }))).body!;
+  }
+
   /** Check the connection. */
   async ping(): Promise<void> {
     await this.request("/api/edits").catch(() => undefined);
@@ -147,12 +160,12 @@ export class Server implements Source {
 
   private async checked(response: Response): Promise<Response> {
     if (response.ok) return response;
-    let message = response.statusText;
+    let answer: { [name: string]: unknown } = {};
     try {
-      message = ((await response.json()) as { error: string }).error;
+      answer = (await response.json()) as { [name: string]: unknown };
     } catch {
       // the response has no message of its own
     }
-    throw new HttpError(message, response.status);
+    throw new HttpError(String(answer.error ?? response.statusText), response.status, answer);
   }
 }

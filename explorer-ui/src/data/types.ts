@@ -34,6 +34,35 @@ export interface Edits {
   nSetAside: number;
 }
 
+/** An edit of the journal, with the number of its images instead of their ids. */
+export type PastEdit = (
+  | { kind: "name"; group: number; name: string }
+  | { kind: "split"; group: number }
+  | { kind: "merge"; groups: number[]; name?: string }
+  | { kind: "gather"; name: string }
+  | { kind: "cut"; n: number }
+  | { kind: "label"; label: string }
+  | { kind: "mark"; mark: Mark; on: boolean }
+  | { kind: "undo" | "redo"; of?: number }
+) & {
+  /** The revision that the edit made. */
+  revision: number;
+  /** The author; null if the journal does not say. */
+  user: string | null;
+  /** In ISO 8601, or null. */
+  time: string | null;
+  n_images?: number;
+  /** False for edits that were undone or have no effect. */
+  in_effect: boolean;
+};
+
+/** Edits as the server sends them while the page is open: with the version of the run, the author here and the last edits. */
+export interface SharedEdits extends Edits {
+  version: string;
+  user: string;
+  history: PastEdit[];
+}
+
 /** How a channel is shown: its colour (#rrggbb) at full light, and a factor of it. */
 export interface ChannelLook {
   color: string;

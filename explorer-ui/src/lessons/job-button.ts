@@ -7,7 +7,7 @@ import { button, h } from "../page/dom";
 import type { LessonContext } from "./lesson";
 
 /** Make a button for a job; `done` is called when the job has succeeded. */
-export function jobButton(name: string, label: Key, { server, onLeave }: LessonContext, done: () => void): HTMLElement {
+export function jobButton(name: string, label: Key, { server, onLeave, onJobs }: LessonContext, done: () => void): HTMLElement {
   const status = h("p", { class: "hint", "aria-live": "polite" });
   const request = (): Promise<Job | null> =>
     server.json(`/api/learn/${name}`).catch((error) => {
@@ -17,14 +17,23 @@ export function jobButton(name: string, label: Key, { server, onLeave }: LessonC
   const show = (job: Job): void => {
     if (job.running || job.failed) status.textContent = jobText(job);
     start.disabled = job.running;
+    isWatched = job.running;
     if (!job.running && !job.failed) done();
   };
-  const watch = (): void => onLeave(watchJob(request, show));
+  let isWatched = false;
+  const watch = (): void => {
+    isWatched = true;
+    onLeave(watchJob(request, show));
+  };
   const start = button(t(label), () => {
     start.disabled = true;
     server.post(`/api/learn/${name}`, {}).then(watch, (error) => (status.textContent = errorMessage(error)));
   }, { "data-job": name });
-  void request().then((job) => job?.running && watch());
+  const watchIfRunning = (): void => {
+    if (!isWatched) void request().then((job) => job?.running && !isWatched && watch());
+  };
+  watchIfRunning();
+  onJobs(watchIfRunning); // started by another page
   return h("div", {}, start, status);
 }
 

@@ -8,6 +8,8 @@ export interface LessonContext {
   server: Server;
   /** Register a function that is called when the tab is left. */
   onLeave(act: () => void): void;
+  /** Register a function that is called when a job has begun or ended, until the tab is left. */
+  onJobs(act: () => void): void;
 }
 
 /** Fills the body of a tab. The body is disconnected once the tab is left: late responses are then ignored. */

@@ -18,6 +18,7 @@ export class Lessons {
   private readonly tabs: HTMLButtonElement[];
   private body = makeBody();
   private leaveActs: (() => void)[] = [];
+  private jobActs: (() => void)[] = [];
 
   constructor(
     private readonly model: Model,
@@ -25,6 +26,7 @@ export class Lessons {
     camera: Camera,
     redraw: () => void,
   ) {
+    server.jobsChanged.on(() => this.jobActs.forEach((act) => act()));
     this.kmeans = new KMeansLesson(model, camera, redraw);
     const lessons: [Key, Lesson][] = [
       ["perplexity", perplexityLesson],
@@ -53,8 +55,8 @@ export class Lessons {
   private openTab(name: Key, lesson: Lesson): void {
     for (const tab of this.tabs) tab.setAttribute("aria-selected", String(tab.dataset.tab === name));
     this.leave();
-    const { model, server, body, leaveActs } = this;
-    lesson(body, { model, server, onLeave: (act) => leaveActs.push(act) }).catch((error) =>
+    const { model, server, body, leaveActs, jobActs } = this;
+    lesson(body, { model, server, onLeave: (act) => leaveActs.push(act), onJobs: (act) => jobActs.push(act) }).catch((error) =>
       body.replaceChildren(h("p", { class: "hint", text: errorMessage(error) })),
     );
   }
@@ -63,6 +65,7 @@ export class Lessons {
   private leave(): void {
     for (const act of this.leaveActs) act();
     this.leaveActs = [];
+    this.jobActs = [];
     const body = makeBody();
     this.body.replaceWith(body);
     this.body = body;

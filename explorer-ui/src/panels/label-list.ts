@@ -2,7 +2,6 @@
 
 import type { Editor } from "../data/editor";
 import { errorMessage } from "../data/error-message";
-import type { Server } from "../data/server";
 import { t } from "../i18n/translate";
 import { LABEL } from "../model/columns";
 import type { Model } from "../model/model";
@@ -20,7 +19,6 @@ export class LabelList {
   constructor(
     private readonly model: Model,
     private readonly editor: Editor,
-    private readonly server: Server,
     private readonly say: (text: string, time?: number) => void,
     private readonly colorBy: (name: string) => void,
   ) {
@@ -74,7 +72,7 @@ export class LabelList {
     const total = this.model.n;
     if (used.length === 1 && !(await askToConfirm(t("spreadOne", { name: used[0].name, total }), t("spreadAnyway", { total })))) return;
     try {
-      const found = (await (await this.server.post("/api/spread", {})).json()) as { labels: string[]; counts: number[]; codes: number[] };
+      const found = (await (await this.editor.spread()).json()) as { labels: string[]; counts: number[]; codes: number[] };
       const name = t("spreadLabel");
       this.model.addColumn({ name, kind: "category", categories: found.labels }, Int32Array.from(found.codes));
       this.colorBy(name);

@@ -37,7 +37,7 @@ export class SelectionPanel {
     const { source } = model;
     this.sheet = new ContactSheet(model, open);
     const exports = editor && source instanceof Server ? new ExportPanel(model, source, say).element : "";
-    if (editor && source instanceof Server) this.labels = new LabelList(model, editor, source, say, colorBy);
+    if (editor) this.labels = new LabelList(model, editor, say, colorBy);
     this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.editing, exports, this.sheet.element, this.composition);
     this.element.append(this.labels?.element ?? "", this.suggestions);
     this.rebuild();

@@ -48,6 +48,8 @@ A message says what was passed, what is accepted and what to do. The command lin
 as a sentence; any other exception is a bug and keeps its traceback.
 """
 
+from typing import Any
+
 
 class LatentmapError(Exception):
     """Base class of all errors that latentmap raises."""
@@ -112,7 +114,18 @@ class EditError(RunError):
 
 
 class ConflictError(EditError):
-    """An edit of something that has changed since its author last looked."""
+    """An edit of something that has changed since its author last looked.
+
+    Parameters
+    ----------
+    message : str
+    by : dict, optional
+        The edit that changed it.
+    """
+
+    def __init__(self, message: str, by: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.by = by
 
 
 class ChangedError(RunError):

@@ -36,7 +36,7 @@ from latentmap.images.collection import as_png
 from latentmap.images.mixing import Mixing
 from latentmap.run import Run, layout, tables
 from latentmap.run.channel_records import mixing_of
-from latentmap.run.edits import MARKS, EditedRun, Journal
+from latentmap.run.edits import MARKS, EditedRun, Journal, current_user
 from latentmap.run.run import nearest_rows, sources_of
 from latentmap.run.state import STATE_FILE as STATE
 
@@ -53,6 +53,8 @@ class AtlasView:
     ----------
     path : path
         Folder of the run.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Attributes
     ----------
@@ -81,17 +83,17 @@ class AtlasView:
         If the folder is not a finished run, or is damaged, or its tables do not fit each other, as during an addition.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, user: str | None = None) -> None:
         self._loading = threading.RLock()
         self._comparing = threading.Lock()
         try:
-            self._open(Path(path))
+            self._open(Path(path), user)
         except LatentmapError:
             raise
         except (*ERRORS, OSError, AttributeError, IndexError) as error:
             raise RunError(f"{path}: cannot be shown: a file of it is damaged or missing ({error})") from error
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path, user: str | None) -> None:
         self.run = Run.open(path)
         self.path = self.run.path
         if not (self.path / layout.ATLAS).exists():
@@ -106,7 +108,7 @@ class AtlasView:
         self.place[self.order] = np.arange(self.n, dtype=np.int32)
         self.square = bounding_square(self.xy)
         self.xy = self.xy[self.order]
-        self.journal = Journal(self.path)
+        self.journal = Journal(self.path, user or current_user())
         self._parts = [self.run.images().images, *self.run.added_images()]
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
         n_edited = len(self.journal.edited().group)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 from typing import Any
@@ -163,9 +164,17 @@ class BoundedProtocol(H11Protocol):
 
 
 class BoundedServer(uvicorn.Server):
-    """Server of an application with limits on its connections: one process, no access log, plain HTTP only."""
+    """Server of an application with limits on its connections: one process, no access log, plain HTTP only.
 
-    def __init__(self, app: object) -> None:
+    Parameters
+    ----------
+    app : ASGI application
+    end_streams : callable, optional
+        Ends the answers that have no end of their own; called before the server waits for those in progress.
+    """
+
+    def __init__(self, app: object, end_streams: Callable[[], None] | None = None) -> None:
+        self._end_streams = end_streams
         self._limit = ConnectionLimit(max_connections())
         super().__init__(
             uvicorn.Config(
@@ -189,6 +198,12 @@ class BoundedServer(uvicorn.Server):
         """Serve until ``should_exit`` is set."""
         asyncio.get_running_loop().set_exception_handler(self._handle)
         await super().serve(sockets)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """End all answers and connections."""
+        if self._end_streams is not None:
+            self._end_streams()
+        await super().shutdown(sockets)
 
     def _handle(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

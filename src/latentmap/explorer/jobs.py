@@ -82,6 +82,11 @@ class LessonJobs:
         status = job.process.poll()
         return {"running": status is None, "failed": bool(status), "said": job.said}
 
+    def overview(self) -> dict[str, str]:
+        """Whether each job that was started is running, failed or done."""
+        found = {name: job.process.poll() for name, job in self._jobs.items()}
+        return {name: "running" if status is None else "failed" if status else "done" for name, status in found.items()}
+
     def stop(self) -> None:
         """End all processes."""
         for process in [job.process for job in self._jobs.values()]:

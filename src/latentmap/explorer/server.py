@@ -16,10 +16,12 @@ from latentmap.explorer.export_jobs import ExportJobs
 from latentmap.explorer.full_size import FullSize
 from latentmap.explorer.jobs import LessonJobs
 from latentmap.explorer.lessons import KMeansSteps, run_kmeans
+from latentmap.explorer.run_events import RunEvents
 from latentmap.explorer.run_facts import facts_of
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.explorer.tokens import new_token
 from latentmap.images.pool import DecodingPool
+from latentmap.run.edits import checked_user
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -48,6 +50,8 @@ class Server:
         Folder of a finished run.
     token : str, optional
         Token that requests must carry; a new one by default.
+    user : str, optional
+        Name by which edits are recorded unless the page gives another one; by default that of this user on the system.
 
     Attributes
     ----------
@@ -55,15 +59,20 @@ class Server:
         Token that requests must carry.
     selection : list of int
         Ids of the images that are selected in the page.
+    events : RunEvents
+        Changes of the run, as open pages are told of them.
 
     Raises
     ------
     RunError
         If the folder is not a finished run.
+    EditError
+        If the name of the user is no text of one line.
     """
 
-    def __init__(self, path: str | Path, *, token: str | None = None) -> None:
+    def __init__(self, path: str | Path, *, token: str | None = None, user: str | None = None) -> None:
         self.token = token or new_token()
+        self._user = checked_user(user) if user is not None else None
         self.selection: list[int] = []
         self._path = user_path(path)
         self.jobs = LessonJobs(self._path)
@@ -75,9 +84,10 @@ class Server:
         self._opened = self._open()
         self.saving = threading.Lock()  # held while the page is saved as one file
         self._stepping = threading.Lock()
+        self.events = RunEvents(self)
 
     def _open(self) -> OpenedRun:
-        data = AtlasView(self._path)
+        data = AtlasView(self._path, self._user)
         sheets = SpriteSheets(data)
         facts = facts_of(data, sheets)
         originals = FullSize(data, self._decoders_of_originals)
@@ -121,6 +131,7 @@ class Server:
 
     def close(self) -> None:
         """End all work that was started."""
+        self.events.close()
         self.exports.stop()
         self.jobs.stop()
         self.decoders.__exit__()

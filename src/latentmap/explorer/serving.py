@@ -34,6 +34,8 @@ class Explorer:
         Folder of a finished run.
     height : int, default=720
         Height of the frame in a notebook, in pixels.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Attributes
     ----------
@@ -52,13 +54,14 @@ class Explorer:
         If no port from 8765 on is free.
     """
 
-    def __init__(self, path: str | Path, *, height: int = 720) -> None:
-        self._server = Server(path)
+    def __init__(self, path: str | Path, *, height: int = 720, user: str | None = None) -> None:
+        self._server = Server(path, user=user)
         self._socket = listen(None)
         self._height = height
         self.port: int = self._socket.getsockname()[1]
         self.url = address(self.port, self._server.token)
-        self._uvicorn = BoundedServer(make_app(self._server, hosts(self.port), framed=True))
+        app = make_app(self._server, hosts(self.port), framed=True)
+        self._uvicorn = BoundedServer(app, self._server.events.close)
         self._thread = threading.Thread(target=self._uvicorn.run, args=([self._socket],), daemon=True)
         self._thread.start()
         while not self._uvicorn.started and self._thread.is_alive():
@@ -88,7 +91,12 @@ class Explorer:
 
 
 def explore(
-    path: str | Path, *, port: int | None = None, open_page: bool = True, allow_hosts: Iterable[str] = ()
+    path: str | Path,
+    *,
+    port: int | None = None,
+    open_page: bool = True,
+    allow_hosts: Iterable[str] = (),
+    user: str | None = None,
 ) -> None:
     """Serve the explorer of a run until it is interrupted.
 
@@ -102,11 +110,15 @@ def explore(
         Whether to open the page in the browser.
     allow_hosts : iterable of str, default=()
         Host names, besides those of this machine, under which a proxy forwards requests.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Raises
     ------
     RunError
         If the folder is not a finished run.
+    EditError
+        If the name of the user is no text of one line.
     InputError
         If a host is neither a name nor an address.
     PortError
@@ -115,7 +127,7 @@ def explore(
     allowed = [_checked_host(host) for host in allow_hosts]
     raise_handle_limit()
     with listen(port) as listening:
-        server = Server(path, token=run_token(user_path(path)))
+        server = Server(path, token=run_token(user_path(path)), user=user)
         port = listening.getsockname()[1]
         url = address(port, server.token)
         print(f"explorer  {url}", flush=True)
@@ -123,7 +135,8 @@ def explore(
         server.warm()
         try:
             with opened_in_browser(url) if open_page else nullcontext():
-                BoundedServer(make_app(server, hosts(port, allowed))).run([listening])
+                app = make_app(server, hosts(port, allowed))
+                BoundedServer(app, server.events.close).run([listening])
         finally:
             server.close()
 

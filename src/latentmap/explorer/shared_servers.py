@@ -7,10 +7,11 @@ from latentmap.core.atomic_files import user_path
 from latentmap.explorer.server import Server
 
 _lock = threading.Lock()
-_servers: dict[Path, tuple[Server, int]] = {}  # with the number of those that use each
+# By folder and author of edits, with the number of those that use each.
+_servers: dict[tuple[Path, str | None], tuple[Server, int]] = {}
 
 
-def use_server(path: str | Path) -> Server:
+def use_server(path: str | Path, user: str | None = None) -> Server:
     """The server of a run, which :func:`release_server` gives back.
 
     Raises
@@ -18,9 +19,9 @@ def use_server(path: str | Path) -> Server:
     RunError
         If the folder is not a finished run.
     """
-    place = user_path(path).resolve()
+    place = user_path(path).resolve(), user
     with _lock:
-        server, n_users = _servers.get(place) or (Server(path), 0)
+        server, n_users = _servers.get(place) or (Server(path, user=user), 0)
         _servers[place] = server, n_users + 1
     if n_users:
         server.refresh()

@@ -46,6 +46,8 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
         Folder of a finished run.
     height : int, default=720
         Height in pixels.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Attributes
     ----------
@@ -84,8 +86,8 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
     _still = traitlets.Unicode().tag(sync=True)  # CSS selector of the still picture
     _height = traitlets.Int().tag(sync=True)
 
-    def __init__(self, path: str | Path, *, height: int = 720) -> None:
-        self._server = use_server(path)
+    def __init__(self, path: str | Path, *, height: int = 720, user: str | None = None) -> None:
+        self._server = use_server(path, user)
         self._channel: WidgetChannel | None = None
         left, bottom, side = self._server.data.square
         edited = self._server.data.journal.edited()

@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from latentmap.explorer.handlers import (
     channel_settings,
     editing,
+    events,
     exports,
     image_data,
     latent_space,
@@ -24,6 +25,7 @@ ROUTES: list[BaseRoute] = [
     *similarity.routes,
     *latent_space.routes,
     *editing.routes,
+    *events.routes,
     *exports.routes,
     *learning.routes,
     *weighting.routes,

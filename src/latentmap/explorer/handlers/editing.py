@@ -9,9 +9,11 @@ from starlette.responses import JSONResponse, Response
 
 from latentmap.core.errors import ConflictError
 from latentmap.explorer.answers import ARROW, BadRequest, answer, check_version, image_ids, read_json_body, whole_number
+from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.label_spread import spread_given_labels
 from latentmap.explorer.routing import Routes
 from latentmap.explorer.run_facts import edits_as_json
+from latentmap.run.edits import EditedRun, checked_user
 
 if TYPE_CHECKING:
     from latentmap.explorer.server import Server
@@ -20,25 +22,41 @@ routes = Routes()
 
 
 @routes.get("/api/edits")
-def edits(server: "Server", _: Request) -> dict[str, Any]:
-    """Groups, labels and marks as they are now."""
+def edits(server: "Server", request: Request) -> dict[str, Any]:
+    """Groups, labels and marks as they are now, and the last edits; what can be undone is that of the given user."""
+    user = _user(request.query_params.get("user"))
     data = server.refresh().data
     data.journal.refresh()
-    return edits_as_json(data.journal.edited()) | {"version": data.version}
+    return _with_history(data, data.journal.edited(user), user)
 
 
 @routes.post("/api/edits")
 async def edit(server: "Server", request: Request) -> Response:
-    """Change something; 409 if it was changed elsewhere since the revision that is named."""
+    """Change something; 409, and the edit that is in the way, if it was changed since the revision that is named."""
     asked = await read_json_body(request)
-    change, revision = asked.get("edit"), asked.get("revision")
+    change, revision, user = asked.get("edit"), asked.get("revision"), _user(asked.get("user"))
     if not isinstance(change, dict) or not isinstance(revision, int) or isinstance(revision, bool):
         raise BadRequest("send {edit, revision}")
+    data = server.data
     try:
-        edited = await run_in_threadpool(server.data.journal.add, change, revision)
+        edited = await run_in_threadpool(data.journal.add, change, revision, user)
+        found = await run_in_threadpool(_with_history, data, edited, user)
     except ConflictError as error:
-        return JSONResponse({"error": str(error)}, 409)
-    return JSONResponse(edits_as_json(edited))
+        return JSONResponse({"error": str(error), "by": error.by}, 409)
+    finally:
+        server.events.look()
+    return JSONResponse(found)
+
+
+def _user(given: Any) -> str | None:
+    """The name that the page gives; None for that of the explorer."""
+    return None if given is None else checked_user(given)
+
+
+def _with_history(data: AtlasView, edited: EditedRun, user: str | None) -> dict[str, Any]:
+    journal = data.journal
+    found = {"version": data.version, "user": user or journal.user, "history": journal.history()}
+    return edits_as_json(edited) | found
 
 
 @routes.get("/api/edits/columns")

@@ -9,5 +9,6 @@ from latentmap.core.errors import ConflictError, EditError
 from latentmap.run.edits.edited_run import EditedRun
 from latentmap.run.edits.journal import EDITS_FILE, Journal
 from latentmap.run.edits.schema import MARKS
+from latentmap.run.edits.users import checked_user, current_user
 
-__all__ = ["EDITS_FILE", "MARKS", "ConflictError", "EditError", "EditedRun", "Journal"]
+__all__ = ["EDITS_FILE", "MARKS", "ConflictError", "EditError", "EditedRun", "Journal", "checked_user", "current_user"]

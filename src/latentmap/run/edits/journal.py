@@ -2,8 +2,9 @@
 
 import os
 import threading
+from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,17 @@ from numpy.typing import NDArray
 
 from latentmap.core.errors import ConflictError, EditError, RunError
 from latentmap.run.edits.edited_run import EditedRun
+from latentmap.run.edits.effects import Effects
 from latentmap.run.edits.entries import Entries
 from latentmap.run.edits.replay import Replay
-from latentmap.run.edits.schema import GROUP_KINDS, VERSION, as_line, checked
+from latentmap.run.edits.schema import GROUP_KINDS, UNDO_KINDS, UNDO_VERSION, VERSION, as_line, checked
 from latentmap.run.edits.unedited_run import read_unedited
+from latentmap.run.edits.users import checked_user, current_user
+from latentmap.run.edits.wording import in_words, summarized
 from latentmap.run.lock import journal_locked
 
 EDITS_FILE = "edits.jsonl"
+HISTORY_LENGTH = 20  # latest entries whose summaries are kept
 
 
 @dataclass
@@ -32,6 +37,8 @@ class Journal:
     ----------
     folder : Path
         Folder of a finished run.
+    user : str, optional
+        Name by which edits are recorded; by default that of this user on the system.
 
     Attributes
     ----------
@@ -42,19 +49,21 @@ class Journal:
     ------
     RunError
         If the run is not finished or is damaged, or its journal is not a regular file.
+    EditError
+        If the name of the user is no text of one line with at most 100 characters.
     """
 
     folder: Path
+    user: str = field(default_factory=current_user)
     entries: Entries = field(init=False, repr=False)
     _threads: Any = field(default_factory=threading.RLock, init=False, repr=False)
-    # Numbers of the entries in effect, oldest first, and of those that were undone
-    _effective: list[int] = field(default_factory=list, init=False, repr=False)
-    _undone: list[int] = field(default_factory=list, init=False, repr=False)
-    _n_obsolete: int = field(default=0, init=False, repr=False)  # entries about groups or images that are gone
+    _effects: Effects = field(default_factory=Effects, init=False, repr=False)
+    _latest: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=HISTORY_LENGTH), init=False, repr=False)
     _replay: Replay | None = field(default=None, init=False, repr=False)
     _edited: EditedRun | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.user = checked_user(self.user)
         self._base = read_unedited(self.folder)
         self.entries = Entries(self.path)
         self.refresh()
@@ -104,50 +113,71 @@ class Journal:
 
     def _forget(self) -> None:
         self.entries.clear()
-        self._effective, self._undone, self._n_obsolete = [], [], 0
+        self._effects = Effects()
+        self._latest.clear()
         self._replay = self._edited = None
 
     def _take(self, number: int, entry: dict[str, Any]) -> None:
         """Put an entry into effect, or undo the one that it undoes."""
-        if entry["kind"] == "undo":
-            if self._effective:
-                self._undone.append(self._effective.pop())
-                if self._replay is not None and self._replay.n_applied > len(self._effective):
-                    self._replay = None
-        elif entry["kind"] == "redo":
-            if self._undone:
-                self._effective.append(self._undone.pop())
-        elif entry["about"] in self._base.keys.values():
-            self._effective.append(number)
-            self._undone = []
-        else:
-            self._n_obsolete += 1
+        self._effects.take(number, entry, is_relevant=entry["about"] in self._base.keys.values())
+        self._latest.append(summarized(number, entry))
+        if entry["kind"] in UNDO_KINDS:
+            self._replay = None
 
     def _replayed(self) -> Replay:
         """The run with all entries in effect applied."""
         replay = self._replay or Replay(self._base)
         self._replay = None  # if an entry cannot be read, start again next time
-        for entry in self.entries.read(self._effective[replay.n_applied :]):
-            try:
-                replay.apply(entry)
-            except EditError:
-                replay.n_failed += 1
+        self._replay = self._continue(replay, self._effects)
+        return self._replay
+
+    def _continue(self, replay: Replay, effects: Effects) -> Replay:
+        """Apply the entries that a replay does not have yet."""
+        numbers = effects.order[replay.n_applied :]
+        for number, entry in zip(numbers, self.entries.read(numbers), strict=True):
+            if number in effects.skipped:
+                replay.skip(number, entry)
+            else:
+                replay.apply_or_note(number, entry)
             replay.n_applied += 1
-        self._replay = replay
         return replay
 
-    def edited(self) -> EditedRun:
-        """The run after all edits so far."""
+    def edited(self, user: str | None = None) -> EditedRun:
+        """The run after all edits so far.
+
+        Parameters
+        ----------
+        user : str, optional
+            Whose edits ``can_undo`` and ``can_redo`` are about; by default the user of the journal.
+        """
         with self._threads:
             if self._edited is None:
                 replay = self._replayed()
                 edited = replay.edited(len(self.entries))
-                edited.can_undo, edited.can_redo = bool(self._effective), bool(self._undone)
-                edited.n_set_aside = self.entries.n_damaged + self._n_obsolete + replay.n_failed
+                edited.n_set_aside = self.entries.n_damaged + self._effects.n_obsolete + len(replay.failed)
                 self._edited = edited
-            return self._edited
+            user = user or self.user
+            undoable, redoable = self._effects.undoable(user), self._effects.redoable(user)
+            return replace(self._edited, can_undo=undoable is not None, can_redo=redoable is not None)
 
-    def add(self, edit: dict[str, Any], revision: int) -> EditedRun:
+    def history(self) -> list[dict[str, Any]]:
+        """The last 20 entries, the latest first.
+
+        Returns
+        -------
+        list of dict
+            See :func:`latentmap.run.edits.wording.summarized`; and ``in_effect``, False for edits that were undone,
+            that are about groups or images that are gone, or that cannot be applied.
+        """
+        with self._threads:
+            failed = self._replayed().failed
+            return [one | {"in_effect": self._is_in_effect(one, failed)} for one in reversed(self._latest)]
+
+    def _is_in_effect(self, summary: dict[str, Any], failed: dict[int, str]) -> bool:
+        number = summary["revision"] - 1
+        return summary["kind"] in UNDO_KINDS or (self._effects.is_effective(number) and number not in failed)
+
+    def add(self, edit: dict[str, Any], revision: int, user: str | None = None) -> EditedRun:
         """Append an entry; it is on disk when this returns.
 
         Parameters
@@ -156,9 +186,11 @@ class Journal:
             ``kind`` and its fields: name (``group``, ``name``), split (``group``), merge (``groups``, and optionally
             ``name``; the joined names by default), gather (``ids``, ``name``: the images become a group), cut (``n``:
             number of groups to cut the tree into), label (``ids``, ``label``; "" removes it), mark (``ids``, ``mark``,
-            ``on``), undo, redo.
+            ``on``), undo, redo. The last two are about the last edit of this user, even if others edited after it.
         revision : int
             The revision that the author saw.
+        user : str, optional
+            The author; by default the user of the journal.
 
         Returns
         -------
@@ -176,35 +208,69 @@ class Journal:
         """
         with self._threads, journal_locked(self.folder):
             self.refresh()
-            edit = checked(edit, len(self._base.group))
-            self._check_conflict(edit, revision)
-            about = "groups" if edit["kind"] in GROUP_KINDS else "images"
-            time = datetime.now(UTC).isoformat(timespec="seconds")
-            entry = {"v": VERSION, "time": time, "about": self._base.keys[about], **edit}
+            user = self.user if user is None else checked_user(user)
+            entry = self._entry(edit, user)
+            self._check_conflict(entry, revision)
             line = as_line(entry)
-            self._try(entry)
-            try:
-                self._write(line)
-            except BaseException:
-                self._replay = None  # the entry was applied to it
-                raise
+            replay = self._try(entry)
+            self._replay = None  # the entry was applied to it
+            self._write(line)
             number = len(self.entries)
             self.entries.append(self.entries.end)
             self.entries.end += len(line)
-            if entry["kind"] not in ("undo", "redo") and self._replay is not None:
-                self._replay.n_applied += 1
             self._take(number, entry)
-            self._edited = None
-            return self.edited()
+            self._replay, self._edited = replay, None
+            return self.edited(user)
 
-    def _try(self, entry: dict[str, Any]) -> None:
-        """Apply an entry that is not in the journal yet; raise EditError if that is not possible."""
-        replay = self._replayed()
-        kind = entry["kind"]
-        if kind not in ("undo", "redo"):
-            replay.apply(entry)
-        elif not (self._effective if kind == "undo" else self._undone):
-            raise EditError(f"there is nothing to {kind}")
+    def _entry(self, edit: dict[str, Any], user: str) -> dict[str, Any]:
+        """The entry of an edit; that of an undo or a redo names the edit that it is about."""
+        kind = edit.get("kind")
+        if kind in UNDO_KINDS:
+            target = (self._effects.undoable if kind == "undo" else self._effects.redoable)(user)
+            if target is None:
+                raise EditError(f"there is nothing to {kind} that {user} did")
+            edit = {"kind": kind, "of": target + 1}
+        edit = checked(edit, len(self._base.group))
+        kind = edit["kind"]
+        about = "groups" if kind in GROUP_KINDS else "images"
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        version = UNDO_VERSION if kind in UNDO_KINDS else VERSION
+        return {"v": version, "time": time, "user": user, "about": self._base.keys[about], **edit}
+
+    def _try(self, entry: dict[str, Any]) -> Replay:
+        """The replay after an entry that is not in the journal yet; raise EditError if that is not possible."""
+        replay, number = self._replayed(), len(self.entries)
+        if entry["kind"] not in UNDO_KINDS:
+            replay.apply(number, entry)
+            replay.n_applied += 1
+            return replay
+        effects = self._effects.copy()
+        effects.take(number, entry, is_relevant=True)
+        after = self._continue(Replay(self._base), effects)
+        self._check_dependents(replay, after, entry)
+        return after
+
+    def _check_dependents(self, before: Replay, after: Replay, entry: dict[str, Any]) -> None:
+        """Refuse an undo or a redo of an edit that later ones build on: they would fail, or mean other groups."""
+        target = entry["of"] - 1
+        failed = set(after.failed) - set(before.failed) - {target}
+        groups = before.made.keys() | after.made.keys()
+        other = {
+            made[0]
+            for made, now in ((before.made.get(group), after.made.get(group)) for group in groups)
+            if made is not None and made != now and made[0] != target
+        }
+        is_impossible = entry["kind"] == "redo" and target in after.failed and target not in before.failed
+        if failed or other:
+            (later,) = self.entries.read([min(failed | other)])
+            why = f"{in_words(summarized(min(failed | other), later))} and builds on it: that must be undone first"
+        elif is_impossible:
+            why = after.failed[target]
+        else:
+            return
+        (mine,) = self.entries.read([target])
+        words = "undone" if entry["kind"] == "undo" else "redone"
+        raise EditError(f"this edit cannot be {words} ({in_words(summarized(target, mine))}): {why}")
 
     def _write(self, line: bytes) -> None:
         descriptor = os.open(
@@ -228,14 +294,27 @@ class Journal:
     def _check_conflict(self, edit: dict[str, Any], revision: int) -> None:
         if not 0 <= revision <= len(self.entries):
             raise EditError(f"revision {revision}: the run has {len(self.entries)}: load it again")
-        touched = _touched(edit)
-        for entry in self.entries.read(range(revision, len(self.entries))):
-            other = _touched(entry)
-            if touched is None or other is None or (touched[0] == other[0] and _overlap(touched[1], other[1])):
+        numbers = range(revision, len(self.entries))
+        touched = self._touched(edit)
+        for number, entry in zip(numbers, self.entries.read(numbers), strict=True):
+            if edit["kind"] in UNDO_KINDS:  # it is about the user's own edits only
+                is_conflict = entry["user"] in (None, edit["user"])
+            else:
+                other = self._touched(entry)
+                is_conflict = touched is None or other is None or _is_same(touched, other)
+            if is_conflict:
+                by = summarized(number, entry)
                 raise ConflictError(
-                    f"changed elsewhere since revision {revision} (now {len(self.entries)}): "
-                    "check it, then repeat the edit"
+                    f"changed elsewhere since revision {revision} (now {len(self.entries)}): {in_words(by)}: "
+                    "check it, then repeat the edit",
+                    by,
                 )
+
+    def _touched(self, edit: dict[str, Any]) -> tuple[str, Any] | None:
+        """Target of an edit: its kind and the numbers; None if it can change anything."""
+        if "of" in edit and 0 < edit["of"] <= len(self.entries):
+            (edit,) = self.entries.read([edit["of"] - 1])
+        return _touched(edit)
 
 
 def _touched(edit: dict[str, Any]) -> tuple[str, Any] | None:
@@ -250,5 +329,5 @@ def _touched(edit: dict[str, Any]) -> tuple[str, Any] | None:
     return None
 
 
-def _overlap(some: Any, others: Any) -> bool:
-    return bool(np.intersect1d(some, others, assume_unique=True).size)
+def _is_same(one: tuple[str, Any], other: tuple[str, Any]) -> bool:
+    return one[0] == other[0] and bool(np.intersect1d(one[1], other[1], assume_unique=True).size)

@@ -25,20 +25,24 @@ class Replay:
     base : UneditedRun
         The starting point.
     n_applied : int
-        Number of entries that were applied, or tried.
-    n_failed : int
-        Number of entries that could not be applied.
+        Number of entries that were applied, tried or skipped.
+    failed : dict of int to str
+        Entries that could not be applied, with the reasons.
+    made : dict of int to (int, str or None)
+        The entry that made each new group, and the group's node of the tree; None for groups of skipped entries.
     """
 
     base: UneditedRun
     n_applied: int = 0
-    n_failed: int = 0
+    failed: dict[int, str] = field(default_factory=dict)
+    made: dict[int, tuple[int, str | None]] = field(default_factory=dict)
     groups: list[EditedGroup] = field(init=False)
     group: NDArray[np.int32] = field(init=False)
     label: NDArray[np.int32] = field(init=False)
     marks: dict[str, NDArray[np.bool_]] = field(init=False)
     _labels: dict[str, int] = field(default_factory=dict, init=False)
     _next: int = field(init=False)
+    _number: int = field(default=-1, init=False)  # of the entry that is applied
 
     def __post_init__(self) -> None:
         n = len(self.base.group)
@@ -54,8 +58,22 @@ class Replay:
         marks = {name: values.copy() for name, values in self.marks.items()}
         return EditedRun(revision, groups, self.group.copy(), list(self._labels), self.label.copy(), marks)
 
-    def apply(self, entry: dict[str, Any]) -> None:
-        """Apply one entry.
+    def apply_or_note(self, number: int, entry: dict[str, Any]) -> None:
+        """Apply one entry by its number, or note why it cannot be applied."""
+        try:
+            self.apply(number, entry)
+        except EditError as error:
+            self.failed[number] = str(error)
+
+    def skip(self, number: int, entry: dict[str, Any]) -> None:
+        """Leave out an entry that was undone; the numbers of its groups stay taken, since later entries have theirs."""
+        n_cut = entry["n"] if entry["kind"] == "cut" and entry["n"] <= len(self.base.trees) else 0
+        n_made = {"split": 2, "merge": 1, "gather": 1}.get(entry["kind"], n_cut)
+        self.made |= dict.fromkeys(range(self._next, self._next + n_made), (number, None))
+        self._next += n_made
+
+    def apply(self, number: int, entry: dict[str, Any]) -> None:
+        """Apply one entry by its number.
 
         Raises
         ------
@@ -75,6 +93,7 @@ class Replay:
             "label": self._label,
             "mark": self._mark,
         }
+        self._number = number
         methods[entry["kind"]](entry)
 
     # ---------------------------------------------------------------- groups
@@ -87,6 +106,7 @@ class Replay:
 
     def _new(self, tree: str, name: str = "") -> EditedGroup:
         made = EditedGroup(self._next, tree, name)
+        self.made[self._next] = self._number, tree
         self._next += 1
         return made
 

@@ -12,8 +12,12 @@ from latentmap.core.errors import EditError
 
 MARKS = ("outlier", "duplicate", "hidden")
 MAX_NAME_LENGTH = 200
+MAX_USER_LENGTH = 100
 # Version of the rules by which an entry is replayed. Entries of version 1 have no version and merge along the tree.
 VERSION = 2
+# Undo and redo say from version 3 on which edit they are about. Before, they are about the last one.
+UNDO_VERSION = 3
+UNDO_KINDS = ("undo", "redo")
 # Longer lines of the journal are set aside unread; 64 MiB hold the ids of seven million images.
 MAX_LINE_BYTES = 2**26
 # Limit of an entry without its ids, so that parsing it makes few Python objects, whatever it holds.
@@ -64,16 +68,20 @@ def parse(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         found = _parse_json(line)
-        if (
-            not isinstance(found, dict)
-            or not isinstance(found.get("v", 1), int)
-            or found.get("v", 1) not in (1, VERSION)
-        ):
+        if not isinstance(found, dict) or not _is_known_version(found):
             return None
         texts = {name: found[name] for name in ("about", "time") if isinstance(found.get(name), str)}
-        return {"about": None, "v": found.get("v", 1)} | texts | checked(found)
+        user = plain_text(found.get("user"), MAX_USER_LENGTH) or None
+        return {"about": None, "user": user, "v": found.get("v", 1)} | texts | checked(found)
     except (ValueError, RecursionError):  # EditError is one of them
         return None
+
+
+def _is_known_version(found: dict[str, Any]) -> bool:
+    version = found.get("v", 1)
+    if not isinstance(version, int):
+        return False
+    return version in (1, VERSION) or (version == UNDO_VERSION and found.get("kind") in UNDO_KINDS and "of" in found)
 
 
 def _parse_json(line: bytes) -> Any:
@@ -137,13 +145,24 @@ def _group_count(name: str, value: Any, _: int | None = None) -> int:
     return value
 
 
+def plain_text(value: Any, max_length: int) -> str | None:
+    """A text of one line without white space at its ends; None if it is none, or is too long."""
+    if not isinstance(value, str) or len(value) > max_length:
+        return None
+    return None if NOT_IN_NAMES.intersection(map(unicodedata.category, value)) else value.strip()
+
+
 def _text(name: str, value: Any, _: int | None = None) -> str:
-    plain = isinstance(value, str) and not NOT_IN_NAMES.intersection(
-        map(unicodedata.category, value[: MAX_NAME_LENGTH + 1])
-    )
-    if not plain or len(value) > MAX_NAME_LENGTH:
+    found = plain_text(value, MAX_NAME_LENGTH)
+    if found is None:
         raise EditError(f"{name}: pass a text of one line and at most {MAX_NAME_LENGTH} characters")
-    return str(value.strip())
+    return found
+
+
+def _revision(name: str, value: Any, _: int | None = None) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 2**62:
+        raise EditError(f"{name}: pass the revision that an edit made")
+    return value
 
 
 def _ids(name: str, value: Any, n_images: int | None) -> Any:
@@ -182,7 +201,7 @@ FIELDS: dict[str, dict[str, FieldCheck]] = {
     "cut": {"n": _group_count},
     "label": {"ids": _ids, "label": _text},
     "mark": {"ids": _ids, "mark": _mark, "on": _flag},
-    "undo": {},
-    "redo": {},
+    "undo": {"of": _revision},
+    "redo": {"of": _revision},
 }
-OPTIONAL = {"merge": ("name",), "gather": ("name",)}
+OPTIONAL = {"merge": ("name",), "gather": ("name",), "undo": ("of",), "redo": ("of",)}
