@@ -36,7 +36,7 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
 
     The page in the notebook and these attributes always show the same: setting one changes the page, and what is done
     in the page changes them. ``widget.observe(f, "selection")`` calls ``f`` with each change, also of ``view``,
-    ``color_by`` and ``groups``. Python hears of a change in the page once no cell is running.
+    ``color_by`` and ``groups``; a notebook that answers the page while a cell runs calls it in another thread.
 
     The notebook keeps a still picture of the map, which is shown where there is no kernel.
 
