@@ -61,6 +61,8 @@ def pages_with_python() -> list[Path]:
 def test_python_on_the_page_runs(page, scans, tmp_path, monkeypatch):
     shutil.copytree(scans, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    if "notebook" in page.stem:
+        monkeypatch.setattr("latentmap.explorer.notebooks.is_in_notebook", lambda: True)
     names: dict[str, object] = {}
     for block in blocks_of(page):
         exec(compile(block, str(page), "exec"), names)

@@ -38,6 +38,8 @@ import { remixImages } from "./panels/thumbnails";
 import { ShortcutList } from "./panels/shortcut-list";
 import { WeightSliders } from "./panels/weight-sliders";
 import { ViewSaver } from "./saving/save-view";
+import { notebookOfPage, reloadPage } from "./widget/notebook";
+import { NotebookLink } from "./widget/notebook-link";
 
 const QUERY_MESSAGE_TIME = 10_000; // milliseconds
 const CONFLICT_MESSAGE_TIME = 20_000; // milliseconds
@@ -73,9 +75,12 @@ export class App {
   private readonly shortcuts: ShortcutList;
   private readonly editor: Editor | null;
   private readonly selectionSync: SelectionSync | null;
+  /** The notebook that the page is in; null in a tab of its own. */
+  private readonly notebook = notebookOfPage();
+  private readonly link = this.notebook && new NotebookLink(this, this.notebook.model);
 
   constructor(readonly model: Model) {
-    const { camera, message } = this;
+    const { camera, message, link } = this;
     const server = (this.server = model.source instanceof Server ? model.source : null);
     const goTo = (row: number): void => this.actions.goTo(row);
     const zoomTo = (rows: number[]): void => this.actions.zoomTo(rows);
@@ -84,7 +89,7 @@ export class App {
     const colorBy = (name: string): void => void this.control.colorBy(name);
     this.editor = server && new Editor(model, server);
     const editor = model.facts.canEdit ? this.editor : null; // readers see the edits of others
-    this.selectionSync = editor && server && new SelectionSync(server, () => model.idsOf(model.selectedRows()));
+    this.selectionSync = editor && server && !link ? new SelectionSync(server, () => model.idsOf(model.selectedRows())) : null;
     this.decoder = server && model.facts.hasDecoder ? new DecoderTool(model, server, camera) : null;
     const canFind = server !== null && model.facts.hasEncoder;
     this.query = new QueryImage(model, camera, (text) => message.show(text, QUERY_MESSAGE_TIME), goTo);
@@ -112,7 +117,7 @@ export class App {
     this.filters = new Filters(model, () => this.search.clear());
     this.search = new Search(model, message, goTo);
     this.selection = new SelectionPanel(model, editor, openImage, zoomTo, notify, colorBy);
-    this.address = new Address(model, camera, this.inspector, this.search);
+    this.address = new Address(model, camera, this.inspector, this.search, link ? (text) => link.saveAddress(text) : undefined);
     this.header = this.makeHeader(new ViewSaver(model, camera, this.view, message));
     const { view, header, groups, colorLegend, filters, inspector, selection, search, address } = this;
     this.control = new ViewControl({ model, camera, view, header, inspector, filters, search, address, message });
@@ -135,7 +140,7 @@ export class App {
       useTool: (tool) => this.useTool(tool),
       toggleLessons: lessons && (() => this.toggleLessons(lessons)),
       chooseQuery: server && this.model.facts.hasEncoder ? () => this.query.choose() : null,
-      copyLink: () => void this.control.copyLink(),
+      copyLink: this.link ? null : () => void this.control.copyLink(),
       saveHtml: server && (() => saver.saveHtml(server)),
       savePng: (scale) => saver.savePng(scale),
       saveSvg: () => saver.saveSvg(),
@@ -217,7 +222,7 @@ export class App {
     const { model, message, editor } = this;
     model.selectionChanged.on(() => {
       this.selection.rebuild();
-      rememberSelection(model.facts.version, model.idsOf(model.selectedRows()));
+      if (!this.link) rememberSelection(model.facts.version, model.idsOf(model.selectedRows()));
       this.selectionSync?.send();
     });
     model.editsChanged.on(() => {
@@ -235,7 +240,7 @@ export class App {
     this.reweighted?.changed.on(() => this.noteOtherMap());
     editor?.notified.on((text) => message.show(text));
     editor?.conflicted.on(({ text, repeat }) => message.show(text, CONFLICT_MESSAGE_TIME, button(t("repeatEdit"), repeat)));
-    editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), () => location.reload())));
+    editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), reloadPage)));
   }
 
   /** Show all pictures by other colours of their channels. */
@@ -280,11 +285,21 @@ export class App {
     const { model, view } = this;
     view.start();
     await model.recolor();
-    await this.control.apply(readView(location.hash));
+    await this.control.apply(readView(this.notebook ? this.notebook.model.get("_address") : location.hash));
     void this.reweighted?.resume();
-    model.select(recallSelection(model.facts.version).map((id) => model.rowOf[id]).filter((row) => row !== undefined));
+    if (this.link) await this.link.start();
+    else model.select(recallSelection(model.facts.version).map((id) => model.rowOf[id]).filter((row) => row !== undefined));
     performance.mark("interactive");
     await view.loadLabels();
+  }
+
+  colorBy(name: string): Promise<void> {
+    return this.control.colorBy(name);
+  }
+
+  /** Take over edits that were made elsewhere. */
+  async refreshEdits(): Promise<void> {
+    await this.editor?.refresh();
   }
 
   /** State of the page, for tests and measurements. */

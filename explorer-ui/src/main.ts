@@ -9,6 +9,7 @@ import "./style/narrow.css";
 import { App } from "./app";
 import { errorMessage } from "./data/error-message";
 import { SavedPage } from "./data/saved-page";
+import { overWidget } from "./data/over-widget";
 import { HttpError, Server } from "./data/server";
 import type { Source } from "./data/source";
 import type { EditedColumns, Facts, Points } from "./data/types";
@@ -20,15 +21,18 @@ import { ConnectionBanner, tokenPage } from "./page/connection";
 import { h } from "./page/dom";
 import { openSession, watchAddress } from "./page/session";
 import { initialLanguage, initialTheme } from "./page/storage";
+import { notebookOfPage } from "./widget/notebook";
 
 async function main(): Promise<void> {
-  const view = readView(location.hash);
+  const notebook = notebookOfPage();
+  const view = readView(notebook ? notebook.model.get("_address") : location.hash);
   setLanguage(initialLanguage(view.language));
-  document.documentElement.dataset.theme = initialTheme(view.theme);
+  document.documentElement.dataset.theme = initialTheme(view.theme ?? notebook?.theme);
   const embedded = document.getElementById("embedded");
   const loading = h("p", { class: "loading", role: "status", text: t("loading") });
-  document.body.replaceChildren(loading);
+  if (!notebook) document.body.replaceChildren(loading); // in a notebook a picture of the map is shown until the map is
   if (embedded) return open(new SavedPage(embedded), loading);
+  if (notebook) return open(new Server(overWidget(notebook.model), true), loading);
   watchAddress();
   try {
     const { send, isRejected } = await openSession();

@@ -16,6 +16,7 @@ from latentmap.run.work import say_nothing
 
 if TYPE_CHECKING:
     from latentmap.explorer import Explorer
+    from latentmap.explorer.widget import ExplorerWidget
 
 
 def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: Any) -> Run:
@@ -129,22 +130,28 @@ def add_images(
     return addition
 
 
-def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None) -> "Explorer":
-    """Serve the explorer of a run on this machine. A notebook shows it in place.
+def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None) -> "ExplorerWidget | Explorer":
+    """The explorer of a run: a widget in a notebook, elsewhere a page that is served on this machine.
+
+    The widget needs the packages of ``pip install 'latentmap[notebook]'`` and works wherever widgets do, also in
+    notebooks on other machines. Without them a notebook shows the served page in a frame, which only works on this
+    machine.
 
     Parameters
     ----------
     run : Run or path
         A finished run.
     height : int, default=720
-        Height of the frame in a notebook, in pixels.
+        Height in a notebook, in pixels.
     user : str, optional
         Name by which edits are recorded; by default that of this user on the system.
 
     Returns
     -------
-    Explorer
-        ``url`` is its address, ``selection`` the ids that are selected in the page, and ``close()`` ends it.
+    ExplorerWidget or Explorer
+        ``selection`` is a list of the ids that are selected in the page, and ``close()`` ends it. The widget also has
+        ``view``, ``color_by`` and ``groups``, and all four can be set and observed;
+        :class:`latentmap.explorer.Explorer` has ``url``, the address of the page.
 
     Raises
     ------
@@ -153,6 +160,11 @@ def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None
     PortError
         If no port from 8765 on is free.
     """
-    from latentmap.explorer import Explorer
+    from latentmap.explorer import Explorer, can_show_widgets
 
-    return Explorer(run.path if isinstance(run, Run) else run, height=height, user=user)
+    path = run.path if isinstance(run, Run) else run
+    if not can_show_widgets():
+        return Explorer(path, height=height, user=user)
+    from latentmap.explorer.widget import ExplorerWidget
+
+    return ExplorerWidget(path, height=height, user=user)

@@ -27,6 +27,7 @@ export const ENGLISH = {
 
   // connection
   noServer: "The explorer does not answer. Is `latentmap explore` still running? The page retries automatically.",
+  noKernel: "The kernel does not answer: it is running a cell, or it was restarted. After a restart, run the cell of this map again.",
   tryAgain: "Try again",
   noToken: "The explorer rejected the token of this page. Open the address that `latentmap explore` printed.",
   tokenMissing: "This explorer needs a token",

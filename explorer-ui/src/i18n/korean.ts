@@ -29,6 +29,7 @@ export const KOREAN: Record<Key, string> = {
 
   // connection
   noServer: "익스플로러가 응답하지 않습니다. `latentmap explore`가 실행 중인가요? 이 페이지가 자동으로 다시 시도합니다.",
+  noKernel: "커널이 응답하지 않습니다. 셀을 실행하는 중이거나 커널이 다시 시작되었습니다. 다시 시작한 뒤에는 이 지도의 셀을 다시 실행하세요.",
   tryAgain: "다시 시도",
   noToken: "익스플로러가 이 페이지의 토큰을 거부했습니다. `latentmap explore`가 출력한 주소로 여세요.",
   tokenMissing: "이 익스플로러를 열려면 토큰이 필요합니다",

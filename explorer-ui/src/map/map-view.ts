@@ -5,6 +5,7 @@ import { Signal } from "../model/signal";
 import { medianSpacing } from "../model/spacing";
 import { h } from "../page/dom";
 import type { Inspector } from "../panels/inspector";
+import { reloadPage } from "../widget/notebook";
 import type { Camera } from "./camera";
 import { Labels } from "./labels";
 import { mapLegend } from "./map-legend";
@@ -77,7 +78,7 @@ export class MapView {
       this.invalidate();
     });
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-    canvas.addEventListener("webglcontextrestored", () => location.reload()); // the view is in the address
+    canvas.addEventListener("webglcontextrestored", reloadPage);
     new ResizeObserver(() => this.resize()).observe(this.stage);
     window.addEventListener("resize", () => (this.isFitted = true));
   }

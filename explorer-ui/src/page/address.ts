@@ -79,7 +79,11 @@ export function writeView(view: View): string {
   return `#${values}`;
 }
 
-/** Keeps the current view in the address bar. */
+function keepInAddressBar(address: string): void {
+  history.replaceState(null, "", `${location.pathname}${location.search}${address}`);
+}
+
+/** Keeps the current view, in the address bar unless it is given another place. */
 export class Address {
   private timer = 0;
 
@@ -88,6 +92,7 @@ export class Address {
     private readonly camera: Camera,
     private readonly inspector: Inspector,
     private readonly search: Search,
+    private readonly keep: (address: string) => void = keepInAddressBar,
   ) {}
 
   /** Save the view when it rests: browsers limit the number of changes per second. */
@@ -97,7 +102,7 @@ export class Address {
   }
 
   save(): void {
-    history.replaceState(null, "", `${location.pathname}${location.search}${writeView(this.view())}`);
+    this.keep(writeView(this.view()));
   }
 
   private view(): View {

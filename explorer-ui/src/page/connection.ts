@@ -2,6 +2,7 @@
 
 import type { Server, ServerStatus } from "../data/server";
 import { t } from "../i18n/translate";
+import { notebookOfPage } from "../widget/notebook";
 import { button, h } from "./dom";
 import { beginSession } from "./session";
 
@@ -47,7 +48,7 @@ export class ConnectionBanner {
     clearTimeout(this.timer);
     this.element.hidden = status === "connected";
     if (status === "disconnected") {
-      this.element.replaceChildren(t("noServer"), " ", button(t("tryAgain"), () => void this.retry()));
+      this.element.replaceChildren(t(notebookOfPage() ? "noKernel" : "noServer"), " ", button(t("tryAgain"), () => void this.retry()));
       this.timer = setTimeout(() => void this.retry(), RETRY_INTERVAL);
     } else if (status === "unauthorized") {
       this.element.replaceChildren(h("p", { text: `${t("tokenRefused")} ${t("tokenHow")}` }), tokenForm());

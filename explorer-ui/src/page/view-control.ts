@@ -10,6 +10,7 @@ import type { Filters } from "../panels/filters";
 import type { Header } from "../panels/header";
 import type { Inspector } from "../panels/inspector";
 import type { Search } from "../panels/search";
+import { reloadPage } from "../widget/notebook";
 import { readView, type Address, type View } from "./address";
 import type { Message } from "./message";
 import { recall, remember } from "./storage";
@@ -101,6 +102,6 @@ export class ViewControl {
     setLanguage(language);
     remember("language", language);
     this.parts.address.save();
-    location.reload(); // the address keeps the view, and session storage the selection
+    reloadPage(); // the address keeps the view, and session storage the selection
   }
 }

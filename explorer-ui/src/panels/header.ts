@@ -15,7 +15,8 @@ interface HeaderActions {
   useTool(tool: Tool): void;
   toggleLessons: (() => void) | null;
   chooseQuery: (() => void) | null;
-  copyLink(): void;
+  /** Null where the page has no address of its own. */
+  copyLink: (() => void) | null;
   saveHtml: (() => Promise<void>) | null;
   savePng(scale: number): Promise<void>;
   saveSvg(): Promise<void>;
@@ -137,7 +138,7 @@ export class Header {
     scale.append(...SCALES.map((one) => h("option", { value: one, text: t("timesScreen", { n: one }) })));
     scale.value = String(DEFAULT_SCALE);
     made.append(
-      entry(t("copyLink"), actions.copyLink, "link"),
+      ...(actions.copyLink ? [entry(t("copyLink"), actions.copyLink, "link")] : []),
       ...(actions.saveHtml ? [entry(t("saveHtml"), actions.saveHtml, "html")] : []),
       h("div", { class: "buttons" }, entry(t("savePng"), () => actions.savePng(Number(scale.value)), "png"), scale),
       entry(t("saveSvg"), actions.saveSvg, "svg"),

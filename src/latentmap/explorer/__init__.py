@@ -2,6 +2,7 @@
 
 from latentmap.explorer.exposure import Exposure
 from latentmap.explorer.listening import hosts
+from latentmap.explorer.notebooks import can_show_widgets
 from latentmap.explorer.serving import Explorer, explore
 
-__all__ = ["Explorer", "Exposure", "explore", "hosts"]
+__all__ = ["Explorer", "Exposure", "can_show_widgets", "explore", "hosts"]

@@ -8,9 +8,10 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, ModelFileError
-from latentmap.explorer.access import Access
+from latentmap.explorer.access import ROLE_KEY, Access, Role
 from latentmap.explorer.forwarding import Forwarding, Network
 from latentmap.explorer.guard import Guard
 from latentmap.explorer.handlers import READING_POSTS, ROUTES
@@ -69,6 +70,23 @@ def make_app(
     app.router.redirect_slashes = False  # to an absolute address, which a proxy may have changed
     app.state.server, app.state.access = server, access
     return app
+
+
+def unguarded_app(server: "Server") -> Starlette:
+    """Make the application without its guard, for requests that come from this process and from no network."""
+    app = Starlette(routes=ROUTES, middleware=[Middleware(_AsWriter)], exception_handlers=ERROR_HANDLERS)
+    app.state.server = server
+    return app
+
+
+class _AsWriter:
+    """Middleware that lets every request change the run."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, ROLE_KEY: Role.WRITER}, receive, send)
 
 
 async def _answer_http_error(_: Request, error: Exception) -> Response:

@@ -100,13 +100,20 @@ def nearest_others(latents: NDArray[np.float32], k: int) -> tuple[NDArray[np.int
     return indices[~own].reshape(-1, k), distances[~own].reshape(-1, k)
 
 
-def _page(static: Path) -> tuple[bytes, bytes]:
-    """Split the built page at the place of the data: what precedes it and what follows it."""
+def page_code(static: Path) -> tuple[str, str]:
+    """The script and the style of the built page."""
     index = (static / "index.html").read_text(encoding="utf-8")
     script, style = (
         "\n".join((static / name.lstrip("./")).read_text(encoding="utf-8") for name in re.findall(pattern, index))
         for pattern in (r'<script[^>]+src="([^"]+)"', r'<link[^>]+rel="stylesheet"[^>]+href="([^"]+)"')
     )
+    return script, style
+
+
+def _page(static: Path) -> tuple[bytes, bytes]:
+    """Split the built page at the place of the data: what precedes it and what follows it."""
+    index = (static / "index.html").read_text(encoding="utf-8")
+    script, style = page_code(static)
     script = script.replace("</script", "<\\/script")
     hashes = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (script, style)]
     policy = (

@@ -15,6 +15,7 @@ from latentmap.explorer.app import make_app
 from latentmap.explorer.connections import BoundedServer, raise_handle_limit
 from latentmap.explorer.exposure import LOOPBACK, Exposure
 from latentmap.explorer.listening import hosts, listen
+from latentmap.explorer.notebooks import INSTALL, has_widgets
 from latentmap.explorer.server import Server
 from latentmap.explorer.tls import tls_context
 from latentmap.explorer.tokens import LAUNCH_SECONDS, forget_tokens, launch_file, run_key, run_token
@@ -84,7 +85,8 @@ class Explorer:
     def _repr_html_(self) -> str:
         """The explorer as a frame in a notebook."""
         style = f"width: 100%; height: {self._height}px; border: 0"
-        return f'<iframe title="latentmap explorer" src="{escape(self.url)}" style="{style}"></iframe>'
+        hint = "" if has_widgets() else f"<p>{escape(INSTALL)}</p>"
+        return f'<iframe title="latentmap explorer" src="{escape(self.url)}" style="{style}"></iframe>{hint}'
 
 
 def explore(
