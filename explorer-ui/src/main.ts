@@ -9,6 +9,7 @@ import "./style/narrow.css";
 import { App } from "./app";
 import { errorMessage } from "./data/error-message";
 import { SavedPage } from "./data/saved-page";
+import { StaticSite } from "./data/static-site";
 import { HttpError, overHttp, Server } from "./data/server";
 import type { Source } from "./data/source";
 import type { EditedColumns, Facts, Points } from "./data/types";
@@ -28,6 +29,8 @@ async function main(): Promise<void> {
   const loading = h("p", { class: "loading", role: "status", text: t("loading") });
   document.body.replaceChildren(loading);
   if (embedded) return open(new SavedPage(embedded), loading);
+  const site = document.querySelector<HTMLMetaElement>("meta[name=latentmap-site]");
+  if (site) return open(new StaticSite(site.content), loading);
   watchAddress();
   const token = takeToken();
   if (!token) return document.body.replaceChildren(tokenPage(false));
