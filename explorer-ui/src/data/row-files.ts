@@ -1,11 +1,13 @@
 // Reads the files of rows of a folder of static files: gzip-compressed Arrow streams.
 
 import { t } from "../i18n/translate";
+import { HttpError } from "./server";
 import { arrowColumns, type ArrowColumns } from "./source";
 
 const MAX_CACHED = 64; // files that single rows are read from
 const TRIES = 3;
 const RETRY_DELAY = 400; // milliseconds
+const NOT_LOADED = 0; // status of the error, whatever that of the last answer was
 const GZIP = [0x1f, 0x8b]; // the first bytes, unless the server has decompressed the file
 
 export class RowFiles {
@@ -66,6 +68,6 @@ export class RowFiles {
         status = error instanceof Error ? error.message : String(error);
       }
     }
-    throw new Error(t("fileNotLoaded", { name, status }));
+    throw new HttpError(t("fileNotLoaded", { name, status }), NOT_LOADED);
   }
 }

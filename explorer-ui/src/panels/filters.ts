@@ -89,8 +89,8 @@ export class Filters {
 
   private updateCounts(): void {
     const { model } = this;
-    const { n, nVisible, searchResult } = model;
-    this.shown.textContent = t("shown", { n: nVisible, total: n });
+    const { nPresent, nVisible, searchResult } = model;
+    this.shown.textContent = t("shown", { n: nVisible, total: nPresent });
     this.select.textContent = t("selectShown", { n: nVisible });
     this.select.disabled = nVisible === 0;
     this.clear.disabled = !model.isFiltered;
