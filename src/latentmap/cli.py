@@ -284,12 +284,11 @@ def similar(
 @app.command()
 def export(
     path: RunFolder,
-    kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews, onnx or site.")],
+    kind: Annotated[
+        str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews, onnx or site.")
+    ],
     out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
-    decoder: Annotated[
-        bool, typer.Option("--decoder", help="In a site, draw images at places of the map; needs onnxruntime-web.")
-    ] = False,
 ) -> None:
     """Export a run for other tools, or as a site: a folder of static files with the map, which any web server serves.
 
@@ -298,12 +297,10 @@ def export(
     """
     with _errors_as_sentences("nothing is kept of an export that was interrupted", path):
         said: list[str] = []
-        if decoder and kind != "site":
-            raise InputError(f"--decoder: of a site only, not of {kind}")
         if kind == "site":
             from latentmap.explorer import export_site
 
-            made = export_site(path, out, decoder=decoder, show=show_progress, say=said.append)
+            made = export_site(path, out, show=show_progress, say=said.append)
         else:
             from latentmap.run import export_run
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from latentmap.core.errors import MissingPackageError, RunError
+from latentmap.core.errors import RunError
 from latentmap.explorer import export_site, site_facts, site_tables
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.columns import plain
@@ -181,11 +181,4 @@ def test_a_damaged_run_ends_as_a_sentence(copied, tmp_path):
     atlas.write_bytes(atlas.read_bytes()[:-50])
     with pytest.raises(RunError, match="bars"):
         export_site(copied, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_decoder_needs_its_runtime(copied, tmp_path, monkeypatch):
-    monkeypatch.setattr("latentmap.explorer.site_decoder.SCRIPT", "no-such-file.mjs")
-    with pytest.raises(MissingPackageError, match="npm install onnxruntime-web"):
-        export_site(copied, tmp_path / "out", decoder=True)
     assert not (tmp_path / "out").exists()

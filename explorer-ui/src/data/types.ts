@@ -109,7 +109,6 @@ export interface SiteLayout {
   neighbors: number;
   spacing: number;
   counts: { [column: string]: { counts: number[]; missing: number } };
-  decoder?: { script: string; binary: string; rows: number; nFeatures: number };
 }
 
 /** Points by row; the id of a row that is not loaded is -1, and its position NaN. */

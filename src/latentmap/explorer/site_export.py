@@ -16,7 +16,6 @@ from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.one_file import as_json_bytes
 from latentmap.explorer.run_facts import facts_of, facts_with_edits
-from latentmap.explorer.site_decoder import RUNTIME_FOLDER, RuntimeFiles, write_decoder
 from latentmap.explorer.site_facts import site_facts
 from latentmap.explorer.site_tables import SiteTables
 from latentmap.explorer.sprite_sheets import SpriteSheets
@@ -24,10 +23,10 @@ from latentmap.run.export import new_export
 
 KIND = "site"
 DATA = "data"
-# Nothing is loaded from another host. The decoder is compiled from WebAssembly.
+# Nothing is loaded from another host.
 POLICY = (
-    "default-src 'none'; script-src 'self'{wasm}; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self' blob: data:; worker-src 'self' blob:; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
 )
 FIRST_FILES = (f"{DATA}/site.json", f"{DATA}/points/00000.bin")  # that the browser fetches before the page runs
 NOTE = "This page needs a web server: serve its folder, for example with: python -m http.server"
@@ -37,7 +36,6 @@ def export_site(
     path: str | Path,
     out: str | Path,
     *,
-    decoder: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
@@ -52,9 +50,6 @@ def export_site(
         The folder of a finished run.
     out : path
         A new or empty folder. It appears when it is complete.
-    decoder : bool, default=False
-        Also export the decoder and the latent vectors, so that the page draws images at places of the map. Needs the
-        npm package onnxruntime-web; see :class:`latentmap.explorer.site_decoder.RuntimeFiles`.
     show : callable, optional
         From the name of the work to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
@@ -69,21 +64,16 @@ def export_site(
     Raises
     ------
     RunError
-        For a run that is not finished or damaged, when something is in the way, or for a decoder of a run without one.
-    MissingPackageError
-        If onnxruntime-web is asked for and not installed.
+        For a run that is not finished or damaged, or when something is in the way.
     """
     with new_export(path, KIND, out) as (run, making), show("export") as callback:
-        runtime = RuntimeFiles.find(run) if decoder else None
-        _write(AtlasView(run.path), making, runtime, callback)
+        _write(AtlasView(run.path), making, callback)
         sizes = [file.stat().st_size for file in making.rglob("*") if file.is_file()]
         say(f"{len(sizes):,} files, {sum(sizes) / 1e6:,.1f} MB; serve the folder with any web server")
     return user_path(out)
 
 
-def _write(
-    data: AtlasView, folder: Path, runtime: RuntimeFiles | None, callback: Callable[[Progress], None]
-) -> None:
+def _write(data: AtlasView, folder: Path, callback: Callable[[Progress], None]) -> None:
     sheets, tables = SpriteSheets(data), SiteTables(data)
     facts = site_facts(data, facts_with_edits(data, facts_of(data, sheets)), tables.boxes())
     below = folder / DATA
@@ -93,20 +83,16 @@ def _write(
         callback(Progress(done, total))
     for done, _ in enumerate(tables.write_sheets(sheets, below / "sheets", n_sheets), 1):
         callback(Progress(tables.n_files + done, total))
-    if runtime is not None:
-        facts["site"]["decoder"] = write_decoder(data, below)
-        runtime.copy(folder / RUNTIME_FOLDER)
-    facts["hasDecoder"] = runtime is not None
     copytree(STATIC / "assets", folder / "assets")
     write_bytes(below / "site.json", as_json_bytes(facts))
-    (folder / "index.html").write_text(_page(is_wasm=runtime is not None), encoding="utf-8")
+    (folder / "index.html").write_text(_page(), encoding="utf-8")
 
 
-def _page(*, is_wasm: bool) -> str:
+def _page() -> str:
     """The page of the explorer with an element that names its data."""
     index = (STATIC / "index.html").read_text(encoding="utf-8")
-    policy = POLICY.format(wasm=" 'wasm-unsafe-eval'" if is_wasm else "")
     first = "".join(f'<link rel="preload" as="fetch" crossorigin="anonymous" href="./{name}">' for name in FIRST_FILES)
-    head = f'<meta http-equiv="Content-Security-Policy" content="{policy}"><meta name="latentmap-site" content="{DATA}">'
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    head = f'{policy}<meta name="latentmap-site" content="{DATA}">'
     index = re.sub(r"(<head[^>]*>)", rf"\1{head}{first}", index, count=1)
     return re.sub(r"(<body[^>]*>)", rf"\1<p>{NOTE}</p>", index, count=1)

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.one_file import N_NEIGHBORS
 from latentmap.explorer.published_names import published
-from latentmap.explorer.site_tables import N_NEIGHBORS, N_ROWS, N_ROWS_OF_NEIGHBORS, N_ROWS_OF_TEXT
+from latentmap.explorer.site_tables import N_ROWS, N_ROWS_OF_NEIGHBORS, N_ROWS_OF_TEXT
 from latentmap.run.edits import MARKS
 
 MAX_LOADED = 2_000_000  # rows up to which the page loads all
@@ -37,7 +38,7 @@ def site_facts(data: AtlasView, facts: dict[str, Any], boxes: NDArray[np.float32
     }
     edits = facts["edits"] | {"canUndo": False, "canRedo": False, "nSetAside": 0}
     own = {"source": published(facts["source"]), "columns": columns, "edits": edits, "site": site}
-    return facts | own | {"hasEncoder": False, "weights": {}}
+    return facts | own | {"hasDecoder": False, "hasEncoder": False, "weights": {}}
 
 
 def _counts(data: AtlasView, edits: dict[str, Any]) -> dict[str, dict[str, Any]]:

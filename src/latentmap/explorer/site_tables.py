@@ -43,8 +43,9 @@ class SiteTables:
     def n_files(self) -> int:
         """Number of files that ``write`` makes."""
         n, values = self._data.n, self._data.columns.values()
-        columns = sum(_n_files(n, _rows_of(one.column.kind)) for one in values)
-        return 2 * _n_files(n, N_ROWS) + columns + _n_files(n, N_ROWS_OF_NEIGHBORS) * (n > 1)
+        columns: int = sum(_n_files(n, _rows_of(one.column.kind)) for one in values)
+        neighbors = _n_files(n, N_ROWS_OF_NEIGHBORS) if n > 1 else 0
+        return 2 * _n_files(n, N_ROWS) + columns + neighbors
 
     def boxes(self) -> NDArray[np.float32]:
         """Left, bottom, right and top of the points of each file, (m, 4)."""
