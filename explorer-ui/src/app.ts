@@ -4,6 +4,7 @@ import { Editor } from "./data/editor";
 import { errorMessage } from "./data/error-message";
 import { SelectionSync } from "./data/selection-sync";
 import { Server } from "./data/server";
+import { StaticSite } from "./data/static-site";
 import { t } from "./i18n/translate";
 import { Lessons } from "./lessons/lessons";
 import { Camera } from "./map/camera";
@@ -21,6 +22,7 @@ import { pageState } from "./page/page-state";
 import { listenForKeys } from "./page/shortcuts";
 import { SidePanels } from "./page/side-panels";
 import { recallSelection, rememberSelection } from "./page/storage";
+import { SiteLoading } from "./page/site-loading";
 import { ViewControl } from "./page/view-control";
 import { ChannelPanel } from "./panels/channel-panel";
 import { ColorLegend } from "./panels/color-legend";
@@ -78,6 +80,8 @@ export class App {
   /** The notebook that the page is in; null in a tab of its own. */
   private readonly notebook = notebookOfPage();
   private readonly link = this.notebook && new NotebookLink(this, this.notebook.model);
+  /** Null where all rows are there from the start. */
+  private readonly site: SiteLoading | null;
 
   constructor(readonly model: Model) {
     const { camera, message, link } = this;
@@ -112,6 +116,7 @@ export class App {
     this.overlay = new Overlay(model, camera, this.inspector, this.query, this.lessons, redraw);
     this.view = new MapView(model, camera, this.inspector, this.overlay);
     this.actions = new MapActions(model, camera, this.view, this.overlay, this.inspector, this.decoder, message);
+    this.site = model.source instanceof StaticSite ? new SiteLoading(model.source, model, camera, this.view, this.inspector) : null;
     this.groups = new Groups(model, editor, zoomTo);
     this.colorLegend = new ColorLegend(model);
     this.filters = new Filters(model, () => this.search.clear());
@@ -169,7 +174,7 @@ export class App {
 
   private layOut(): void {
     const { view, panels } = this;
-    view.canvas.setAttribute("aria-label", `${t("map", { n: this.model.n })} ${t("mapKeys")}`);
+    view.canvas.setAttribute("aria-label", `${t("map", { n: this.model.facts.nImages ?? this.model.n })} ${t("mapKeys")}`);
     view.stage.replaceChildren(
       view.canvas,
       this.overlay.element,
@@ -182,6 +187,7 @@ export class App {
       this.shortcuts.element,
       ...(this.decoder ? [this.decoder.preview, this.decoder.element] : []),
       ...(this.lessons ? [this.lessons.element] : []),
+      ...(this.site ? [this.site.element] : []),
       this.filters.emptyMessage,
       this.message.element,
     );
@@ -288,7 +294,7 @@ export class App {
     await this.control.apply(readView(this.notebook ? this.notebook.model.get("_address") : location.hash));
     void this.reweighted?.resume();
     if (this.link) await this.link.start();
-    else model.select(recallSelection(model.facts.version).map((id) => model.rowOf[id]).filter((row) => row !== undefined));
+    else model.select(recallSelection(model.facts.version).map((id) => model.rowOf[id]).filter((row) => row >= 0));
     performance.mark("interactive");
     await view.loadLabels();
   }

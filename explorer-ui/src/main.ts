@@ -11,6 +11,7 @@ import { errorMessage } from "./data/error-message";
 import { SavedPage } from "./data/saved-page";
 import { overWidget } from "./data/over-widget";
 import { HttpError, Server } from "./data/server";
+import { StaticSite } from "./data/static-site";
 import type { Source } from "./data/source";
 import type { EditedColumns, Facts, Points } from "./data/types";
 import { sayPoints, setLanguage, t } from "./i18n/translate";
@@ -33,6 +34,8 @@ async function main(): Promise<void> {
   if (!notebook) document.body.replaceChildren(loading); // in a notebook a picture of the map is shown until the map is
   if (embedded) return open(new SavedPage(embedded), loading);
   if (notebook) return open(new Server(overWidget(notebook.model), true), loading);
+  const site = document.querySelector<HTMLMetaElement>("meta[name=latentmap-site]");
+  if (site) return open(new StaticSite(site.content), loading);
   watchAddress();
   try {
     const { send, isRejected } = await openSession();

@@ -319,16 +319,28 @@ def similar(
 @app.command()
 def export(
     path: RunFolder,
-    kind: Annotated[str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews or onnx.")],
+    kind: Annotated[
+        str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews, onnx or site.")
+    ],
     out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:
-    """Export a run for other tools."""
-    with _errors_as_sentences("nothing is kept of an export that was interrupted", path):
-        from latentmap.run import export_run
+    """Export a run for other tools, or as a site: a folder of static files with the map, which any web server serves.
 
+    A site has the names of the images, the columns and small pictures, which everybody who can open it can read. It has
+    no original files, and of absolute paths and addresses only the last part.
+    """
+    with _errors_as_sentences("nothing is kept of an export that was interrupted", path):
         said: list[str] = []
-        print(f"{kind:<12}{export_run(path, kind, out, copy=copy, show=show_progress, say=said.append)}")
+        if kind == "site":
+            from latentmap.explorer import export_site
+
+            made = export_site(path, out, show=show_progress, say=said.append)
+        else:
+            from latentmap.run import export_run
+
+            made = export_run(path, kind, out, copy=copy, show=show_progress, say=said.append)
+        print(f"{kind:<12}{made}")
         for line in said:
             print(" " * 12 + line)
 

@@ -1,4 +1,4 @@
-// Where the page's data comes from: the server, or the page itself if it was saved as one file.
+// Where the page's data comes from: the server, a folder of static files, or the page itself if it was saved as one file.
 
 import { tableFromIPC } from "@uwdata/flechette";
 import type { EditedColumns, Facts, Neighbor, Points, Values } from "./types";
@@ -13,6 +13,12 @@ export interface Source {
   spriteSheet(number: number): Promise<ImageBitmap>;
   /** Up to `n` nearest neighbours of an image, nearest first; by other weights of the kinds of features unless `weights` is "". */
   neighbors(id: number, n: number, weights: string): Promise<Neighbor[]>;
+  /** Whether rows, and the values of columns, are filled in as they are loaded. */
+  readonly isPartial?: boolean;
+  /** The place of a row in the zoom order, where it is not the row. */
+  placeOf?(row: number): number;
+  /** The row of an image, loaded if needed; -1 if there is none. */
+  find?(id: number): Promise<number>;
 }
 
 export const MAX_NEIGHBORS = 100; // limit of the server

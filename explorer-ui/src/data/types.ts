@@ -114,12 +114,41 @@ export interface Facts {
   /** The channels of images that are neither grey nor in colour. */
   channels?: ChannelOfRun[];
   edits: Edits;
+  /** The layout of a folder of static files. */
+  site?: SiteLayout;
+  /** Number of images, if `n` is that of the rows that the page has room for. */
+  nImages?: number;
+  /** Median distance to the nearest other image, if not all rows may be loaded. */
+  spacing?: number;
+  /** Images in each category of the columns that derive from the edits, and without one, if not all rows may be loaded. */
+  counts?: { [column: string]: { counts: number[]; missing: number } };
 }
 
+/** The files of a folder of static files. */
+export interface SiteLayout {
+  /** Rows in a file of points, of a text column, and of neighbours. */
+  rows: number;
+  textRows: number;
+  neighborRows: number;
+  /** Rows up to which all are loaded, rows of the even sample of more, and files in view that are kept besides it. */
+  maxLoaded: number;
+  maxSample: number;
+  tiles: number;
+  /** Left, bottom, right and top of the points of each file. */
+  boxes: [number, number, number, number][];
+  /** Number of neighbours of each image. */
+  neighbors: number;
+  spacing: number;
+  counts: { [column: string]: { counts: number[]; missing: number } };
+}
+
+/** Points by row; the id of a row that is not loaded is -1, and its position NaN. */
 export interface Points {
   id: Int32Array;
   x: Float32Array;
   y: Float32Array;
+  /** Row of each id (-1: not loaded), if not all rows may be loaded. */
+  rowOf?: Int32Array;
 }
 
 /** Values by row: numbers (NaN: missing), codes of categories (-1: missing), or texts ("": missing). */

@@ -82,6 +82,11 @@ export const ENGLISH = {
 
   // search and filters
   search: "Search file names",
+  searching: "Searching … {percent} %",
+  rowsLoading: "Loading the images … {percent} %",
+  rowsShown: "{n} of {total} images are here",
+  rowsShownHint: "An even sample of all images, and all of those in view once the map is zoomed in. Selections, histograms and filters are about the images that are here.",
+  fileNotLoaded: "{name} could not be loaded ({status}).",
   searchFound: "{n} {n:image|images} found",
   searchNone: "No file name contains “{text}”.",
   searchHits: "Images found",

@@ -84,6 +84,11 @@ export const KOREAN: Record<Key, string> = {
 
   // search and filters
   search: "파일 이름 검색",
+  searching: "검색 중 … {percent} %",
+  rowsLoading: "이미지를 불러오는 중 … {percent} %",
+  rowsShown: "이미지 {total}개 가운데 {n}개를 불러왔습니다",
+  rowsShownHint: "전체 이미지의 고른 표본과, 지도를 확대하면 화면에 보이는 모든 이미지입니다. 선택, 히스토그램, 필터는 불러온 이미지에만 적용됩니다.",
+  fileNotLoaded: "{name} 파일을 불러올 수 없습니다({status}).",
   searchFound: "이미지 {n}개 찾음",
   searchNone: "이름에 “{text}”{text:이|가} 들어간 파일이 없습니다.",
   searchHits: "찾은 이미지",

@@ -24,7 +24,7 @@ export function mapLegend(model: Model): HTMLElement {
     const bar = h("span", { class: "ramp" });
     bar.style.background = `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map((fraction) => css(rampColor(fraction))).join()})`;
     const ends = [column.low, column.high].map((end) => h("span", { text: (end ?? 0).toPrecision(3) }));
-    if (column.missing !== model.n) element.append(ends[0], bar, ends[1]);
+    if (column.missing !== (model.facts.nImages ?? model.n)) element.append(ends[0], bar, ends[1]);
   } else {
     if (column.name === GROUP) return element; // the list of groups is the legend
     const colors = model.categoryColors(column);

@@ -88,7 +88,7 @@ export class MapView {
     const { model, camera } = this;
     camera.setHome(model.facts.square);
     this.resize();
-    camera.spacing = medianSpacing(model.points.x, model.points.y, null, model.facts.square);
+    camera.spacing = model.facts.spacing ?? medianSpacing(model.points.x, model.points.y, null, model.facts.square);
     this.measureSpacing();
     camera.reset();
   }
@@ -126,7 +126,7 @@ export class MapView {
     const { model, camera } = this;
     const { x, y } = model.points;
     this.isSpacingStale = false;
-    const isAll = model.nVisible === model.n;
+    const isAll = model.nVisible === model.nPresent;
     camera.shownSpacing = isAll ? camera.spacing : medianSpacing(x, y, model.visible, model.facts.square);
   }
 

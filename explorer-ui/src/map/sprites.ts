@@ -87,14 +87,15 @@ export function chooseSprites(model: Model, camera: Camera, first: number): Spri
 }
 
 /** End of a level in the zoom order. Each level has four times the images of the one before; a subset needs finer levels. */
-function endOf({ n, facts: { levelEnds } }: Model, level: number, subset: number): number {
+function endOf({ nPresent: n, facts: { levelEnds } }: Model, level: number, subset: number): number {
   const finer = Math.ceil(Math.log2(n / Math.max(1, subset)) / 2);
   return levelEnds[clamp(level + finer, 0, levelEnds.length - 1)];
 }
 
 function spriteOf(model: Model, row: number): Sprite {
   const { perPage } = model.facts.pages;
-  return { row, sheet: Math.floor(row / perPage), cell: row % perPage };
+  const place = model.placeOf(row);
+  return { row, sheet: Math.floor(place / perPage), cell: place % perPage };
 }
 
 function isTaken(

@@ -1,7 +1,8 @@
 // Columns of a run, loaded when they are first needed, and columns that derive from the edits.
 
 import type { Source } from "../data/source";
-import type { Column, Values } from "../data/types";
+import type { Column, Facts, Values } from "../data/types";
+import { t } from "../i18n/translate";
 
 /** Names of the columns that derive from the edits. */
 export const GROUP = "group"; // includes the edits, unlike the column of the run
@@ -27,6 +28,8 @@ export class Columns {
   constructor(
     private readonly source: Source,
     private readonly ofRun: Column[],
+    /** Counts of derived columns that are known before all rows are loaded. */
+    private readonly counts: NonNullable<Facts["counts"]> = {},
   ) {}
 
   /** The columns that the map can be coloured and filtered by. */
@@ -41,7 +44,11 @@ export class Columns {
 
   /** Replace the columns that derive from the edits. */
   setDerived(derived: DerivedColumn[]): void {
-    for (const { column, values } of derived) countValues(column, values);
+    for (const { column, values } of derived) {
+      const known = this.counts[column.name];
+      if (known) Object.assign(column, known, { other: 0 });
+      else countValues(column, values);
+    }
     this.derived = derived;
   }
 
@@ -72,12 +79,16 @@ export class Columns {
 
   private async fetch(name: string): Promise<Values> {
     const column = this.ofRun.find((one) => one.name === name);
-    const values = withoutNulls(await this.source.column(name), column?.kind);
-    if (column) countValues(column, values);
+    const found = await this.source.column(name);
+    const values = this.source.isPartial ? found : withoutNulls(found, column?.kind);
+    if (column && !this.source.isPartial) countValues(column, values); // else the counts of all rows are known
     this.values.set(name, values);
     return values;
   }
 }
+
+/** Name of a category; codes past the last one stand for other categories. */
+export const nameOfCode = (names: string[], code: number): string | null => (code < 0 ? null : (names[code] ?? t("other")));
 
 /** Codes of a column's categories, the largest category first. */
 export function byCount(column: Column): number[] {

@@ -21,6 +21,8 @@ export class Model extends RunState {
   readonly visible: Uint8Array;
   readonly selected: Uint8Array;
   nVisible: number;
+  /** Number of rows that are loaded. */
+  nPresent = 0;
   nSelected = 0;
   showHidden = false;
   /** Maximum number of categories with a colour of their own. */
@@ -31,6 +33,8 @@ export class Model extends RunState {
   readonly colorsChanged = new Signal();
   readonly filterChanged = new Signal();
   readonly selectionChanged = new Signal();
+  /** More rows were loaded. */
+  readonly rowsTaken = new Signal();
   /** A column could not be loaded. */
   readonly loadFailed = new Signal<unknown>();
   /** Colours that replace those of the column, such as the steps of K-means. */
@@ -155,9 +159,9 @@ export class Model extends RunState {
   }
 
   /** Show only the rows that a search has found; null shows all. */
-  setSearchResult(rows: number[] | null, text = ""): void {
+  setSearchResult(rows: number[] | null, text = "", n = rows?.length ?? 0): void {
     this.found = null;
-    this.searchResult = rows && { text, n: rows.length };
+    this.searchResult = rows && { text, n };
     if (rows) {
       this.found = new Uint8Array(this.n);
       for (const row of rows) this.found[row] = 1;
@@ -184,8 +188,11 @@ export class Model extends RunState {
   /** Update `visible`, and deselect hidden rows; returns whether any was selected. */
   private updateVisible(): boolean {
     const { visible, selected, n, nSelected } = this;
+    const { id } = this.points;
+    this.nPresent = 0;
     for (let row = 0; row < n; row++) {
-      visible[row] = (this.showHidden || !(this.marks[row] & HIDDEN)) && (!this.found || this.found[row]) ? 1 : 0;
+      if (id[row] >= 0) this.nPresent += 1;
+      visible[row] = id[row] >= 0 && (this.showHidden || !(this.marks[row] & HIDDEN)) && (!this.found || this.found[row]) ? 1 : 0;
     }
     for (const [name, filter] of this.filters) {
       const column = this.describe(name);
@@ -213,6 +220,21 @@ export class Model extends RunState {
 
   selectedRows(): number[] {
     return rowsWhere(this.selected);
+  }
+
+  // ------------------------------------------------------------ rows
+
+  /** Take over rows that the source has loaded into the arrays of points and edits, some in the place of others. */
+  async takeRows(ranges: [number, number][]): Promise<void> {
+    for (const [first, end] of ranges) {
+      for (const flags of [this.selected, this.found, this.highlighted]) flags?.fill(0, first, end);
+    }
+    this.deriveColumns();
+    this.setPositions(null, null);
+    const isSelectionChanged = this.updateVisible();
+    this.rowsTaken.emit();
+    await this.recolor();
+    if (isSelectionChanged) this.selectionChanged.emit();
   }
 
   // ------------------------------------------------------------ edits

@@ -40,9 +40,9 @@ export class RunState {
     this.n = facts.n;
     this.x = points.x.slice();
     this.y = points.y.slice();
-    this.rowOf = new Int32Array(this.n);
-    points.id.forEach((id, row) => (this.rowOf[id] = row));
-    this.columns = new Columns(source, facts.columns);
+    this.rowOf = points.rowOf ?? new Int32Array(this.n);
+    if (!points.rowOf) points.id.forEach((id, row) => (this.rowOf[id] = row));
+    this.columns = new Columns(source, facts.columns, facts.counts);
     this.weights = new KindWeights(facts.weights);
     this.channels = new ChannelColors(facts.channels ?? []);
     this.edits = facts.edits;
@@ -66,6 +66,17 @@ export class RunState {
     this.y.set(y ?? this.points.y);
     if (x && x.length < this.n) this.x.fill(NaN, x.length);
     this.positionsChanged.emit();
+  }
+
+  /** The place of a row in the zoom order, by which its sprite is found. */
+  placeOf(row: number): number {
+    return this.source.placeOf?.(row) ?? row;
+  }
+
+  /** The row of an image, loaded if needed; -1 if there is none. */
+  async find(id: number): Promise<number> {
+    const row = this.rowOf[id] ?? -1;
+    return row < 0 && this.source.find ? this.source.find(id) : row;
   }
 
   /** Ids of rows, in ascending order. */
@@ -100,7 +111,7 @@ export class RunState {
     this.editsChanged.emit();
   }
 
-  private deriveColumns(): void {
+  protected deriveColumns(): void {
     const { groups, labels, marked } = this.edits;
     const position = new Map(groups.map((one, i) => [one.number, i]));
     const keys = groups.map((one) => String(one.number));

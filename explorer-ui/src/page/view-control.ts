@@ -52,7 +52,8 @@ export class ViewControl {
       header.search.value = view.search ?? "";
       await search.submit(header.search.value);
     }
-    if (view.image !== undefined && view.image >= 0 && view.image < model.n) inspector.pin(model.rowOf[view.image]);
+    const row = view.image === undefined ? -1 : await model.find(view.image);
+    if (row >= 0) inspector.pin(row);
     else inspector.clear();
   }
 

@@ -71,7 +71,7 @@ export class ColorLegend {
       void model.setFilter(column.name, { ...((model.filters.get(column.name) ?? {}) as Range), ...changed });
     };
     const parts: HTMLElement[] = [];
-    if (missing < model.n) {
+    if (missing < (model.facts.nImages ?? model.n)) {
       const place = h("div");
       this.histogram = new Histogram(model, column, set, true);
       place.append(this.histogram.element);

@@ -89,8 +89,8 @@ export class Filters {
 
   private updateCounts(): void {
     const { model } = this;
-    const { n, nVisible, searchResult } = model;
-    this.shown.textContent = t("shown", { n: nVisible, total: n });
+    const { nPresent, nVisible, searchResult } = model;
+    this.shown.textContent = t("shown", { n: nVisible, total: nPresent });
     this.select.textContent = t("selectShown", { n: nVisible });
     this.select.disabled = nVisible === 0;
     this.clear.disabled = !model.isFiltered;
@@ -139,7 +139,7 @@ export class Filters {
   private range(column: Column, filter: Range, set: (filter: Filter) => void): HTMLElement {
     const { model } = this;
     const missing = column.missing ?? 0;
-    if (missing === model.n) return h("p", { class: "hint", text: t("noValues") });
+    if (missing === (model.facts.nImages ?? model.n)) return h("p", { class: "hint", text: t("noValues") });
     let now = filter;
     const number = (label: string, value: number | undefined, bound: number): HTMLInputElement =>
       h("input", { type: "number", step: "any", value, placeholder: round(bound), "aria-label": `${column.name} ${label}` });

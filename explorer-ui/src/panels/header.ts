@@ -77,7 +77,7 @@ export class Header {
     this.element = h(
       "header",
       { class: "page-header" },
-      h("div", { class: "title" }, h("h1", { text: model.facts.name, title: `${model.facts.name} · ${model.facts.source}` }), h("span", { class: "count", text: t(model.facts.hasPictures ? "images" : "points", { n: model.n }) })),
+      h("div", { class: "title" }, h("h1", { text: model.facts.name, title: `${model.facts.name} · ${model.facts.source}` }), h("span", { class: "count", text: t(model.facts.hasPictures ? "images" : "points", { n: model.facts.nImages ?? model.n }) })),
       this.search,
       h("label", { class: "color-label" }, h("span", { class: "color-text", text: `${t("colorBy")} ` }), this.colors),
       toolbar,

@@ -3,8 +3,10 @@
 import { errorMessage } from "../data/error-message";
 import { Latest } from "../data/latest";
 import { Server } from "../data/server";
+import { StaticSite } from "../data/static-site";
 import type { Neighbor } from "../data/types";
 import { t } from "../i18n/translate";
+import { nameOfCode } from "../model/columns";
 import type { Model } from "../model/model";
 import { Signal } from "../model/signal";
 import { button, h } from "../page/dom";
@@ -131,10 +133,11 @@ export class Inspector {
 
   /** The columns of a row on a page that was saved as one file. */
   private async savedFacts(row: number): Promise<{ [name: string]: unknown }> {
+    if (this.model.source instanceof StaticSite) return this.model.source.imageFacts(row);
     const values: { [name: string]: unknown } = {};
     for (const column of this.model.facts.columns) {
       const value = (await this.model.column(column.name))[row];
-      values[column.name] = column.kind === "category" ? nameOf(column.categories!, value as number) : value;
+      values[column.name] = column.kind === "category" ? nameOfCode(column.categories!, value as number) : value;
     }
     return values;
   }
@@ -169,7 +172,7 @@ export class Inspector {
         class: "thumb",
         title: [`${id}, ${text}`, difference].filter(Boolean).join("\n"),
         "aria-label": [`${t("image")} ${id}, ${text}`, difference].filter(Boolean).join(". "),
-        on: { click: () => this.actions.show(this.model.rowOf[id]), dblclick: () => this.actions.open(this.model.rowOf[id]) },
+        on: { click: () => void this.model.find(id).then(this.actions.show), dblclick: () => this.actions.open(this.model.rowOf[id]) },
       },
       thumbnail(this.model, id, 44, ""),
       h("small", { text }),
@@ -189,5 +192,3 @@ function isSound(path: unknown, suffixes: string[] = []): boolean {
 const figure = (content: HTMLElement, caption: string): HTMLElement =>
   h("figure", {}, content, h("figcaption", { text: caption }));
 
-/** Name of a category; codes past the last one stand for other categories. */
-const nameOf = (names: string[], code: number): string | null => (code < 0 ? null : (names[code] ?? t("other")));

@@ -2,6 +2,7 @@
 
 import { errorMessage } from "../data/error-message";
 import { Server } from "../data/server";
+import { StaticSite } from "../data/static-site";
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
 import { button, h } from "../page/dom";
@@ -207,6 +208,7 @@ class Lightbox {
     let values: { [name: string]: unknown } = {};
     try {
       if (model.source instanceof Server) values = (await model.source.json(`api/images/${id}/facts`)) as { [name: string]: unknown };
+      else if (model.source instanceof StaticSite) values = await model.source.imageFacts(await model.find(id));
       else values = { path: (await model.column("path"))[model.rowOf[id]] };
     } catch {
       return; // the request of the image reports the error

@@ -2,6 +2,7 @@
 
 import { errorMessage } from "../data/error-message";
 import { Server } from "../data/server";
+import { StaticSite } from "../data/static-site";
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
 import { h } from "../page/dom";
@@ -20,6 +21,8 @@ export class Search {
   private readonly list = h("ul", { role: "listbox", id: "hit-list", "aria-label": t("searchHits") });
   private readonly status = h("p", { class: "hint", role: "status" });
   private rows: number[] = [];
+  /** Places in the zoom order of all images that were found, if not all of them may be loaded. */
+  private places: number[] | null = null;
   /** Rows in the list: visible ones first, then those hidden by a filter. */
   private hitRows: number[] = [];
   private at = 0;
@@ -32,6 +35,15 @@ export class Search {
     private readonly show: (row: number) => void,
   ) {
     this.hits.append(this.status, this.list);
+    model.rowsTaken.on(() => this.takeRows());
+  }
+
+  /** Rows were loaded, some of which may have been found. */
+  private takeRows(): void {
+    const { model, places } = this;
+    if (!places || !(model.source instanceof StaticSite)) return;
+    this.rows = rowsAt(model.source, places);
+    model.setSearchResult(this.rows, this.text, places.length);
   }
 
   // ------------------------------------------------------------ list of results
@@ -125,8 +137,8 @@ export class Search {
         isShown(row) ? null : h("small", { class: "quiet", text: t("filteredOut") }),
       );
     this.list.replaceChildren(...listed.map(one));
-    const more = rows.length - listed.length;
-    const found = t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text });
+    const more = this.nFound - listed.length;
+    const found = t(this.nFound ? "searchFound" : "searchNone", { n: this.nFound, text });
     this.status.textContent = more > 0 ? `${found} · ${t("more", { n: more })}` : found;
     this.hitRows = listed;
     this.at = 0;
@@ -135,6 +147,7 @@ export class Search {
 
   private async pathOf(row: number): Promise<string> {
     const { model, paths } = this;
+    if (model.source instanceof StaticSite) return model.source.pathOf(row);
     if (model.n <= MAX_ROWS_WITH_PATHS || !(model.source instanceof Server)) return ((await model.column("path")) as string[])[row];
     const id = model.points.id[row];
     let path = paths.get(id);
@@ -165,6 +178,7 @@ export class Search {
     const { model, message } = this;
     if (!query) {
       this.rows = this.hitRows = [];
+      this.places = null;
       this.close();
       return model.setSearchResult(null);
     }
@@ -173,8 +187,8 @@ export class Search {
       if (query !== this.text) return; // superseded by a later search
       this.rows = rows;
       this.hitRows = [];
-      model.setSearchResult(rows, query);
-      if (isSubmitted) message.show(t(rows.length ? "searchFound" : "searchNone", { n: rows.length, text: query }));
+      model.setSearchResult(rows, query, this.nFound);
+      if (isSubmitted) message.show(t(this.nFound ? "searchFound" : "searchNone", { n: this.nFound, text: query }));
       if (isSubmitted && rows.length === 1) this.show(rows[0]);
       await this.listHits();
     } catch (error) {
@@ -188,6 +202,7 @@ export class Search {
       const found = (await model.source.json(`/api/search?q=${encodeURIComponent(part)}`)) as { ids: number[] };
       return found.ids.map((id) => model.rowOf[id]);
     }
+    if (model.source instanceof StaticSite) return this.rowsOfSite(model.source, part);
     const paths = (await model.column("path")) as string[];
     const rows: number[] = [];
     for (let row = 0; row < model.n; row++) {
@@ -195,4 +210,27 @@ export class Search {
     }
     return rows;
   }
+
+  /** Number of images that were found. */
+  private get nFound(): number {
+    return this.places?.length ?? this.rows.length;
+  }
+
+  /** Search the files of a folder of static files, and load the first images that are found. */
+  private async rowsOfSite(site: StaticSite, part: string): Promise<number[]> {
+    this.places = null;
+    const report = (fraction: number): boolean => {
+      if (part === this.text) this.message.show(t("searching", { percent: Math.floor(100 * fraction) }));
+      return part === this.text;
+    };
+    const places = await site.search(part, report);
+    if (part !== this.text) return []; // superseded by a later search
+    this.message.show("", 0);
+    await site.ensure(places.slice(0, MAX_LISTED));
+    this.places = places;
+    return rowsAt(site, places);
+  }
 }
+
+/** The loaded rows of places in the zoom order. */
+const rowsAt = (site: StaticSite, places: number[]): number[] => places.map((place) => site.rowAt(place)).filter((row) => row >= 0);

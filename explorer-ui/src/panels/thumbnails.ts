@@ -83,8 +83,8 @@ async function paint(model: Model, id: number, canvas: HTMLCanvasElement): Promi
 }
 
 /** The sprite sheet that contains an image. */
-export function sheetOf(model: Model, id: number): Promise<ImageBitmap> {
-  const sheet = Math.floor(model.rowOf[id] / model.facts.pages.perPage);
+export async function sheetOf(model: Model, id: number): Promise<ImageBitmap> {
+  const sheet = Math.floor(model.placeOf(await model.find(id)) / model.facts.pages.perPage);
   let bitmap = bitmaps.get(sheet);
   if (!bitmap) {
     bitmap = model.source.spriteSheet(sheet);
@@ -98,6 +98,6 @@ export function sheetOf(model: Model, id: number): Promise<ImageBitmap> {
 /** Left, top, width and height of an image in its sprite sheet. */
 export function cellOf(model: Model, id: number): [number, number, number, number] {
   const { perPage, columns, width, height } = model.facts.pages;
-  const cell = model.rowOf[id] % perPage;
+  const cell = model.placeOf(model.rowOf[id]) % perPage;
   return [(cell % columns) * width, Math.floor(cell / columns) * height, width, height];
 }

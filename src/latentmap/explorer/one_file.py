@@ -66,20 +66,21 @@ def one_file_parts(data: AtlasView, facts: dict[str, Any], static: Path) -> Iter
     yield _json_next("streams", {name: as_base64(stream) for name, stream in streams.items()})
     yield b',"pages":['
     for sheet in range(sheets.layout.n_sheets):
-        yield b"," * (sheet > 0) + b'"' + as_base64(_webp(sheets, sheet, mixing)).encode() + b'"'
+        yield b"," * (sheet > 0) + b'"' + as_base64(as_webp(sheets, sheet, mixing)).encode() + b'"'
     yield b"]}" + after
 
 
 def _json_start(members: dict[str, Any]) -> bytes:
     """The beginning of a JSON object, to which more members are added."""
-    return _json(members)[:-1]
+    return as_json_bytes(members)[:-1]
 
 
 def _json_next(name: str, value: Any) -> bytes:
-    return b"," + _json(name) + b":" + _json(value)
+    return b"," + as_json_bytes(name) + b":" + as_json_bytes(value)
 
 
-def _json(value: Any) -> bytes:
+def as_json_bytes(value: Any) -> bytes:
+    """A value as JSON, which may stand inside an element of HTML."""
     # "</script>" must not end the element early
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     return text.encode("utf-8", "replace")
@@ -128,7 +129,8 @@ def _page(static: Path) -> tuple[bytes, bytes]:
     return before.encode(), after.encode()
 
 
-def _webp(sheets: SpriteSheets, sheet: int, mixing: Mixing | None) -> bytes:
+def as_webp(sheets: SpriteSheets, sheet: int, mixing: Mixing | None) -> bytes:
+    """One sprite sheet as a WebP file."""
     file = io.BytesIO()
     Image.fromarray(sheets.pixels(sheet, mixing)).save(file, "WEBP", quality=WEBP_QUALITY, method=2)
     return file.getvalue()

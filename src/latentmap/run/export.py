@@ -3,7 +3,8 @@
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,27 @@ def export_run(
     """
     if kind not in EXPORTS:
         raise RunError(f"kind={kind!r}: choose among {', '.join(EXPORTS)}")
+    with new_export(path, kind, out) as (run, making), show("export") as callback:
+        if kind == "folders":
+            written = write_folders(run, making, copy=copy, callback=callback)
+            for line in written.describe():
+                say(line)
+        elif kind == "overviews":
+            write_overviews(run, making, callback)
+        else:
+            EXPORTS[kind](run, making)
+    return user_path(out)
+
+
+@contextmanager
+def new_export(path: str | Path, kind: str, out: str | Path) -> Iterator[tuple[Run, Path]]:
+    """Yield a run, and a temporary file or folder that is renamed to ``out`` if the block succeeds.
+
+    Raises
+    ------
+    RunError
+        For a run that is not finished or damaged, or when something is in the way.
+    """
     out = user_path(out)
     run, target = Run.open(path), _place(out)
     if not (run.path / layout.ATLAS).exists():
@@ -93,15 +115,8 @@ def export_run(
     _check_place(run, out, target, kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with (new_file if kind in FILES else new_folder)(target) as making, show("export") as callback:
-            if kind == "folders":
-                written = write_folders(run, making, copy=copy, callback=callback)
-                for line in written.describe():
-                    say(line)
-            elif kind == "overviews":
-                write_overviews(run, making, callback)
-            else:
-                EXPORTS[kind](run, making)
+        with (new_file if kind in FILES else new_folder)(target) as making:
+            yield run, making
             if kind in PICTURES and _is_in_source(run, target):
                 (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")
     except FileExistsError as error:
@@ -110,7 +125,6 @@ def export_run(
         if error.filename != str(target) or not target.is_dir():
             raise
         raise RunError(f"{out}: cannot be replaced ({error.strerror}): name a new folder in it") from error
-    return out
 
 
 def _called(kind: str) -> str:
@@ -298,4 +312,4 @@ EXPORTS: dict[str, Callable[[Run, Path], Any]] = {
     "onnx": _onnx,
 }
 FILES = ("csv", "parquet")
-PICTURES = ("folders", "projector", "imagefolder", "overviews")
+PICTURES = ("folders", "projector", "imagefolder", "overviews", "site")

@@ -1,0 +1,190 @@
+"""The explorer as static files, served by a plain file server below a prefix."""
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from browser.conftest import Page
+from latentmap.explorer import export_site, site_facts, site_tables
+from latentmap.explorer.atlas_view import AtlasView
+from latentmap.run import RunOptions, make_run
+from latentmap.run.edits import Journal
+
+N = 600
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory) -> Path:
+    """A run of pictures of bars, with a label and a number each, and a named group."""
+    random = np.random.default_rng(1)
+    folder = tmp_path_factory.mktemp("source")
+    rows = ["path,label,weight"]
+    for i in range(N):
+        image = random.integers(0, 60, (12, 12, 3), dtype=np.uint8)
+        image[3 * (i % 4) : 3 * (i % 4) + 3, :, i % 3] += 180
+        Image.fromarray(image).save(folder / f"bar {i:03d}.png")
+        rows.append(f"bar {i:03d}.png,{'low' if i % 4 else 'high'},{i}")
+    (folder / "table.csv").write_text("\n".join(rows), encoding="utf-8")
+    path = tmp_path_factory.mktemp("finished") / "bars"
+    make_run(folder / "table.csv", path, RunOptions(epochs=1, latent_dim=6, n_clusters=3, perplexity=8.0))
+    journal = Journal(path)
+    journal.add({"kind": "name", "group": journal.edited().groups[0].number, "name": "Horizon"}, 0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def file_server(tmp_path_factory) -> Iterator[Callable[[str], str]]:
+    """A folder for sites, and its server, which says which paths were asked for."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    root = tmp_path_factory.mktemp("www")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(root)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def address(name: str) -> str:
+        return f"http://127.0.0.1:{server.server_port}/{name}/"
+
+    address.root = root  # type: ignore[attr-defined]
+    yield address
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def site(bars, file_server) -> str:
+    export_site(bars, file_server.root / "maps" / "all")
+    return file_server("maps/all")
+
+
+@pytest.fixture(scope="module")
+def tiled(bars, file_server) -> str:
+    """A site whose points do not all fit into the page: an even sample of 128, and six tiles of 64."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (site_tables, site_facts):
+            patch.setattr(module, "N_ROWS", 64)
+            patch.setattr(module, "N_ROWS_OF_TEXT", 32)
+        patch.setattr(site_facts, "MAX_LOADED", 300)
+        patch.setattr(site_facts, "MAX_SAMPLE", 128)
+        patch.setattr(site_facts, "N_TILES", 6)
+        export_site(bars, file_server.root / "maps" / "tiled")
+    return file_server("maps/tiled")
+
+
+def opened(look, url: str) -> tuple[Page, list[str]]:
+    """A page, and the addresses that it asks for from now on."""
+    page = look(f"{url}#theme=dark")
+    asked: list[str] = []
+    page.page.on("request", lambda request: asked.append(request.url))
+    page.page.reload()
+    page.until("window.latentmap && latentmap.state.nSprites > 0")
+    return page, asked
+
+
+def test_a_site_below_a_prefix_shows_the_map_and_asks_for_its_own_files_only(look, site, bars):
+    page, asked = opened(look, site)
+    page.until("performance.getEntriesByName('all-rows').length > 0")
+    assert page.ask("latentmap.model.nPresent") == N
+    assert page.page.locator(".site-loading").is_hidden()
+    page.until("document.querySelectorAll('.label').length > 0")
+    assert page.page.locator(".group-list input").first.input_value() == "Horizon"
+    assert page.page.locator(".group-list input").first.is_disabled()
+    assert str(N) in page.page.locator(".page-header .count").inner_text()
+    page.shoot("site")
+    assert asked
+    assert [url for url in asked if not url.startswith((site, "blob:", "data:"))] == []
+    assert page.page.locator("[data-tool=decode]").count() == 0
+
+
+def test_an_image_of_a_site_has_its_neighbours_and_its_columns(look, site, bars):
+    page, _ = opened(look, site)
+    page.until("performance.getEntriesByName('all-rows').length > 0")
+    sprite = page.ask("latentmap.state.sprites[latentmap.state.sprites.length - 1]")
+    left, top, _, _ = page.stage()
+    page.page.mouse.move(left + sprite["at"][0], top + sprite["at"][1])
+    page.until("latentmap.state.row >= 0 && latentmap.state.neighbors > 0")
+    image = page.ask("latentmap.model.points.id[latentmap.state.row]")
+    shown = page.ask("latentmap.inspector.neighbors.map((row) => latentmap.model.points.id[row])")
+    assert shown == [one["id"] for one in AtlasView(bars).neighbors(image, 8)]
+    page.until("document.querySelector('.inspector .facts').textContent.includes('bar')")
+    facts = page.page.locator(".inspector .facts").inner_text()
+    assert f"bar {image:03d}.png" in facts
+    assert ("low" if image % 4 else "high") in facts
+    page.shoot("site-image")
+
+
+def test_a_site_is_searched_filtered_and_coloured(look, site):
+    page, _ = opened(look, site)
+    page.page.fill(".search", "BAR 01")
+    page.page.keyboard.press("Enter")
+    page.until("latentmap.state.nVisible === 10")
+    page.page.fill(".search", "high")  # a label
+    page.page.keyboard.press("Enter")
+    page.until(f"latentmap.state.nVisible === {N // 4}")
+    page.page.fill(".search", "")
+    page.page.keyboard.press("Enter")
+    page.until(f"latentmap.state.nVisible === {N}")
+    page.ask("latentmap.model.setFilter('weight', { low: 100, high: 199 })")
+    page.until("latentmap.state.nVisible === 100")
+    page.page.select_option("select.color", "label")
+    page.until("latentmap.state.colorBy === 'label' && document.querySelector('.legend').textContent.includes('low')")
+    page.shoot("site-filtered")
+
+
+def test_a_link_to_an_image_of_a_site_opens_it(look, site):
+    page = look(f"{site}#image=577")
+    page.until("latentmap.state.pinned && latentmap.model.points.id[latentmap.state.row] === 577")
+
+
+def test_of_very_many_images_a_sample_is_loaded_and_those_in_view_when_zoomed_in(look, tiled, bars):
+    page, _ = opened(look, tiled)
+    page.until("performance.getEntriesByName('all-rows').length > 0")
+    page.until("document.querySelector('.site-loading').textContent.includes('of 600 images are here')")
+    before = page.ask("latentmap.model.nPresent")
+    assert before == 128
+    sizes = page.ask("latentmap.model.edits.groups.reduce((sum, one) => sum + one.size, 0)")
+    assert sizes > 400  # of all images, not of those that are here
+    seen = set()
+    for x, y in AtlasView(bars).xy[-5:].tolist():
+        page.ask(f"latentmap.camera.set({x}, {y}, 5)")
+        page.page.wait_for_timeout(700)
+        rows = page.ask("Array.from(latentmap.model.points.id)")
+        found = [image for image in rows if image >= 0]
+        assert len(set(found)) == len(found) == page.ask("latentmap.model.nPresent") <= 128 + 6 * 64
+        assert page.ask(f"{found}.every((id) => latentmap.model.points.id[latentmap.model.rowOf[id]] === id)")
+        seen |= set(found)
+    assert len(seen) > 200
+    page.shoot("site-tiled")
+
+
+def test_an_image_that_is_not_here_is_found_by_a_link_and_by_a_search(look, tiled, bars):
+    data = AtlasView(bars)
+    far = int(data.order[-1])
+    page = look(f"{tiled}#image={far}")
+    page.until(f"latentmap.state.pinned && latentmap.model.points.id[latentmap.state.row] === {far}")
+    page.until("latentmap.state.neighbors > 3")  # those in more tiles than there is room for are left out
+    shown = page.ask("latentmap.inspector.neighbors.map((row) => latentmap.model.points.id[row])")
+    assert set(shown) <= {one["id"] for one in data.neighbors(far, 8)}
+    page.page.fill(".search", f"bar {int(data.order[-200]):03d}")
+    page.page.keyboard.press("Enter")
+    page.until("latentmap.state.nVisible === 1")
+    row = page.ask("latentmap.state.row")
+    assert page.ask(f"latentmap.model.points.id[{row}]") == int(data.order[-200])
+
+
+def test_a_site_with_a_missing_file_says_so(site, file_server, chromium):
+    broken = shutil.copytree(file_server.root / "maps" / "all", file_server.root / "broken")
+    (broken / "data" / "points" / "00000.bin").unlink()
+    page = chromium.new_page()
+    page.goto(file_server("broken"))
+    page.get_by_text("points/00000.bin could not be loaded (404").wait_for()
+    page.close()
