@@ -229,7 +229,7 @@ class NeighborSearch:
         return self._index
 
     def _indexed_points(self) -> NDArray[Any]:
-        return _unit_rows(self.X) if self._metric == "cosine" else self.X  # type: ignore[no-any-return]
+        return _unit_rows(self.X) if self._metric == "cosine" else self.X
 
     def _to_metric(self, distances: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         return distances**2 / 2 if self._metric == "cosine" else distances  # of unit vectors

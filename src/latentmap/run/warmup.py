@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from latentmap.core.subprocesses import python_command, python_environment
 
@@ -92,7 +93,7 @@ def compile_kernels() -> None:
         TSNE(perplexity=2, max_iter=250, random_state=0, device="cpu").fit(few).transform(few[:2] + 1)
     for pixels in (np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.float32)):
         for precision in PRECISIONS:
-            settings = {"epochs": 1, "precision": precision, "max_grad_norm": 1.0, "device": "cpu"}
+            settings: dict[str, Any] = {"epochs": 1, "precision": precision, "max_grad_norm": 1.0, "device": "cpu"}
             Autoencoder("conv", latent_dim=1, **settings).fit(pixels)
     with suppress(OSError):  # numba keeps its cache elsewhere then
         _marker().parent.mkdir(parents=True, exist_ok=True)

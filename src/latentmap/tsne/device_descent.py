@@ -220,4 +220,5 @@ def _convolve(grid: Tensor, transformed: Tensor) -> Tensor:
     nx, ny = grid.shape
     sizes = (padded_size(nx), padded_size(ny))
     spectrum = torch.fft.rfft2(grid, s=sizes) * transformed
-    return torch.fft.irfft2(spectrum, s=sizes)[:nx, :ny]
+    convolved: Tensor = torch.fft.irfft2(spectrum, s=sizes)[:nx, :ny]
+    return convolved
