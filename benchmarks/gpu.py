@@ -59,13 +59,7 @@ def _neighbors(X: NDArray[np.float32]) -> dict[str, Any]:
     """Seconds of the search, and the fraction of the exact neighbours that the CPU finds."""
     for device in DEVICES:
         lm.nearest_neighbors(X[:2000], N_NEIGHBORS, device=device)
-    found = in_turns(
-        {
-            one: _of_device(lambda device, _: lm.nearest_neighbors(X, N_NEIGHBORS, device=device), one)
-            for one in DEVICES
-        },
-        ROUNDS,
-    )
+    found = _on_each(lambda device, _: lm.nearest_neighbors(X, N_NEIGHBORS, device=device))
     graphs = {device: found[device].pop("results")[0] for device in DEVICES}
     rows = np.random.default_rng(0).choice(len(X), 1000, replace=False)
     common = [len(np.intersect1d(*(graphs[device].indices[row] for device in DEVICES))) for row in rows]
@@ -76,11 +70,8 @@ def _tsne(X: NDArray[np.float32]) -> dict[str, Any]:
     """Seconds of the map, neighbours included, and its divergence."""
     for device in DEVICES:
         lm.TSNE(random_state=0, max_iter=250, device=device).fit(X[:3000])
-    sides = {
-        one: _of_device(lambda device, seed: lm.TSNE(random_state=seed, device=device).fit(X).kl_divergence_, one)
-        for one in DEVICES
-    }
-    return _named(in_turns(sides, ROUNDS), "divergences")
+    found = _on_each(lambda device, seed: lm.TSNE(random_state=seed, device=device).fit(X).kl_divergence_)
+    return _named(found, "divergences")
 
 
 def _encoding(images: NDArray[np.uint8]) -> dict[str, Any]:
@@ -102,7 +93,7 @@ def _training(network: str, images: NDArray[np.uint8]) -> dict[str, Any]:
 
     for device in DEVICES:
         lm.Autoencoder(network, epochs=1, device=device, random_state=0).fit(images[:2000])
-    found = _named(in_turns({one: _of_device(fit, one) for one in DEVICES}, ROUNDS), "losses")
+    found = _named(_on_each(fit), "losses")
     return _rates(found, EPOCHS * len(images))
 
 
@@ -119,8 +110,13 @@ def _whole() -> dict[str, Any]:
         }
 
 
-def _of_device(work: Callable[[str, int], Any], device: str) -> Callable[[int], Any]:
-    return lambda number: work(device, number)
+def _on_each(work: Callable[[str, int], Any]) -> dict[str, dict[str, Any]]:
+    """Time the work on each device, turn by turn."""
+
+    def on(device: str) -> Callable[[int], Any]:
+        return lambda number: work(device, number)
+
+    return in_turns({device: on(device) for device in DEVICES}, ROUNDS)
 
 
 def _named(found: dict[str, dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
