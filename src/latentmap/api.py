@@ -93,7 +93,7 @@ def add_images(
     source: Any,
     *,
     frames: bool = False,
-    crops: str | Path | None = None,
+    crops: Any = None,
     vectors: Any = None,
     quiet: bool = False,
 ) -> Addition:
@@ -105,8 +105,8 @@ def add_images(
     source, frames
         See :func:`latentmap.open_images`. Images are brought to the shape of the run; files that it has already are
         known by their content and left out. For a run of tiles they are cut into tiles like its own.
-    crops : path, optional
-        Table of the boxes of the new images, for a run of crops.
+    crops : path, DataFrame or dict, optional
+        Table of the boxes of the new images, as a file or in memory, for a run of crops.
     vectors : path or array-like of shape (m, d), optional
         Vectors of these images, for a run that was made from given vectors.
     quiet : bool, default=False

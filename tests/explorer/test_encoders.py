@@ -13,8 +13,8 @@ from explorer.conftest import HOST, pictures
 from latentmap.encoder import ImageEncoder
 from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
-from latentmap.explorer.picture_files import as_bytes
 from latentmap.explorer.server import Server
+from latentmap.images.pixel_types import as_pixels
 from latentmap.run import Run, RunOptions, make_run
 from onnx_models import stretched_encoder
 
@@ -48,7 +48,7 @@ def picture(response) -> np.ndarray:
 
 def test_reconstructions_are_drawn_from_the_vectors(client, made):
     run = Run.open(made / "run")
-    expected = as_bytes(run.decoder().predict(run.latents()[5:6]))[0]
+    expected = as_pixels(run.decoder().predict(run.latents()[5:6]), run.pixel_dtype)[0]
     version = client.get("/api/run").json()["version"]
     drawn = picture(client.get("/api/images/5/reconstruction", params={"v": version, "version": version}))
     np.testing.assert_array_equal(drawn, expected)
@@ -59,8 +59,8 @@ def test_any_place_of_the_map_is_decoded(client, made):
     assert client.get("/api/run").json()["hasDecoder"] is True
     x, y = run.map()[5].tolist()
     drawn = picture(client.get("/api/decode", params={"x": x, "y": y}))
-    at_image = as_bytes(run.decoder().predict(run.latents()[5:6]))[0]
-    others = as_bytes(run.decoder().predict(run.latents()))
+    at_image = as_pixels(run.decoder().predict(run.latents()[5:6]), run.pixel_dtype)[0]
+    others = as_pixels(run.decoder().predict(run.latents()), run.pixel_dtype)
     assert drawn.shape == others.shape[1:]
     distances = np.abs(others.astype(int) - drawn).mean(axis=(1, 2, 3))
     assert np.abs(drawn.astype(int) - at_image).mean() <= np.quantile(distances, 0.2)
@@ -69,7 +69,7 @@ def test_any_place_of_the_map_is_decoded(client, made):
 def test_interpolations_go_from_one_reconstruction_to_another(client, made):
     run = Run.open(made / "run")
     strip = picture(client.get("/api/interpolation", params={"a": 3, "b": 8, "steps": 5}))
-    expected = as_bytes(run.decoder().interpolate(run.latents()[3], run.latents()[8], steps=5))
+    expected = as_pixels(run.decoder().interpolate(run.latents()[3], run.latents()[8], steps=5), run.pixel_dtype)
     np.testing.assert_array_equal(strip, np.concatenate(list(expected), axis=1))
 
 

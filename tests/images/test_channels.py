@@ -36,7 +36,8 @@ def test_each_channel_of_an_array_has_its_own_range():
     highs = [one.high for one in found.channels]
     np.testing.assert_allclose(highs[:3], [100, 1000, 4000], rtol=0.2)
     means = found.images.mean(axis=(0, 1, 2))
-    np.testing.assert_allclose(means, 127, atol=12)
+    assert found.images.dtype == np.uint16
+    np.testing.assert_allclose(means, 32767, atol=3000)
 
 
 def test_one_hot_image_and_one_hot_pixel_do_not_set_the_range():
@@ -56,9 +57,9 @@ def test_channels_are_chosen_named_and_scaled_as_asked():
     values = stack()
     found = open_images(values, channels="3,0", channel_names=["actin", "dapi"], range="0,60000;0,100")
     assert found.channels == (Channel(3, "actin", 0, 60000), Channel(0, "dapi", 0, 100))
-    expected = np.rint(values[..., 3] / 60000 * 255).clip(0, 255)
+    expected = np.rint(values[..., 3] / 60000 * 65535).clip(0, 65535)
     np.testing.assert_array_equal(found.images[..., 0], expected)
-    np.testing.assert_array_equal(found.images[..., 1], np.rint(values[..., 0] / 100 * 255).clip(0, 255))
+    np.testing.assert_array_equal(found.images[..., 1], np.rint(values[..., 0] / 100 * 65535).clip(0, 65535))
 
 
 def test_one_channel_is_grey():
@@ -78,7 +79,7 @@ def test_masked_values_become_black_in_their_channel():
     values = np.ma.masked_array(np.full((6, 8, 8, 2), 50, np.uint16), False)
     values[:, 0, 0, 0] = np.ma.masked
     found = open_images(values, range="0,100")
-    assert found.images[0, 0, 0].tolist() == [0, 128]
+    assert found.images[0, 0, 0].tolist() == [0, 32768]
 
 
 def test_bool_is_scaled_too():
@@ -130,9 +131,9 @@ def test_pages_are_channels_if_asked_for(tmp_path):
     assert len(open_images(tmp_path)) == 30  # as before
     found = open_images(tmp_path, axes="channels", range="0,4000")
     assert len(found) == 6
-    np.testing.assert_array_equal(found.images, np.rint(values / 4000 * 255).clip(0, 255))
+    np.testing.assert_array_equal(found.images, np.rint(values / 4000 * 65535).clip(0, 65535))
     chosen = open_images(tmp_path, axes="channels", channels="4,1", range="0,9;0,1000")
-    np.testing.assert_array_equal(chosen.images[..., 0], np.rint(values[..., 4] / 9 * 255))
+    np.testing.assert_array_equal(chosen.images[..., 0], np.rint(values[..., 4] / 9 * 65535))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

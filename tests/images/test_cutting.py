@@ -8,12 +8,15 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image, ImageOps
 
-from latentmap.core.errors import DecodingError, InputError, SourceError
+from latentmap.core.errors import DecodingError, InputError, LatentmapError, SourceError
 from latentmap.images import decoding, image_files, open_images, store
 from latentmap.images.background import background_fraction
 from latentmap.images.boxes import Box
@@ -208,9 +211,81 @@ def test_wrong_options_are_sentences(tmp_path, options, sentence):
         open_images(tmp_path, **options)
 
 
-def test_arrays_are_not_cut():
-    with pytest.raises(SourceError, match="array: arrays are not cut"):
-        open_images(noise(3, 16, 16), tiles=8)
+@pytest.mark.parametrize("channels", [(), (3,), (5,)])
+def test_arrays_are_cut(tmp_path, channels):
+    values = noise(3 * 24, 16, *channels, dtype="uint16").reshape(3, 24, 16, *channels)
+    found = open_images(values, tiles=8, range=(0, 65535))
+    assert found.paths[:2] == ["array[0]#xywh=0,0,8,8", "array[0]#xywh=8,0,8,8"]
+    assert len(found) == 18
+    scaled = np.rint(values / 257)
+    np.testing.assert_array_equal(found.images[7], scaled[1, :8, 8:])
+    np.save(tmp_path / "stack.npy", values)
+    saved = open_images(tmp_path / "stack.npy", tiles=8, range=(0, 65535))
+    np.testing.assert_array_equal(saved.images, found.images)
+    assert saved.paths[0] == "stack[0]#xywh=0,0,8,8"
+
+
+def test_one_large_array_is_cut():
+    grey, colors = noise(24, 32), noise(24, 32, 3)
+    np.testing.assert_array_equal(open_images(grey, tiles=8).images[5], grey[8:16, 8:16])
+    np.testing.assert_array_equal(open_images(colors, tiles=8).images[5], colors[8:16, 8:16])
+    tensor = torch.from_numpy(colors).permute(2, 0, 1)[None]
+    np.testing.assert_array_equal(open_images(tensor, tiles=8).images[5], colors[8:16, 8:16])
+    with pytest.raises(SourceError, match=r"array: an array of shape \(24,\)"):
+        open_images(grey[:, 0], tiles=8)
+
+
+def test_arrays_with_names_are_not_cut(tmp_path):
+    np.savez(tmp_path / "a.npz", images=noise(3, 16, 16))
+    with pytest.raises(SourceError, match="a: arrays of this kind are not cut: pass the images as a NumPy array"):
+        open_images(tmp_path / "a.npz", tiles=8)
+
+
+@pytest.mark.parametrize("kind", ["dict", "arrays", "pandas", "polars"])
+def test_boxes_in_memory(tmp_path, kind):
+    pages = [noise(20, 30, seed=i) for i in range(3)]
+    for i, page in enumerate(pages):
+        save(tmp_path / "scans" / f"{i}.png", page)
+    columns = {
+        "path": [tmp_path / "scans" / "0.png", "1.png", None],
+        "left": [0, 5.0, 1],
+        "top": [1, 2, 3],
+        "right": [8, 15, 9],
+        "bottom": [9, None, 9],
+        "label": ["a", "b", "c"],
+        "score": [0.5, 0.25, None],
+    }
+    if kind == "polars":
+        columns["path"][0] = str(columns["path"][0])
+    if kind == "arrays":
+        columns["top"] = np.array(columns["top"])
+    boxes = {"pandas": pd.DataFrame, "polars": lambda x: pl.DataFrame(x, strict=False)}.get(kind, dict)(columns)
+    found = open_images(tmp_path / "scans", crops=boxes, size=8)
+    assert found.paths == ["0.png#xywh=0,1,8,8"]
+    np.testing.assert_array_equal(found.images[0], pages[0][1:9, :8])
+    assert (found.labels.tolist(), found.table["score"].to_pylist()) == (["a"], [0.5])
+    assert found.skipped[0].path == "1.png (row 2 of crops)"
+
+
+def test_boxes_of_arrays():
+    values = noise(40, 16).reshape(2, 20, 16)
+    found = open_images(
+        values, crops={"path": ["array[1]"] * 2, "x": [0, 4], "y": [2, 3], "width": [8, 8], "height": [8, 8]}
+    )
+    np.testing.assert_array_equal(found.images, [values[1, 2:10, :8], values[1, 3:11, 4:12]])
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ({"path": ["a"], "left": [1, 2]}, "crops: columns of different lengths: path 1, left 2"),
+        ({"path": ["a"], "left": [1]}, "crops: columns path, left: name those of the boxes"),
+        ([1, 2], "crops of type list: pass a path, a DataFrame of pandas or Polars, or a dict of columns"),
+    ],
+)
+def test_boxes_in_memory_that_are_none(boxes, message):
+    with pytest.raises(LatentmapError, match=message):
+        open_images([noise(16, 16)], crops=boxes)
 
 
 def test_too_many_tiles_are_refused_before_any_is_listed(tmp_path, monkeypatch):

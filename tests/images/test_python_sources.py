@@ -104,7 +104,46 @@ def test_a_tensor_of_many_channels_is_a_collection_of_channels():
     tensor = torch.rand(6, 5, 32, 40)
     found = open_images(tensor, range=(0, 1))
     assert found.image_shape == (32, 40, 5)
-    np.testing.assert_array_equal(found.images, np.rint(tensor.numpy().transpose(0, 2, 3, 1) * 255.0))
+    np.testing.assert_allclose(found.images, tensor.numpy().transpose(0, 2, 3, 1) * 65535.0, atol=0.51)
+
+
+@pytest.mark.parametrize("n_channels", [2, 5, 40])
+def test_arrays_and_tensors_of_any_number_of_channels(n_channels):
+    sizes = [(50, 60), (64, 60), (70, 60)] * 2
+    values = [RANDOM.integers(0, 4096, (*size, n_channels)).astype(np.uint16) for size in sizes]
+    found = open_images(values, range=(0, 4095), size=32)
+    assert (found.image_shape, found.skipped) == ((32, 32, n_channels), [])
+    tensors = [torch.from_numpy(one.astype(np.int32)).permute(2, 0, 1) for one in values]
+    np.testing.assert_array_equal(open_images(tensors, range=(0, 4095), size=32).images, found.images)
+    same = [one[:50] for one in values]
+    expected = np.rint(np.stack(same) / 4095 * 65535)
+    np.testing.assert_array_equal(open_images(same, range=(0, 4095)).images, expected)
+    frame = pd.DataFrame({"image": same, "kind": list("abcabc")})
+    np.testing.assert_array_equal(open_images(frame, range=(0, 4095)).images, expected)
+
+
+def test_a_fourth_channel_is_no_transparency_if_channels_are_asked_for():
+    values = [RANDOM.integers(0, 256, (9, 10, 4)).astype(np.uint8) for _ in range(3)]
+    found = open_images(values, channels=[0, 3], range=(0, 255))
+    np.testing.assert_array_equal(found.images, np.stack(values)[..., [0, 3]])
+    assert open_images(values).image_shape == (9, 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((5, 64, 60)), r"image\[1\]: a NumPy array of shape \(5, 64, 60\): .*np.moveaxis\(image, 0, -1\)"),
+        (np.zeros((4, 4, 1025)), r"\(height, width, channels\) with at most 1,024 channels$"),
+        (np.zeros((2, 2, 2, 2)), r"of shape \(2, 2, 2, 2\): an image is \(height, width\)"),
+        (torch.zeros(64, 60, 5), r"a torch tensor of shape \(64, 60, 5\): .*image.permute\(2, 0, 1\)"),
+        (torch.zeros(8, 8, 3), r"image.permute\(2, 0, 1\)"),
+        (torch.zeros(1025, 4, 40), "at most 1,024 channels$"),
+    ],
+)
+def test_other_shapes_are_refused_with_what_to_do(image, message):
+    kind = np.zeros if isinstance(image, np.ndarray) else torch.zeros
+    with pytest.raises(SourceError, match=message):
+        open_images([kind((8, 8)), image])
 
 
 def test_bytes_are_files():

@@ -102,6 +102,43 @@ def test_values_of_every_type(tmp_path, kind):
     np.testing.assert_allclose(collection.images, wanted, atol=1)
 
 
+@pytest.mark.parametrize("n_channels", [2, 4, 7])
+@pytest.mark.parametrize("is_first", [False, True])
+@pytest.mark.parametrize("kind", ["hdf5", "zarr"])
+def test_arrays_of_any_number_of_channels(tmp_path, n_channels, is_first, kind):
+    values = np.random.default_rng(3).integers(0, 4096, (6, 18, 20, n_channels)).astype(np.uint16)
+    stored = np.moveaxis(values, -1, 1) if is_first else values
+    path = hdf5(tmp_path / "a.h5", images=stored) if kind == "hdf5" else zarr_folder(tmp_path / "a.zarr", images=stored)
+    found = open_images(path, range=(0, 4095))
+    assert not found.skipped
+    np.testing.assert_array_equal(found.images, np.rint(values / 4095 * 255))
+    np.save(tmp_path / "a.npy", values)
+    np.testing.assert_array_equal(open_images(tmp_path / "a.npy", range=(0, 4095)).images, found.images)
+
+
+def test_arrays_of_many_channels_count_only_if_there_is_no_other(tmp_path):
+    features = np.zeros((7, 20, 20, 64), np.float32)
+    np.testing.assert_array_equal(open_images(hdf5(tmp_path / "a.h5", pictures=COLORS, maps=features)).images, COLORS)
+    assert open_images(hdf5(tmp_path / "b.h5", maps=features), range=(0, 1)).image_shape == (20, 20, 64)
+    with pytest.raises(SourceError, match=r"images of more than 1,024 channels"):
+        open_images(hdf5(tmp_path / "c.h5", maps=np.zeros((2, 3, 3, 1025), np.uint8)))
+
+
+def test_channels_of_ome_zarr(tmp_path):
+    stack = np.random.default_rng(2).integers(0, 4096, (3, 5, 9, 11)).astype(np.uint16)
+    group = zarr.open_group(tmp_path / "a.ome.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=stack, chunks=(1, 1, 9, 11))
+    names = ["dapi", "gfp", "cy3", "cy5", "bf"]
+    scales = [{"axes": [{"name": name} for name in "tcyx"], "datasets": [{"path": "0"}]}]
+    group.attrs.update({"multiscales": scales, "omero": {"channels": [{"label": name} for name in names]}})
+    found = open_images(tmp_path / "a.ome.zarr", range=(0, 4095))
+    np.testing.assert_array_equal(found.images, np.rint(np.moveaxis(stack, 1, -1) / 4095 * 255))
+    assert [one.name for one in found.channels] == names
+    assert found.table["t"].to_pylist() == [0, 1, 2]
+    planes = open_images(tmp_path / "a.ome.zarr", axes="images")
+    assert (len(planes), planes.table["c"].to_pylist()[:6]) == (15, [0, 1, 2, 3, 4, 0])
+
+
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_planes_of_ome_zarr(tmp_path, version):
     stack = np.random.default_rng(2).integers(0, 255, (2, 3, 4, 9, 11), dtype=np.uint8)

@@ -19,7 +19,9 @@ from latentmap.images.pool import DecodingPool
 from latentmap.images.shape import FIT_MODES, Shape
 from latentmap.images.shape_choice import choose_shape
 from latentmap.images.sources import find_source
-from latentmap.images.store import FAILURES_FILE, PIXELS_FILE, RECORDS_FILE, STATE_FILE
+from latentmap.images.store import FAILURES_FILE, RECORDS_FILE, STATE_FILE
+
+PIXELS_FILE = "pixels.u8"
 
 N = 600
 

@@ -41,7 +41,7 @@ def test_channels_that_a_file_names_belong_to_one_image(tmp_path, kind):
     assert len(found) == 6
     assert found.image_shape == (12, 10, 5)
     assert not found.skipped
-    expected = np.rint(STACK.transpose(1, 2, 0) / 4095 * 255)
+    expected = np.rint(STACK.transpose(1, 2, 0) / 4095 * 65535)
     np.testing.assert_array_equal(found.images[0], expected)
     names = [one.name for one in found.channels]
     assert names == (metadata["Channel"]["Name"] if kind == "ome" else [f"channel {k}" for k in range(5)])
@@ -121,7 +121,8 @@ def test_floats_and_values_that_mean_no_data(tmp_path):
     found = open_images(tmp_path, range="0,1")
     assert found.images[0, 0, 0].tolist() == [0, 0, 0, 0]
     assert found.images[0, 1, 1, 2] == 0
-    np.testing.assert_array_equal(found.images[0, 5], np.rint(values[5] * 255))
+    expected = np.rint(values[5].astype(np.float64) * 65535)
+    np.testing.assert_array_equal(found.images[0, 5], expected)
     chosen = open_images(tmp_path)
     assert all(0 <= one.low < 0.1 and 0.9 < one.high <= 1 for one in chosen.channels)
 

@@ -69,7 +69,7 @@ def test_pictures_of_the_atlas_are_mixed_and_its_planes_are_the_channels(run):
     images = run.images().images
     row = run.atlas().slice(3, 1).to_pylist()[0]
     np.testing.assert_array_equal(decode_png(row["image"]["bytes"], (12, 10, 3)), run.picture(images[3]))
-    planes = decode_png(row["planes"], (48, 10)).reshape(4, 12, 10)
+    planes = decode_png(row["planes"], (48, 10), 16).reshape(4, 12, 10)
     np.testing.assert_array_equal(planes.transpose(1, 2, 0), images[3])
     assert run.image(3).mode == "RGB"
 
@@ -87,8 +87,10 @@ def test_images_that_are_added_are_scaled_as_those_of_the_run(run):
     assert done.n_added == 6
     again = lm.Run.open(run.path)
     (added,) = again.added_images()
-    expected = [np.rint((more[1, ..., k] - one.low) / (one.high - one.low) * 255) for k, one in enumerate(run.channels)]
-    np.testing.assert_allclose(added[1], np.stack(expected, axis=2).clip(0, 255), atol=1)
+    expected = [
+        np.rint((more[1, ..., k] - one.low) / (one.high - one.low) * 65535) for k, one in enumerate(run.channels)
+    ]
+    np.testing.assert_allclose(added[1], np.stack(expected, axis=2).clip(0, 65535), atol=1)
     table = again.atlas()
     assert len(table) == 46
     assert not any(table[f"error_{name}"].null_count for name in NAMES)

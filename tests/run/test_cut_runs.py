@@ -107,8 +107,10 @@ def test_images_that_are_added_are_cut_alike(tiled, tmp_path):
     originals = Originals.of(run)
     assert originals.box(15) == (12, 0, 24, 12)
     assert originals.holder(15) == tmp_path / "more" / "page2.png"
-    with pytest.raises(SourceError, match="arrays are not cut"):
-        add_images(run.path, np.zeros((2, SIDE, SIDE), np.uint8))
+    page = np.random.default_rng(9).integers(0, 255, (SIDE, SIDE), dtype=np.uint8)
+    added = add_images(run.path, page)
+    assert (added.n_added, added.n_empty) == (1, 0)
+    assert Run(run.path).atlas()["path"].to_pylist()[-1] == "array[0]#xywh=0,0,12,12"
 
 
 def test_crops_are_added_by_a_table_of_their_own(cropped, tmp_path):

@@ -218,7 +218,13 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
 
     # ---------------------------------------------------------------- training
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,  # noqa: ARG002 - scikit-learn's signature
+        *,
+        pixel_range: tuple[float, float] | None = None,
+    ) -> Self:
         """Train on images.
 
         Parameters
@@ -227,6 +233,9 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
             Images in memory, or a memory-mapped file of any size.
         y : None
             Ignored.
+        pixel_range : (float, float), optional
+            Values of pixels that become 0 and 1, such as (0, 65535) for uint16. By default they are chosen from the
+            images.
 
         Returns
         -------
@@ -248,7 +257,7 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
         images = self._check_images(X, reset=True)
         if images.ndim == 2:
             check_vector_augmentation(self.augmentation, images.shape[1])
-        self.scale_ = PixelScale.from_images(images)
+        self.scale_ = PixelScale.from_images(images, pixel_range)
         seed = int(check_random_state(self.random_state).randint(2**31))
         generator = torch.Generator().manual_seed(seed)
         rows, validation_rows = split_rows(len(images), self.validation_fraction, generator)

@@ -153,7 +153,7 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
         self.callback = callback
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, *, pixel_range: tuple[float, float] | None = None) -> Self:
         """Train on vectors and their images.
 
         Parameters
@@ -162,6 +162,9 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
             Vectors, in memory or memory-mapped.
         y : array-like of shape (n, height, width), (n, height, width, channels) or (n, n_features)
             Images, in memory or memory-mapped.
+        pixel_range : (float, float), optional
+            Values of pixels that become 0 and 1, such as (0, 65535) for uint16. By default they are chosen from the
+            images.
 
         Returns
         -------
@@ -186,7 +189,7 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
         images = images.reshape(len(images), *with_channels(self.image_shape_))
         self.mean_, self.std_ = _moments(vectors)
         self.components_: Vectors | None = None
-        self.scale_ = PixelScale.from_images(images)
+        self.scale_ = PixelScale.from_images(images, pixel_range)
         seed = int(check_random_state(self.random_state).randint(2**31))
         if self.n_features_in_ > MAX_DIMENSIONS:
             self.components_ = self._principal_components(vectors, seed)

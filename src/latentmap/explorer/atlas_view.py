@@ -28,12 +28,12 @@ from latentmap.explorer.columns import (
     to_texts,
 )
 from latentmap.explorer.locked_property import locked_cached_property
-from latentmap.explorer.picture_files import as_bytes
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.features import ImageFeatures
 from latentmap.features.reweighting import weighted_kinds
 from latentmap.images.collection import as_png
-from latentmap.images.mixing import Mixing
+from latentmap.images.mixing import Mixing, as_picture
+from latentmap.images.pixel_types import as_pixels
 from latentmap.run import Run, layout, tables
 from latentmap.run.channel_records import mixing_of
 from latentmap.run.edits import MARKS, EditedRun, Journal
@@ -223,10 +223,10 @@ class AtlasView:
 
     # ---------------------------------------------------------------- pictures
 
-    def pixels(self, image: int) -> NDArray[np.uint8]:
-        """One image by its id."""
+    def pixels(self, image: int) -> NDArray[Any]:
+        """One image by its id, uint8 or uint16."""
         part = int(np.searchsorted(self._starts, image, side="right")) - 1
-        pixels: NDArray[np.uint8] = self._parts[part][image - self._starts[part]]
+        pixels: NDArray[Any] = self._parts[part][image - self._starts[part]]
         return pixels
 
     @locked_cached_property
@@ -236,8 +236,7 @@ class AtlasView:
 
     def png(self, image: int, mixing: Mixing | None = None) -> bytes:
         """One image as a PNG file, with its channels mixed by the given colours."""
-        pixels = np.asarray(self.pixels(image))
-        return as_png(pixels if mixing is None else mixing.mix(pixels))
+        return as_png(as_picture(np.asarray(self.pixels(image)), mixing))
 
     # ---------------------------------------------------------------- latent space
 
@@ -277,7 +276,7 @@ class AtlasView:
         """The network of the run."""
         return self.run.model()
 
-    def vectors_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def vectors_of(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Vectors of new images, by which their neighbours are found."""
         if self.run.has_features:
             return self._features.transform(pixels)
@@ -372,22 +371,22 @@ class AtlasView:
         found: NDArray[np.float32] = np.einsum("ij,ijk->ik", weights, self.latents[self.order[rows]]).astype(np.float32)
         return found
 
-    def decode(self, places: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-        """Decode places of the map, (m, 2): (m, *image_shape) uint8."""
+    def decode(self, places: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """Decode places of the map, (m, 2): (m, *image_shape), of the type of the run's pixels."""
         return self.draw(self.latents_at(places))
 
-    def draw(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Decode latent vectors, (m, d): (m, *image_shape) uint8."""
-        if self.run.has_vectors:
-            return as_bytes(self._decoder.predict(latents))
-        return as_bytes(self.model.inverse_transform(latents))
+    def draw(self, latents: NDArray[np.float32]) -> NDArray[Any]:
+        """Decode latent vectors, (m, d): (m, *image_shape), of the type of the run's pixels."""
+        drawn = self._decoder.predict(latents) if self.run.has_vectors else self.model.inverse_transform(latents)
+        return as_pixels(drawn, self.run.pixel_dtype)
 
-    def reconstruct(self, image: int) -> NDArray[np.uint8]:
+    def reconstruct(self, image: int) -> NDArray[Any]:
         """The reconstruction of one image."""
         if self.run.has_vectors:
             (drawn,) = self.draw(self.latents[image][None])
         else:
-            (drawn,) = as_bytes(self.model.reconstruct(np.asarray(self.pixels(image))[None]))
+            unit = self.model.reconstruct(np.asarray(self.pixels(image))[None])
+            (drawn,) = as_pixels(unit, self.run.pixel_dtype)
         return np.asarray(drawn)
 
 

@@ -8,7 +8,7 @@ from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import EncodedImage, Failure
-from latentmap.images.mixing import Mixing
+from latentmap.images.mixing import Mixing, as_picture
 from latentmap.images.pool import DecodingPool
 from latentmap.run.originals import CHANGED, GONE, NO_FILE, REMOTE, UNREADABLE, Missing, Originals
 
@@ -71,7 +71,7 @@ class FullSize:
         decoded = self._ask("decode", item, shape)
         if decoded.sha256 != digest:
             raise NoOriginalError(SENTENCES[CHANGED])
-        return as_png(decoded.pixels if mixing is None else mixing.mix(decoded.pixels))
+        return as_png(as_picture(decoded.pixels, mixing))
 
     def wav(self, image: int) -> bytes:
         """The sound that an image is the spectrogram of as a WAV file.

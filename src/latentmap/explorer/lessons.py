@@ -15,8 +15,9 @@ from latentmap.autoencoder import Autoencoder
 from latentmap.core.atomic_files import write_bytes, write_text
 from latentmap.core.progress import Progress
 from latentmap.explorer.atlas_view import AtlasView, as_stream
-from latentmap.explorer.picture_files import as_bytes, strip
+from latentmap.explorer.picture_files import strip
 from latentmap.explorer.sprite_sheets import FOLDER
+from latentmap.images.pixel_types import as_pixels, full_range
 from latentmap.kmeans import KMeans
 from latentmap.run import tables
 from latentmap.run.state import key_of
@@ -170,14 +171,16 @@ def compare_activations(data: AtlasView) -> None:
     folder = activations_folder(data)
     folder.mkdir(parents=True, exist_ok=True)
     shown = images[np.linspace(0, len(images) - 1, min(N_SHOWN, len(images))).astype(int)]
+    pixel_range = full_range(images)
     strips, losses = [shown], {}
     for name in ("relu", "elu"):
 
         def report(progress: Progress, name: str = name) -> None:
             print(f"{name} {progress.done}/{progress.total}", flush=True)
 
-        model = Autoencoder("conv", activation=name, epochs=EPOCHS, random_state=0, callback=report).fit(images)
-        strips.append(as_bytes(model.reconstruct(shown)))
+        model = Autoencoder("conv", activation=name, epochs=EPOCHS, random_state=0, callback=report)
+        model.fit(images, pixel_range=pixel_range)
+        strips.append(as_pixels(model.reconstruct(shown), images.dtype))
         losses[name] = [float(loss) for loss in model.history_["loss"]]
     for name, images_ in zip(("original", "relu", "elu"), strips, strict=True):
         write_bytes(folder / f"{name}.png", strip(data.run.picture(images_)))

@@ -12,12 +12,6 @@ from latentmap.images.collection import as_png
 FRAME_MILLISECONDS = 80  # of an animation
 
 
-def as_bytes(images: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Convert images from [0, 1] to uint8."""
-    pixels: NDArray[np.uint8] = np.clip(images * 255 + 0.5, 0, 255).astype(np.uint8)
-    return pixels
-
-
 def strip(images: NDArray[np.uint8]) -> bytes:
     """Images side by side as a PNG file."""
     return as_png(np.concatenate(list(images), axis=1))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from latentmap.core.atomic_files import write_bytes
 from latentmap.explorer.atlas_view import AtlasView
-from latentmap.images.mixing import Mixing
+from latentmap.images.mixing import Mixing, as_picture
 from latentmap.run.state import key_of
 
 FOLDER = "explorer"
@@ -130,8 +130,7 @@ class SpriteSheets:
         for number, image in enumerate(ids):
             top = number // layout.columns * layout.height
             left = number % layout.columns * layout.width
-            pixels = data.pixels(int(image))
-            picture = pixels if mixing is None else mixing.mix(np.asarray(pixels))
+            picture = as_picture(np.asarray(data.pixels(int(image))), mixing)
             found[top : top + layout.height, left : left + layout.width] = self._thumbnail(picture)
         return found
 

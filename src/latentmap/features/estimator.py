@@ -126,7 +126,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        images : array (n, h, w) or (n, h, w, channels), uint8, or float32 or float64 in [0, 1]
+        images : array (n, h, w) or (n, h, w, channels), uint8, uint16, or float32 or float64 in [0, 1]
             At least 3 images.
         y : ignored
 
@@ -148,7 +148,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        images : array (n, h, w) or (n, h, w, channels), uint8, or float32 or float64 in [0, 1]
+        images : array (n, h, w) or (n, h, w, channels), uint8, uint16, or float32 or float64 in [0, 1]
             At least 3 images.
         y : ignored
 
@@ -180,7 +180,7 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        images : array (n, h, w) or (n, h, w, channels), uint8, or float32 or float64 in [0, 1]
+        images : array (n, h, w) or (n, h, w, channels), uint8, uint16, or float32 or float64 in [0, 1]
             Images of the shape that the features were fitted to.
 
         Returns
@@ -489,10 +489,10 @@ def _chunk(number: int) -> slice:
 def _as_values(images: NDArray[Any]) -> Pixels:
     """Images as (n, h, w, channels), float32 in [0, 1]."""
     values = images.astype(np.float32)
-    if images.dtype == np.uint8:
-        values /= 255
+    if images.dtype in (np.uint8, np.uint16):
+        values /= np.iinfo(images.dtype).max
     elif not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
-        raise InputError("images of numbers outside of [0, 1], or NaN: pass uint8, or scale them to [0, 1]")
+        raise InputError("images of numbers outside of [0, 1], or NaN: pass uint8 or uint16, or scale them to [0, 1]")
     return values if values.ndim == 4 else values[..., None]
 
 
@@ -500,6 +500,6 @@ def _check_images(images: ArrayLike) -> NDArray[Any]:
     pixels = images if isinstance(images, np.ndarray) else np.asarray(images)
     if pixels.ndim not in (3, 4) or 0 in pixels.shape[1:]:
         raise InputError(f"images of shape {pixels.shape}: pass (n, h, w) or (n, h, w, channels)")
-    if pixels.dtype != np.uint8 and pixels.dtype.kind != "f":
-        raise InputError(f"images of type {pixels.dtype}: pass uint8, or float32 or float64 in [0, 1]")
+    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
+        raise InputError(f"images of type {pixels.dtype}: pass uint8, uint16, or float32 or float64 in [0, 1]")
     return pixels

@@ -11,6 +11,9 @@ from PIL import Image
 
 from latentmap.core.errors import DecodingError
 from latentmap.images.array_names import IMAGE_KEYS
+from latentmap.images.array_shapes import COLOR_CHANNELS, has_channels_first
+from latentmap.images.channel_image import ChannelImage
+from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.pictures import Picture
 
@@ -34,9 +37,13 @@ class ArrayStack:
     axes : tuple of str
         Names of these axes, which become columns; none for a single axis.
     channel_axis : int, optional
-        Axis of three colours among the leading ones, which is moved to the end.
+        Axis of the channels among the leading ones, which is moved to the end.
     labels : list, optional
         Label of each image.
+    channel_names : tuple of str, default=()
+        Names of the channels.
+    as_channels : bool, default=False
+        Whether a fourth channel is no transparency.
     """
 
     array: Any
@@ -44,11 +51,16 @@ class ArrayStack:
     axes: tuple[str, ...] = ()
     channel_axis: int | None = None
     labels: list[Any] | None = None
+    channel_names: tuple[str, ...] = ()
+    as_channels: bool = False
 
     def __post_init__(self) -> None:
         shape, kind = self.array.shape, self.array.dtype
         if kind.kind not in "biuf" or kind.itemsize > 8:
             raise DecodingError(f"an array of type {str(kind)[:40]}: images are numbers")
+        channels = shape[self.n_leading + 2 :] if self.channel_axis is None else shape[self.channel_axis :][:1]
+        if prod(channels) > MAX_CHANNELS:
+            raise DecodingError(f"an array of shape {shape}: images of more than {MAX_CHANNELS:,} channels")
         sides = shape[self.n_leading : self.n_leading + 2]
         if 0 in shape or prod(sides) > (Image.MAX_IMAGE_PIXELS or prod(sides)):
             raise DecodingError(f"an array of shape {shape}: its images have no pixels, or too many")
@@ -83,10 +95,12 @@ class ArrayStack:
         if values.dtype == np.bool_:
             values = values.astype(np.uint8) * np.uint8(255)
         values = np.ascontiguousarray(values)
-        if values.dtype == np.uint8:
-            return Picture(Image.fromarray(values), 1)
         if values.dtype == np.float16:
             values = values.astype(np.float32)
+        if values.ndim == 3 and (values.shape[2] not in COLOR_CHANNELS or (values.shape[2] == 4 and self.as_channels)):
+            return Picture(ChannelImage(values, self.channel_names), 1)
+        if values.dtype == np.uint8:
+            return Picture(Image.fromarray(values), 1)
         if values.ndim == 3 and values.shape[2] == 4:
             largest = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
             alpha = np.rint(values[..., 3] * (255 / largest)).clip(0, 255).astype(np.uint8)
@@ -143,6 +157,8 @@ def choose_array(arrays: Mapping[str, Any], wanted: str | None) -> str:
             raise DecodingError(f"{name[:80]}: an array of shape {arrays[name].shape}, not one of images")
         return name
     found = [name for name, array in arrays.items() if is_stack(array.shape)]
+    if len(found) > 1:  # other arrays of four dimensions are less likely images
+        found = [name for name in found if arrays[name].shape[3:] in ((), (1,), (3,), (4,))] or found
     named = [name for name in found if name in IMAGE_KEYS]
     if len(found) != 1 and not named:
         kind = "several arrays of images" if found else "no array of images among these arrays"
@@ -151,8 +167,36 @@ def choose_array(arrays: Mapping[str, Any], wanted: str | None) -> str:
 
 
 def is_stack(shape: tuple[int, ...]) -> bool:
-    """Whether an array of a shape is one of images: (n, height, width), or with 1, 3 or 4 channels at the end."""
-    return len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3, 4))
+    """Whether an array of a shape is one of images: (n, height, width), or with channels at the end or before them."""
+    return len(shape) == 3 or (len(shape) == 4 and min(shape[1], shape[3]) <= MAX_CHANNELS)
+
+
+def stack_of(array: Any, labels: list[Any] | None = None, *, as_channels: bool = False) -> ArrayStack:
+    """Make a stack of an array whose first axis counts the images.
+
+    Parameters
+    ----------
+    array : h5py.Dataset or zarr.Array
+        (n, height, width), (n, height, width, channels), or (n, channels, height, width) if there are at most 16
+        channels and fewer than rows and columns.
+    labels : list, optional
+        Label of each image.
+    as_channels : bool, default=False
+        Whether a fourth channel is no transparency.
+
+    Returns
+    -------
+    ArrayStack
+
+    Raises
+    ------
+    DecodingError
+        If it is of another type or shape.
+    """
+    shape = array.shape
+    if len(shape) != 4 or shape[3] in COLOR_CHANNELS or not has_channels_first(shape[1:]):
+        return ArrayStack(array, labels=labels, as_channels=as_channels)
+    return ArrayStack(array, 2, channel_axis=1, labels=labels, as_channels=as_channels)
 
 
 def _names(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Arrays as collections of images: checks of their shape and type, and conversion to 8 bits."""
+"""Arrays as collections of images: checks of their shape and type, and conversion to 8 or 16 bits."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 from latentmap.core.errors import SourceError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.core.progress import counted
+from latentmap.images.array_shapes import COLOR_CHANNELS, has_channels_first
 from latentmap.images.channels import MAX_CHANNELS, Channel, ChannelOptions, joined_ranges, robust_ranges, to_channels
 from latentmap.images.collection import ImageCollection
 from latentmap.images.column_types import digest_column
+from latentmap.images.pixel_types import choose_bits, has_more_than_8_bits, pixel_dtype
 from latentmap.images.value_range import Range, max_of_bit_depth, to_8_bits, union_range, value_range
 
 # Values that are converted to 8 bits in one step, which bounds the memory of their float64 copies.
 N_VALUES_SCALED_AT_ONCE = 2**22
-MAX_CHANNELS_FIRST = 16  # in an array that may have its channels before height and width
 N_RANGE_IMAGES = 1000  # from which the ranges of channels are chosen
 
 
 @dataclass(frozen=True)
 class ArrayScaling:
-    """Conversion of arrays to uint8.
+    """Conversion of arrays to the pixels of a collection.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class ArrayScaling:
         Values that become 0 and 255: the ``value_range`` of a collection that the images are added to. By default
         floats in [0, 1] are multiplied by 255, and any other range is scaled to 0–255.
     max_bytes : int, optional
-        Maximum size of the images in 8 bits, in bytes.
+        Maximum size of the converted images, in bytes.
     joins_8_bits : bool, default=False
         Whether the images are added to images that had 8 bits from the start. Values from 0 to 255 are then kept,
         except floats in [0, 1].
@@ -42,6 +43,11 @@ class ArrayScaling:
         Channels that are taken, their names and ranges.
     joined_channels : tuple of Channel, default=()
         The channels of a collection that the images are added to.
+    are_cut : bool, default=False
+        Whether the images are to be cut, so that arrays are listed as images to decode.
+    bits : {8, 16}, optional
+        Bits per pixel of channels: those of a collection that the images are added to. By default 16 if the values have
+        more than 8.
     """
 
     limits: Range | None = None
@@ -49,6 +55,13 @@ class ArrayScaling:
     joins_8_bits: bool = False
     channels: ChannelOptions = field(default_factory=ChannelOptions)
     joined_channels: tuple[Channel, ...] = ()
+    are_cut: bool = False
+    bits: int | None = None
+
+    @property
+    def as_channels(self) -> bool:
+        """Whether grey, colours and transparency are channels like any others."""
+        return self.channels.is_given or bool(self.joined_channels)
 
 
 DEFAULT_SCALING = ArrayScaling()
@@ -62,7 +75,8 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
     images : array of shape (n, height, width) or (n, height, width, channels)
         Values of bool, integer or float type. Of 1, 3 or 4 channels, uint8 is kept, bool becomes 0 and 255, all other
         types are scaled, and a fourth channel is transparency over white. With any other number of channels, or if
-        channels are requested, each is scaled by its own range. Masked values become black.
+        channels are requested, each is scaled by its own range, to uint16 if the values have more than 8 bits. Masked
+        values become black.
     name : str
         Name of the collection.
     scaling : ArrayScaling
@@ -86,9 +100,11 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
         raise SourceError(f"{name}: no images in an array of shape {shape}")
     if images.dtype.kind not in "bfiu":
         raise SourceError(f"{name}: pixels of type {images.dtype}: pass uint8, another integer type, or floats")
-    check_size(shape, name, scaling.max_bytes)
-    if scaling.channels.is_given or scaling.joined_channels or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
-        return _collection_of_channels(images if images.ndim == 4 else images[..., None], name, scaling)
+    are_channels = scaling.as_channels or (len(shape) == 4 and shape[3] not in COLOR_CHANNELS)
+    bits = (scaling.bits or choose_bits([has_more_than_8_bits(images.dtype)])) if are_channels else 8
+    check_size(shape, name, scaling.max_bytes, bits)
+    if are_channels:
+        return _collection_of_channels(images if images.ndim == 4 else images[..., None], name, scaling, bits)
     if len(shape) == 4 and shape[3] == 1:
         images = images[..., 0]
     if images.dtype == np.uint8 and not np.ma.isMaskedArray(images) and images.shape[3:] != (4,):
@@ -104,9 +120,9 @@ def collection_from_array(images: NDArray[Any], name: str, scaling: ArrayScaling
     return replace(found, value_range=used, is_clipped=None if scaling.limits is None else _is_clipped(images, used))
 
 
-def _collection_of_channels(images: NDArray[Any], name: str, scaling: ArrayScaling) -> ImageCollection:
+def _collection_of_channels(images: NDArray[Any], name: str, scaling: ArrayScaling, bits: int) -> ImageCollection:
     """Make a collection of an array (n, h, w, c), each channel of which is scaled by its own range."""
-    if images.shape[3] > MAX_CHANNELS or (not scaling.channels.is_given and _has_channels_first(images.shape)):
+    if images.shape[3] > MAX_CHANNELS or (not scaling.channels.is_given and has_channels_first(images.shape[1:])):
         raise SourceError(
             f"{name}: an array of shape {images.shape}: images are (n, height, width, channels): move the channels "
             "with np.moveaxis(images, 1, -1) if they come first, or pass channels if they are last"
@@ -117,24 +133,18 @@ def _collection_of_channels(images: NDArray[Any], name: str, scaling: ArrayScali
     largest = max(one.number for one in channels)
     if largest >= images.shape[3]:
         raise SourceError(f"{name}: images of {images.shape[3]} channels, and channel {largest} is asked for")
-    pixels = np.empty((*images.shape[:3], len(channels)), np.uint8)
+    pixels = np.empty((*images.shape[:3], len(channels)), pixel_dtype(bits))
     begin = 0
     for part in _blocks_of(images):
         masked = np.ma.getmaskarray(part) if isinstance(part, np.ma.MaskedArray) else None
         own = pixels[begin : begin + len(part)]
-        own[:] = to_channels(_numbers(part), channels)
+        own[:] = to_channels(_numbers(part), channels, bits)
         if masked is not None:
             own[masked[..., [one.number for one in channels]]] = 0
         begin += len(part)
     found = ImageCollection.of(pixels[..., 0] if len(channels) == 1 else pixels, name)
     table = found.table.append_column("sha256", _digest_images(images))
     return replace(found, table=table, channels=channels)
-
-
-def _has_channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether an array is more likely (n, channels, height, width), as other libraries have it."""
-    _, first, second, third = shape
-    return first <= MAX_CHANNELS_FIRST and first < min(second, third)
 
 
 def _choose_channels(images: NDArray[Any], options: ChannelOptions) -> tuple[Channel, ...]:
@@ -151,8 +161,8 @@ def _numbers(values: NDArray[Any]) -> NDArray[Any]:
     return plain.view(np.uint8) if plain.dtype == np.bool_ else plain
 
 
-def check_size(shape: tuple[int, ...], name: str, max_bytes: int | None) -> None:
-    """Check the size of an array of images in 8 bits.
+def check_size(shape: tuple[int, ...], name: str, max_bytes: int | None, bits: int = 8) -> None:
+    """Check the size of an array of images as they are kept.
 
     Parameters
     ----------
@@ -161,13 +171,15 @@ def check_size(shape: tuple[int, ...], name: str, max_bytes: int | None) -> None
         Name of the array in the message.
     max_bytes : int or None
         Maximum size, in bytes. None for no limit.
+    bits : {8, 16}, default=8
+        Bits per pixel.
 
     Raises
     ------
     SourceError
         If the images are larger.
     """
-    needed = prod(shape[:3]) * (3 if shape[3:] in ((3,), (4,)) else prod(shape[3:]))
+    needed = prod(shape[:3]) * (3 if shape[3:] in ((3,), (4,)) else prod(shape[3:])) * bits // 8
     if max_bytes is not None and needed > max_bytes:
         raise SourceError(
             f"{name}: {shape[0]:,} images of {' × '.join(map(str, shape[1:]))} take {needed / 1e9:.2f} GB decoded, "

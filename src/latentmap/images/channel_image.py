@@ -53,7 +53,7 @@ class ChannelImage:
         part = slice(box.top, box.bottom), slice(box.left, box.right)
         return replace(self, values=self.values[part], masked=None if self.masked is None else self.masked[part])
 
-    def to_8_bits(self, channels: tuple[Channel, ...], n_of_files: int | None) -> NDArray[np.uint8]:
+    def to_pixels(self, channels: tuple[Channel, ...], n_of_files: int | None, bits: int) -> NDArray[Any]:
         """Take the channels of a collection, and scale each by its range.
 
         Parameters
@@ -61,10 +61,12 @@ class ChannelImage:
         channels : tuple of Channel
         n_of_files : int or None
             Number of channels that an image of the collection has; None if any number that includes these will do.
+        bits : {8, 16}
+            Bits per pixel.
 
         Returns
         -------
-        ndarray (height, width, len(channels)), uint8
+        ndarray (height, width, len(channels)), uint8 or uint16
 
         Raises
         ------
@@ -81,7 +83,7 @@ class ChannelImage:
             )
         if n <= largest:
             raise DecodingError(f"{n} channels, and channel {largest} is asked for")
-        pixels = to_channels(values, channels)
+        pixels = to_channels(values, channels, bits)
         if self.masked is not None:
             pixels[self.masked] = 0
         return pixels

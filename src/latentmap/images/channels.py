@@ -1,4 +1,4 @@
-"""Channels of a collection: which ones of the files are taken, their names, and the values that become 0 and 255."""
+"""Channels of a collection: which ones of the files are taken, their names, and the values that become 0 and 1."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from latentmap.core.errors import InputError
 from latentmap.core.progress import counted
-from latentmap.images.value_range import Range, to_8_bits
+from latentmap.images.pixel_types import pixel_dtype
+from latentmap.images.value_range import Range, to_pixels
 
 MAX_CHANNELS = 1024
 # Percentiles of the values of an image, so that single hot or dead pixels do not set the range of a channel.
@@ -32,7 +33,7 @@ class Channel:
         Its position among the channels of a file, from 0.
     name : str
     low, high : float
-        Values that become 0 and 255.
+        Values that become 0 and the largest pixel.
     """
 
     number: int
@@ -52,8 +53,8 @@ class ChannelOptions:
     names : tuple of str, optional
         Names of the channels that are taken. By default those of the files.
     ranges : tuple of (float, float), optional
-        Values that become 0 and 255: one pair for all channels, or one for each. By default they are chosen from the
-        collection.
+        Values that become 0 and the largest pixel: one pair for all channels, or one for each. By default they are
+        chosen from the collection.
 
     Raises
     ------
@@ -224,21 +225,23 @@ def common_names(names: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return Counter(names).most_common(1)[0][0] if names else ()
 
 
-def to_channels(values: NDArray[Any], channels: Sequence[Channel]) -> NDArray[np.uint8]:
+def to_channels(values: NDArray[Any], channels: Sequence[Channel], bits: int) -> NDArray[Any]:
     """Take channels and scale each by its range. NaN becomes 0.
 
     Parameters
     ----------
     values : array (..., c)
     channels : sequence of Channel
+    bits : {8, 16}
+        Bits per pixel.
 
     Returns
     -------
-    ndarray (..., len(channels)), uint8
+    ndarray (..., len(channels)), uint8 or uint16
     """
-    found = np.empty((*values.shape[:-1], len(channels)), np.uint8)
+    found = np.empty((*values.shape[:-1], len(channels)), pixel_dtype(bits))
     for k, one in enumerate(channels):
-        found[..., k] = to_8_bits(values[..., one.number], (one.low, one.high))
+        found[..., k] = to_pixels(values[..., one.number], (one.low, one.high), bits)
     return found
 
 

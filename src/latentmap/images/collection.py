@@ -27,7 +27,7 @@ class ImageCollection:
 
     Attributes
     ----------
-    images : ndarray (n, height, width) or (n, height, width, channels), uint8
+    images : ndarray (n, height, width) or (n, height, width, channels), uint8, or uint16 for deep channels
     table : pyarrow.Table
         One row per image, with the columns ``path`` (string, unique: relative to the folder, in the archive, or
         ``name[i]`` for item i of an array), ``source`` (int16, an index into ``sources``), ``file`` (string, the name
@@ -67,7 +67,7 @@ class ImageCollection:
     (2, (8, 8), ['blank[0]', 'blank[1]'])
     """
 
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     table: pa.Table
     skipped: list[Skipped] = field(default_factory=list)
     name: str = "images"
@@ -168,12 +168,12 @@ class ImageCollection:
         return hashlib.sha256(repr(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def pixels_fingerprint(images: NDArray[np.uint8]) -> str:
+def pixels_fingerprint(images: NDArray[Any]) -> str:
     """SHA-256 of pixels and their shape.
 
     Parameters
     ----------
-    images : ndarray (n, ...), uint8
+    images : ndarray (n, ...), uint8 or uint16
 
     Returns
     -------
@@ -186,12 +186,12 @@ def pixels_fingerprint(images: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def as_png(pixels: NDArray[np.uint8]) -> bytes:
+def as_png(pixels: NDArray[Any]) -> bytes:
     """Encode an image as PNG.
 
     Parameters
     ----------
-    pixels : ndarray (height, width) or (height, width, 3), uint8
+    pixels : ndarray (height, width) or (height, width, 3), uint8; or (height, width), uint16
 
     Returns
     -------

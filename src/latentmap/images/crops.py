@@ -3,7 +3,6 @@
 import math
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from latentmap.core.atomic_files import sha256, user_path
 from latentmap.core.errors import SourceError
 from latentmap.images.coco import read_coco
 from latentmap.images.column_types import infer_numbers, mark_untyped, to_text_column
+from latentmap.images.data_frames import table_of_columns
+from latentmap.images.image_table import hash_table
 from latentmap.images.parquet import read_parquet
 from latentmap.images.table import PATH_COLUMNS, find_column, refuse_workbook, rename_other_columns
 from latentmap.images.text_table import read_text_table
@@ -39,7 +40,7 @@ class Crops:
     Attributes
     ----------
     source : str
-        Path of the table.
+        Path of the table, or the word crops for columns in memory.
     digest : str
         SHA-256 of the table, in hexadecimal.
     paths : list of (str or None)
@@ -64,16 +65,17 @@ class Crops:
         return {"crops": self.source}
 
 
-def read_crops(path: str | os.PathLike[str]) -> Crops:
+def read_crops(path: Any) -> Crops:
     """Read a table of boxes, or a COCO file.
 
     Parameters
     ----------
-    path : path
-        A .csv, .tsv, .txt or .parquet table with a column of paths and the edges of boxes in columns called ``left``,
-        ``top``, ``right``, ``bottom``; ``left``, ``top``, ``width``, ``height``; ``xmin``, ``ymin``, ``xmax``,
-        ``ymax``; ``x0``, ``y0``, ``x1``, ``y1``; ``x1``, ``y1``, ``x2``, ``y2``; or ``x``, ``y``, ``width``,
-        ``height``. A .json file in the format of COCO.
+    path : path, DataFrame or dict
+        A DataFrame of pandas or Polars, a dict of columns, or a .csv, .tsv, .txt or .parquet table, with a column of
+        paths and the edges of boxes in columns called ``left``, ``top``, ``right``, ``bottom``;
+        ``left``, ``top``, ``width``, ``height``; ``xmin``, ``ymin``, ``xmax``, ``ymax``; ``x0``, ``y0``, ``x1``,
+        ``y1``; ``x1``, ``y1``, ``x2``, ``y2``; or ``x``, ``y``, ``width``, ``height``. A .json file in the format of
+        COCO.
 
     Returns
     -------
@@ -81,9 +83,14 @@ def read_crops(path: str | os.PathLike[str]) -> Crops:
 
     Raises
     ------
+    InputTypeError
+        If it is neither.
     SourceError
         If the file does not exist, cannot be read, or has no boxes.
     """
+    if not isinstance(path, str | os.PathLike):
+        table = table_of_columns(path, "crops")
+        return _from_columns("crops", hash_table(table), table)
     path = user_path(path)
     if not path.is_file():
         raise SourceError(f"{path}: no such file of boxes")
@@ -93,19 +100,19 @@ def read_crops(path: str | os.PathLike[str]) -> Crops:
         if suffix == ".json":
             return Crops(str(path), sha256(path), *read_coco(path))
         if suffix == ".parquet":
-            return _from_columns(path, read_parquet(path))
+            return _from_columns(str(path), sha256(path), read_parquet(path))
         if suffix in TEXT_SUFFIXES:
             table = read_text_table(path)
             if table.invalid_rows:
                 row, reason = next(iter(table.invalid_rows.items()))
                 raise SourceError(f"{path}: row {row + 1}: {reason}: quote cells that contain the delimiter")
-            return _from_columns(path, infer_numbers(mark_untyped(table.columns)))
+            return _from_columns(str(path), sha256(path), infer_numbers(mark_untyped(table.columns)))
     except (pa.ArrowException, UnicodeError, OSError) as error:
         raise SourceError(f"{path}: the boxes cannot be read ({error})") from error
     raise SourceError(f"{path}: boxes are in a .csv, .tsv, .txt or .parquet table, or in a .json file of COCO")
 
 
-def _from_columns(path: Path, table: pa.Table) -> Crops:
+def _from_columns(path: str, digest: str, table: pa.Table) -> Crops:
     names = table.column_names
     key = find_column(names, PATH_COLUMNS)
     if key is None:
@@ -126,7 +133,7 @@ def _from_columns(path: Path, table: pa.Table) -> Crops:
     if label is not None:
         others = others.rename_columns(["label" if name == label else name for name in others.column_names])
     sizes = np.full((len(paths), 2), np.nan)
-    return Crops(str(path), sha256(path), paths, boxes, rename_other_columns(others), sizes)
+    return Crops(path, digest, paths, boxes, rename_other_columns(others), sizes)
 
 
 def _find_box_columns(names: list[str]) -> tuple[list[str], bool] | None:

@@ -1,11 +1,12 @@
 """Images in the columns of pandas and Polars: paths, encoded files, PIL images or arrays."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from latentmap.core.errors import SourceError
+from latentmap.core.errors import InputTypeError, SourceError
 from latentmap.core.missing import is_missing
 from latentmap.images.column_types import to_portable_types
 from latentmap.images.image_objects import FILE_PATH, MISSING, NAME, OBJECTS, kind_of, list_objects
@@ -71,6 +72,44 @@ def list_frame(frame: Any, downloads: Downloads | None = None) -> Listing:
     return _list_values(columns[position], rename_other_columns(to_portable_types(table)), downloads)
 
 
+def table_of_columns(columns: Any, name: str) -> pa.Table:
+    """Make a table of columns in memory.
+
+    Parameters
+    ----------
+    columns : pandas.DataFrame, polars.DataFrame or dict
+        A dict has columns, all of one length, by their names.
+    name : str
+        Name of the table in messages.
+
+    Returns
+    -------
+    pyarrow.Table
+        Paths are text.
+
+    Raises
+    ------
+    InputTypeError
+        If it is neither.
+    SourceError
+        If the columns differ in length.
+    """
+    if isinstance(columns, Mapping):
+        found = {str(key): _values(one) for key, one in columns.items()}
+    elif hasattr(columns, "columns") and not hasattr(columns, "collect"):
+        found = {str(key): _values(columns[key]) for key in columns.columns}
+    else:
+        raise InputTypeError(
+            f"{name} of type {type(columns).__name__}: pass a path, a DataFrame of pandas or Polars, or a dict of "
+            "columns"
+        )
+    if len({len(one) for one in found.values()}) > 1:
+        lengths = ", ".join(f"{key} {len(one):,}" for key, one in found.items())
+        raise SourceError(f"{name}: columns of different lengths: {lengths}")
+    plain = [[os.fspath(one) if isinstance(one, os.PathLike) else one for one in values] for values in found.values()]
+    return to_portable_types(pa.Table.from_arrays([_to_arrow(values) for values in plain], names=list(found)))
+
+
 def _list_values(values: list[Any], columns: pa.Table | None, downloads: Downloads | None) -> Listing:
     if not values:
         raise SourceError("a column without values: pass one with at least one image")
@@ -82,7 +121,7 @@ def _list_values(values: list[Any], columns: pa.Table | None, downloads: Downloa
 
 def _values(series: Any) -> list[Any]:
     """The values of a column as Python objects, None for those that are missing."""
-    values = series.to_list()
+    values = next((getattr(series, name)() for name in ("to_list", "tolist") if hasattr(series, name)), series)
     return [None if kind_of(value) == MISSING else value for value in values]
 
 

@@ -1,7 +1,6 @@
 """Options of decoding: the shape that is asked for, frames, how images are cut, and the room that they may take."""
 
 import math
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,21 +76,23 @@ class DecodeOptions:
         return Downloads(folder, int(self.cache_limit * 1e9))
 
     def scaling(self, limits: tuple[float, float] | None = None) -> ArrayScaling:
-        """Conversion of arrays to 8 bits under these options.
+        """Conversion of arrays to pixels under these options.
 
         Parameters
         ----------
         limits : (float, float), optional
             Values that become 0 and 255: the range of a collection that the arrays are added to.
         """
-        return ArrayScaling(limits, int(self.cache_limit * 1e9), channels=self.shape.channels)
+        return ArrayScaling(
+            limits, int(self.cache_limit * 1e9), channels=self.shape.channels, are_cut=self.cut is not None
+        )
 
 
 def choose_cut(
     tiles: int | None,
     overlap: int = 0,
     max_empty: float = DEFAULT_MAX_EMPTY,
-    crops: str | os.PathLike[str] | None = None,
+    crops: Any = None,
 ) -> Tiles | Crops | None:
     """Make the way to cut images from the options of the user.
 
@@ -102,7 +103,7 @@ def choose_cut(
     overlap : int, default=0
     max_empty : float, default=0.99
         See :class:`latentmap.images.tiles.Tiles`.
-    crops : path, optional
+    crops : path, DataFrame or dict, optional
         Table of boxes.
 
     Returns

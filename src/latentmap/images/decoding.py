@@ -9,7 +9,6 @@ from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from typing import IO, Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -21,6 +20,7 @@ from latentmap.images.channels import robust_ranges
 from latentmap.images.image_files import FileContents, ImageFile, contents_of, image_size, open_image_file
 from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.pictures import Picture
+from latentmap.images.pixel_types import has_more_than_8_bits
 from latentmap.images.probe import ImageProbe
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.shape import Shape
@@ -84,7 +84,7 @@ class Decoded(NamedTuple):
 
     Attributes
     ----------
-    pixels : ndarray (height, width) or (height, width, channels), uint8
+    pixels : ndarray (height, width) or (height, width, channels), uint8 or uint16
     sha256 : bytes
         SHA-256 of the file, of all pixels of a frame, or of the box and all pixels of a part.
     width, height : int
@@ -103,7 +103,7 @@ class Decoded(NamedTuple):
         SHA-256 of all pixels of the image that a part was cut from.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     sha256: bytes
     width: int
     height: int
@@ -162,7 +162,7 @@ def read_contents(
     animations : bool
         Whether the frames of an animation are images.
     pages : PageOptions, optional
-        What the pages of a TIFF are.
+        What the pages of a TIFF or FITS file are.
     reading : ReadingOptions, optional
 
     Returns
@@ -284,7 +284,14 @@ def _probe(opened: _OpenedImage, pages: PageOptions) -> ImageProbe:
         shown = image.values if image.masked is None else image.values[~image.masked]
         size, n_pages = (picture.width, picture.height), opened.n_pages
         ranges = robust_ranges(shown)
-        return ImageProbe(*size, False, n_pages=n_pages, channel_ranges=ranges, channel_names=image.names)
+        return ImageProbe(
+            *size,
+            False,
+            n_pages=n_pages,
+            channel_ranges=ranges,
+            channel_names=image.names,
+            is_deep=has_more_than_8_bits(image.values.dtype),
+        )
     if values is None:
         return ImageProbe(picture.width, picture.height, picture.is_grey, n_pages=opened.n_pages)
     lowest, highest = values.range()
@@ -421,7 +428,7 @@ def _open_container(
 ) -> Iterator[ImageFile]:
     """Open a file, or the folder of an array, as a sequence of images."""
     if file is None:
-        with open_zarr(str(image.source), image.part) as stack:
+        with open_zarr(str(image.source), image.part, pages) as stack:
             yield stack
         return
     with open_image_file(file, pages, reading, image.part) as container:

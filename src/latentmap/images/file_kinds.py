@@ -48,7 +48,7 @@ COMPRESSED_TAR = re.compile(r"\.tar\.(gz|bz2|xz|zst|lzma|z)$")
 # First bytes that identify formats that Pillow reads.
 IMAGE_SIGNATURES = re.compile(
     rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|II[*+]\0|MM\0[*+]|RIFF....WEBP|BM....\0\0\0\0|8BPS\0\x01|qoif|icns\0|"
-    rb"DDS \x7c\0\0\0|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51\0|....ftyp(avif|avis|mif1)|SIMPLE  =|"
+    rb"DDS \x7c\0\0\0|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51\0|....ftyp(avif|avis|mif1)|"
     rb"P[1-6]\s+[\d#]|P7\n",
     re.DOTALL,
 )

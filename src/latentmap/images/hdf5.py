@@ -6,12 +6,12 @@ from typing import IO, Any
 
 from latentmap.core.errors import DecodingError
 from latentmap.images.array_names import LABEL_KEYS
-from latentmap.images.array_stacks import MAX_LISTED_ARRAYS, ArrayStack, choose_array
+from latentmap.images.array_stacks import MAX_LISTED_ARRAYS, ArrayStack, choose_array, stack_of
 from latentmap.images.stack_labels import plain_labels
 
 
 @contextmanager
-def open_hdf5(file: IO[bytes], part: str | None) -> Iterator[ArrayStack]:
+def open_hdf5(file: IO[bytes], part: str | None, *, as_channels: bool = False) -> Iterator[ArrayStack]:
     """Open the array of images in an HDF5 file.
 
     Arrays whose values lie in other files are refused, since a stranger's file could name any.
@@ -21,6 +21,8 @@ def open_hdf5(file: IO[bytes], part: str | None) -> Iterator[ArrayStack]:
     file : file object
     part : str, optional
         Name of the array, by default that of the images.
+    as_channels : bool, default=False
+        Whether a fourth channel is no transparency.
 
     Yields
     ------
@@ -40,7 +42,7 @@ def open_hdf5(file: IO[bytes], part: str | None) -> Iterator[ArrayStack]:
             array = arrays[name]
             if array.external or array.is_virtual:
                 raise DecodingError(f"{name[:80]}: its values lie in other files, which are not read")
-            stack = ArrayStack(array, labels=_read_labels(arrays, array.shape[0]))
+            stack = stack_of(array, _read_labels(arrays, array.shape[0]), as_channels=as_channels)
             stack.check_storage(int(array.id.get_storage_size()))
             yield stack
     except DecodingError:

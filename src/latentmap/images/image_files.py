@@ -12,12 +12,20 @@ from PIL import Image, UnidentifiedImageError
 from latentmap.core.errors import DecodingError, UnreadTiffError
 from latentmap.images.audio import AudioPieces
 from latentmap.images.dicom import DicomFrames
-from latentmap.images.fits import FITS_SIGNATURE, read_fits
+from latentmap.images.fits import FitsImages
 from latentmap.images.hdf5 import open_hdf5
 from latentmap.images.heif import register_heif
-from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
-from latentmap.images.optional_formats import AUDIO, DICOM, HDF5, HEIF, N_SIGNATURE_BYTES, VIDEO, format_by_signature
+from latentmap.images.optional_formats import (
+    AUDIO,
+    DICOM,
+    FITS,
+    HDF5,
+    HEIF,
+    N_SIGNATURE_BYTES,
+    VIDEO,
+    format_by_signature,
+)
 from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.pictures import Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
@@ -110,7 +118,7 @@ def open_image_file(
     file : file object
         Binary file that can seek.
     pages : PageOptions, optional
-        What the pages of a TIFF are.
+        What the pages of a TIFF or FITS file are.
     reading : ReadingOptions, optional
     part : str, optional
         Name of an array in the file, if it has several.
@@ -136,8 +144,11 @@ def open_image_file(
         with closing(AudioPieces(file, reading)) as pieces:
             yield pieces
         return
+    if optional is FITS:
+        yield FitsImages(file, pages)
+        return
     if optional is HDF5:
-        with open_hdf5(file, part) as stack:
+        with open_hdf5(file, part, as_channels=pages.as_channels) as stack:
             yield stack
         return
     if optional is VIDEO:
@@ -147,10 +158,6 @@ def open_image_file(
     if start.startswith(TIFF_SIGNATURES):
         with _open_tiff(file, pages) as container:
             yield container
-        return
-    fits_image = read_fits(file) if start.startswith(FITS_SIGNATURE) else None
-    if fits_image is not None:
-        yield SingleImage(fits_image)
         return
     if optional is HEIF:
         register_heif()
@@ -184,7 +191,7 @@ def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
     PIL.Image.DecompressionBombError
         If the image has too many pixels.
     """
-    if isinstance(container, TiffPages | PillowFrames):
+    if isinstance(container, TiffPages | PillowFrames | FitsImages):
         width, height = container.size(number)
     else:
         picture = container.picture(number)
@@ -204,21 +211,6 @@ def _open_tiff(file: IO[bytes], options: PageOptions) -> Iterator[ImageFile]:
             yield pages if series is None else series
     else:
         yield pages if options.axes in ("auto", "images") else PageStack(pages, options)
-
-
-class SingleImage:
-    """A file with one image of high bit depth."""
-
-    def __init__(self, image: HighBitDepthImage) -> None:
-        self._image = image
-
-    def count(self, _: bool) -> int:
-        """Return 1."""
-        return 1
-
-    def picture(self, _: int | None) -> Picture:
-        """Return the image."""
-        return Picture(self._image, 1)
 
 
 class TiffPages:

@@ -13,6 +13,8 @@ from PIL import Image, ImageFile, ImageOps
 
 from latentmap.core.errors import InputTypeError, SourceError
 from latentmap.core.missing import is_missing
+from latentmap.images.array_shapes import COLOR_CHANNELS, has_channels_first
+from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.decoding import EncodedImage, Failure, reason_for
 from latentmap.images.image_table import hash_table, make_image_table
 from latentmap.images.listing import Listing
@@ -20,7 +22,6 @@ from latentmap.images.tiff_encoding import MAX_SAMPLE_BYTES, encode_tiff
 
 NAME = "image"  # images are called image[0], image[1] and so on
 NOTHING_REASON = "no image in this entry"
-CHANNELS = (1, 3, 4)
 # Kinds of entries, as error messages call them.
 PIL_IMAGE, ARRAY, TENSOR, FILE_BYTES, FILE_PATH, MISSING = (
     "a PIL image",
@@ -37,7 +38,9 @@ WANTED = (
 )
 
 
-def list_objects(values: Sequence[Any], columns: pa.Table | None = None) -> Listing:
+def list_objects(
+    values: Sequence[Any], columns: pa.Table | None = None, as_channels: bool = False, name: str = NAME
+) -> Listing:
     """List images in memory as files are listed, so that one size, colour and range of values is chosen from them.
 
     Each image is encoded without loss when it is read. An entry that is None or NaN is skipped, and so is an image that
@@ -49,6 +52,10 @@ def list_objects(values: Sequence[Any], columns: pa.Table | None = None) -> List
         PIL images, arrays, torch tensors, or bytes of image files, all of the same kind.
     columns : pyarrow.Table, optional
         Other columns, n rows.
+    as_channels : bool, default=False
+        Whether the fourth channel of arrays and tensors is no transparency.
+    name : str, default="image"
+        Name of the source, and of each image before its number in brackets.
 
     Returns
     -------
@@ -64,15 +71,15 @@ def list_objects(values: Sequence[Any], columns: pa.Table | None = None) -> List
     _check_kinds(values)
     digest = hashlib.sha256()
     for i, value in enumerate(values):
-        digest.update(_digest_of(value, f"{NAME}[{i}]"))
-    table = make_image_table((f"{NAME}[{i}]" for i in range(len(values))), columns)
+        digest.update(_digest_of(value, f"{name}[{i}]"))
+    table = make_image_table((f"{name}[{i}]" for i in range(len(values))), columns)
     digest.update(hash_table(table).encode())
 
     def read(rows: NDArray[np.intp]) -> Iterator[EncodedImage]:
         for row in rows:
-            yield _encode(values[row], f"{NAME}[{row}]")
+            yield _encode(values[row], f"{name}[{row}]", as_channels)
 
-    return Listing(NAME, table, read, digest.hexdigest())
+    return Listing(name, table, read, digest.hexdigest())
 
 
 def kind_of(value: Any) -> str:
@@ -171,7 +178,7 @@ def _digest_of(value: Any, name: str) -> bytes:
     return found.digest()
 
 
-def _encode(value: Any, name: str) -> EncodedImage:
+def _encode(value: Any, name: str, as_channels: bool) -> EncodedImage:
     kind = kind_of(value)
     if kind == MISSING:
         return EncodedImage(Failure(NOTHING_REASON))
@@ -181,7 +188,7 @@ def _encode(value: Any, name: str) -> EncodedImage:
     if path is not None:
         return EncodedImage(str(path))
     try:
-        return EncodedImage(encode_tiff(_pixels(value, kind, name)))
+        return EncodedImage(encode_tiff(_pixels(value, kind, name), as_channels and kind != PIL_IMAGE))
     except Exception as error:
         return EncodedImage(Failure(reason_for(error)))
 
@@ -203,11 +210,13 @@ def _pixels(value: Any, kind: str, name: str) -> NDArray[Any]:
     if kind == TENSOR:
         array = to_array(value)
         array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS) or 0 in array.shape:
+    shape = tuple(value.shape)
+    advice = _advice(shape, kind) if len(shape) == 3 else ""
+    if array.ndim not in (2, 3) or 0 in shape or array.shape[2:] > (MAX_CHANNELS,) or advice:
         wanted = "(channels, height, width)" if kind == TENSOR else "(height, width, channels)"
         raise SourceError(
-            f"{name}: {kind} of shape {tuple(value.shape)}: an image is (height, width) or {wanted} with 1, 3 or 4 "
-            "channels"
+            f"{name}: {kind} of shape {shape}: an image is (height, width) or {wanted} with at most {MAX_CHANNELS:,} "
+            f"channels{advice}"
         )
     if array.dtype.kind not in "bfiu":
         raise SourceError(f"{name}: pixels of type {array.dtype}: pass uint8, another integer type, or floats")
@@ -215,6 +224,17 @@ def _pixels(value: Any, kind: str, name: str) -> NDArray[Any]:
         array = array.filled(0)
     found: NDArray[Any] = array.astype(np.float64) if array.dtype.itemsize > MAX_SAMPLE_BYTES else array
     return found
+
+
+def _advice(shape: tuple[int, ...], kind: str) -> str:
+    """What to do about an array whose axes are in another order; "" if they are not, as far as the shape tells."""
+    n_channels = shape[2 if kind == ARRAY else 0]
+    if n_channels in COLOR_CHANNELS:
+        return ""
+    if kind == ARRAY:
+        return ": pass np.moveaxis(image, 0, -1)" if has_channels_first(shape) else ""
+    is_last = shape[2] in COLOR_CHANNELS or has_channels_first((shape[2], *shape[:2]))
+    return ": pass image.permute(2, 0, 1)" if is_last else ""
 
 
 def _pixels_of_pil(image: Image.Image) -> NDArray[Any]:

@@ -13,6 +13,7 @@ from PIL import ImageColor
 
 from latentmap.core.errors import InputError
 from latentmap.images.channels import Channel
+from latentmap.images.pixel_types import as_pixels, largest_pixel
 
 MAX_BRIGHTNESS = 16.0
 # Colours of the channels with most variance, the first one first; distinct also where two of them coincide. More could
@@ -31,7 +32,7 @@ class MixedChannel:
     Parameters
     ----------
     color : str
-        ``#rrggbb``, the colour of the value 255.
+        ``#rrggbb``, the colour of the largest pixel.
     visible : bool, default=True
     brightness : float, default=1.0
         Factor of the colour, from 0 to 16.
@@ -74,7 +75,7 @@ class Mixing:
     channels: tuple[MixedChannel, ...]
 
     @classmethod
-    def choose(cls, images: NDArray[np.uint8], channels: Sequence[Channel]) -> "Mixing":
+    def choose(cls, images: NDArray[Any], channels: Sequence[Channel]) -> "Mixing":
         """Choose colours for a collection.
 
         The channels with most variance get the colours that are easiest to tell apart, and only these are visible if
@@ -82,7 +83,7 @@ class Mixing:
 
         Parameters
         ----------
-        images : array (n, h, w, c), uint8
+        images : array (n, h, w, c), uint8 or uint16
         channels : sequence (c) of Channel
 
         Returns
@@ -135,13 +136,13 @@ class Mixing:
         Parameters
         ----------
         pixels : array (..., c)
-            uint8, or floats in [0, 1].
+            uint8, uint16, or floats in [0, 1].
 
         Returns
         -------
         ndarray (..., 3), uint8
         """
-        factor = 1 if pixels.dtype == np.uint8 else 255
+        factor = 255 if pixels.dtype.kind == "f" else 255 / largest_pixel(pixels.dtype)
         shown = [k for k, one in enumerate(self.channels) if one.visible and one.brightness > 0]
         colors = [
             np.array(ImageColor.getrgb(self.channels[k].color)) * (factor * self.channels[k].brightness / 255)
@@ -156,32 +157,53 @@ class Mixing:
         return found.reshape(*pixels.shape[:-1], 3)
 
 
-class MixedImages:
-    """Pictures of a collection of channels, mixed when they are read.
+def as_picture(pixels: NDArray[Any], mixing: Mixing | None) -> NDArray[Any]:
+    """Pixels as they are shown: channels mixed to RGB, one channel as 8-bit grey, and grey and RGB unchanged.
 
     Parameters
     ----------
-    images : array (n, h, w, c), uint8
-    mixing : Mixing
+    pixels : array (..., *image_shape)
+        uint8, uint16, or floats in [0, 1].
+    mixing : Mixing or None
+        The colours of several channels.
+
+    Returns
+    -------
+    ndarray (..., height, width) or (..., height, width, 3)
+        uint8; floats that are not mixed stay as they are.
+    """
+    if mixing is not None:
+        return mixing.mix(pixels)
+    return as_pixels(pixels, np.dtype(np.uint8)) if pixels.dtype == np.uint16 else pixels
+
+
+class MixedImages:
+    """Pictures of a collection of channels, made when they are read.
+
+    Parameters
+    ----------
+    images : array (n, h, w, c) or (n, h, w), uint8 or uint16
+    mixing : Mixing or None
+        The colours of the channels; None for one channel.
 
     Attributes
     ----------
     shape : tuple of int
-        (n, h, w, 3).
+        (n, h, w, 3) or (n, h, w).
     """
 
     dtype = np.dtype(np.uint8)
-    ndim = 4
 
-    def __init__(self, images: NDArray[np.uint8], mixing: Mixing) -> None:
+    def __init__(self, images: NDArray[Any], mixing: Mixing | None) -> None:
         self._images, self._mixing = images, mixing
-        self.shape = (*images.shape[:3], 3)
+        self.shape = images.shape if mixing is None else (*images.shape[:3], 3)
+        self.ndim = len(self.shape)
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
-        return self._mixing.mix(np.asarray(self._images[rows]))
+        return as_picture(np.asarray(self._images[rows]), self._mixing)
 
 
 def _color_of(rank: int) -> MixedChannel:

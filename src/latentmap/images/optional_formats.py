@@ -84,6 +84,14 @@ DICOM = OptionalFormat(
     re.compile(rb".{128}DICM", re.DOTALL),
     has_several=True,
 )
+FITS = OptionalFormat(
+    "a FITS file",
+    "astropy",
+    "fits",
+    (".fits", ".fit", ".fts", ".fz"),
+    re.compile(rb"SIMPLE  ="),
+    has_several=True,
+)
 AUDIO = OptionalFormat(
     "a sound",
     "soundfile",
@@ -123,7 +131,7 @@ HDF5 = OptionalFormat(
 )
 # A folder, which has no first bytes.
 ZARR = OptionalFormat("a Zarr folder", "zarr", "zarr", (".zarr",), re.compile(rb"(?!)"), False, True)
-OPTIONAL_FORMATS = (HEIF, DICOM, AUDIO, VIDEO, HDF5, ZARR)
+OPTIONAL_FORMATS = (HEIF, DICOM, FITS, AUDIO, VIDEO, HDF5, ZARR)
 N_SIGNATURE_BYTES = 256  # that identify any of these formats
 
 

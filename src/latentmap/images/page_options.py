@@ -15,7 +15,8 @@ class PageOptions:
     Parameters
     ----------
     axes : {"auto", "images", "channels", "z"}, default="auto"
-        What the pages of a TIFF are: images, the channels of one image, or the planes of a volume that is projected.
+        What the pages of a TIFF or the planes of a FITS cube are: images, the channels of one image, or the planes of a
+        volume that is projected.
         "auto" follows OME-TIFF and ImageJ if the extra ``tiff`` is installed; all other pages are images.
     project : {"max", "mean"}, default="max"
         How the planes of a volume become one.

@@ -12,6 +12,7 @@ from latentmap.core.errors import DecodingError
 from latentmap.images.boxes import Box
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.high_bit_depth import HighBitDepthImage, transpose_array
+from latentmap.images.pixel_types import largest_pixel
 from latentmap.images.shape import Shape, resize
 from latentmap.images.spectrograms import Spectrogram
 from latentmap.images.value_range import Range
@@ -139,7 +140,7 @@ class Picture:
         image = self._load(PROBE_SIZE * OVERSAMPLING, PROBE_SIZE * OVERSAMPLING)
         return _is_grey(_composite(_reduce(_normalize_mode(image), PROBE_SIZE, PROBE_SIZE), "white"))
 
-    def to_shape(self, shape: Shape) -> tuple[NDArray[np.uint8], bytes | None]:
+    def to_shape(self, shape: Shape) -> tuple[NDArray[Any], bytes | None]:
         """Convert the image to the shape of a collection.
 
         Parameters
@@ -149,7 +150,7 @@ class Picture:
 
         Returns
         -------
-        pixels : ndarray (height, width) or (height, width, channels), uint8
+        pixels : ndarray (height, width) or (height, width, channels), uint8, or uint16 for 16 bits
         digest : bytes or None
             SHA-256 of all original pixels. None if the image was read at a smaller size.
 
@@ -202,13 +203,12 @@ class Picture:
         assert self._image is not None
         return self._hash_image(_normalize_mode(self._image), True)
 
-    def _channels_to_shape(self, shape: Shape, width: int, height: int) -> tuple[NDArray[np.uint8], bytes]:
+    def _channels_to_shape(self, shape: Shape, width: int, height: int) -> tuple[NDArray[Any], bytes]:
         image = self.channels(shape.background)
-        pixels = transpose_array(image.to_8_bits(shape.channel_list, shape.file_channels), self._transpose)
-        small = [
-            _reduce(Image.fromarray(plane), OVERSAMPLING * width, OVERSAMPLING * height) for plane in _planes(pixels)
-        ]
-        found = shape.place(np.stack([np.asarray(resize(plane, width, height)) for plane in small], axis=2))
+        pixels = image.to_pixels(shape.channel_list, shape.file_channels, shape.bits)
+        pixels = transpose_array(pixels, self._transpose)
+        planes = [_resize_plane(pixels[..., k], width, height) for k in range(pixels.shape[2])]
+        found = shape.place(np.stack(planes, axis=2))
         return found.reshape(shape.image_shape), self._digest_channels(image)
 
     def _digest_channels(self, image: ChannelImage) -> bytes:
@@ -273,9 +273,14 @@ def _composite(image: Image.Image, background: str) -> Image.Image:
     return Image.alpha_composite(ground, image).convert("RGB")
 
 
-def _planes(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """The channels of an image (h, w, c), each contiguous in memory."""
-    return [np.ascontiguousarray(pixels[..., k]) for k in range(pixels.shape[2])]
+def _resize_plane(plane: NDArray[Any], width: int, height: int) -> NDArray[Any]:
+    """Resize a channel (h, w), uint8 or uint16, which Pillow resizes as floats."""
+    if plane.shape == (height, width):
+        return plane
+    is_deep = plane.dtype != np.uint8
+    image = Image.fromarray(np.ascontiguousarray(plane, np.float32 if is_deep else np.uint8))
+    small = np.asarray(resize(_reduce(image, OVERSAMPLING * width, OVERSAMPLING * height), width, height))
+    return np.rint(small).clip(0, largest_pixel(plane.dtype)).astype(plane.dtype) if is_deep else small
 
 
 def _is_grey(image: Image.Image) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from PIL import Image
 from latentmap.core.errors import DecodingError
 
 
-def decode_png(data: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def decode_png(data: bytes | None, shape: tuple[int, ...], bits: int = 8) -> NDArray[Any]:
     """Decode a grey or RGB image in PNG format.
 
     Only the PNG decoder of Pillow reads the bytes, and only if their header states the expected shape.
@@ -21,10 +22,12 @@ def decode_png(data: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         Content of a PNG file.
     shape : (height, width) or (height, width, 3)
         Expected shape.
+    bits : {8, 16}, default=8
+        Expected bits per pixel, 16 for grey only.
 
     Returns
     -------
-    ndarray of that shape, uint8
+    ndarray of that shape, uint8 or uint16
 
     Raises
     ------
@@ -33,7 +36,7 @@ def decode_png(data: bytes | None, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """
     if not isinstance(data, bytes):
         raise DecodingError("there is no image")
-    size, mode = (shape[1], shape[0]), "L" if len(shape) == 2 else "RGB"
+    size, mode = (shape[1], shape[0]), "I;16" if bits == 16 else "L" if len(shape) == 2 else "RGB"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

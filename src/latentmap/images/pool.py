@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count, groupby, islice
-from math import prod
 from typing import Any, Self
 
 import joblib
@@ -171,7 +170,7 @@ def _start_worker() -> "subprocess.Popen[bytes]":
 
 def _max_parts(argument: Any) -> int:
     """Maximum number of parts of one image in a job."""
-    n_bytes = prod(argument.image_shape) if isinstance(argument, Shape) else 1
+    n_bytes = argument.image_bytes if isinstance(argument, Shape) else 1
     return max(1, min(MAX_JOB_PARTS, MAX_RESULT_BYTES // n_bytes))
 
 

@@ -23,6 +23,8 @@ class ImageProbe:
         Range of each channel of an image whose channels are not colours, or are treated as channels.
     channel_names : tuple of str, default=()
         Names that the file gives to these channels.
+    is_deep : bool, default=False
+        Whether these channels have more than 8 bits.
     """
 
     width: int
@@ -34,3 +36,4 @@ class ImageProbe:
     n_pages: int = 1
     channel_ranges: tuple[tuple[float, float], ...] = ()
     channel_names: tuple[str, ...] = ()
+    is_deep: bool = False

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.core.errors import InputTypeError, SourceError
+from latentmap.images.array_shapes import COLOR_CHANNELS
 from latentmap.images.arrays import ArrayScaling, collection_from_array
 from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.collection import ImageCollection
@@ -14,7 +15,6 @@ from latentmap.images.data_frames import list_frame, list_series
 from latentmap.images.hugging_face import list_dataset
 from latentmap.images.image_objects import (
     ARRAY,
-    CHANNELS,
     FILE_PATH,
     MISSING,
     NAME,
@@ -63,7 +63,7 @@ def find_objects(
     if isinstance(source, str | os.PathLike | np.ndarray):
         return None
     if isinstance(source, list | tuple):
-        return _find_list(list(source))
+        return _find_list(list(source), scaling.as_channels)
     for library, find in _READERS.items():
         if is_of(source, library):
             return find(source, scaling, downloads)
@@ -73,7 +73,7 @@ def find_objects(
     raise InputTypeError(f"a source of type {kind}: pass {OBJECT_KINDS}, or a path")
 
 
-def _find_list(values: list[Any]) -> Listing | None:
+def _find_list(values: list[Any], as_channels: bool) -> Listing | None:
     if not values:
         raise SourceError("an empty list: pass at least one image, or one source")
     kinds = {kind_of(value) for value in values}
@@ -82,23 +82,25 @@ def _find_list(values: list[Any]) -> Listing | None:
         return None
     if kinds == {MISSING}:
         raise SourceError(f"a list of {len(values)} entries that are all None: pass at least one image")
-    return list_objects(values)
+    return list_objects(values, as_channels=as_channels)
 
 
 def _is_image(array: Any) -> bool:
-    return array.ndim == 2 or (array.ndim == 3 and array.shape[2] in CHANNELS)
+    return array.ndim == 2 or (array.ndim == 3 and array.shape[2] in COLOR_CHANNELS)
 
 
-def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> ImageCollection:
+def _find_tensor(tensor: Any, scaling: ArrayScaling, _: Downloads | None) -> Listing | ImageCollection:
     if not hasattr(tensor, "detach"):
         raise InputTypeError(f"a source of type {type(tensor).__name__}: make a list of its images, or one tensor")
     shape = tuple(tensor.shape)
-    has_channels_last = len(shape) == 4 and shape[1] not in CHANNELS and shape[3] in CHANNELS
+    has_channels_last = len(shape) == 4 and shape[1] not in COLOR_CHANNELS and shape[3] in COLOR_CHANNELS
     if len(shape) not in (3, 4) or has_channels_last or (len(shape) == 4 and shape[1] > MAX_CHANNELS):
         advice = ": pass tensor.permute(0, 3, 1, 2)" if has_channels_last else ""
         raise SourceError(
             f"a torch tensor of shape {shape}: images are (n, height, width) or (n, channels, height, width){advice}"
         )
+    if scaling.are_cut:
+        return list_objects(list(tensor), as_channels=scaling.as_channels)
     array = to_array(tensor)
     return collection_from_array(np.moveaxis(array, 1, -1) if array.ndim == 4 else array, NAME, scaling)
 

@@ -1,6 +1,7 @@
 """Size, colour and range of values that all images of a collection are converted to."""
 
 from dataclasses import asdict, dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageColor
 from latentmap.core.errors import InputError
 from latentmap.images.channels import Channel, ChannelOptions, channels_in_words
 from latentmap.images.page_options import PageOptions
+from latentmap.images.pixel_types import pixel_dtype
 
 FIT_MODES = ("fit", "fill", "stretch")
 COLOR_MODES = ("auto", "grey", "rgb")
@@ -105,6 +107,8 @@ class Shape:
         See :class:`latentmap.images.page_options.PageOptions`.
     project : {"max", "mean"}, default="max"
         See :class:`latentmap.images.page_options.PageOptions`.
+    bits : {8, 16}, default=8
+        Bits per pixel that are kept; see :mod:`latentmap.images.pixel_types`.
     """
 
     height: int
@@ -121,6 +125,17 @@ class Shape:
     file_channels: int | None = None
     axes: str = "auto"
     project: str = "max"
+    bits: int = 8
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels: uint8 or uint16."""
+        return pixel_dtype(self.bits)
+
+    @property
+    def image_bytes(self) -> int:
+        """Size of the pixels of an image in bytes."""
+        return prod(self.image_shape) * self.dtype.itemsize
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -146,9 +161,9 @@ class Shape:
         return f"{self.width} × {self.height} pixels, {kind}: {self.why}{''.join(ranges)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """The parameters by name, as JSON values; those of channels and pages only where they are not the defaults."""
+        """The parameters by name, as JSON values; those of channels, pages and bits only if not the defaults."""
         found = asdict(self)
-        usual = {"channel_list": (), "file_channels": None, "axes": "auto", "project": "max"}
+        usual = {"channel_list": (), "file_channels": None, "axes": "auto", "project": "max", "bits": 8}
         return {name: value for name, value in found.items() if name not in usual or value != usual[name]}
 
     @classmethod
@@ -227,16 +242,16 @@ class Shape:
         width, height = size or self.resized(*image.size)
         return self.place(np.array(resize(image, width, height)))
 
-    def place(self, resized: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def place(self, resized: NDArray[Any]) -> NDArray[Any]:
         """Crop an image that was resized, or centre it on a canvas.
 
         Parameters
         ----------
-        resized : ndarray (h, w) or (h, w, channels), uint8
+        resized : ndarray (h, w) or (h, w, channels), uint8 or uint16
 
         Returns
         -------
-        ndarray (height, width) or (height, width, channels), uint8
+        ndarray (height, width) or (height, width, channels), of the same type
         """
         height, width = resized.shape[:2]
         if (width, height) == (self.width, self.height):
@@ -246,30 +261,30 @@ class Shape:
         top, left = (height - self.height) // 2, (width - self.width) // 2
         return resized[top : top + self.height, left : left + self.width].copy()
 
-    def without_canvas(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    def without_canvas(self, pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         """Return the part of a converted image that is not the canvas around it.
 
         Parameters
         ----------
-        pixels : ndarray (height, width) or (height, width, 3), uint8
+        pixels : ndarray (height, width) or (height, width, channels), uint8 or uint16
             An image in this shape.
         size : (int, int)
             Original width and height of the image.
 
         Returns
         -------
-        ndarray of fewer rows or columns, uint8
+        ndarray of fewer rows or columns
         """
         width, height = self.resized(*size)
         width, height = min(width, self.width), min(height, self.height)
         top, left = (self.height - height) // 2, (self.width - width) // 2
         return pixels[top : top + height, left : left + width]
 
-    def _on_canvas(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _on_canvas(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Centre an image on a canvas of the median colour of its border."""
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-        canvas = np.empty((self.height, self.width, *pixels.shape[2:]), np.uint8)
-        canvas[:] = np.rint(np.median(border, axis=0)).astype(np.uint8)
+        canvas = np.empty((self.height, self.width, *pixels.shape[2:]), pixels.dtype)
+        canvas[:] = np.rint(np.median(border, axis=0)).astype(pixels.dtype)
         height, width = pixels.shape[:2]
         top, left = (self.height - height) // 2, (self.width - width) // 2
         canvas[top : top + height, left : left + width] = pixels

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from latentmap.images.channels import common_names, joined_ranges
+from latentmap.images.pixel_types import choose_bits
 from latentmap.images.probe import ImageProbe
 from latentmap.images.shape import Shape, ShapeOptions
 from latentmap.images.value_range import Range, max_of_bit_depth, union_range
@@ -62,6 +63,7 @@ def choose_shape(probes: Sequence[ImageProbe], options: ShapeOptions, n: int) ->
             file_channels=None if options.channels.numbers is not None else n_channels,
             axes=options.pages.axes,
             project=options.pages.project,
+            bits=choose_bits(one.is_deep for one in probes),
         )
     grey = all(one.is_grey for one in probes) if options.color == "auto" else options.color == "grey"
     shape = Shape(

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from latentmap.core.addresses import BROKEN_ADDRESS, is_address, public_address
 from latentmap.core.atomic_files import user_path
@@ -17,6 +17,7 @@ from latentmap.core.errors import IdxError, SourceError
 from latentmap.core.progress import Callback, counted
 from latentmap.images.archive import list_archive, list_compressed, list_shards
 from latentmap.images.array_files import collection_from_idx, collection_from_npz, load_numpy
+from latentmap.images.array_shapes import COLOR_CHANNELS
 from latentmap.images.arrays import DEFAULT_SCALING, ArrayScaling, collection_from_array
 from latentmap.images.channels import ChannelOptions
 from latentmap.images.collection import ImageCollection
@@ -24,6 +25,7 @@ from latentmap.images.decode_options import DecodeOptions, choose_cut
 from latentmap.images.decoding import Failure
 from latentmap.images.deferred import DeferredSource, join_sources
 from latentmap.images.folder import list_files, list_folder, list_pattern
+from latentmap.images.image_objects import list_objects
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
@@ -73,19 +75,20 @@ def open_images(
     tiles: int | None = None,
     overlap: int = 0,
     max_empty: float = DEFAULT_MAX_EMPTY,
-    crops: str | os.PathLike[str] | None = None,
+    crops: Any = None,
     labels: str | os.PathLike[str] | ArrayLike | None = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     cache_limit: float = 64.0,
     downloads: str | os.PathLike[str] | None = None,
 ) -> ImageCollection:
-    """Open a collection of images from any source, as uint8 pixels of one size.
+    """Open a collection of images from any source, as pixels of one size.
 
     Files are decoded by one process per core. Every format that Pillow reads is accepted except EPS, which would run a
     program, and others with the packages of the extras. The EXIF orientation is applied, ICC profiles are ignored, and
     transparent images are composited over ``background``. Values of more than 8 bits per channel are scaled by the
-    range that the collection uses. Files that cannot be decoded are listed in ``skipped`` with the reason.
+    range that the collection uses, to uint8 for grey and RGB and to uint16 for channels. Files that cannot be decoded
+    are listed in ``skipped`` with the reason.
 
     Parameters
     ----------
@@ -133,10 +136,11 @@ def open_images(
     channel_names : str or sequence of str, optional
         Names of the channels, such as "dapi,actin". By default those of the files.
     range : str or sequence, optional
-        Values of channels that become 0 and 255: ``(low, high)`` or "LOW,HIGH" for all, or one pair for each, in text
-        with semicolons between them. By default robust percentiles of each channel over the collection.
+        Values of channels that become darkest and brightest: ``(low, high)`` or "LOW,HIGH" for all, or one pair for
+        each, in text with semicolons between them. By default robust percentiles of each channel over the collection.
     axes : {"auto", "images", "channels", "z"}, default="auto"
-        What the pages of a TIFF are: images, the channels of one image, or the planes of a volume that is projected.
+        What the pages of a TIFF or the planes of a FITS cube are: images, the channels of one image, or the planes of a
+        volume that is projected.
         "auto" follows what OME-TIFF and ImageJ state if the extra ``tiff`` is installed; all other pages are images.
     project : {"max", "mean"}, default="max"
         How the planes of a volume become one.
@@ -163,10 +167,10 @@ def open_images(
     max_empty : float, default=0.99
         Tiles of which a larger fraction has about the median colour of the tile, within 8 of 255 levels in each
         channel, are left out. 1 keeps all.
-    crops : path, optional
-        Table of boxes, or a COCO file; see :func:`latentmap.images.crops.read_crops`. The boxes are then the images of
-        the collection. Categories and the column ``label`` are their labels. Boxes that reach out of their image are
-        clipped.
+    crops : path, DataFrame or dict, optional
+        Table of boxes, as a file, a DataFrame of pandas or Polars or a dict of columns, or a COCO file; see
+        :func:`latentmap.images.crops.read_crops`. The boxes are then the images of the collection.
+        Categories and the column ``label`` are their labels. Boxes that reach out of their image are clipped.
     labels : path or array-like of shape (n,), optional
         Labels that replace those of the source: an array, an .npy or IDX file, a text file with one label per line, or
         a table with a column ``label`` and optionally a column ``path``. One label per image, or one per listed file,
@@ -276,7 +280,7 @@ def find_source(
     source : str, path, ndarray or other object, or a list of them
         See :func:`open_images`.
     scaling : ArrayScaling
-        Conversion of arrays to 8 bits.
+        Conversion of arrays to pixels.
     downloads : Downloads, optional
         Where files at an address are downloaded to.
 
@@ -308,10 +312,12 @@ def require_files_to_cut(found: Listing | ImageCollection | DeferredSource, deco
     Raises
     ------
     SourceError
-        If they are arrays. Of a deferred source, this is found out when it is opened.
+        If they are arrays of .npz or IDX files, or MNIST. Of a deferred source, this is found out when it is opened.
     """
     if decoding.cut is not None and isinstance(found, ImageCollection):
-        raise SourceError(f"{found.name}: arrays are not cut: cut them with NumPy, or save the images as files")
+        raise SourceError(
+            f"{found.name}: arrays of this kind are not cut: pass the images as a NumPy array, or save them as files"
+        )
 
 
 def _find_source(
@@ -325,11 +331,23 @@ def _find_source(
             return _find_source(source[0], scaling, downloads)
         return join_sources([_find_source(one, scaling, downloads) for one in source])
     if isinstance(source, np.ndarray):
-        return collection_from_array(source, "array", scaling)
+        return _find_array(source, "array", scaling)
     if source == "mnist":
         images, labels = load_mnist("all")
         return ImageCollection.of(images, "mnist", labels)
     return _find_path(source, scaling, downloads)
+
+
+def _find_array(array: NDArray[Any], name: str, scaling: ArrayScaling) -> Listing | ImageCollection:
+    """The images of an array. If they are to be cut, an array (height, width), or of colours behind these, is one."""
+    if not scaling.are_cut:
+        return collection_from_array(array, name, scaling)
+    is_one = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in COLOR_CHANNELS)
+    if array.ndim not in (2, 3, 4) or 0 in array.shape:
+        raise SourceError(
+            f"{name}: an array of shape {array.shape}: images are (n, height, width) or (n, height, width, channels)"
+        )
+    return list_objects([array] if is_one else list(array), as_channels=scaling.as_channels, name=name)
 
 
 def _find_path(
@@ -381,7 +399,7 @@ def _list_pattern_or_shards(pattern: str) -> Listing:
 def _find_file(path: Path, scaling: ArrayScaling, downloads: Downloads | None = None) -> Listing | ImageCollection:
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return collection_from_array(load_numpy(path), path.stem, scaling)
+        return _find_array(load_numpy(path), path.stem, scaling)
     if suffix == ".npz":
         return collection_from_npz(path, scaling)
     refuse_workbook(path)

@@ -21,9 +21,10 @@ from latentmap.core.memory import format_bytes
 from latentmap.images.collection import ImageCollection
 from latentmap.images.column_types import digest_column
 from latentmap.images.decoding import Decoded, Failure
+from latentmap.images.pixel_types import PIXEL_FILES, pixels_file
 from latentmap.images.shape import Shape
 
-PIXELS_FILE, RECORDS_FILE, FAILURES_FILE, STATE_FILE = "pixels.u8", "rows.bin", "reasons.jsonl", "decoded.json"
+RECORDS_FILE, FAILURES_FILE, STATE_FILE = "rows.bin", "reasons.jsonl", "decoded.json"
 # One record per listed image, decoded or not.
 RECORD_DTYPE = np.dtype(
     [("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("whole", "V32"), ("width", "<u4"), ("height", "<u4")]
@@ -85,7 +86,6 @@ class DecodedStore:
         limit : int
             Maximum size of the decoded images, in bytes.
 
-
         Raises
         ------
         SourceError
@@ -95,8 +95,10 @@ class DecodedStore:
             self.shape, self.progress = shape, DecodeProgress()
         self.close()
         self._check_free_space(n_listed, limit)
+        if self._folder is not None:
+            remove_other_pixels(self._folder, shape.dtype)
         sizes = {
-            PIXELS_FILE: self.progress.n_kept * prod(shape.image_shape),
+            self._pixels_file: self.progress.n_kept * shape.image_bytes,
             RECORDS_FILE: self.progress.n_seen * RECORD_DTYPE.itemsize,
         }
         sizes[FAILURES_FILE] = self.progress.reason_bytes
@@ -116,7 +118,7 @@ class DecodedStore:
             if result.whole is not None:
                 record["whole"] = np.void(result.whole)
             record["width"], record["height"] = result.width, result.height
-            self._files[PIXELS_FILE].write(result.pixels.data)
+            self._files[self._pixels_file].write(result.pixels.data)
             self.progress.n_kept += 1
         else:
             line = json.dumps([self.progress.n_seen, result.reason]).encode() + b"\n"
@@ -135,12 +137,12 @@ class DecodedStore:
         if time.monotonic() - self._saved_at > SECONDS_BETWEEN_SAVES:
             self._save_progress()
 
-    def finish(self) -> "tuple[NDArray[np.uint8], NDArray[Any], dict[int, str]]":
+    def finish(self) -> "tuple[NDArray[Any], NDArray[Any], dict[int, str]]":
         """Close the store, and return its content.
 
         Returns
         -------
-        images : ndarray (n, *image_shape), uint8
+        images : ndarray (n, *image_shape), uint8 or uint16
         records : ndarray (n_listed,) of RECORD_DTYPE
         reasons : dict of int to str
             Why images failed, by their position in the listing.
@@ -151,9 +153,9 @@ class DecodedStore:
         rows = np.frombuffer(self._read(RECORDS_FILE), RECORD_DTYPE)
         reasons = dict(json.loads(line) for line in self._read(FAILURES_FILE).splitlines())
         if self._folder is None:
-            images = np.frombuffer(self._read(PIXELS_FILE), np.uint8).reshape(shape)
+            images = np.frombuffer(self._read(self._pixels_file), self.shape.dtype).reshape(shape)
         else:
-            images = open_pixels(self._folder / PIXELS_FILE, shape)
+            images = open_pixels(self._folder, shape, self.shape.dtype)
         self.close()
         return images, rows, reasons
 
@@ -162,6 +164,11 @@ class DecodedStore:
         for file in self._files.values():
             file.close()
         self._files = {}
+
+    @property
+    def _pixels_file(self) -> str:
+        assert self.shape is not None
+        return pixels_file(self.shape.dtype)
 
     def _read(self, name: str) -> bytes:
         file = self._files[name]
@@ -176,9 +183,9 @@ class DecodedStore:
             state = json.loads((folder / STATE_FILE).read_bytes())
             if state["key"] == self._key:
                 self.shape, self.progress = Shape.from_dict(state["shape"]), DecodeProgress(**state["mark"])
-                sizes = [(folder / name).stat().st_size for name in (PIXELS_FILE, RECORDS_FILE, FAILURES_FILE)]
+                sizes = [(folder / name).stat().st_size for name in (self._pixels_file, RECORDS_FILE, FAILURES_FILE)]
                 wanted = [
-                    self.progress.n_kept * prod(self.shape.image_shape),
+                    self.progress.n_kept * self.shape.image_bytes,
                     self.progress.n_seen * RECORD_DTYPE.itemsize,
                 ]
                 if any(size < least for size, least in zip(sizes, [*wanted, self.progress.reason_bytes], strict=True)):
@@ -198,14 +205,14 @@ class DecodedStore:
 
     def _check_free_space(self, n_listed: int, limit: int) -> None:
         assert self.shape is not None
-        needed = n_listed * prod(self.shape.image_shape)
+        needed = n_listed * self.shape.image_bytes
         sizes = (
             f"{n_listed:,} images of {' × '.join(map(str, self.shape.image_shape))} take {format_bytes(needed)} decoded"
         )
         if needed > limit:
             raise SourceError(f"{sizes}, the limit is {limit / 1e9:g} GB: raise it, or choose a smaller size")
         if self._folder is not None:
-            held = self.progress.n_kept * prod(self.shape.image_shape)
+            held = self.progress.n_kept * self.shape.image_bytes
             free = shutil.disk_usage(self._folder).free
             if needed - held > free - MIN_FREE_BYTES:
                 raise SourceError(
@@ -214,21 +221,35 @@ class DecodedStore:
                 )
 
 
-def open_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Map a file of pixels.
+def open_pixels(folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Map the file of pixels in a folder.
 
     Parameters
     ----------
-    path : Path
+    folder : Path
     shape : tuple of int
+    dtype : numpy.dtype
+        uint8 or uint16.
 
     Returns
     -------
-    ndarray of that shape, uint8
+    ndarray of that shape and type
     """
+    return map_pixels(folder / pixels_file(dtype), shape, dtype)
+
+
+def map_pixels(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Map a file of pixels of any name; see :func:`open_pixels`."""
     if not prod(shape):
-        return np.zeros(shape, np.uint8)
-    return np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
+        return np.zeros(shape, dtype)
+    return np.asarray(np.memmap(path, dtype, "r", shape=shape))
+
+
+def remove_other_pixels(folder: Path, dtype: np.dtype[Any]) -> None:
+    """Remove the file of pixels of the other type, which is that of an earlier decoding."""
+    for name in PIXEL_FILES.values():
+        if name != pixels_file(dtype):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _open_cache(path: Path) -> IO[bytes]:
@@ -251,12 +272,13 @@ def copy_to_cache(images: ImageCollection, folder: Path) -> ImageCollection:
     folder.mkdir(parents=True, exist_ok=True)
     digests = bytearray()
     known = "sha256" in images.table.column_names  # of the original values
-    with atomic_write(folder / PIXELS_FILE) as temporary, temporary.open("wb") as file:
+    with atomic_write(folder / pixels_file(images.images.dtype)) as temporary, temporary.open("wb") as file:
         for block in map(np.ascontiguousarray, blocks(images.images)):
             file.write(block.data)
             if not known:
                 digests += b"".join(hashlib.sha256(image.data).digest() for image in block)
-    pixels = open_pixels(folder / PIXELS_FILE, images.images.shape)
+    remove_other_pixels(folder, images.images.dtype)
+    pixels = open_pixels(folder, images.images.shape, images.images.dtype)
     if known:
         return replace(images, images=pixels)
     return replace(images, images=pixels, table=images.table.append_column("sha256", digest_column(digests)))

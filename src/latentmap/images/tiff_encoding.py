@@ -23,21 +23,24 @@ from latentmap.images.tiff_directories import (
     UNSIGNED,
 )
 
-BLACK_IS_ZERO, RGB, UNASSOCIATED_ALPHA = 1, 2, 2
+BLACK_IS_ZERO, RGB = 1, 2
+UNSPECIFIED, UNASSOCIATED_ALPHA = 0, 2  # extra samples
 SHORT, LONG = 3, 4  # types of the values of a tag
 SAMPLE_FORMATS = {"b": UNSIGNED, "u": UNSIGNED, "i": SIGNED, "f": FLOAT}
 MAX_SAMPLE_BYTES = 8
 HEADER = struct.Struct("<2sHI")
 
 
-def encode_tiff(pixels: NDArray[Any]) -> bytes:
+def encode_tiff(pixels: NDArray[Any], as_channels: bool = False) -> bytes:
     """Encode an image as a TIFF file with one strip.
 
     Parameters
     ----------
     pixels : ndarray (height, width) or (height, width, channels)
-        Values of bool, integer or float type of at most 64 bits. bool becomes 0 and 255. A second or fourth channel is
-        transparency.
+        Values of bool, integer or float type of at most 64 bits. bool becomes 0 and 255. Three channels are colours, of
+        four channels the last is transparency, and any other number of channels are no colours.
+    as_channels : bool, default=False
+        Whether four channels are no colours either.
 
     Returns
     -------
@@ -52,20 +55,21 @@ def encode_tiff(pixels: NDArray[Any]) -> bytes:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
     data = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).tobytes()
     n_channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    are_colors = n_channels == 3 or (n_channels == 4 and not as_channels)
     tags: dict[int, tuple[int, list[int]]] = {
         IMAGE_WIDTH: (LONG, [pixels.shape[1]]),
         IMAGE_LENGTH: (LONG, [pixels.shape[0]]),
         BITS_PER_SAMPLE: (SHORT, [8 * pixels.dtype.itemsize] * n_channels),
         COMPRESSION: (SHORT, [1]),
-        PHOTOMETRIC_INTERPRETATION: (SHORT, [RGB if n_channels >= 3 else BLACK_IS_ZERO]),
+        PHOTOMETRIC_INTERPRETATION: (SHORT, [RGB if are_colors else BLACK_IS_ZERO]),
         STRIP_OFFSETS: (LONG, [HEADER.size]),
         SAMPLES_PER_PIXEL: (SHORT, [n_channels]),
         ROWS_PER_STRIP: (LONG, [pixels.shape[0]]),
         STRIP_BYTE_COUNTS: (LONG, [len(data)]),
         SAMPLE_FORMAT: (SHORT, [SAMPLE_FORMATS[pixels.dtype.kind]] * n_channels),
     }
-    if n_channels in (2, 4):
-        tags[EXTRA_SAMPLES] = (SHORT, [UNASSOCIATED_ALPHA])
+    if n_channels > (3 if are_colors else 1):
+        tags[EXTRA_SAMPLES] = (SHORT, [UNASSOCIATED_ALPHA] if are_colors else [UNSPECIFIED] * (n_channels - 1))
     data += b"\0" * (len(data) % 2)  # the directory begins at an even position
     directory = HEADER.size + len(data)
     return HEADER.pack(b"II", 42, directory) + data + _encode_directory(tags, directory)

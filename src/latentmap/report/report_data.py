@@ -12,6 +12,7 @@ from latentmap.autoencoder.generation import find_medoid, principal_direction, t
 from latentmap.core.missing import missing_mask
 from latentmap.images import ImageCollection
 from latentmap.images.mixing import MixedImages
+from latentmap.images.pixel_types import in_unit_interval
 from latentmap.run import Run
 from latentmap.run.channel_records import mixing_of
 
@@ -54,8 +55,8 @@ class ReportData:
     @cached_property
     def images(self) -> Any:
         """The images as they are shown: those of the collection, or with their channels mixed."""
-        mixing = mixing_of(self.run.state["source"])
-        return self.collection.images if mixing is None else MixedImages(self.collection.images, mixing)
+        images, mixing = self.collection.images, mixing_of(self.run.state["source"])
+        return images if mixing is None and images.dtype == np.uint8 else MixedImages(images, mixing)
 
     @cached_property
     def model(self) -> Autoencoder:
@@ -118,7 +119,7 @@ class ReportData:
         """Differences of neighbouring pixels in reconstructions, as a fraction of those in the images."""
         images = self.collection.images
         rows = np.arange(0, len(images), -(-len(images) // N_DETAIL))
-        kept, whole = (_neighbor_difference(some) for some in (self.reconstruct(rows), images[rows] / np.float32(255)))
+        kept, whole = (_neighbor_difference(some) for some in (self.reconstruct(rows), in_unit_interval(images[rows])))
         return kept / whole if whole else 1.0
 
     @property

@@ -80,7 +80,7 @@ def adding_images(
     source: Any,
     *,
     frames: bool = False,
-    crops: str | Path | None = None,
+    crops: Any = None,
     vectors: str | Path | ArrayLike | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -130,7 +130,7 @@ def add_images(
     source: Any,
     *,
     frames: bool = False,
-    crops: str | Path | None = None,
+    crops: Any = None,
     vectors: str | Path | ArrayLike | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
@@ -208,7 +208,8 @@ def _add_to_state(
     part = next_added_folder(here, state)
     limits = _value_range(state)
     channels = channels_of(state["source"])
-    scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None, joined_channels=channels)
+    bits = run.shape().bits
+    scaling = replace(decoding.scaling(limits), joins_8_bits=limits is None, joined_channels=channels, bits=bits)
     downloads, found = decoding.downloads_in(here / layout.CACHE), None
     if source is None:
         assert given is not None
@@ -329,9 +330,9 @@ def _decode_addition(
             "pass the same kind of images, or make a fresh run"
         )
     kept = copy_to_cache(found, part / layout.CACHE)
-    if kept.image_shape == shape.image_shape:
+    if kept.image_shape == shape.image_shape and kept.images.dtype == shape.dtype:
         return kept
-    pixels = np.empty((len(kept), *shape.image_shape), np.uint8)
+    pixels = np.empty((len(kept), *shape.image_shape), shape.dtype)
     for row, image in enumerate(kept.images):
         pixels[row] = run.fitted(image)
     return replace(kept, images=pixels)

@@ -13,8 +13,8 @@ from latentmap.core.mapped_arrays import release
 from latentmap.images import ImageCollection
 from latentmap.images.boxes import WHOLE_DIGEST_COLUMN
 from latentmap.images.column_types import unify_types
-from latentmap.images.mixing import Mixing
-from latentmap.images.store import PIXELS_FILE, open_pixels
+from latentmap.images.mixing import Mixing, as_picture
+from latentmap.images.store import open_pixels
 from latentmap.run import tables
 from latentmap.run.channel_records import CHANNEL_ERRORS, error_columns, mixing_of
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, FEATURES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
@@ -79,14 +79,14 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         columns |= {name: placed[name] for name in names}
         if has_channel_errors:
             columns |= error_columns(source, tables.read_column(part / PLACED, CHANNEL_ERRORS))
-        pixels = open_pixels(part / CACHE / PIXELS_FILE, (len(table), *images.image_shape))
+        pixels = open_pixels(part / CACHE, (len(table), *images.image_shape), images.images.dtype)
         for batch in _joined(pixels, table, columns, first, images.has_pictures, mixing):
             yield batch.select(schema.names).cast(schema)
         first += len(table)
 
 
 def _joined(
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[Any],
     table: pa.Table,
     columns: dict[str, Any],
     first: int,
@@ -101,8 +101,8 @@ def _joined(
         part: dict[str, Any] = {"id": first + np.arange(len(pixels))[rows], "path": paths}
         if has_pictures:
             own = np.asarray(pixels[rows])
-            part["image"] = tables.pictures(own if mixing is None else mixing.mix(own), paths)
-            if mixing is not None:
+            part["image"] = tables.pictures(as_picture(own, mixing), paths)
+            if mixing is not None or own.dtype != np.uint8:
                 part["planes"] = tables.planes(own)
         part |= {name: tables.vectors(columns[name][rows]) for name in tables.VECTORS if name in columns}
         if features is not None:

@@ -9,6 +9,7 @@ from latentmap.autoencoder import Autoencoder
 from latentmap.images import ImageCollection
 from latentmap.images.channels import Channel
 from latentmap.images.mixing import MixedChannel, Mixing
+from latentmap.images.pixel_types import bits_of, pixel_dtype
 
 CHANNEL_ERRORS = "channel_errors"  # column of latents.parquet and placed.parquet
 ERROR_PREFIX = "error_"  # of the columns of the atlas, before the name of a channel
@@ -23,6 +24,17 @@ def describe_channels(images: ImageCollection) -> list[dict[str, Any]]:
     return [vars(one) | vars(look) for one, look in zip(images.channels, shown, strict=True)]
 
 
+def bits_record(images: ImageCollection) -> dict[str, int]:
+    """The record of the bits per pixel in run.json; none for 8, as in runs made before there were others."""
+    bits = bits_of(images.images)
+    return {} if bits == 8 else {"bits": bits}
+
+
+def dtype_of(source: dict[str, Any]) -> np.dtype[Any]:
+    """The type of the pixels by the record of a source in run.json."""
+    return pixel_dtype(source.get("bits", 8))
+
+
 def channels_of(source: dict[str, Any]) -> tuple[Channel, ...]:
     """The channels by the record of a source in run.json; empty for grey and RGB."""
     names = ("number", "name", "low", "high")
@@ -35,7 +47,7 @@ def mixing_of(source: dict[str, Any]) -> Mixing | None:
     return None if len(channels) < 2 else Mixing.from_list(channels, len(channels))
 
 
-def channel_errors(model: Autoencoder, source: dict[str, Any], pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+def channel_errors(model: Autoencoder, source: dict[str, Any], pixels: NDArray[Any]) -> NDArray[np.float32] | None:
     """Reconstruction error of each image in each channel (n, c); None without channels."""
     return None if mixing_of(source) is None else model.channel_errors(pixels)
 

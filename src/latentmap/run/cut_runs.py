@@ -1,5 +1,6 @@
 """Runs whose images are parts of images: what run.json says of them, and how images that are added are cut."""
 
+import os
 from typing import Any
 
 from latentmap.core.errors import SourceError
@@ -46,7 +47,7 @@ def cut_for_addition(state: dict[str, Any], crops: Any) -> Tiles | Crops | None:
     ----------
     state : dict
         The content of run.json.
-    crops : path or None
+    crops : path, DataFrame or dict, or None
         Table of the boxes of the images that are added.
 
     Raises
@@ -64,7 +65,8 @@ def cut_for_addition(state: dict[str, Any], crops: Any) -> Tiles | Crops | None:
             )
         return read_crops(crops)
     if crops is not None:
-        raise SourceError(f"{crops}: the run was not made of crops: add images without --crops")
+        name = crops if isinstance(crops, str | os.PathLike) else "crops"
+        raise SourceError(f"{name}: the run was not made of crops: add images without --crops")
     if not is_cut(state):
         return None
     return Tiles(decoding["tiles"], decoding["overlap"], decoding["max_empty"])

@@ -18,6 +18,7 @@ from latentmap.core.atomic_files import resolved, user_path
 from latentmap.core.errors import DecodingError, RunError
 from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
+from latentmap.images.pixel_types import largest_pixel
 from latentmap.images.png import decode_png
 from latentmap.run import layout, tables
 from latentmap.run.channel_records import picture_shape
@@ -278,7 +279,8 @@ def _onnx(run: Run, folder: Path) -> None:
     model = run.model()
     model.export_onnx(folder / "encoder.onnx", "encoder")
     model.export_onnx(folder / "decoder.onnx", "decoder")
-    shape = {"image_shape": list(model.image_shape_), "latent_dim": model.latent_dim, "scale": "pixels / 255"}
+    shape = {"image_shape": list(model.image_shape_), "latent_dim": model.latent_dim}
+    shape["scale"] = f"pixels / {largest_pixel(run.pixel_dtype)}"
     if run.has_features:
         features = run.features()
         features.export_onnx(folder / "features.onnx")

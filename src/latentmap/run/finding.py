@@ -20,12 +20,12 @@ MAD_TO_DEVIATION = 1.4826
 VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
-def exact_copies(images: NDArray[np.uint8] | None, contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
+def exact_copies(images: NDArray[Any] | None, contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
     """For each image, the first image with equal pixels: (n,), the image itself if it is the first.
 
     Parameters
     ----------
-    images : array (n, ...) uint8, optional
+    images : array (n, ...) uint8 or uint16, optional
         As they were brought to one size: pictures that differ may look the same there.
     contents : array (n,) of void, optional
         Digests of what the images were made from, which decide where they are known.
@@ -44,7 +44,7 @@ def exact_copies(images: NDArray[np.uint8] | None, contents: NDArray[np.void] | 
 
 
 def duplicates(
-    images: NDArray[np.uint8] | None,
+    images: NDArray[Any] | None,
     indices: NDArray[np.int32],
     distances: NDArray[np.floating[Any]],
     contents: NDArray[np.void] | None = None,
@@ -53,7 +53,7 @@ def duplicates(
 
     Parameters
     ----------
-    images : array (n, h, w) or (n, h, w, 3), uint8, optional
+    images : array (n, h, w) or (n, h, w, channels), uint8 or uint16, optional
         Without them there are exact duplicates only, by ``contents``.
     indices, distances : array (n, k)
         Nearest neighbours of each latent vector.
@@ -92,7 +92,7 @@ def duplicates(
     }
 
 
-def _differences(images: NDArray[np.uint8], left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
+def _differences(images: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
     """Mean squared difference over the mean variance of each pair; infinite between two plain colours."""
     found = np.empty(len(left))
     step = max(1, VALUES_AT_ONCE // prod(images.shape[1:]))

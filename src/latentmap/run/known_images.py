@@ -14,8 +14,9 @@ from latentmap.core.atomic_files import resolved, user_path, write_bytes
 from latentmap.core.progress import counted
 from latentmap.images import ImageCollection, SourceError
 from latentmap.images.image_table import with_unique_paths
-from latentmap.images.store import PIXELS_FILE, copy_to_cache, remove_decoding_state
+from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import layout, tables
+from latentmap.run.channel_records import dtype_of
 from latentmap.run.given.vector_files import VectorBlocks, vectors_of_addition, write_vectors
 from latentmap.run.run import mapped_pixels
 from latentmap.run.state import added_folders, next_added_folder, write_state
@@ -97,7 +98,7 @@ def _take_out(
         del state["added"][at]
     else:
         new_part = next_added_folder(folder, state)
-        pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (len(table), *one["image_shape"]))
+        pixels = mapped_pixels(part, (len(table), *one["image_shape"]), dtype_of(state["source"]))
         images = keep_images(ImageCollection(pixels, table, name=one["name"]), kept, new_part, taken)
         if "vectors" in one:
             write_vectors(new_part, VectorBlocks.of(vectors_of_addition(part)[kept]))

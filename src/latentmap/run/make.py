@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
+from latentmap.images.pixel_types import bits_of
 from latentmap.images.remote.downloads import DOWNLOADS, Downloads
 from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped, require_files_to_cut
 from latentmap.run import pending, stages
@@ -350,9 +352,21 @@ def _find_source(work: Work, source: Any, given: dict[str, GivenValues], downloa
     if source is None:
         work.found, given["vectors"] = collection_of_points(given["vectors"]), given["vectors"].by_row()
         return
-    work.found = find_images(source, work.decoding, work.decoding.scaling(), downloads)
+    scaling = work.decoding.scaling()
+    work.found = find_images(source, work.decoding, scaling, downloads)
+    if _is_kept_in_8_bits(work.found, work.state["source"]):
+        in_8_bits = find_images(source, work.decoding, replace(scaling, bits=8), downloads)
+        if isinstance(in_8_bits, ImageCollection) and in_8_bits.fingerprint == work.state["source"]["fingerprint"]:
+            work.found = in_8_bits
     require_files_to_cut(work.found, work.decoding)
     _check_pictures(work.found, given.get("vectors"), work.options)
+
+
+def _is_kept_in_8_bits(found: Listing | ImageCollection | DeferredSource, of_run: dict[str, Any]) -> bool:
+    """Whether an array of 16 bits may be that of a run that was made when channels were kept in 8 bits."""
+    if not isinstance(found, ImageCollection) or bits_of(found.images) == 8:
+        return False
+    return bool(of_run.get("channels")) and "bits" not in of_run and of_run["n"] == len(found)
 
 
 def _check_pictures(found: Listing | ImageCollection | DeferredSource, vectors: Any, options: RunOptions) -> None:

@@ -414,14 +414,14 @@ class SourceOptions:
     )
     range: str | None = option(
         None,
-        "Values of channels that become 0 and 255: LOW,HIGH for all, or one pair for each with semicolons between "
-        "them; by default robust percentiles of each channel.",
+        "Values of channels that become darkest and brightest: LOW,HIGH for all, or one pair for each with semicolons "
+        "between them; by default robust percentiles of each channel.",
         "decode",
     )
     axes: str = option(
         "auto",
-        "What the pages of a TIFF are: images, channels of one image, z for planes that are projected, or auto, which "
-        "is what OME-TIFF or ImageJ states (with the extra tiff), and images otherwise.",
+        "What the pages of a TIFF or the planes of a FITS cube are: images, channels of one image, z for planes that "
+        "are projected, or auto, which is what OME-TIFF or ImageJ states (with the extra tiff), and images otherwise.",
         "decode",
         choices=("auto", "images", "channels", "z"),
     )

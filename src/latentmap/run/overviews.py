@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,6 @@ from latentmap.images.boxes import BOX_COLUMNS, WHOLE_COLUMNS, WHOLE_DIGEST_COLU
 from latentmap.images.decoding import Decoded, EncodedImage
 from latentmap.images.pool import DecodingPool
 from latentmap.run import layout, tables
-from latentmap.run.channel_records import mixing_of
 from latentmap.run.checking import damaged
 from latentmap.run.cut_runs import is_cut
 from latentmap.run.edits import Journal
@@ -136,22 +136,20 @@ class Overviews:
             ground[rows, columns] = np.asarray(part)
         return ground
 
-    def _grey(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if pixels.ndim == 2:
-            return pixels
-        mixing = mixing_of(self._run.state["source"])
-        return np.asarray(Image.fromarray(pixels if mixing is None else mixing.mix(pixels)).convert("L"))
+    def _grey(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+        picture = self._run.picture(pixels)
+        return picture if picture.ndim == 2 else np.asarray(Image.fromarray(picture).convert("L"))
 
-    def _pixels(self, image: int) -> NDArray[np.uint8]:
+    def _pixels(self, image: int) -> NDArray[Any]:
         for images in self._all_pixels:
             if image < len(images):
                 break
             image -= len(images)
-        found: NDArray[np.uint8] = np.asarray(images[image])
+        found: NDArray[Any] = np.asarray(images[image])
         return found
 
     @cached_property
-    def _all_pixels(self) -> list[NDArray[np.uint8]]:
+    def _all_pixels(self) -> list[NDArray[Any]]:
         return [self._run.images().images, *self._run.added_images()]
 
     def _tinted(self, ground: NDArray[np.uint8], whole: WholeImage, scale: float) -> NDArray[np.uint8]:

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.features import ImageFeatures
 from latentmap.groups.graph import default_neighbors, mean_over_neighbors
-from latentmap.images.store import PIXELS_FILE
 from latentmap.neighbors import NeighborSearch
 from latentmap.run import layout, tables
-from latentmap.run.channel_records import CHANNEL_ERRORS, channel_errors, mixing_of
+from latentmap.run.channel_records import CHANNEL_ERRORS, channel_errors, dtype_of, mixing_of
 from latentmap.run.checking import reading
 from latentmap.run.finding import N_NEAREST
 from latentmap.run.given import unit_vectors
@@ -75,7 +74,8 @@ def place_images(work: Work, part: Path, number: int) -> float:
     folder, options = work.folder, work.options
     with reading(part / layout.IMAGES):
         n_new = pq.read_metadata(part / layout.IMAGES).num_rows
-    pixels = mapped_pixels(part / layout.CACHE / PIXELS_FILE, (n_new, *work.state["source"]["image_shape"]))
+    source = work.state["source"]
+    pixels = mapped_pixels(part, (n_new, *source["image_shape"]), dtype_of(source))
     latents, errors = _encode(work, part, pixels)
     known, points = work.points, latents
     if options.features == "visual":
@@ -123,7 +123,7 @@ def place_images(work: Work, part: Path, number: int) -> float:
     return float(strange.mean())
 
 
-def _channel_errors(work: Work, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+def _channel_errors(work: Work, pixels: NDArray[Any]) -> NDArray[np.float32] | None:
     """Reconstruction error of each image in each channel (n, c); None without channels or without an autoencoder."""
     source = work.state["source"]
     if work.has_vectors or mixing_of(source) is None:
@@ -131,9 +131,7 @@ def _channel_errors(work: Work, pixels: NDArray[np.uint8]) -> NDArray[np.float32
     return channel_errors(Autoencoder.load(work.folder / layout.MODEL, device=work.device), source, pixels)
 
 
-def _encode(
-    work: Work, part: Path, pixels: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+def _encode(work: Work, part: Path, pixels: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Latent vectors of added images, and their reconstruction errors if the run has a decoder."""
     if work.has_vectors:
         vectors = vectors_of_addition(part)

@@ -25,11 +25,13 @@ from latentmap.images import ImageCollection, Shape, Skipped
 from latentmap.images.channels import Channel
 from latentmap.images.decoding import EncodedImage, Failure, decode_images
 from latentmap.images.listing import Source
+from latentmap.images.mixing import as_picture
+from latentmap.images.pixel_types import as_pixels, pixels_file
 from latentmap.images.reading_options import ReadingOptions
-from latentmap.images.store import PIXELS_FILE, open_pixels
+from latentmap.images.store import open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
-from latentmap.run.channel_records import channels_of, mixing_of
+from latentmap.run.channel_records import channels_of, dtype_of, mixing_of
 from latentmap.run.checking import check_cuts, check_summary, check_tables, damaged, read_json, reading
 from latentmap.run.edits import Journal
 from latentmap.run.encoding.kept_encoder import open_encoder
@@ -362,14 +364,19 @@ class Run:
         Parameters
         ----------
         pixels : array (..., *image_shape)
-            uint8, or floats in [0, 1].
+            uint8, uint16, or floats in [0, 1].
 
         Returns
         -------
         array (..., height, width) or (..., height, width, 3)
+            uint8; floats of one channel, grey or RGB stay as they are.
         """
-        mixing = mixing_of(self.state["source"])
-        return pixels if mixing is None else mixing.mix(pixels)
+        return as_picture(pixels, mixing_of(self.state["source"]))
+
+    @property
+    def pixel_dtype(self) -> np.dtype[Any]:
+        """Type of the pixels: uint8, or uint16 for channels of files with more than 8 bits."""
+        return dtype_of(self.state["source"])
 
     def _check_id(self, number: int) -> None:
         """Raise RunError if no image of the atlas has an id."""
@@ -377,16 +384,16 @@ class Run:
         if not 0 <= number < n:
             raise RunError(f"{self.path}: no image {number}: ids are 0 to {n - 1}")
 
-    def added_images(self) -> list[NDArray[np.uint8]]:
-        """The images of each addition, (n, *image_shape) uint8, mapped from their files."""
+    def added_images(self) -> list[NDArray[Any]]:
+        """The images of each addition, (n, *image_shape), uint8 or uint16, mapped from their files."""
         folders = added_folders(self.path, self.state)
         shape = self.state["source"]["image_shape"]
         sizes = [one["n"] for one in self.state["added"]]
-        paths = [folder / layout.CACHE / PIXELS_FILE for folder in folders]
-        if all(path.exists() for path in paths):
-            return [mapped_pixels(path, (n, *shape)) for path, n in zip(paths, sizes, strict=True)]
+        dtype = self.pixel_dtype
+        if all((folder / layout.CACHE / pixels_file(dtype)).exists() for folder in folders):
+            return [mapped_pixels(folder, (n, *shape), dtype) for folder, n in zip(folders, sizes, strict=True)]
         first = self.state["source"]["n"]
-        every = images_of_atlas(self.path, tuple(shape), first + sum(sizes))
+        every = images_of_atlas(self.path, tuple(shape), first + sum(sizes), dtype)
         for _ in range(first):  # those of the map come before
             next(every)
         return [np.stack([next(every) for _ in range(n)]) for n in sizes]
@@ -440,6 +447,7 @@ class Run:
             value_range=None if limits is None else tuple(limits),
             float_range=None if limits is None else tuple(limits),
             channel_list=channel_list,
+            bits=source.get("bits", 8),
         )
 
     def shape_for_more(self) -> Shape:
@@ -549,12 +557,12 @@ class Run:
         self._file(layout.FEATURES)
         return ImageFeatures.load(self.path / layout.MODEL)
 
-    def points_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def points_of(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Vectors of new images, to compare with :meth:`points`.
 
         Parameters
         ----------
-        pixels : array (m, *image_shape), uint8
+        pixels : array (m, *image_shape), uint8 or uint16
 
         Returns
         -------
@@ -567,7 +575,9 @@ class Run:
         """
         self._require_encoder()
         if self.has_frozen_encoder:
-            return self.as_points(self.encoder().transform(pixels))
+            return self.as_points(self.encoder().transform(as_picture(pixels, None)))
+        if pixels.dtype in (np.uint8, np.uint16):
+            pixels = as_pixels(pixels, self.pixel_dtype)
         return (self.features() if self.has_features else self.model()).transform(pixels)
 
     def similar(self, image: str | Path | ArrayLike | int, n: int = 10) -> pa.Table:
@@ -575,9 +585,9 @@ class Run:
 
         Parameters
         ----------
-        image : path, array (height, width) or (height, width, channels) uint8, or int
-            An image file, brought to the shape of the run; pixels of that shape; or an id of the run, which is then
-            not among those found.
+        image : path, array (height, width) or (height, width, channels), or int
+            An image file, brought to the shape of the run; pixels of that shape, uint8 or uint16; or an id of the run,
+            which is then not among those found.
         n : int, default=10
 
         Returns
@@ -615,7 +625,7 @@ class Run:
         encoder = self.encoder()
         return self.as_points(encoder.encode(self._decoded(path, encoder.input_shape(self.shape()))[None]))
 
-    def pixels(self, path: str | Path) -> NDArray[np.uint8]:
+    def pixels(self, path: str | Path) -> NDArray[Any]:
         """The pixels of an image file, converted to the shape of the run.
 
         Parameters
@@ -630,7 +640,7 @@ class Run:
         """
         return self.fitted(self._decoded(path, self.shape_for_more()))
 
-    def _decoded(self, path: str | Path, shape: Shape) -> NDArray[np.uint8]:
+    def _decoded(self, path: str | Path, shape: Shape) -> NDArray[Any]:
         (decoded,) = decode_images([EncodedImage(str(user_path(path)))], shape, self.reading())
         if isinstance(decoded, Failure):
             raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
@@ -640,15 +650,15 @@ class Run:
         """The options that files of formats that optional packages read were read with."""
         return ReadingOptions.of(self.state["source"].get("decoding") or {})
 
-    def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A decoded image, converted to grey or colour like the run.
+    def fitted(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """A decoded image, converted to grey or colour like the run, and channels to its bits per pixel.
 
         Parameters
         ----------
-        pixels : array (height, width) or (height, width, channels), uint8
+        pixels : array (height, width) or (height, width, channels), uint8 or uint16
         """
         if self.channels:
-            return pixels
+            return as_pixels(pixels, self.pixel_dtype)
         mode = "L" if self.shape().channels == 1 else "RGB"
         return np.asarray(Image.fromarray(pixels).convert(mode))
 
@@ -722,15 +732,15 @@ def open_run_images(folder: Path, state: dict[str, Any]) -> ImageCollection:
     if not source.get("n"):
         raise RunError(f"{folder}: no images in it yet: finish the run with the command that began it")
     shape = (source["n"], *source["image_shape"])
-    path = folder / layout.CACHE / PIXELS_FILE
+    dtype = dtype_of(source)
     table = tables.read(folder / layout.IMAGES).drop_columns(["id"])
     has_pictures = source.get("pictures", True)
-    if path.exists():
-        pixels = mapped_pixels(path, shape)
+    if (folder / layout.CACHE / pixels_file(dtype)).exists():
+        pixels = mapped_pixels(folder, shape, dtype)
     elif not has_pictures:
         pixels = np.zeros(shape, np.uint8)
     else:
-        pixels = np.stack(list(images_of_atlas(folder, shape[1:], source["n"])))
+        pixels = np.stack(list(images_of_atlas(folder, shape[1:], source["n"], dtype)))
     return ImageCollection(
         pixels,
         table,
@@ -750,8 +760,8 @@ def sources_of(entry: dict[str, Any]) -> tuple[Source, ...]:
     return tuple(Source(one["name"], one["root"]) for one in entry.get("sources", ()))
 
 
-def mapped_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Map a file of pixels of a run.
+def mapped_pixels(folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Map the file of pixels of a run, or of an addition to one.
 
     Raises
     ------
@@ -759,8 +769,9 @@ def mapped_pixels(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         If it is missing or too short.
     """
     try:
-        return open_pixels(path, shape)
+        return open_pixels(folder / layout.CACHE, shape, dtype)
     except (OSError, ValueError) as error:
+        path = folder / layout.CACHE / pixels_file(dtype)
         raise RunError(
             f"{path}: missing or too short for {shape[0]:,} images of {shape[1:]}: the command that made the run "
             "makes it again"

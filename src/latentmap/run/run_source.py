@@ -35,7 +35,7 @@ def find_images(
         See :func:`latentmap.open_images`; or the folder of a run, whose images are not decoded again.
     decoding : DecodeOptions
     scaling : ArrayScaling
-        Conversion of arrays to 8 bits.
+        Conversion of arrays to pixels.
     downloads : Downloads
         Where files at an address are downloaded to.
 

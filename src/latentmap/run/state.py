@@ -152,15 +152,19 @@ def _check_source(state: dict[str, Any]) -> None:
             source.setdefault(name, value)
     image_shape, shape = source.get("image_shape", []), source.get("shape")
     n_channels = _check_channels(source)
+    if source.get("bits", 8) != 8 and not source.get("channels"):
+        raise SchemaError("source.bits is 16 for images without source.channels")
     if len(image_shape) == 3 and image_shape[2] != n_channels:
         raise SchemaError(f"source.image_shape is {image_shape}, not (height, width) or (height, width, {n_channels})")
     if shape is not None:
         try:
-            described = Shape.from_dict(shape).image_shape
+            described = Shape.from_dict(shape)
         except (TypeError, ValueError, KeyError) as error:
             raise SchemaError(f"source.shape cannot be read ({error})") from error
-        if list(described) != image_shape:
-            raise SchemaError(f"source.shape is {list(described)}, source.image_shape is {image_shape}")
+        if list(described.image_shape) != image_shape:
+            raise SchemaError(f"source.shape is {list(described.image_shape)}, source.image_shape is {image_shape}")
+        if described.bits != source.get("bits", 8):
+            raise SchemaError(f"source.shape has {described.bits} bits, source.bits is {source.get('bits', 8)}")
     if "cut" in source:
         check(source["decoding"], CROP_OPTIONS if "crops" in source["decoding"] else TILE_OPTIONS, "source.decoding")
     for one in state["added"]:

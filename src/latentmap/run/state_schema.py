@@ -18,6 +18,7 @@ from latentmap.core.json_schema import (
     MapOf,
     OrNone,
     Scalar,
+    is_whole,
 )
 from latentmap.images.channels import MAX_CHANNELS
 
@@ -55,6 +56,7 @@ STAGE_STATE = Scalar("running or done", lambda value: value in ("running", "done
 LIMITS = OrNone(ListOf(NUMBER, 2, 2))
 SOURCES = ListOf({"name": TEXT, "root": OrNone(TEXT)})
 CUT = {"images": COUNT, "empty": COUNT}
+BITS = Scalar("8 or 16", lambda value: is_whole(value) and value in (8, 16))
 # Options of decoding that a source of tiles or of crops has.
 TILE_OPTIONS = {"tiles": COUNT, "overlap": COUNT, "max_empty": FRACTION}
 CROP_OPTIONS = {"crops": TEXT}
@@ -119,6 +121,7 @@ SHAPE = {
     "file_channels?": OrNone(SIDE),
     "axes?": TEXT,
     "project?": TEXT,
+    "bits?": BITS,
 }
 SOURCE = {
     "name?": TEXT,
@@ -128,6 +131,7 @@ SOURCE = {
     "decoding?": MapOf(TEXT, PLAIN),
     "labelled?": FLAG,
     "pictures?": FLAG,
+    "bits?": BITS,
     "skipped?": COUNT,
     "ignored?": COUNT,
     "cache_bytes?": COUNT,

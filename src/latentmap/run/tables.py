@@ -14,7 +14,7 @@ from latentmap.core.atomic_files import atomic_write
 from latentmap.images import ImageCollection, Skipped
 from latentmap.images.collection import as_png
 from latentmap.images.image_table import escape_undecodable
-from latentmap.images.store import PIXELS_FILE
+from latentmap.images.pixel_types import pixels_file
 from latentmap.run.checking import reading
 from latentmap.run.layout import CACHE, IMAGES, SKIPPED
 
@@ -143,9 +143,10 @@ def pictures(images: NDArray[np.uint8], paths: pa.Array) -> pa.Array:
     return pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
 
 
-def planes(images: NDArray[np.uint8]) -> pa.Array:
-    """The channels of each image (n, h, w, c), below each other in one grey PNG."""
-    stacked = (as_png(image.transpose(2, 0, 1).reshape(-1, image.shape[1])) for image in images)
+def planes(images: NDArray[Any]) -> pa.Array:
+    """The channels of each image (n, h, w[, c]), below each other in one grey PNG of 8 or 16 bits."""
+    channels = images if images.ndim == 4 else images[..., None]
+    stacked = (as_png(image.transpose(2, 0, 1).reshape(-1, image.shape[1])) for image in channels)
     return pa.array(stacked, pa.binary(), size=len(images))
 
 
@@ -183,7 +184,7 @@ def write_images(folder: Path, images: ImageCollection) -> list[str]:
     """Write images.parquet of a collection, and skipped.parquet where files were skipped; return all files."""
     n = len(images)
     write_table(folder / IMAGES, images.table.add_column(0, "id", pa.array(np.arange(n))))
-    files = [f"{CACHE}/{PIXELS_FILE}", IMAGES]
+    files = [f"{CACHE}/{pixels_file(images.images.dtype)}", IMAGES]
     if images.skipped:
         write_table(folder / SKIPPED, skipped_columns(images.skipped))
         files.append(SKIPPED)

@@ -83,7 +83,7 @@ class Work:
     device: str = field(init=False)
     neighbors: SharedNeighbors = field(init=False, repr=False)
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
-    _pixels: NDArray[np.uint8] | None = field(default=None, init=False, repr=False)
+    _pixels: NDArray[Any] | None = field(default=None, init=False, repr=False)
     _latents: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
     _features: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
 
@@ -103,7 +103,7 @@ class Work:
         self._images = images
 
     @property
-    def pixels(self) -> NDArray[np.uint8]:
+    def pixels(self) -> NDArray[Any]:
         """Pixels of the images (n, *image_shape)."""
         if self._pixels is None:
             self._pixels = self.images.images

@@ -21,13 +21,15 @@ class PixelScale:
     high: float
 
     @classmethod
-    def from_images(cls, images: NDArray[Any]) -> "PixelScale":
+    def from_images(cls, images: NDArray[Any], pixel_range: tuple[float, float] | None = None) -> "PixelScale":
         """Return the scale of a collection.
 
         Parameters
         ----------
         images : ndarray of any shape and numeric dtype
             Stored pixels.
+        pixel_range : (float, float), optional
+            Stored values that become 0 and 1, if they are known.
 
         Returns
         -------
@@ -35,6 +37,8 @@ class PixelScale:
             From 0 to 255 for uint8; from 0 to 1 for bool and for floats that lie in [0, 1]; from the minimum to the
             maximum for anything else.
         """
+        if pixel_range is not None:
+            return cls(*map(float, pixel_range))
         if images.dtype == np.uint8:
             return cls(0.0, 255.0)
         low, high = float(images.min()), float(images.max())

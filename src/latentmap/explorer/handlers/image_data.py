@@ -14,7 +14,7 @@ from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.channel_mixing import mixing_tag, requested_mixing
 from latentmap.explorer.routing import Routes
 from latentmap.images.collection import as_png
-from latentmap.images.mixing import Mixing
+from latentmap.images.mixing import Mixing, as_picture
 
 if TYPE_CHECKING:
     from latentmap.explorer.server import Server
@@ -84,8 +84,7 @@ def reconstruction(server: "Server", request: Request) -> Response:
     mixing = requested_mixing(request, data)
 
     def make() -> bytes:
-        drawn = data.reconstruct(number)
-        return as_png(drawn if mixing is None else mixing.mix(drawn))
+        return as_png(as_picture(data.reconstruct(number), mixing))
 
     return _picture(request, data, make, f"reconstruction{number}", mixing)
 

@@ -14,6 +14,7 @@ from latentmap.explorer.channel_mixing import current_mixing
 from latentmap.explorer.picture_files import animation, strip
 from latentmap.explorer.routing import Routes
 from latentmap.images.collection import as_png
+from latentmap.images.mixing import as_picture
 
 if TYPE_CHECKING:
     from latentmap.explorer.server import Server
@@ -51,10 +52,9 @@ async def strip_along_path(server: "Server", request: Request) -> Response:
     return await run_in_threadpool(lambda: _sequence(_pictures(server, server.data.decode(places)), form))
 
 
-def _pictures(server: "Server", images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _pictures(server: "Server", images: NDArray[Any]) -> NDArray[np.uint8]:
     """Images as they are shown, with their channels mixed as on the page."""
-    mixing = current_mixing(server.data)
-    return images if mixing is None else mixing.mix(images)
+    return as_picture(images, current_mixing(server.data))
 
 
 def _sequence(images: NDArray[np.uint8], form: Any) -> Response:

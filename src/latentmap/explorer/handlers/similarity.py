@@ -14,6 +14,7 @@ from latentmap.explorer.routing import Routes
 from latentmap.explorer.weight_requests import requested_weights
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import EncodedImage, Failure
+from latentmap.images.mixing import as_picture
 
 if TYPE_CHECKING:
     from latentmap.explorer.server import Server
@@ -62,15 +63,14 @@ def _similar(server: "Server", body: bytes, weights: dict[str, float] | None) ->
     if isinstance(decoded, Failure):
         raise BadRequest(f"this cannot be decoded ({decoded.reason}): send an image file")
     pixels = data.run.fitted(decoded.pixels)
-    mixing = current_mixing(data)
-    picture = pixels if mixing is None else mixing.mix(pixels)
+    picture = as_picture(pixels, current_mixing(data))
     found = data.nearest(_vector_of(server, body, pixels), N_SIMILAR, weights)
     nearest = found[0]["id"]
     x, y = data.xy[data.place[nearest]].tolist()  # a mean of several places could be empty
     return {"neighbors": found, "at": nearest, "x": x, "y": y, "png": as_base64(as_png(picture))}
 
 
-def _vector_of(server: "Server", body: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _vector_of(server: "Server", body: bytes, pixels: NDArray[Any]) -> NDArray[np.float32]:
     """The vector of an image that is sent, which an encoder sees at the size of its own input."""
     data = server.data
     if not data.run.has_frozen_encoder:

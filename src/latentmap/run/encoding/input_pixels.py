@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from PIL import Image
 from latentmap.encoder.input_shape import InputShape
 from latentmap.images.decoding import Decoded, EncodedImage
 from latentmap.images.listing import Listing
+from latentmap.images.mixing import as_picture
 from latentmap.images.pool import DecodingPool
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 
@@ -24,7 +26,7 @@ class InputPixels:
     ----------
     table : pyarrow.Table
         ``path``, ``frame`` and ``sha256`` of each image.
-    pixels : array (n, *image_shape), uint8
+    pixels : array (n, *image_shape), uint8 or uint16
         The images as the run keeps them.
     listing : Listing, optional
         The source that they were decoded from. Without it, as for arrays, and for tiles and crops, the pixels of the
@@ -37,7 +39,7 @@ class InputPixels:
     """
 
     table: pa.Table
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     listing: Listing | None
     reading: ReadingOptions = DEFAULT_READING
     n_small: int = field(default=0, init=False)
@@ -99,5 +101,5 @@ class InputPixels:
                 yield image._replace(frame=frame)
 
     def _from_run(self, row: int, shape: InputShape) -> NDArray[np.uint8]:
-        image = Image.fromarray(np.asarray(self.pixels[row]))
+        image = Image.fromarray(as_picture(np.asarray(self.pixels[row]), None))
         return shape.apply(image.convert("L" if shape.channels == 1 else "RGB"))

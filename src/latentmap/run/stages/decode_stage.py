@@ -10,7 +10,7 @@ from latentmap.images.listing_decoder import decode_listing
 from latentmap.images.sources import open_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache, remove_decoding_state
 from latentmap.run import tables
-from latentmap.run.channel_records import describe_channels
+from latentmap.run.channel_records import bits_record, describe_channels
 from latentmap.run.cut_runs import cut_record
 from latentmap.run.layout import CACHE
 from latentmap.run.state import RUN_FORMAT_VERSION, key_of
@@ -18,7 +18,7 @@ from latentmap.run.work import Work
 
 
 def decode(work: Work) -> list[str]:
-    """Bring all images to one size: cache/pixels.u8, images.parquet and skipped.parquet. Describe them in the state."""
+    """Bring all images to one size: their pixels, images.parquet and skipped.parquet. Describe them in the state."""
     folder, found = work.folder, work.found
     assert found is not None
     if isinstance(found, DeferredSource):
@@ -62,6 +62,7 @@ def _source_record(images: ImageCollection, work: Work) -> dict[str, Any]:
         "sources": [source._asdict() for source in images.sources],
         "cache_bytes": int(images.images.nbytes),
         **({} if images.has_pictures else {"pictures": False}),
+        **bits_record(images),
         "fingerprint": images.fingerprint,
         "annotations": images.annotations_fingerprint,
         **cut,

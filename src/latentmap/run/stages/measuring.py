@@ -46,7 +46,7 @@ def measure(folder: Path, images: ImageCollection, points: NDArray[np.float32]) 
         "density_validity": density_validity(points, groups),
         **map_report(points, xy, n_neighbors=near),
     }
-    if len(images.channels) > 1:
+    if CHANNEL_ERRORS in tables.column_names(folder / LATENTS):
         by_channel = tables.read_column(folder / LATENTS, CHANNEL_ERRORS).mean(axis=0, dtype=np.float64)
         names = [f"reconstruction_error_{one.name}" for one in images.channels]
         found |= dict(zip(names, by_channel.tolist(), strict=True))

@@ -1,6 +1,7 @@
 """The stage "train": the autoencoder, or the decoder of given vectors."""
 
 from latentmap.autoencoder import Autoencoder, ImageDecoder
+from latentmap.images.pixel_types import full_range
 from latentmap.run.given.vector_files import open_vectors
 from latentmap.run.layout import CHECKPOINT, MODEL
 from latentmap.run.warmup import compiling_in_background
@@ -16,7 +17,8 @@ def train(work: Work) -> list[str]:
     checkpoint = work.folder / CHECKPOINT
     parameters = work.options.autoencoder_parameters() | {"device": work.device}
     with compiling_in_background(), work.show("train") as callback:
-        model = Autoencoder(**parameters, checkpoint=checkpoint, callback=callback).fit(work.pixels)
+        model = Autoencoder(**parameters, checkpoint=checkpoint, callback=callback)
+        model.fit(work.pixels, pixel_range=full_range(work.pixels))
     _save(model, work)
     checkpoint.unlink()
     return MODEL_FILES
@@ -26,7 +28,8 @@ def _train_decoder(work: Work) -> list[str]:
     checkpoint, vectors = work.folder / CHECKPOINT, open_vectors(work.folder)
     parameters = work.options.decoder_parameters() | {"device": work.device}
     with compiling_in_background(), work.show("train") as callback:
-        model = ImageDecoder(**parameters, checkpoint=checkpoint, callback=callback).fit(vectors, work.pixels)
+        model = ImageDecoder(**parameters, checkpoint=checkpoint, callback=callback)
+        model.fit(vectors, work.pixels, pixel_range=full_range(work.pixels))
     _save(model, work)
     checkpoint.unlink()
     return MODEL_FILES
