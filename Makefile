@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow test-browser lint explorer explorer-check bench docs site reproduce clean
+.PHONY: demo test test-slow test-gpu test-browser lint explorer explorer-check bench docs site reproduce clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo          train on the embedded MNIST, draw its map and write demo/report.html"
 	@echo "make test          run the tests                make test-slow  the ones that take minutes"
+	@echo "make test-gpu      run the tests that need a GPU; they are skipped where torch sees none"
 	@echo "make test-browser  drive the explorer in Chromium; screenshots in build/screenshots"
 	@echo "make lint          ruff, mypy --strict and import-linter     make bench      run the benchmarks"
 	@echo "make explorer      build the explorer's page from explorer-ui (needs Node 20 or newer)"
@@ -35,7 +36,8 @@ reproduce: $(VENV)/.installed
 	$(BIN)/python -m latentmap reproduce -o chapter
 
 # Kernels are compiled once, and not by each process of the tests. These have one thread each: more would wait for each other.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
+# A GPU is hidden from them: they compare results to the last bit.
+PYTEST := CUDA_VISIBLE_DEVICES= PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
 	$(BIN)/python -m pytest -n logical --dist worksteal --durations 15
 
 test: $(VENV)/.installed-dev
@@ -44,6 +46,10 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow
+
+# Where torch sees no GPU each of them is skipped, with a sentence.
+test-gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -rs -m gpu tests/gpu
 
 # LATENTMAP_RUN=demo drives the explorer of that run instead of a small one.
 test-browser: $(VENV)/.installed-dev

@@ -35,7 +35,7 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
     downloads, labels, vectors, map, encoder, encoder_size, encoder_mean, encoder_std
         How the images are read: see :class:`latentmap.run.SourceOptions`.
     network, activation, latent_dim, epochs, batch_size, learning_rate, beta, denoising, noise_level, augmentation, \
-    precision, features, metric, decoder, groups, n_clusters, invariant, min_confidence, perplexity, seed
+    precision, features, metric, decoder, groups, n_clusters, invariant, min_confidence, perplexity, seed, device
         How they are mapped: see :class:`latentmap.run.RunOptions`.
 
     Returns

@@ -25,6 +25,7 @@ OTHER_OPTIONS = {
     **{"beta": 0.5, "denoising": "masking", "noise_level": 0.1, "augmentation": ("shift", "flip")},
     **{"precision": "float32", "groups": "kmeans", "n_clusters": 7, "invariant": False, "min_confidence": 0.3},
     **{"perplexity": 12, "seed": 5, "features": "latent", "metric": "cosine", "decoder": True},
+    "device": "cpu",
 }
 # As of the version in which options were declared in three places.
 KEYS = {
@@ -72,7 +73,7 @@ def test_an_option_changes_the_keys_of_its_stages_and_of_what_needs_them(one):
         stage_keys(RunOptions(**{one.name: value}), SOURCE, [], vectors) for value in (one.default, _other(one))
     )
     changed = {stage for stage in usual if usual[stage] != other[stage]}
-    assert one.stages
+    assert one.stages or one.name == "device"
     assert changed == {*one.stages, *(later for stage in one.stages for later in dependents(stage, stages))}
 
 
@@ -129,6 +130,19 @@ def test_options_of_a_decoder_are_those_of_its_estimator():
 def test_settings_of_encoders_that_do_not_fit_are_refused(options, words):
     with pytest.raises(OptionError, match=words):
         SourceOptions(**options).image_encoder()
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:0", "cuda:12", "mps"])
+def test_devices_are_known_by_name(name):
+    options = RunOptions(device=name)
+    assert options.autoencoder_parameters()["device"] == name
+    assert options.decoder_parameters()["device"] == name
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CUDA", "meta", "cuda:0 ", ""])
+def test_other_devices_are_refused(name):
+    with pytest.raises(OptionError, match=r"device='.*': choose auto, cpu, cuda, cuda:N"):
+        RunOptions(device=name)
 
 
 def _other(one):

@@ -12,7 +12,7 @@ from latentmap.run.shared_neighbors import SharedNeighbors
 def searches(monkeypatch):
     asked = []
 
-    def search(X, n_neighbors):
+    def search(X, n_neighbors, device):
         asked.append(n_neighbors)
         return nearest_neighbors(X, n_neighbors)
 

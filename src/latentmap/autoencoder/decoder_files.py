@@ -14,6 +14,7 @@ from latentmap.autoencoder.model_files import (
     load_network,
     misfits_in_words,
     read_model,
+    replace_device,
     restore_settings,
     settings_of,
     write_model,
@@ -53,7 +54,7 @@ def save_decoder(model: "ImageDecoder", folder: Path) -> None:
 Model = TypeVar("Model", bound="ImageDecoder")
 
 
-def load_decoder(cls: type[Model], folder: Path) -> Model:
+def load_decoder(cls: type[Model], folder: Path, device: str | None = None) -> Model:
     """Read a decoder that :func:`save_decoder` wrote; see :meth:`latentmap.ImageDecoder.load`.
 
     Parameters
@@ -62,6 +63,8 @@ def load_decoder(cls: type[Model], folder: Path) -> Model:
         Class of the estimator to return.
     folder : Path
         Folder of the saved decoder.
+    device : str, optional
+        Torch device of the network instead of the saved one.
 
     Returns
     -------
@@ -74,6 +77,7 @@ def load_decoder(cls: type[Model], folder: Path) -> Model:
         If a file is missing, damaged or of another format.
     """
     config, weights = read_model(folder, file_format=FORMAT, schema=CONFIG_SCHEMA)
+    replace_device(config, device)
     with misfits_in_words(folder, "a decoder"):
         return _build_decoder(cls, config, weights)
 

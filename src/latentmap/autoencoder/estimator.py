@@ -24,11 +24,11 @@ from latentmap.autoencoder.scoring import ScoringMixin
 from latentmap.autoencoder.tensorboard import event_files
 from latentmap.autoencoder.training import Batches, Recipe, train
 from latentmap.autoencoder.training.defaults import choose_batch_size, choose_recipe
-from latentmap.autoencoder.training.devices import choose_device
 from latentmap.autoencoder.training.evaluation import encode_with_errors
 from latentmap.autoencoder.training.pixels import PixelScale
 from latentmap.autoencoder.training.precision import N_COMPARED, choose_precision
 from latentmap.core.atomic_files import user_path
+from latentmap.core.devices import choose_device
 from latentmap.core.errors import TrainingError
 from latentmap.core.progress import Callback, show_progress
 
@@ -101,7 +101,7 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
     tensorboard : path, optional
         Folder for TensorBoard event files with the metrics of each epoch. Needs the package tensorboard.
     device : str, default="auto"
-        Torch device. ``"auto"`` chooses CUDA, then MPS, then the CPU.
+        Torch device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``. ``"auto"`` chooses CUDA, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
         Seed for all random number generators. The same seed on the same machine with the same number of threads gives
         the same weights to the last bit; other processors and numbers of threads sum in another order.
@@ -400,13 +400,15 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
         save_model(self, user_path(folder))
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
+    def load(cls, folder: str | os.PathLike[str], *, device: str | None = None) -> Self:
         """Read an estimator that :meth:`save` wrote. No code from the files is run.
 
         Parameters
         ----------
         folder : path
             Folder of the saved estimator.
+        device : str, optional
+            Torch device of the network instead of the saved one.
 
         Returns
         -------
@@ -417,8 +419,10 @@ class Autoencoder(EncodingMixin, ScoringMixin, GenerationMixin, BaseEstimator): 
         ------
         ModelFileError
             If a file is missing, damaged or of another format.
+        InputError
+            If there is no such device.
         """
-        return load_model(cls, user_path(folder))
+        return load_model(cls, user_path(folder), device)
 
     def export_onnx(self, path: str | os.PathLike[str], part: Literal["encoder", "decoder"] = "encoder") -> None:
         """Write one half of the network as an ONNX file, after comparing it with onnxruntime.

@@ -126,6 +126,8 @@ def checkpoint_key(parameters: Mapping[str, Any], images: NDArray[Any], seed: in
         SHA-256 in hexadecimal.
     """
     settings = {name: value for name, value in parameters.items() if name not in NOT_IN_KEY}
+    if "device" in settings:
+        settings["device"] = "auto"  # a training may be resumed on another device
     facts = {"settings": settings, "seed": seed, "shape": images.shape, "warm": warm}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     digest.update(np.ascontiguousarray(images[:: max(1, len(images) // N_KEY_IMAGES)]))

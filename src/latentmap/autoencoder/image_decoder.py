@@ -23,7 +23,6 @@ from latentmap.autoencoder.networks import DECODERS, DecoderNetwork, Layer, buil
 from latentmap.autoencoder.onnx import export_decoder
 from latentmap.autoencoder.training import History, VectorBatches, train
 from latentmap.autoencoder.training.defaults import choose_batch_size, choose_recipe
-from latentmap.autoencoder.training.devices import choose_device
 from latentmap.autoencoder.training.evaluation import (
     N_INITIALIZATION_IMAGES,
     decode_vectors,
@@ -33,6 +32,7 @@ from latentmap.autoencoder.training.evaluation import (
 from latentmap.autoencoder.training.pixels import PixelScale, to_unit_interval
 from latentmap.autoencoder.training.precision import N_COMPARED, choose_precision
 from latentmap.core.atomic_files import user_path
+from latentmap.core.devices import choose_device
 from latentmap.core.errors import InputError, TrainingError
 from latentmap.core.mapped_arrays import blocks
 from latentmap.core.parallel import one_thread
@@ -66,7 +66,7 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
     checkpoint : path, optional
         File that is written after each epoch, from which ``fit`` with the same parameters, vectors and images resumes.
     device : str, default="auto"
-        Torch device. ``"auto"`` chooses CUDA, then MPS, then the CPU.
+        Torch device: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``. ``"auto"`` chooses CUDA, then MPS, then the CPU.
     random_state : int, RandomState or None, default=None
         Seed for all random number generators.
     callback : callable, optional
@@ -366,13 +366,15 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
         save_decoder(self, user_path(folder))
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
+    def load(cls, folder: str | os.PathLike[str], *, device: str | None = None) -> Self:
         """Read an estimator that :meth:`save` wrote. No code from the files is run.
 
         Parameters
         ----------
         folder : path
             Folder of the saved estimator.
+        device : str, optional
+            Torch device of the network instead of the saved one.
 
         Returns
         -------
@@ -383,8 +385,10 @@ class ImageDecoder(BaseEstimator):  # type: ignore[misc]
         ------
         ModelFileError
             If a file is missing, damaged or of another format.
+        InputError
+            If there is no such device.
         """
-        return load_decoder(cls, user_path(folder))
+        return load_decoder(cls, user_path(folder), device)
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the decoder as an ONNX file, after comparing it with onnxruntime.

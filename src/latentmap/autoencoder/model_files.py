@@ -17,10 +17,10 @@ from torch import Tensor
 
 from latentmap.autoencoder.checks import check_parameters, with_channels
 from latentmap.autoencoder.networks import NETWORKS, Network, build_network
-from latentmap.autoencoder.training.devices import choose_device
 from latentmap.autoencoder.training.pixels import PixelScale
 from latentmap.autoencoder.training.precision import PRECISIONS
 from latentmap.core.atomic_files import write_bytes, write_text
+from latentmap.core.devices import choose_device
 from latentmap.core.errors import InputError, InputTypeError, ModelFileError, SchemaError
 from latentmap.core.json_schema import (
     DIGEST,
@@ -109,7 +109,7 @@ def settings_of(model: "Autoencoder | ImageDecoder", parameters: dict[str, Any])
 Model = TypeVar("Model", bound="Autoencoder")
 
 
-def load_model(cls: type[Model], folder: Path) -> Model:
+def load_model(cls: type[Model], folder: Path, device: str | None = None) -> Model:
     """Read a model that :func:`save_model` wrote; see :meth:`latentmap.Autoencoder.load`.
 
     Parameters
@@ -118,6 +118,8 @@ def load_model(cls: type[Model], folder: Path) -> Model:
         Class of the estimator to return.
     folder : Path
         Folder of the saved model.
+    device : str, optional
+        Torch device of the network instead of the saved one.
 
     Returns
     -------
@@ -130,8 +132,29 @@ def load_model(cls: type[Model], folder: Path) -> Model:
         If a file is missing, damaged or of another format.
     """
     config, weights = read_model(folder)
+    replace_device(config, device)
     with misfits_in_words(folder, "a model"):
         return _build_model(cls, config, weights)
+
+
+def replace_device(config: dict[str, Any], device: str | None) -> None:
+    """Replace the device in the settings of a saved model.
+
+    Parameters
+    ----------
+    config : dict
+        Settings, as :func:`read_model` returns them; they are changed in place.
+    device : str or None
+        Torch device; None keeps the saved one.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
+    if device is not None:
+        choose_device(device)
+        config["parameters"]["device"] = device
 
 
 @contextmanager
@@ -381,13 +404,11 @@ def available_device(name: str) -> torch.device:
         If this machine does not have it.
     """
     try:
-        device = choose_device(name)
-        torch.empty(0, device=device)
-    except Exception as error:  # torch's errors differ by device
+        return choose_device(name)
+    except InputError as error:
         raise InputError(
             f'device={name[:40]!r} is not available on this machine: set "device" to "auto" in its config.json'
         ) from error
-    return device
 
 
 def _read_model_file(path: Path, max_bytes: int | None = None) -> bytes:

@@ -158,12 +158,22 @@ def _partition_into_cells(
     starts = sample[np.sort(random.choice(len(sample), n_cells, replace=False))][None]
     ones = np.ones(len(sample), sample.dtype)
     centers = lloyd(sample, ones, starts, max_iter=4, tol=0, workers=workers)[0].centers
-    centers = centers[_order_centers(centers)]
+    centers = centers[order_centers(centers)]
     return centers, assign(points, centers, workers)
 
 
-def _order_centers(centers: NDArray[Any]) -> list[int]:
-    """Order in which each centre is followed by the nearest of the remaining centres."""
+def order_centers(centers: NDArray[Any]) -> list[int]:
+    """Order in which each centre is followed by the nearest of the remaining centres.
+
+    Parameters
+    ----------
+    centers : array (c, d), float32 or float64
+
+    Returns
+    -------
+    list of int
+        Rows of the centres; the first one is 0.
+    """
     left = np.ones(len(centers), bool)
     distances = euclidean_distances(centers, squared=True)
     chain = [0]

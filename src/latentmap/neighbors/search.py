@@ -1,5 +1,6 @@
 """Search for the k nearest neighbours by any metric; the Euclidean and the cosine metric have a fast index."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array
 
+from latentmap.core.devices import accelerator, is_out_of_memory, release_cached
 from latentmap.core.errors import InputError
 from latentmap.core.parallel import Workers, one_blas_thread
 from latentmap.neighbors.index import NeighborIndex
@@ -64,6 +66,7 @@ def nearest_neighbors(
     metric: Any = "euclidean",
     metric_params: dict[str, Any] | None = None,
     n_jobs: int | None = None,
+    device: str = "cpu",
 ) -> NeighborGraph:
     """Find the nearest neighbours of every row of X among the other rows.
 
@@ -80,16 +83,22 @@ def nearest_neighbors(
         Further arguments of the metric.
     n_jobs : int, optional
         Number of threads; all CPUs by default.
+    device : str, default="cpu"
+        Torch device of the search by the Euclidean or the cosine metric: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or
+        ``"mps"``. ``"auto"`` chooses CUDA if torch sees a GPU, and otherwise the CPU. If the memory of the device does
+        not suffice, the CPU searches, with a warning.
 
     Returns
     -------
     NeighborGraph
-        The search by index is exact for up to 13,000 points and approximate above.
+        On the CPU, the search by index is exact for up to 13,000 points and approximate above. On another device it is
+        exact.
 
     Raises
     ------
     InputError
-        If X contains NaN or infinity, ``n_neighbors`` is out of range, or the metric gives negative distances.
+        If X contains NaN or infinity, ``n_neighbors`` is out of range, the metric gives negative distances, or there
+        is no such device.
 
     Examples
     --------
@@ -97,7 +106,7 @@ def nearest_neighbors(
     [[1], [0], [1]]
     """
     data = check_array(X, accept_sparse="csr", dtype=[np.float32, np.float64])
-    return NeighborSearch(data, metric, metric_params).graph(n_neighbors, n_jobs)
+    return NeighborSearch(data, metric, metric_params, device).graph(n_neighbors, n_jobs)
 
 
 class NeighborSearch:
@@ -111,14 +120,17 @@ class NeighborSearch:
         See :func:`nearest_neighbors`.
     metric_params : dict, optional
         Further arguments of the metric.
+    device : str, default="cpu"
+        Torch device of :meth:`graph`; see :func:`nearest_neighbors`. :meth:`query` searches on the CPU.
 
     Raises
     ------
     InputError
-        If the metric is "mahalanobis" and ``metric_params`` has neither V nor VI.
+        If the metric is "mahalanobis" and ``metric_params`` has neither V nor VI, or there is no such device.
     """
 
-    def __init__(self, X: Any, metric: Any, metric_params: dict[str, Any] | None) -> None:
+    def __init__(self, X: Any, metric: Any, metric_params: dict[str, Any] | None, device: str = "cpu") -> None:
+        self._device = accelerator(device)
         self.X, self._metric, self._metric_params = X, metric, dict(metric_params or {})
         self._has_index = metric in ("euclidean", "cosine") and not metric_params and not sparse.issparse(X)
         self._index: NeighborIndex | None = None
@@ -150,6 +162,9 @@ class NeighborSearch:
         if not 1 <= k < n:
             raise InputError(f"n_neighbors={k} for n_samples={n}: ask for 1 to {n - 1}")
         if self._has_index and (self._metric == "euclidean" or n > MAX_SINGLE_THREAD_POINTS):
+            on_device = self._graph_on_device(k)
+            if on_device is not None:
+                return on_device
             with Workers(n_jobs) as workers, one_blas_thread():
                 index = self._get_index(workers)
                 indices, distances = index.graph(k, workers)
@@ -191,10 +206,30 @@ class NeighborSearch:
         indices, found_distances = self._brute_force(X_new, k, n_jobs)
         return indices.astype(np.int32), found_distances
 
+    def _graph_on_device(self, k: int) -> NeighborGraph | None:
+        """The neighbours that the device finds; None without a device, or if its memory does not suffice."""
+        if self._device is None:
+            return None
+        from latentmap.neighbors.device_index import DeviceIndex
+
+        try:
+            index = DeviceIndex(self._indexed_points(), self._device)
+            indices, distances = index.graph(k)
+            return NeighborGraph(indices, self._to_metric(distances), index.order)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        release_cached()
+        warnings.warn(f"out of memory on {self._device}: the neighbours are searched on the CPU", stacklevel=3)
+        return None
+
     def _get_index(self, workers: Workers) -> "NeighborIndex":
         if self._index is None:
-            self._index = NeighborIndex(_unit_rows(self.X) if self._metric == "cosine" else self.X, workers)
+            self._index = NeighborIndex(self._indexed_points(), workers)
         return self._index
+
+    def _indexed_points(self) -> NDArray[Any]:
+        return _unit_rows(self.X) if self._metric == "cosine" else self.X
 
     def _to_metric(self, distances: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         return distances**2 / 2 if self._metric == "cosine" else distances  # of unit vectors

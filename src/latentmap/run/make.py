@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from latentmap.core.atomic_files import TEMPORARY, user_path
+from latentmap.core.devices import choose_device, describe_device
 from latentmap.core.environment import describe_environment
 from latentmap.core.errors import LatentmapError, OptionError, RunError, SourceError
 from latentmap.core.memory import release_memory
@@ -154,7 +155,7 @@ def making_run(
     options, decoding = options or RunOptions(), decoding or DecodeOptions()
     options = options.without_vectors() if vectors is None and encoder is None else options.for_vectors()
     options = options if places is None else options.for_places()
-    _check_source(source, vectors, options)
+    _check_call(source, vectors, options)
     folder = _prepare(user_path(path))
     with locked(folder), memory_in_words(folder, "the run"):
         begun_in = pending.settle(folder)
@@ -269,6 +270,7 @@ def _initial_state(old: dict[str, Any], options: RunOptions) -> dict[str, Any]:
         "source": old.get("source", {}),
         "options": options.as_dict(),
         **describe_environment(),
+        "device": describe_device(choose_device(options.device)),
         "working_folder": _working_folder(),
         "stages": old.get("stages", {}),
         "added": old.get("added", []),
@@ -278,6 +280,8 @@ def _initial_state(old: dict[str, Any], options: RunOptions) -> dict[str, Any]:
 def _decode_source(work: Work) -> None:
     """Decode the images, unless that is done, and say how many there are."""
     assert work.found is not None
+    if work.state["device"] != "cpu":
+        work.say(f"  on {work.state['device']}")
     work.state["source"] = work.state["source"] or {"name": work.found.name, "n": 0, "image_shape": [], "skipped": 0}
     work.keys["decode"] = decoding_key(work.found, work)
     if run_stage(work, "decode", FUNCTIONS["decode"]):
@@ -336,7 +340,8 @@ def _prepare(folder: Path) -> Path:
     return folder
 
 
-def _check_source(source: Any, vectors: Any, options: RunOptions) -> None:
+def _check_call(source: Any, vectors: Any, options: RunOptions) -> None:
+    choose_device(options.device)  # an error if it is not here
     if source is None and (vectors is None or options.decoder):
         needed = "a decoder draws them" if options.decoder else "without one, pass vectors (--vectors)"
         raise SourceError(f"no images: a source is {SOURCE_KINDS}; {needed}")

@@ -14,6 +14,7 @@ from numbers import Integral, Real
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from latentmap.core.devices import ACCEPTED_NAMES, is_device_name
 from latentmap.core.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Option:
     help : str
         One sentence about the option, for the command, the docstrings and the reference.
     stages : tuple of str
-        The stages whose result the option changes.
+        The stages whose result the option changes; none if it only changes how it is computed.
     choices : tuple of str
         The values that are allowed; empty if there are others.
     low, high : float
@@ -277,12 +278,19 @@ class RunOptions:
     seed: int = option(
         0, "Seed for all random number generators.", "train", "features", "group", "map", low=0, high=MAX_SEED
     )
+    device: str = option(
+        "auto",
+        "Device of training, encoding, neighbours and t-SNE: cpu, cuda, cuda:N for the GPU with number N, mps, or "
+        "auto, which is CUDA where torch sees a GPU. Finished stages are kept when it changes.",
+    )
 
     def __post_init__(self) -> None:
         for one in declared_options(type(self)):
             object.__setattr__(self, one.name, one.plain(getattr(self, one.name)))
         for one in declared_options(type(self)):
             one.check_range(getattr(self, one.name))
+        if not is_device_name(self.device):
+            raise OptionError(f"device={self.device!r}: choose {ACCEPTED_NAMES}")
         if self.activation != "auto":
             # torch is loaded last: the checks above answer at once
             from latentmap.autoencoder.networks.activations import make_activation
@@ -298,7 +306,7 @@ class RunOptions:
 
     def autoencoder_parameters(self) -> dict[str, Any]:
         """The parameters of :class:`latentmap.Autoencoder` by name."""
-        found: dict[str, Any] = {"random_state": self.seed}
+        found: dict[str, Any] = {"random_state": self.seed, "device": self.device}
         for one in declared_options(type(self)):
             if "train" in one.stages and one.name != "seed" and not one.with_vectors:
                 value = getattr(self, one.name)
@@ -308,7 +316,7 @@ class RunOptions:
     def decoder_parameters(self) -> dict[str, Any]:
         """The parameters of :class:`latentmap.ImageDecoder` by name."""
         of_both = self.autoencoder_parameters()
-        return {name: of_both[name] for name in ("random_state", *DECODER_OPTIONS)}
+        return {name: of_both[name] for name in ("random_state", "device", *DECODER_OPTIONS)}
 
     def for_vectors(self) -> "RunOptions":
         """The options of a run of given vectors, by which its neighbours are found.

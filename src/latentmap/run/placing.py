@@ -128,7 +128,7 @@ def _channel_errors(work: Work, pixels: NDArray[Any]) -> NDArray[np.float32] | N
     source = work.state["source"]
     if work.has_vectors or mixing_of(source) is None:
         return None
-    return channel_errors(Autoencoder.load(work.folder / layout.MODEL), source, pixels)
+    return channel_errors(Autoencoder.load(work.folder / layout.MODEL, device=work.device), source, pixels)
 
 
 def _encode(work: Work, part: Path, pixels: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
@@ -137,8 +137,9 @@ def _encode(work: Work, part: Path, pixels: NDArray[Any]) -> tuple[NDArray[np.fl
         vectors = vectors_of_addition(part)
         if not work.options.decoder:
             return vectors, None
-        return vectors, ImageDecoder.load(work.folder / layout.MODEL).score_samples(vectors, pixels)
-    return Autoencoder.load(work.folder / layout.MODEL).transform_and_score(pixels)
+        decoder = ImageDecoder.load(work.folder / layout.MODEL, device=work.device)
+        return vectors, decoder.score_samples(vectors, pixels)
+    return Autoencoder.load(work.folder / layout.MODEL, device=work.device).transform_and_score(pixels)
 
 
 def _groups_of_neighbors(

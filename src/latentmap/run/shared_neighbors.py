@@ -26,9 +26,15 @@ class SharedNeighbors:
 
     The number that is searched does not depend on options, since a search for more neighbours may keep others among
     those that are equally far.
+
+    Parameters
+    ----------
+    device : str, default="cpu"
+        Torch device of the search; see :func:`latentmap.nearest_neighbors`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
         self._graph: NeighborGraph | None = None
 
     def for_groups(self, points: NDArray[np.float32]) -> NeighborGraph:
@@ -63,7 +69,10 @@ class SharedNeighbors:
         NeighborGraph
         """
         graph = self._search(points)
-        return graph if graph.n_neighbors >= n_neighbors else nearest_neighbors(points, n_neighbors)
+        return graph if graph.n_neighbors >= n_neighbors else self._search_for(points, n_neighbors)
+
+    def _search_for(self, points: NDArray[np.float32], n_neighbors: int) -> NeighborGraph:
+        return nearest_neighbors(points, n_neighbors, device=self._device)
 
     def forget(self) -> None:
         """Free the neighbours."""
@@ -74,7 +83,7 @@ class SharedNeighbors:
         n_grouped = neighbors_to_search(default_neighbors(n), n)
         n_kept = min(n - 1, max(n_grouped, N_EUCLIDEAN_CANDIDATES if may_use_tangents(points) else 0))
         n_mapped = TSNE(perplexity=RunOptions().perplexity_for(n)).n_neighbors_for(n)
-        graph = nearest_neighbors(points, max(n_kept, n_mapped))
+        graph = self._search_for(points, max(n_kept, n_mapped))
         release_memory()  # what the search held
         indices, distances = (np.ascontiguousarray(part[:, :n_kept]) for part in (graph.indices, graph.distances))
         self._graph = NeighborGraph(indices, distances, graph.order)

@@ -57,6 +57,7 @@ STATE = {
     "places?": OrNone(GIVEN),
     "versions": MapOf(TEXT, TEXT),
     "platform": TEXT,
+    "device?": TEXT,
     "threads": PLAIN,
 }
 # Of runs that an older version made, or that were interrupted while images were decoded.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from latentmap.core.subprocesses import python_command, python_environment
 
@@ -89,10 +90,11 @@ def compile_kernels() -> None:
     GraphClustering(random_state=0).fit(X[:300], tangents=np.ones((300, 1, X.shape[1]), np.float32))
     map_report(X, X)
     for few in (X[:50], X):  # all pairs, and the grid
-        TSNE(perplexity=2, max_iter=250, random_state=0).fit(few).transform(few[:2] + 1)
+        TSNE(perplexity=2, max_iter=250, random_state=0, device="cpu").fit(few).transform(few[:2] + 1)
     for pixels in (np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.float32)):
         for precision in PRECISIONS:
-            Autoencoder("conv", latent_dim=1, epochs=1, precision=precision, max_grad_norm=1.0).fit(pixels)
+            settings: dict[str, Any] = {"epochs": 1, "precision": precision, "max_grad_norm": 1.0, "device": "cpu"}
+            Autoencoder("conv", latent_dim=1, **settings).fit(pixels)
     with suppress(OSError):  # numba keeps its cache elsewhere then
         _marker().parent.mkdir(parents=True, exist_ok=True)
         _marker().write_text(_signature(), encoding="utf-8")

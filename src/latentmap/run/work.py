@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from latentmap.core.devices import usable_device
 from latentmap.core.progress import Show, silent
 from latentmap.encoder import ImageEncoder
 from latentmap.images import ImageCollection
@@ -59,6 +60,8 @@ class Work:
         The source while an encoder may read its files again.
     keys : dict
         The key of each stage, as far as it is known.
+    device : str
+        Name of the torch device that does the work; "auto" on a machine without the one that the run was made on.
     neighbors : SharedNeighbors
         Neighbours of the points.
     """
@@ -77,11 +80,16 @@ class Work:
     encoder: ImageEncoder | None = None
     listing: Listing | DeferredSource | None = None
     keys: dict[str, str] = field(default_factory=dict)
-    neighbors: SharedNeighbors = field(default_factory=SharedNeighbors, init=False, repr=False)
+    device: str = field(init=False)
+    neighbors: SharedNeighbors = field(init=False, repr=False)
     _images: ImageCollection | None = field(default=None, init=False, repr=False)
     _pixels: NDArray[Any] | None = field(default=None, init=False, repr=False)
     _latents: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
     _features: NDArray[np.float32] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.device = usable_device(self.options.device)
+        self.neighbors = SharedNeighbors(self.device)
 
     @property
     def images(self) -> ImageCollection:

@@ -1,6 +1,7 @@
 """t-SNE as a scikit-learn estimator."""
 
 import time
+import warnings
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -14,13 +15,14 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
+from latentmap.core.devices import accelerator, is_out_of_memory, release_cached
 from latentmap.core.errors import InputError, InputTypeError
 from latentmap.core.parallel import Workers
 from latentmap.core.progress import Callback, Progress
 from latentmap.core.scaling import PowerOfTwoScaler
 from latentmap.neighbors import NeighborGraph, NeighborSearch
 from latentmap.tsne.affinity import conditional_affinities, joint_affinities
-from latentmap.tsne.optimizer import ConvergenceCheck, Descent, DescentPhase
+from latentmap.tsne.optimizer import ConvergenceCheck, Descent, DescentLoop, DescentPhase
 from latentmap.tsne.schedule import descent_phases
 from latentmap.tsne.transform import place_points
 
@@ -92,6 +94,11 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         Factor on the attractive forces after the early exaggeration. Values above 1 give denser groups.
     callback : callable, optional
         Called every tenth iteration with a :class:`MapProgress`, whose ``embedding`` can serve for an animation.
+    device : str, default="auto"
+        Torch device of :meth:`fit`: ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``. ``"auto"`` chooses CUDA if torch
+        sees a GPU, and otherwise the CPU. On another device than the CPU the search for neighbours is exact, and sums
+        are added in an order that changes: maps of the same seed differ by rounding, which grows during the descent.
+        If the memory of the device does not suffice, the CPU does the work, with a warning.
 
     Attributes
     ----------
@@ -125,6 +132,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         **manifold.TSNE._parameter_constraints,
         "exaggeration": [Interval(Real, 0, None, closed="neither")],
         "callback": [callable, None],
+        "device": [str],
     }
     _EXPLORATION_MAX_ITER = 120  # scikit-learn's name for the iterations with early exaggeration
 
@@ -148,6 +156,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         n_jobs: int | None = None,
         exaggeration: float = 1.0,
         callback: Callback | None = None,
+        device: str = "auto",
     ) -> None:
         super().__init__(
             n_components=n_components,
@@ -168,6 +177,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         )
         self.exaggeration = exaggeration
         self.callback = callback
+        self.device = device
 
     def fit(
         self,
@@ -196,15 +206,16 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         ------
         InputError
             If X contains NaN or infinity, a parameter is out of range, the perplexity is not less than the number of
-            points, the initial map has another shape, the neighbour graph does not fit, or the map grows without
-            bound at the given learning rate.
+            points, the initial map has another shape, the neighbour graph does not fit, there is no such device, or
+            the map grows without bound at the given learning rate.
         InputTypeError
             If ``method="exact"`` and X is a sparse matrix of distances.
         """
         self._validate_params()
         data = self._check_data(X)
         n = data.shape[0]
-        self._search = NeighborSearch(data, self.metric, self.metric_params)
+        device = accelerator(self.device)
+        self._search = NeighborSearch(data, self.metric, self.metric_params, self.device)
         graph = self._find_neighbors(n) if neighbors is None else self._check_neighbors(neighbors, n)
         start = self._initial_map(data)
         with Workers(self.n_jobs) as workers:
@@ -218,13 +229,11 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             del graph, neighbors  # as large as what is made of them
             P = joint_affinities(indices, order, affinities, workers)
             del affinities, indices
-            descent = Descent(P, start[order], exact=self._is_exact, workers=workers)
-            self._optimize(descent, order)
-            self.kl_divergence_ = descent.divergence()
+            descent = self._descend(P, start[order], order, device, workers)
         if self.verbose:
             print(f"[t-SNE] KL divergence after {descent.n_iter} iterations: {self.kl_divergence_:f}")
         self.n_iter_ = descent.n_iter - 1
-        self.embedding_ = _restore_order(descent.Y, order)
+        self.embedding_ = _restore_order(descent.current_map(), order)
         return self
 
     def fit_transform(self, X: Any, y: object = None, *, neighbors: NeighborGraph | None = None) -> NDArray[np.float32]:
@@ -401,7 +410,28 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
             start[:, : components.shape[1]] = components * (INIT_STD / width)
         return start
 
-    def _optimize(self, descent: Descent, order: NDArray[np.intp]) -> None:
+    def _descend(
+        self,
+        P: sparse.csr_array,
+        start: NDArray[np.float32],
+        order: NDArray[np.intp],
+        device: Any,
+        workers: Workers,
+    ) -> DescentLoop:
+        """Run the descent on the device, or on the CPU if there is none or its memory does not suffice."""
+        if device is not None:
+            from latentmap.tsne.device_descent import DeviceDescent
+
+            try:
+                return self._optimize(DeviceDescent(P, start, exact=self._is_exact, device=device), order)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            release_cached()
+            warnings.warn(f"out of memory on {device}: the map is computed on the CPU", stacklevel=3)
+        return self._optimize(Descent(P, start, exact=self._is_exact, workers=workers), order)
+
+    def _optimize(self, descent: DescentLoop, order: NDArray[np.intp]) -> DescentLoop:
         """Run the phases of the descent; only the ones without early exaggeration can stop it."""
         phases = descent_phases(
             len(order),
@@ -422,10 +452,12 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
         for phase in phases[len(early) :]:
             if self._run_phase(descent, order, phase, self.n_iter_without_progress, values):
                 break
+        self.kl_divergence_ = descent.divergence()
+        return descent
 
     def _run_phase(
         self,
-        descent: Descent,
+        descent: DescentLoop,
         order: NDArray[np.intp],
         phase: DescentPhase,
         patience: int,
@@ -435,7 +467,7 @@ class TSNE(manifold.TSNE):  # type: ignore[misc]
 
         def on_iteration(n_iter: int) -> None:
             if self.callback is not None:
-                embedding = _restore_order(descent.Y, order)
+                embedding = _restore_order(descent.current_map(), order)
                 self.callback(MapProgress(n_iter, self.max_iter, dict(values), embedding=embedding))
 
         def on_check(check: ConvergenceCheck) -> None:

@@ -1,6 +1,7 @@
 """Gradient descent with momentum and adaptive gains (van der Maaten and Hinton 2008; Jacobs 1988)."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from latentmap.tsne.attraction import Attraction
 from latentmap.tsne.repulsion import Repulsion
 
 MIN_GAIN = 0.01
+GAIN_INCREASE, GAIN_DECREASE = 0.2, 0.8
 CALLBACK_INTERVAL = 10  # iterations
 
 
@@ -62,41 +64,16 @@ class ConvergenceCheck:
     seconds: float
 
 
-class Descent:
-    """Gradient descent on the divergence KL(P || Q).
-
-    Parameters
-    ----------
-    P : sparse array (n, n), float32
-        Upper triangle of the joint affinities, which sums to 1/2.
-    Y : array (n, n_components), float32
-        Initial map; it is updated in place.
-    exact : bool
-        Whether to sum the repulsive forces over all pairs for any number of points.
-    workers : Workers
+class DescentLoop(ABC):
+    """The iterations of a gradient descent, whose steps a subclass makes.
 
     Attributes
     ----------
-    Y : array (n, n_components), float32
-        Current map.
     n_iter : int
         Number of iterations done.
     """
 
-    def __init__(self, P: sparse.csr_array, Y: NDArray[np.float32], *, exact: bool, workers: Workers) -> None:
-        n, n_components = Y.shape
-        # one chunk up to 1024 points: threads do not pay, and the result does not depend on their number
-        self._n_chunks = min(workers.n_threads, -(-n // 1024))
-        self._workers = workers
-        self._attraction = Attraction(P, n_components, self._n_chunks)
-        self._repulsion = Repulsion(n, n_components, self._n_chunks, exact=exact)
-        self._update = np.zeros_like(Y)
-        self._gains = np.ones_like(Y)
-        self._sums = np.zeros((self._n_chunks, 2))
-        self._is_uphill = False
-        self._edges = chunk_bounds(n, self._n_chunks)
-        self.Y = Y
-        self.n_iter = 0
+    n_iter: int
 
     def run(
         self,
@@ -139,10 +116,10 @@ class Descent:
         while self.n_iter < phase.end:
             normalization = self._compute_forces()
             checked = (self.n_iter + 1) % check_every == 0
-            divergence = self._attraction.divergence(self.Y, normalization, self._workers) if checked else np.nan
+            divergence = self._divergence_for(normalization) if checked else np.nan
             self._step(phase, normalization)
             self.n_iter += 1
-            if not np.isfinite(self.Y.sum()) or np.isinf(divergence):
+            if not self._is_finite() or np.isinf(divergence):
                 raise InputError(
                     f"the map grew without bound by iteration {self.n_iter}, at learning_rate={phase.learning_rate:g}: "
                     "use a smaller one, or 'auto'"
@@ -150,7 +127,7 @@ class Descent:
             stop_reason = ""
             if checked:
                 now = time.perf_counter()
-                norm = float(np.sqrt(self._sums[:, 0].sum()))
+                norm = self._gradient_norm()
                 on_check(ConvergenceCheck(self.n_iter, divergence, norm, now - started))
                 started = now
                 if divergence < best_divergence:
@@ -165,13 +142,91 @@ class Descent:
                 return stop_reason
         return ""
 
+    @abstractmethod
+    def current_map(self) -> NDArray[np.float32]:
+        """Return the current map (n, n_components), float32."""
+
+    @abstractmethod
     def divergence(self) -> float:
         """Compute KL(P || Q) of the current map."""
-        return self._attraction.divergence(self.Y, self._repulsion.compute(self.Y, self._workers), self._workers)
+
+    @abstractmethod
+    def _compute_forces(self) -> float:
+        """Compute the forces on the current map; return the normalization Σ_{i≠j} 1 / (1 + |y_i - y_j|²)."""
+
+    @abstractmethod
+    def _divergence_for(self, normalization: float) -> float:
+        """Compute KL(P || Q) of the current map, whose normalization is known."""
+
+    @abstractmethod
+    def _step(self, phase: DescentPhase, normalization: float) -> None:
+        """Move the points along the forces."""
+
+    @abstractmethod
+    def _gradient_norm(self) -> float:
+        """Return the norm of the gradient of the last step, gains included."""
+
+    @abstractmethod
+    def _is_finite(self) -> bool:
+        """Return whether all positions are finite."""
+
+
+class Descent(DescentLoop):
+    """Gradient descent on the divergence KL(P || Q) with the kernels of the CPU.
+
+    Parameters
+    ----------
+    P : sparse array (n, n), float32
+        Upper triangle of the joint affinities, which sums to 1/2.
+    Y : array (n, n_components), float32
+        Initial map; it is updated in place.
+    exact : bool
+        Whether to sum the repulsive forces over all pairs for any number of points.
+    workers : Workers
+
+    Attributes
+    ----------
+    Y : array (n, n_components), float32
+        Current map.
+    n_iter : int
+        Number of iterations done.
+    """
+
+    def __init__(self, P: sparse.csr_array, Y: NDArray[np.float32], *, exact: bool, workers: Workers) -> None:
+        n, n_components = Y.shape
+        # one chunk up to 1024 points: threads do not pay, and the result does not depend on their number
+        self._n_chunks = min(workers.n_threads, -(-n // 1024))
+        self._workers = workers
+        self._attraction = Attraction(P, n_components, self._n_chunks)
+        self._repulsion = Repulsion(n, n_components, self._n_chunks, exact=exact)
+        self._update = np.zeros_like(Y)
+        self._gains = np.ones_like(Y)
+        self._sums = np.zeros((self._n_chunks, 2))
+        self._is_uphill = False
+        self._edges = chunk_bounds(n, self._n_chunks)
+        self.Y = Y
+        self.n_iter = 0
+
+    def current_map(self) -> NDArray[np.float32]:
+        """Return the current map."""
+        return self.Y
+
+    def divergence(self) -> float:
+        """Compute KL(P || Q) of the current map."""
+        return self._divergence_for(self._repulsion.compute(self.Y, self._workers))
+
+    def _is_finite(self) -> bool:
+        return bool(np.isfinite(self.Y.sum()))
 
     def _compute_forces(self) -> float:
         self._workers.run(lambda chunk: self._attraction.compute(self.Y, chunk), self._n_chunks)
         return self._repulsion.compute(self.Y, self._workers)
+
+    def _divergence_for(self, normalization: float) -> float:
+        return self._attraction.divergence(self.Y, normalization, self._workers)
+
+    def _gradient_norm(self) -> float:
+        return float(np.sqrt(self._sums[:, 0].sum()))
 
     def _step(self, phase: DescentPhase, normalization: float) -> None:
         settings = np.array(
@@ -206,7 +261,7 @@ def _update_positions(
     attractive_forces, repulsive_forces = forces
     attraction, repulsion, learning_rate, momentum = settings
     min_gain = np.float32(MIN_GAIN)
-    increase, decrease = np.float32(0.2), np.float32(0.8)
+    increase, decrease = np.float32(GAIN_INCREASE), np.float32(GAIN_DECREASE)
     square = slope = 0.0
     for i in range(begin, end):
         for c in range(Y.shape[1]):

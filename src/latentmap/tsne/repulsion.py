@@ -16,8 +16,9 @@ References
 Linderman et al. (2019), Fast interpolation-based t-SNE for improved visualization of single-cell RNA-seq data.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,33 @@ class ExactPotential:
         _sum_over_pairs(self._columns, Y, *out, begin, end)
 
 
+@dataclass(frozen=True)
+class GridGeometry:
+    """The nodes of a grid around a map.
+
+    Attributes
+    ----------
+    nodes : tuple of int
+        Number of nodes along each axis.
+    spacing : float
+        Distance of neighbouring nodes.
+    first : array (2,), float64
+        Position of the first node.
+    """
+
+    nodes: tuple[int, int]
+    spacing: float
+    first: NDArray[np.float64]
+
+    @classmethod
+    def around(cls, low: NDArray[np.float64], high: NDArray[np.float64]) -> Self:
+        """Lay a grid around the points between the corners ``low`` and ``high`` (2,)."""
+        spacing = _spacing(float((high - low).max()))
+        nodes = [_n_nodes(float(extent) / spacing) for extent in high - low]
+        # the points lie in the middle of the grid, at least three nodes from its edge
+        return cls((nodes[0], nodes[1]), spacing, (low + high) / 2 - spacing * (np.array(nodes) - 1) / 2)
+
+
 class GridPotential:
     """Potential of a map of one or two dimensions, interpolated on a grid around it.
 
@@ -100,15 +128,12 @@ class GridPotential:
         self.n = len(Y)
         low, high = np.zeros(2), np.zeros(2)
         _find_bounds(Y, low, high)
-        spacing = _spacing(float((high - low).max()))
-        nodes = [_n_nodes(float(extent) / spacing) for extent in high - low]
-        # the points lie in the middle of the grid, at least three nodes from its edge
-        first = (low + high) / 2 - spacing * (np.array(nodes) - 1) / 2
-        self._geometry = np.array([*first, 1 / spacing], np.float32)
-        grids = np.empty((workers.n_threads, *nodes), np.float32)
+        geometry = GridGeometry.around(low, high)
+        self._geometry = np.array([*geometry.first, 1 / geometry.spacing], np.float32)
+        grids = np.empty((workers.n_threads, *geometry.nodes), np.float32)
         edges = chunk_bounds(len(Y), workers.n_threads)
         workers.run(lambda s: _spread_to_grid(grids[s], self._geometry, Y, edges[s], edges[s + 1]), workers.n_threads)
-        transformed, self.offset = _kernel_transform(tuple(nodes), spacing, Y.shape[1])
+        transformed, self.offset = kernel_transform(geometry.nodes, geometry.spacing, Y.shape[1])
         self._grid = _convolve(grids.sum(0), transformed, workers.n_threads)
 
     def evaluate(self, Y: NDArray[np.float32], out: tuple[Array, Array], begin: int, end: int) -> None:
@@ -212,13 +237,13 @@ def _n_nodes(intervals: float) -> int:
 
 
 @lru_cache(maxsize=8)
-def _kernel_transform(nodes: tuple[int, int], spacing: float, n_components: int) -> tuple[NDArray[np.float32], float]:
+def kernel_transform(nodes: tuple[int, int], spacing: float, n_components: int) -> tuple[NDArray[np.float32], float]:
     """Fourier transform of the kernel, divided by those of the splines for spreading and for interpolation.
 
     The value of the kernel at the far corner is subtracted and returned as the offset, so that the remainder keeps its
     precision on a map that is small against the kernel width.
     """
-    halves = [_padded_size(n) // 2 for n in nodes]
+    halves = [padded_size(n) // 2 for n in nodes]
     squares = [(np.arange(half + 1) * spacing) ** 2 for half in halves]
     squares[n_components:] = [np.zeros(half + 1) for half in halves[n_components:]]
     far = sum(((n - 1) * spacing) ** 2 for n in nodes[:n_components])
@@ -233,14 +258,14 @@ def _kernel_transform(nodes: tuple[int, int], spacing: float, n_components: int)
     return transformed.astype(np.float32)[rows], 1 / (1 + far)
 
 
-def _padded_size(n_nodes: int) -> int:
+def padded_size(n_nodes: int) -> int:
     return 2 * int(fft.next_fast_len(n_nodes, real=True))
 
 
 def _convolve(grid: NDArray[np.float32], transformed: NDArray[np.float32], n_threads: int) -> NDArray[np.float32]:
     """Convolve the grid with the kernel. Rows that consist of padding only are not transformed."""
     nx, ny = grid.shape
-    sizes = _padded_size(nx), _padded_size(ny)
+    sizes = padded_size(nx), padded_size(ny)
     spectrum = fft.rfft(grid, n=sizes[1], axis=1, workers=n_threads)
     spectrum = fft.fft(spectrum, n=sizes[0], axis=0, workers=n_threads)
     spectrum *= transformed

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from latentmap.autoencoder.networks import Network
 from latentmap.autoencoder.training.adam import BETA_1, BETA_2, EPSILON
-from latentmap.autoencoder.training.devices import to_device
 from latentmap.autoencoder.training.muon import adam_rate_factors, step_matrix
+from latentmap.autoencoder.training.transfer import to_device
+from latentmap.core.devices import is_out_of_memory, release_cached
 
 
 class AutogradEngine:
@@ -89,12 +90,11 @@ class AutogradEngine:
                 loss = self._gradient(inputs, targets, progress)
                 break
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error) or self._n_parts >= len(inputs):
+                if not is_out_of_memory(error) or self._n_parts >= len(inputs):
                     raise
                 self._n_parts *= 2
             self._network.zero_grad(set_to_none=True)
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release_cached()
             warnings.warn(
                 f"out of memory: each batch is now processed in {self._n_parts} parts of at most "
                 f"{-(-len(inputs) // self._n_parts)} images; the result is the same",
@@ -105,7 +105,7 @@ class AutogradEngine:
         self._optimizer.step()
         for parameter, momentum in self._momenta.items():
             if parameter.grad is not None:
-                step_matrix(parameter, parameter.grad, momentum, learning_rate)
+                step_matrix(parameter, parameter.grad, momentum, learning_rate, self._dtype)
         return loss
 
     def _gradient(self, inputs: NDArray[Any], targets: NDArray[Any], progress: float) -> float:
@@ -165,10 +165,3 @@ class AutogradEngine:
 
     def close(self) -> None:
         """Do nothing: this engine has no threads."""
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()  # the CPU's allocator and MPS raise a plain RuntimeError
-    return "out of memory" in text or "can't allocate memory" in text

@@ -1,6 +1,7 @@
 """Latent vectors, reconstructions and errors of a trained network, in batches that fit in memory."""
 
 from collections.abc import Callable
+from itertools import count
 from math import prod
 from typing import Any
 
@@ -9,18 +10,21 @@ import torch
 from numpy.typing import NDArray
 
 from latentmap.autoencoder.networks import Network
-from latentmap.autoencoder.training.devices import to_device
 from latentmap.autoencoder.training.fused_encoding import encode_fused
 from latentmap.autoencoder.training.fused_layers import is_fusible
 from latentmap.autoencoder.training.pixels import PixelScale, to_unit_interval
+from latentmap.autoencoder.training.transfer import to_device
+from latentmap.core.devices import run_in_chunks
 from latentmap.core.mapped_arrays import release
 
-# Images in one forward pass.
+# Images in one forward pass, on the CPU and on a device that needs more to be busy.
 INFERENCE_BATCH_SIZE = 512
+DEVICE_BATCH_SIZE = 4096
 # Images on which the weights are scaled before training.
 N_INITIALIZATION_IMAGES = 1024
 # Values in one batch of large images: activations take many times the memory of the images.
 MAX_BATCH_VALUES = 2**22
+DEVICE_BATCH_VALUES = 2**24
 MIN_BATCH_SIZE_OF_LARGE_IMAGES = 16
 # Batches after which the pages of a memory-mapped collection are released.
 BATCHES_PER_RELEASE = 64
@@ -34,6 +38,8 @@ def map_batches(
     scale: PixelScale | None = None,
 ) -> NDArray[np.float32]:
     """Apply a function to items in batches, on the device of a network.
+
+    A GPU computes a batch while the next one is prepared. If memory runs out, the batches are halved, with a warning.
 
     Parameters
     ----------
@@ -55,15 +61,33 @@ def map_batches(
     device = next(network.parameters()).device
     network.eval()
     result = np.empty((len(items), *shape), np.float32)
-    batch_size = max_batch_size(INFERENCE_BATCH_SIZE, network.image_shape)
+    computed: list[tuple[slice, torch.Tensor]] = []
+    batch_numbers = count(1)
+
+    def fetch() -> None:
+        for rows, values in computed:
+            result[rows] = values.cpu().numpy().reshape(-1, *shape)
+        computed.clear()
+
+    def compute(rows: slice) -> None:
+        batch = items[rows]
+        x = to_device(batch if scale is None else scale.prepare(batch), device)
+        values = function(x).float()
+        fetch()  # the batch before, which has been computed meanwhile
+        computed.append((rows, values))
+        if next(batch_numbers) % BATCHES_PER_RELEASE == 0:
+            release(items)
+
     with torch.inference_mode():
-        for number, begin in enumerate(range(0, len(items), batch_size), start=1):
-            batch = items[begin : begin + batch_size]
-            x = to_device(batch if scale is None else scale.prepare(batch), device)
-            result[begin : begin + len(batch)] = function(x).float().cpu().numpy().reshape(len(batch), *shape)
-            if number % BATCHES_PER_RELEASE == 0:
-                release(items)
+        run_in_chunks(compute, len(items), _inference_batch_size(network.image_shape, device), "images")
+        fetch()
     return result
+
+
+def _inference_batch_size(image_shape: tuple[int, ...], device: torch.device) -> int:
+    if device.type == "cpu":
+        return max_batch_size(INFERENCE_BATCH_SIZE, image_shape)
+    return max(1, min(DEVICE_BATCH_SIZE, DEVICE_BATCH_VALUES // prod(image_shape)))
 
 
 def latent_vectors(network: Network, images: NDArray[Any], scale: PixelScale) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from latentmap.autoencoder.networks import Network
-from latentmap.autoencoder.training.devices import to_device
+from latentmap.autoencoder.training.transfer import to_device
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Largest distance between the two gradients, relative to their norm. The course chapter's networks are at 0.01; the

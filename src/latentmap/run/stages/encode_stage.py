@@ -14,7 +14,7 @@ def encode(work: Work) -> list[str]:
     """Compute the latent vectors and reconstruction errors, or take the given vectors: latents.parquet."""
     if work.has_vectors:
         return _take_vectors(work)
-    model = Autoencoder.load(work.folder / MODEL)
+    model = Autoencoder.load(work.folder / MODEL, device=work.device)
     latents, errors = model.transform_and_score(work.pixels)
     columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents), "error": errors}
     by_channel = channel_errors(model, work.state["source"], work.pixels)
@@ -30,6 +30,7 @@ def _take_vectors(work: Work) -> list[str]:
     latents = open_vectors(work.folder)
     columns = {"id": np.arange(len(latents)), "latent": tables.vectors(latents)}
     if work.options.decoder:
-        columns["error"] = ImageDecoder.load(work.folder / MODEL).score_samples(latents, work.pixels)
+        decoder = ImageDecoder.load(work.folder / MODEL, device=work.device)
+        columns["error"] = decoder.score_samples(latents, work.pixels)
     tables.write_table(work.folder / LATENTS, columns)
     return [LATENTS]

@@ -43,7 +43,7 @@ def _group_on_graph(work: Work, points: NDArray[np.float32], callback: Callback)
     pixels = work.pixels
     by_network = options.features == "latent" and not work.has_vectors
     if by_network and options.invariant and pixels.ndim > 2 and may_use_tangents(points):
-        tangents = Autoencoder.load(folder / MODEL).tangents(pixels)
+        tangents = Autoencoder.load(folder / MODEL, device=work.device).tangents(pixels)
         n_searched = neighbors_to_search(k, len(points))
         neighbors = invariant_neighbors(points, tangents, n_searched, candidates=neighbors)
         del tangents

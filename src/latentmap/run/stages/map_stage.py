@@ -16,7 +16,12 @@ def make_map(work: Work) -> list[str]:
         return _take_places(work)
     n = len(work.pixels)
     with work.show("map") as callback:
-        tsne = TSNE(perplexity=work.options.perplexity_for(n), random_state=work.options.seed, callback=callback)
+        tsne = TSNE(
+            perplexity=work.options.perplexity_for(n),
+            random_state=work.options.seed,
+            callback=callback,
+            device=work.device,
+        )
         # both arrays are passed on without a name here, so that the fit can free them
         points = [work.take_points()]
         neighbors = [work.neighbors.for_map(points[0], tsne.n_neighbors_for(n))]

@@ -15,21 +15,26 @@ def train(work: Work) -> list[str]:
     if work.has_vectors:
         return _train_decoder(work) if work.options.decoder else []
     checkpoint = work.folder / CHECKPOINT
-    parameters = work.options.autoencoder_parameters()
+    parameters = work.options.autoencoder_parameters() | {"device": work.device}
     with compiling_in_background(), work.show("train") as callback:
         model = Autoencoder(**parameters, checkpoint=checkpoint, callback=callback)
         model.fit(work.pixels, pixel_range=full_range(work.pixels))
-    model.save(work.folder / MODEL)
+    _save(model, work)
     checkpoint.unlink()
     return MODEL_FILES
 
 
 def _train_decoder(work: Work) -> list[str]:
     checkpoint, vectors = work.folder / CHECKPOINT, open_vectors(work.folder)
-    parameters = work.options.decoder_parameters()
+    parameters = work.options.decoder_parameters() | {"device": work.device}
     with compiling_in_background(), work.show("train") as callback:
         model = ImageDecoder(**parameters, checkpoint=checkpoint, callback=callback)
         model.fit(vectors, work.pixels, pixel_range=full_range(work.pixels))
-    model.save(work.folder / MODEL)
+    _save(model, work)
     checkpoint.unlink()
     return MODEL_FILES
+
+
+def _save(model: Autoencoder | ImageDecoder, work: Work) -> None:
+    """Save a model that other machines can load, which may have no GPU."""
+    model.set_params(device="cpu" if work.device == "cpu" else "auto").save(work.folder / MODEL)
