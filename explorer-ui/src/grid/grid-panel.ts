@@ -119,16 +119,20 @@ export class GridPanel {
   /** Show the grid with the images of a scope. */
   openWith(scope: Scope): void {
     this.scopes.value = scope;
-    document.body.classList.add("has-grid");
-    this.toggled.emit();
+    if (!this.isOpen) this.setOpen(true);
     void this.refresh(false).then(() => this.cells.focus());
   }
 
   close(): void {
     const { overlay, view } = this.parts;
-    document.body.classList.remove("has-grid");
+    this.setOpen(false);
     overlay.pointed = -1;
-    view.invalidate();
+    view.canvas.focus();
+  }
+
+  private setOpen(isOpen: boolean): void {
+    this.parts.view.refit();
+    document.body.classList.toggle("has-grid", isOpen);
     this.toggled.emit();
   }
 
@@ -137,7 +141,7 @@ export class GridPanel {
     const columns = h("details", { class: "menu columns-menu" }, h("summary", { text: t("gridColumns") }), this.columnList);
     this.element.append(
       sheetHandle(),
-      widthHandle(),
+      widthHandle(() => this.parts.view.refit()),
       h(
         "div",
         { class: "grid-bar" },
@@ -302,17 +306,19 @@ export class GridPanel {
     this.cells.mark(this.parts.inspector.row);
   }
 
+  /** The value of a row in a column; "" if it is missing. */
   private textOf(column: Column, row: number): string {
     const value = this.model.loaded(column.name)?.[row];
-    if (column.kind === "category") return nameOfCode(column.categories!, (value as number | undefined) ?? -1) ?? "–";
-    if (column.kind === "text") return String(value ?? "") || "–";
-    return value === undefined || Number.isNaN(value) ? "–" : round(value as number);
+    if (column.kind === "category") return nameOfCode(column.categories!, (value as number | undefined) ?? -1) ?? "";
+    if (column.kind === "text") return String(value ?? "");
+    return value === undefined || Number.isNaN(value) ? "" : round(value as number);
   }
 
   /** An image with the values that are shown under it. */
   private describe(row: number): string {
     const name = `${t("image")} ${this.model.points.id[row]}`;
-    return [name, ...this.shownColumns.map((column) => t("inOrder", { name: column.name, value: this.textOf(column, row) }))].join(" · ");
+    const values = this.shownColumns.map((column) => ({ name: column.name, value: this.textOf(column, row) }));
+    return [name, ...values.filter(({ value }) => value).map((one) => t("inOrder", one))].join(" · ");
   }
 
   // ------------------------------------------------------------ images

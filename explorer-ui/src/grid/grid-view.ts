@@ -56,6 +56,8 @@ export class GridView {
   /** Top of the layer in the list. */
   private origin = 0;
   private settling = 0;
+  /** Whether the cell that had the focus was removed, and is made again. */
+  private hadFocus = false;
   private look: GridLook = { side: 64, nCaptions: 0 };
   /** The cell from which a range is selected. */
   private anchor = 0;
@@ -74,7 +76,7 @@ export class GridView {
   /** Show rows, in sections; at the start of the list unless `staysThere`. The same image stays the active one. */
   show(rows: Int32Array<ArrayBuffer>, sections: Section[], look: GridLook, staysThere: boolean): void {
     const row = this.activeRow;
-    const hadFocus = this.hasFocus;
+    this.hadFocus ||= this.hasFocus;
     this.rows = rows;
     this.sections = sections;
     this.look = look;
@@ -83,7 +85,6 @@ export class GridView {
     this.anchor = this.active;
     if (!staysThere) this.scroll.moveTo(0);
     this.layOut();
-    if (hadFocus) this.focus();
   }
 
   /** Change the look; the first image in view stays there. */
@@ -97,7 +98,7 @@ export class GridView {
     return this.rows[this.active] ?? -1;
   }
 
-  get hasFocus(): boolean {
+  private get hasFocus(): boolean {
     return this.cells.get(this.active)?.contains(document.activeElement) ?? false;
   }
 
@@ -155,6 +156,7 @@ export class GridView {
   }
 
   private clear(): void {
+    this.hadFocus ||= this.hasFocus;
     for (const element of [...this.cells.values(), ...this.headings.values()]) element.remove();
     this.cells.clear();
     this.headings.clear();
@@ -227,6 +229,8 @@ export class GridView {
       }
       before = element;
     }
+    if (this.hadFocus) this.cells.get(this.active)?.focus({ preventScroll: true });
+    this.hadFocus = false;
     for (const [element, load] of made.reverse()) this.pictures.add(element, load);
   }
 

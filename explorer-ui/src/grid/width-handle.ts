@@ -6,8 +6,8 @@ import { h } from "../page/dom";
 const [MIN_WIDTH, MAX_WIDTH, START_WIDTH] = [15, 60, 32]; // percent of the width of the page
 const STEP = 4; // percent
 
-/** Create the handle; the style reads the width from `--grid`. */
-export function widthHandle(): HTMLElement {
+/** Create the handle; the style reads the width from `--grid`. `changes` is called before the width changes. */
+export function widthHandle(changes: () => void): HTMLElement {
   const handle = h("div", {
     class: "width-handle",
     role: "separator",
@@ -20,6 +20,7 @@ export function widthHandle(): HTMLElement {
   });
   const set = (percent: number): void => {
     const width = Math.round(Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, percent)));
+    changes();
     document.body.style.setProperty("--grid", `${width}vw`);
     handle.setAttribute("aria-valuenow", String(width));
   };
