@@ -102,6 +102,7 @@ export const ENGLISH = {
   nothingMatches: "No image matches.",
   selectShown: "Select {n} visible",
   showHidden: "Show hidden images",
+  keepFaint: "Keep filtered images as faint dots",
   minimum: "minimum",
   maximum: "maximum",
   contains: "contains",
@@ -110,7 +111,10 @@ export const ENGLISH = {
   tickNone: "none",
   tickAllOf: "{name}: tick all",
   tickNoneOf: "{name}: tick none",
-  histogram: "{name} from {low} to {high}; drag to choose a range, double-click to clear it",
+  histogram: "{name} from {low} to {high}; drag to choose a range, drag it to move it, double-click to clear it",
+  lowerEnd: "Lower end of {name}",
+  upperEnd: "Upper end of {name}",
+  brushHint: "Click or drag over bars to keep these alone.",
 
   // groups
   groups: "Groups",

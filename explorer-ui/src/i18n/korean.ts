@@ -104,6 +104,7 @@ export const KOREAN: Record<Key, string> = {
   nothingMatches: "조건에 맞는 이미지가 없습니다.",
   selectShown: "보이는 {n}개 선택",
   showHidden: "숨긴 이미지 보기",
+  keepFaint: "필터로 가린 이미지를 흐린 점으로 남기기",
   minimum: "최소",
   maximum: "최대",
   contains: "포함",
@@ -113,6 +114,9 @@ export const KOREAN: Record<Key, string> = {
   tickAllOf: "{name}: 모두 선택",
   tickNoneOf: "{name}: 모두 해제",
   histogram: "{name}: {low}부터 {high}까지. 끌어서 범위를 고르고, 두 번 클릭하면 범위 해제",
+  lowerEnd: "{name}의 아래쪽 끝",
+  upperEnd: "{name}의 위쪽 끝",
+  brushHint: "막대를 클릭하거나 끌면 그것만 남깁니다.",
 
   // groups
   groups: "그룹",
