@@ -280,6 +280,7 @@ QUERIES = {
     "/api/images/{x}/facts": None,
     "/api/images/{x}/neighbors": "n",
     "/api/images/{x}/distances": "weights",
+    "/api/groups/{x}/words": None,
     "/api/images/{x}/reconstruction": None,
     "/api/pages/{x}": None,
     "/api/learn/sweep/{x}": None,

@@ -123,6 +123,8 @@ export const ENGLISH = {
   undo: "Undo",
   redo: "Redo",
   rename: "Name of group {n}",
+  proposals: "Proposed names",
+  proposalAbout: "Name it “{name}” ({column}): {percent} % of the group, {lift} as often as among all images",
   showGroup: "Zoom to {name}",
   selectGroup: "Select {name}",
   splitGroup: "Split {name}",
