@@ -43,7 +43,7 @@ export function proposeNames(field: HTMLInputElement, group: number, server: Ser
       field.value = words[at].text;
       event.preventDefault();
     }
-  });
+  }, true); // before Enter leaves the field
 }
 
 /** A word with its lift; `isFirst` says that Enter takes it. */
