@@ -27,12 +27,13 @@ describe("orders of rows", () => {
     expect([...orderRows({ rowOf }, passes)]).toEqual([2, 1, 3, 0]);
   });
 
-  it("sort a million rows within seconds", () => {
+  it("sort a million rows", () => {
     const n = 1_000_000;
     const keys = Float32Array.from({ length: n }, (_, i) => ((i * 7919) % n) - n / 2);
     const order = orderRows({ rowOf: Int32Array.from(keys, (_, i) => i) }, [{ keys, isDescending: false }]);
-    for (let i = 1; i < n; i++) if (keys[order[i - 1]] > keys[order[i]]) throw new Error(`wrong at ${i}`);
-    expect(new Set(order).size).toBe(n);
+    let nAscending = 1; // all keys differ
+    for (let i = 1; i < n; i++) nAscending += keys[order[i - 1]] < keys[order[i]] ? 1 : 0;
+    expect(nAscending).toBe(n);
   });
 
   it("sort names as people do, other categories after the named ones, and groups as they are listed", () => {

@@ -14,7 +14,9 @@ def column(served: Served, name: str) -> list:
 
 
 def number(page: Page, which: str) -> float:
-    return float(page.page.locator(f".filters .range input >> nth={('low', 'high').index(which)}").input_value() or "nan")
+    return float(
+        page.page.locator(f".filters .range input >> nth={('low', 'high').index(which)}").input_value() or "nan"
+    )
 
 
 def test_a_histogram_is_brushed_by_pointer_and_by_keys(look, served):
@@ -50,7 +52,9 @@ def test_a_histogram_is_brushed_by_pointer_and_by_keys(look, served):
     assert page.page.get_attribute(".filters .handle >> nth=0", "aria-valuetext") != ""
     assert page.ask("document.activeElement.classList.contains('handle')")
     page.page.click(".select-shown")
-    heights = "[...document.querySelectorAll('.filters .bin.selected')].map((one) => Number(one.getAttribute('height')))"
+    heights = (
+        "[...document.querySelectorAll('.filters .bin.selected')].map((one) => Number(one.getAttribute('height')))"
+    )
     page.until(f"{heights}.some((height) => height > 0)")
     page.shoot("charts-histogram")
     page.page.locator(".filters .handle >> nth=1").focus()

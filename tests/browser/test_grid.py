@@ -117,7 +117,7 @@ def test_the_grid_and_the_map_are_linked(look, served):
     page.box(0.4)
     page.until("latentmap.state.nSelected > 20")
     page.page.click(".show-grid")
-    page.until(f"document.querySelector('.grid-count').textContent === `${{latentmap.state.nSelected}} images`")
+    page.until("document.querySelector('.grid-count').textContent === `${latentmap.state.nSelected} images`")
     assert page.page.locator(".cell:not([aria-selected=true])").count() == 0
     page.page.locator(".grid-bar .side").fill("6")
     page.until("document.querySelector('.cell').offsetWidth > 256")
@@ -183,12 +183,17 @@ def test_readers_and_saved_pages_have_the_grid_without_keys(look, served, tmp_pa
     page.page.keyboard.press("g")
     page.page.wait_for_selector(".cell canvas")
     assert page.page.locator(".review-bar").count() == 0
-    assert page.page.locator(".grid-bar .sort").inner_text().split("\n")[:2] == ["file order", "distance to the centre of the group"]
+    assert page.page.locator(".grid-bar .sort").inner_text().split("\n")[:2] == [
+        "file order",
+        "distance to the centre of the group",
+    ]
     image = page.ask(f"{IMAGES}[0]")
     page.page.keyboard.press("o")  # no key of the map either
     page.page.keyboard.press("Enter")
     page.until(f"document.querySelector('.lightbox[open] h2')?.textContent.includes('{image}')")
-    painted = "(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].some((v, i) => i % 4 < 3 && v > 100))"
+    painted = (
+        "(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].some((v, i) => i % 4 < 3 && v > 100))"
+    )
     page.until(f"{painted}(document.querySelector('.cell canvas'))")
 
 

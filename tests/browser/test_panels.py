@@ -136,7 +136,7 @@ def test_a_missing_number_passes_no_comparison(look, shop):
     box.check()
     page.until(f"latentmap.state.nVisible === {n_low + n_missing}")
     # the histogram counts what has a value, and nothing else
-    assert page.ask("latentmap.filters.histograms[0].counts.reduce((a, b) => a + b)") == N - n_missing
+    assert page.ask("latentmap.filters.charts[0].counts.reduce((a, b) => a + b)") == N - n_missing
     page.page.wait_for_timeout(600)
     again = look(f"{page.page.url}&{shop.url.partition('#')[2]}")  # a link keeps the switch
     again.until(f"latentmap.state.nVisible === {n_low + n_missing}")

@@ -150,7 +150,9 @@ def test_the_grid_of_a_site_has_the_rows_that_are_loaded(look, tiled, bars):
     page.page.select_option(".grid-bar .sort", "weight")
     page.until("latentmap.model.loaded('weight') !== null")
     images = "[...document.querySelectorAll('.cell')].map((one) => Number(one.dataset.image))"
-    page.until(f"{images}.length > 10 && {images}.every((one, i, all) => !i || all[i - 1] < one)")  # the weight is the number
+    page.until(
+        f"{images}.length > 10 && {images}.every((one, i, all) => !i || all[i - 1] < one)"
+    )  # the weight is the number
     x, y = AtlasView(bars).xy[-1].tolist()
     page.ask(f"latentmap.camera.set({x}, {y}, 5)")
     page.until("latentmap.model.nPresent > 128")

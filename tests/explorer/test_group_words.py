@@ -82,7 +82,9 @@ def test_frequent_words_count_more_than_rare_ones_of_a_high_lift():
 def test_a_million_images_take_bounded_time():
     n = 1_000_000
     numbers = np.arange(n)
-    codes = pa.DictionaryArray.from_arrays(numbers % 50, pa.array([f"kind {one}" for one in range(50)])).dictionary_decode()
+    codes = pa.DictionaryArray.from_arrays(
+        numbers % 50, pa.array([f"kind {one}" for one in range(50)])
+    ).dictionary_decode()
     paths = pa.array([f"part/{i % 50}/picture-{i}.jpg" for i in range(n)])
     data = SimpleNamespace(n=n, columns={"kind": prepare("kind", codes), "path": prepare("path", paths)})
     edited = SimpleNamespace(group=(numbers % 50).astype(np.int32) // 10, labels=[], label=np.full(n, -1, np.int32))

@@ -76,7 +76,9 @@ def test_the_distances_to_all_images_are_those_of_the_neighbours(client, copied)
         assert distances[7] == 0
         for one in data.neighbors(7, 20, weights):
             assert distances[one["id"]] == pytest.approx(one["distance"], rel=1e-4)
-        assert (np.argsort(distances, kind="stable")[1:21] == [one["id"] for one in data.neighbors(7, 20, weights)]).all()
+        assert (
+            np.argsort(distances, kind="stable")[1:21] == [one["id"] for one in data.neighbors(7, 20, weights)]
+        ).all()
     assert client.get("/api/images/7/distances?v=0").status_code == 409
     assert client.get("/api/images/7000/distances").status_code == 400
 

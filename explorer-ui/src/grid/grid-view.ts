@@ -58,6 +58,7 @@ export class GridView {
   private settling = 0;
   /** Whether the cell that had the focus was removed, and is made again. */
   private hadFocus = false;
+  private isRefocusing = false;
   private look: GridLook = { side: 64, nCaptions: 0 };
   /** The cell from which a range is selected. */
   private anchor = 0;
@@ -81,7 +82,8 @@ export class GridView {
     this.sections = sections;
     this.look = look;
     const found = rows.indexOf(row);
-    this.active = found >= 0 ? found : staysThere ? Math.max(0, Math.min(rows.length - 1, this.active)) : 0;
+    if (found >= 0 && (staysThere || this.hadFocus)) this.active = found;
+    else this.active = staysThere ? Math.max(0, Math.min(rows.length - 1, this.active)) : 0;
     this.anchor = this.active;
     if (!staysThere) this.scroll.moveTo(0);
     this.layOut();
@@ -209,6 +211,18 @@ export class GridView {
     }
     for (const number of headings) if (!this.headings.has(number)) this.makeHeading(number);
     this.makeCells(from, to);
+    this.placeActive(from, to);
+  }
+
+  /** Keep the active cell near the others if it is far from them: positions have a limit, and Tab leads to it. */
+  private placeActive(from: number, to: number): void {
+    const element = this.cells.get(this.active);
+    if (!element) return;
+    const { scroll } = this;
+    let top = this.lines.placeOf(this.active)[1];
+    if (this.active < from) top = scroll.top - MARGIN - this.frame[1];
+    else if (this.active >= to) top = scroll.top + this.element.clientHeight + MARGIN;
+    element.style.top = `${top - this.origin}px`;
   }
 
   /** Make the cells of a range, in the order of the list, so that readers of the page follow it. */
@@ -229,9 +243,16 @@ export class GridView {
       }
       before = element;
     }
-    if (this.hadFocus) this.cells.get(this.active)?.focus({ preventScroll: true });
-    this.hadFocus = false;
+    if (this.hadFocus) this.refocus();
     for (const [element, load] of made.reverse()) this.pictures.add(element, load);
+  }
+
+  /** Give the focus back to the active cell, without scrolling to it. */
+  private refocus(): void {
+    this.hadFocus = false;
+    this.isRefocusing = true;
+    this.cells.get(this.active)?.focus({ preventScroll: true });
+    this.isRefocusing = false;
   }
 
   private makeCell(cell: number): [HTMLElement, () => Promise<unknown>] {
@@ -287,6 +308,9 @@ export class GridView {
       if (event.pointerType !== "touch") actions.point(cell < 0 ? -1 : this.rows[cell]);
     });
     element.addEventListener("pointerleave", () => actions.point(-1));
+    element.addEventListener("focusin", (event) => {
+      if (!this.isRefocusing && cellOf(event.target) === this.active) this.scrollTo(this.active); // as by Tab
+    });
     element.addEventListener("focusout", () => actions.point(-1));
     element.addEventListener("keydown", (event) => this.key(event));
     this.listenForLongPress();

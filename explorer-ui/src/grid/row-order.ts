@@ -1,10 +1,13 @@
-// Orders of the images of a run, by columns or by position. A million rows are sorted in place, without a function per pair.
+// Orders of the images of a run, by columns or by position. A million of them are sorted at once.
 
 import type { Column, Values } from "../data/types";
 import { GROUP, LABEL, MARK } from "../model/columns";
 import type { Model } from "../model/model";
 
 const LAST = 0xffffffff;
+const SIGN = 0x80000000;
+const DIGIT_BITS = 11;
+const N_DIGITS = 2 ** DIGIT_BITS;
 const MAX_COLLATED = 100_000; // distinct texts that are sorted as a language does; more are sorted by their characters
 
 /** Keys to sort rows by; rows with a missing key (NaN) come last in both directions. */
@@ -18,23 +21,37 @@ export function orderRows({ rowOf }: Pick<Model, "rowOf">, passes: SortPass[]): 
   return passes.reduce(sortBy, Int32Array.from(rowOf.filter((row) => row >= 0)));
 }
 
-/** Sort rows by a pass, in place of the order they have; rows with equal keys keep it. */
-function sortBy(order: Int32Array, { keys, isDescending }: SortPass): Int32Array<ArrayBuffer> {
-  const n = order.length;
-  const words = new Uint32Array(2 * n); // pairs of the position so far and the key, which are sorted as numbers of 64 bits
+/** Sort rows by a pass; rows with equal keys keep their order. A radix sort, which calls no function per pair. */
+function sortBy(order: Int32Array<ArrayBuffer>, pass: SortPass): Int32Array<ArrayBuffer> {
+  let rows = order;
+  let ranks = ranksOf(order, pass);
+  for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
+    const starts = new Uint32Array(N_DIGITS + 1);
+    for (const rank of ranks) starts[((rank >>> shift) & (N_DIGITS - 1)) + 1] += 1;
+    for (let digit = 0; digit < N_DIGITS; digit++) starts[digit + 1] += starts[digit];
+    const [nextRows, nextRanks] = [new Int32Array(rows.length), new Uint32Array(rows.length)];
+    for (let at = 0; at < rows.length; at++) {
+      const place = starts[(ranks[at] >>> shift) & (N_DIGITS - 1)]++;
+      nextRows[place] = rows[at];
+      nextRanks[place] = ranks[at];
+    }
+    [rows, ranks] = [nextRows, nextRanks];
+  }
+  return rows;
+}
+
+/** Whole numbers of 32 bits that sort like the keys of rows. */
+function ranksOf(order: Int32Array, { keys, isDescending }: SortPass): Uint32Array<ArrayBuffer> {
   const number = new Float32Array(1);
   const bits = new Uint32Array(number.buffer);
-  for (let at = 0; at < n; at++) {
+  const ranks = new Uint32Array(order.length);
+  for (let at = 0; at < order.length; at++) {
     const key = keys[order[at]];
     number[0] = key + 0; // not -0
-    const rank = bits[0] & 0x80000000 ? ~bits[0] : bits[0] | 0x80000000;
-    words[2 * at] = at;
-    words[2 * at + 1] = Number.isNaN(key) ? LAST : isDescending ? ~rank : rank;
+    const rank = bits[0] & SIGN ? ~bits[0] : bits[0] | SIGN;
+    ranks[at] = Number.isNaN(key) ? LAST : isDescending ? ~rank : rank;
   }
-  new BigUint64Array(words.buffer).sort();
-  const found = new Int32Array(n);
-  for (let at = 0; at < n; at++) found[at] = order[words[2 * at]];
-  return found;
+  return ranks;
 }
 
 /** Numbers that sort like the values of a column; NaN for missing values. */

@@ -101,7 +101,8 @@ def _frequent(name: str, categories: list[str], codes: NDArray[Any], rows: NDArr
     """Categories that are more frequent in some rows; ``codes`` beyond the categories stand for others."""
     m = len(categories)
     inside, everywhere = (
-        np.bincount(np.clip(one, -1, m).astype(np.int64) + 1, minlength=m + 2)[1 : m + 1] for one in (codes[rows], codes)
+        np.bincount(np.clip(one, -1, m).astype(np.int64) + 1, minlength=m + 2)[1 : m + 1]
+        for one in (codes[rows], codes)
     )
     for code in np.flatnonzero(inside):
         text = category_text(name, categories[code])
