@@ -28,7 +28,7 @@ const REST_DELAY = 200; // milliseconds at an image until it is inspected
 const [SIDE, COLUMNS] = ["gridSide", "gridColumns"]; // in storage
 
 const SCOPES = ["view", "visible", "selected"] as const;
-export type Scope = (typeof SCOPES)[number];
+type Scope = (typeof SCOPES)[number];
 
 interface GridParts {
   camera: Camera;
@@ -75,7 +75,7 @@ export class GridPanel {
     this.order = new GridOrder(model);
     const press = (key: string, row: number): boolean => {
       if (!review?.press(key, row)) return false;
-      this.cells.step(1);
+      this.cells.next();
       return true;
     };
     this.cells = new GridView(model, {
@@ -337,7 +337,7 @@ export class GridPanel {
     const row = this.cells.activeRow;
     if (row < 0) return;
     this.parts.review!.label(row, label);
-    this.cells.step(1);
+    this.cells.next();
   }
 
   /** Mark the inspected image, and scroll to it if it was chosen elsewhere. */

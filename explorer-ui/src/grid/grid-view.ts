@@ -109,21 +109,17 @@ export class GridView {
     this.cells.get(this.active)?.focus({ preventScroll: true });
   }
 
-  /** Make an image the active one and scroll to it; returns whether it is in the grid. */
-  reveal(row: number): boolean {
-    const cell = row < 0 ? -1 : this.rows.indexOf(row);
-    if (cell < 0) return false;
-    if (cell !== this.active) this.activate(cell);
+  /** Make an image the active one and scroll to it, if it is in the grid. */
+  reveal(row: number): void {
+    const cell = this.rows.indexOf(row);
+    if (cell < 0) return;
+    this.activate(cell);
     this.scrollTo(cell);
-    return true;
   }
 
-  /** Go to the next image, and to the one before if `by` is -1; returns whether there is one. */
-  step(by: number): boolean {
-    const to = this.active + by;
-    if (to < 0 || to >= this.rows.length) return false;
-    this.goTo(to);
-    return true;
+  /** Go to the next image, if there is one. */
+  next(): void {
+    if (this.active + 1 < this.rows.length) this.goTo(this.active + 1);
   }
 
   /** Show which images are selected and inspected. */

@@ -9,14 +9,13 @@ import { Signal } from "../model/signal";
 
 const MAX_LABEL_KEYS = 9;
 const MARK_KEYS: { [key: string]: Mark } = { o: "outlier", u: "duplicate", h: "hidden" };
-export const SKIP_KEY = "s";
+const SKIP_KEY = "s";
 const UNLABEL_KEY = "Delete";
 
-/** A key, what it gives to an image, and the label if it is one. */
-export interface ReviewKey {
+/** A key and what it gives to an image. */
+interface ReviewKey {
   key: string;
   name: string;
-  label?: string;
 }
 
 export class ReviewKeys {
@@ -52,7 +51,7 @@ export class ReviewKeys {
   /** All keys, labels first. */
   get keys(): ReviewKey[] {
     return [
-      ...this.labels.flatMap((label, i) => (label === null ? [] : [{ key: String(i + 1), name: label, label }])),
+      ...this.labels.flatMap((label, i) => (label === null ? [] : [{ key: String(i + 1), name: label }])),
       ...Object.entries(MARK_KEYS).map(([key, mark]) => ({ key, name: t(mark) })),
       { key: SKIP_KEY, name: t("skip") },
     ];

@@ -59,12 +59,19 @@ export function sortKeys(column: Column, values: Values): ArrayLike<number> {
   if (column.kind === "number") return values as Float32Array;
   if (column.kind === "text") {
     const rank = ranks(values as string[]);
-    return Float32Array.from(values as string[], (text) => (text === "" ? NaN : rank.get(text)!));
+    return mapped(values as string[], (text) => (text === "" ? NaN : rank.get(text)!));
   }
   const isDerived = [GROUP, LABEL, MARK].includes(column.name); // these have an order of their own
   const rank = isDerived ? null : ranks(column.categories!);
   const byCode = column.categories!.map((name, code) => rank?.get(name) ?? code);
-  return Float32Array.from(values as Int32Array, (code) => (code < 0 ? NaN : (byCode[code] ?? byCode.length))); // other categories last
+  return mapped(values as Int32Array, (code) => (code < 0 ? NaN : (byCode[code] ?? byCode.length))); // other categories last
+}
+
+/** A function of each value. A loop takes a fraction of the time of Float32Array.from. */
+function mapped<T>(values: ArrayLike<T>, key: (value: T) => number): Float32Array {
+  const keys = new Float32Array(values.length);
+  for (let row = 0; row < values.length; row++) keys[row] = key(values[row]);
+  return keys;
 }
 
 function ranks(names: string[]): Map<string, number> {
@@ -85,8 +92,10 @@ export function distancesToCenter(model: Pick<Model, "n" | "points" | "group">):
     sum[1] += y[row];
     sum[2] += 1;
   }
-  return Float32Array.from(model.group, (number, row) => {
-    const [sx, sy, m] = sums.get(number)!;
-    return Math.hypot(x[row] - sx / m, y[row] - sy / m);
-  });
+  const distances = new Float32Array(model.n);
+  for (let row = 0; row < model.n; row++) {
+    const [sx, sy, m] = sums.get(model.group[row])!;
+    distances[row] = Math.sqrt((x[row] - sx / m) ** 2 + (y[row] - sy / m) ** 2);
+  }
+  return distances;
 }
