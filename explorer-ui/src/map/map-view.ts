@@ -114,9 +114,10 @@ export class MapView {
     if (inspector.pinned && !camera.sees(x, y, 0)) camera.flyTo(x, y); // a panel covers the image
   }
 
-  /** Fit the map to the size that the stage gets next, with the same part of it in view. */
+  /** Fit the map to the size that the stage has in the next frame, with the same part of it in view. */
   refit(): void {
     this.isFitted = true;
+    requestAnimationFrame(() => this.resize());
   }
 
   private setCanvasSize(width: number, height: number, ratio: number): void {
