@@ -5,6 +5,8 @@ import { errorMessage } from "./data/error-message";
 import { SelectionSync } from "./data/selection-sync";
 import { Server } from "./data/server";
 import { StaticSite } from "./data/static-site";
+import { GridPanel } from "./grid/grid-panel";
+import { ReviewKeys } from "./grid/review-keys";
 import { t } from "./i18n/translate";
 import { Lessons } from "./lessons/lessons";
 import { Camera } from "./map/camera";
@@ -69,6 +71,7 @@ export class App {
   private readonly header: Header;
   private readonly groups: Groups;
   private readonly colorLegend: ColorLegend;
+  private readonly grid: GridPanel;
   private readonly selection: SelectionPanel;
   private readonly search: Search;
   private readonly address: Address;
@@ -109,9 +112,10 @@ export class App {
       choose: canFind ? () => this.query.choose() : null,
       interpolateFrom: this.decoder && ((row) => this.actions.startInterpolation(row)),
     });
-    createLightbox(model, goTo);
+    const review = editor && new ReviewKeys(model, editor);
+    createLightbox(model, goTo, review);
     const { hasPictures } = model.facts;
-    this.shortcuts = new ShortcutList({ hasPictures, hasDecoder: this.decoder !== null, canFind, canEdit: server !== null });
+    this.shortcuts = new ShortcutList({ hasPictures, hasDecoder: this.decoder !== null, canFind, canEdit: server !== null, canReview: review !== null });
     this.lessons = server && new Lessons(model, server, camera, redraw);
     this.overlay = new Overlay(model, camera, this.inspector, this.query, this.lessons, redraw);
     this.view = new MapView(model, camera, this.inspector, this.overlay);
@@ -121,7 +125,8 @@ export class App {
     this.colorLegend = new ColorLegend(model);
     this.filters = new Filters(model, () => this.search.clear());
     this.search = new Search(model, message, goTo);
-    this.selection = new SelectionPanel(model, editor, openImage, zoomTo, notify, colorBy);
+    this.grid = new GridPanel(model, { camera, view: this.view, overlay: this.overlay, inspector: this.inspector, review, open: openImage });
+    this.selection = new SelectionPanel(model, editor, () => this.grid.openWith("selected"), zoomTo, notify, colorBy);
     this.address = new Address(model, camera, this.inspector, this.search, link ? (text) => link.saveAddress(text) : undefined);
     this.header = this.makeHeader(new ViewSaver(model, camera, this.view, message));
     const { view, header, groups, colorLegend, filters, inspector, selection, search, address } = this;
@@ -150,6 +155,7 @@ export class App {
       savePng: (scale) => saver.savePng(scale),
       saveSvg: () => saver.saveSvg(),
       toggleTheme: () => this.control.toggleTheme(),
+      toggleGrid: () => this.grid.toggle(),
       toggleLanguage: () => this.control.toggleLanguage(),
       toggleShortcuts: () => this.shortcuts.toggle(),
       togglePanels: () => this.panels.toggle(),
@@ -196,7 +202,7 @@ export class App {
       view.canvas.focus();
     };
     this.header.element.prepend(h("a", { class: "skip", href: "#", text: t("skipToMap"), on: { click: skip } })); // inside a landmark
-    document.body.replaceChildren(this.header.element, view.stage, panels.left, panels.right, ...document.querySelectorAll("dialog.lightbox"));
+    document.body.replaceChildren(this.header.element, view.stage, panels.left, this.grid.element, panels.right, ...document.querySelectorAll("dialog.lightbox"));
   }
 
   /** Register what can be open above the map, the topmost last. */
@@ -242,6 +248,7 @@ export class App {
     this.view.frameDrawn.on(() => this.address.saveSoon());
     this.inspector.changed.on(() => this.address.saveSoon());
     this.query.changed.on(() => this.view.invalidate());
+    this.grid.toggled.on(() => this.header.showGridOpen(this.grid.isOpen));
     model.weights.changed.on(() => this.address.saveSoon());
     this.reweighted?.changed.on(() => this.noteOtherMap());
     editor?.notified.on((text) => message.show(text));
@@ -275,6 +282,7 @@ export class App {
       n: () => actions.walkForward(),
       "Shift+n": () => actions.walkBack(),
       Enter: () => actions.openOrPin(),
+      g: () => this.grid.toggle(),
       "?": () => this.shortcuts.toggle(),
       "/": () => this.header.search.focus(),
       "Control+z": () => void editor?.send({ kind: "undo" }),

@@ -6,6 +6,7 @@ import "./style/map.css";
 import "./style/panels.css";
 import "./style/dialogs.css";
 import "./style/narrow.css";
+import "./style/grid.css";
 import { App } from "./app";
 import { errorMessage } from "./data/error-message";
 import { SavedPage } from "./data/saved-page";

@@ -17,6 +17,7 @@ describe("the address", () => {
       theme: "light",
       language: "ko",
       weights: "shape:60,color:12.5",
+      faint: true,
     };
     expect(readView(writeView(view))).toEqual(view);
   });

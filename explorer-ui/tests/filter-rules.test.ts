@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Column, Values } from "../src/data/types";
 import { applyFilter, asFilter, kindOf, NONE, OTHERS, passesMissing, passingCodes, type Filter } from "../src/model/filter-rules";
+import { binAfter, movedRange } from "../src/panels/histogram";
 
 const words: Column = { name: "word", kind: "category", categories: ["cat", "dog"] };
 const numbers: Column = { name: "weight", kind: "number" };
@@ -64,5 +65,17 @@ describe("filters", () => {
 
   it("fit one kind of column each", () => {
     expect([{ low: 1 }, { text: "" }, { only: [] }, { without: [] }].map(kindOf)).toEqual(["number", "text", "category", "category"]);
+  });
+});
+
+describe("a range on a histogram", () => {
+  it("is moved as a whole, and stops at the ends", () => {
+    expect(movedRange(0.25, 0.5, 0.375, 0.5)).toEqual([0.375, 0.625]);
+    expect(movedRange(0.25, 0.5, 0.375, 1)).toEqual([0.75, 1]);
+    expect(movedRange(0.25, 0.5, 0.375, 0)).toEqual([0, 0.25]);
+  });
+
+  it("has ends that keys move by bins", () => {
+    expect(["ArrowLeft", "ArrowUp", "PageDown", "PageUp", "Home", "End", "x"].map((key) => binAfter(7, key))).toEqual([6, 8, 2, 12, 0, 40, null]);
   });
 });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { categoryColor, MISSING, OTHER } from "../src/model/colors";
+import { categoryColor, FAINT, MISSING, OTHER } from "../src/model/colors";
 import { GROUP, LABEL, MARK } from "../src/model/columns";
 import type { Model } from "../src/model/model";
 import { makeEdits, makeModel, type FakeSource } from "./make-model";
@@ -219,5 +219,23 @@ describe("positions", () => {
     model.setPositions(null, null);
     expect([...model.x]).toEqual([0, 1, 2, 3, 4, 5]);
     expect(positions).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe("filtered images", () => {
+  it("are faint dots by choice, unless they are marked as hidden or not loaded", async () => {
+    await model.setFilter("weight", { low: 2, high: 4 });
+    expect([0, 1, 2, 3, 4, 5].map(opacity)).toEqual([0, 230, 0, 230, 0, 0]);
+    const signals = countSignals();
+    model.keepFaint(true);
+    expect([0, 1, 2, 3, 4, 5].map(opacity)).toEqual([FAINT, 230, FAINT, 230, FAINT, 0]);
+    expect(model.visibleRows()).toEqual([1, 3]);
+    expect(signals.colors).toHaveBeenCalledOnce();
+    expect(signals.filter).not.toHaveBeenCalled();
+    model.showHidden = true;
+    model.refilter();
+    expect(opacity(5)).toBe(230); // it passes the filter
+    model.keepFaint(false);
+    expect(opacity(0)).toBe(0);
   });
 });

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { interpolate } from "../src/lessons/perplexity";
 import { resamplePath } from "../src/map/decoder-tool";
 import { NeighborWalk } from "../src/map/neighbor-walk";
-import { distancesToCenter, sortKeys, sortRows } from "../src/panels/sheet-order";
 import { makeModel } from "./make-model";
 
 describe("the walk through neighbours", () => {
@@ -49,34 +48,6 @@ describe("a path", () => {
 
   it("of one point is that point", () => {
     expect(resamplePath([[2, 2], [2, 2]], 3)).toEqual([[2, 2], [2, 2], [2, 2]]);
-  });
-});
-
-describe("the contact sheet", () => {
-  const id = [3, 2, 1, 0];
-
-  it("is in the order of files by default", () => {
-    expect(sortRows([0, 1, 2, 3], id, null, null, false)).toEqual([3, 2, 1, 0]);
-    expect(sortRows([0, 1, 2, 3], id, null, null, true)).toEqual([0, 1, 2, 3]);
-  });
-
-  it("sorts by keys with missing ones last, and equal ones by ties, then by id", () => {
-    const keys = [5, NaN, 1, 5];
-    expect(sortRows([0, 1, 2, 3], id, keys, null, false)).toEqual([2, 3, 0, 1]);
-    expect(sortRows([0, 1, 2, 3], id, keys, null, true)).toEqual([3, 0, 2, 1]);
-    expect(sortRows([0, 1, 2, 3], id, keys, [1, 0, 0, 2], false)).toEqual([2, 0, 3, 1]);
-  });
-
-  it("sorts names as people do, and other categories after the named ones", () => {
-    const files = sortKeys({ name: "path", kind: "text" }, ["f10", "f9", "", "f10"]);
-    expect([...(files as Float64Array)]).toEqual([2, 1, NaN, 2]);
-    const words = sortKeys({ name: "word", kind: "category", categories: ["dog", "cat"] }, Int32Array.of(0, 1, 2, -1));
-    expect([...(words as Float64Array)]).toEqual([1, 0, 2, NaN]);
-  });
-
-  it("knows the distance of each image to the centre of its group", () => {
-    const { model } = makeModel({ x: [0, 4, 7], y: [0, 0, 7], group: [1, 1, 2] });
-    expect([...distancesToCenter(model)]).toEqual([2, 2, 0]);
   });
 });
 

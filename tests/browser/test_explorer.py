@@ -325,7 +325,6 @@ def test_box_and_lasso_select(look, served):
     assert page.state("nSelected") == pytest.approx(inside, abs=5)
     selection = page.page.locator(".selection")
     assert f"{page.state('nSelected'):,} selected" in selection.inner_text()
-    assert selection.locator(".sheet .thumb").count() > 5
     counts = selection.locator(".composition li span:last-child").all_inner_texts()
     assert sum(int(text.replace(",", "")) for text in counts) == page.state("nSelected")
     page.shoot("box")

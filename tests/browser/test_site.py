@@ -140,6 +140,25 @@ def test_a_site_is_searched_filtered_and_coloured(look, site):
     page.shoot("site-filtered")
 
 
+def test_the_grid_of_a_site_has_the_rows_that_are_loaded(look, tiled, bars):
+    page, _ = opened(look, tiled)
+    page.page.keyboard.press("g")
+    page.page.wait_for_selector(".cell canvas")
+    page.until("performance.getEntriesByName('all-rows').length > 0")
+    page.page.select_option(".grid-bar .scope", "visible")
+    page.until("document.querySelector('.grid-count').textContent === '128 images'")
+    page.page.select_option(".grid-bar .sort", "weight")
+    page.until("latentmap.model.loaded('weight') !== null")
+    images = "[...document.querySelectorAll('.cell')].map((one) => Number(one.dataset.image))"
+    page.until(
+        f"{images}.length > 10 && {images}.every((one, i, all) => !i || all[i - 1] < one)"
+    )  # the weight is the number
+    x, y = AtlasView(bars).xy[-1].tolist()
+    page.ask(f"latentmap.camera.set({x}, {y}, 5)")
+    page.until("latentmap.model.nPresent > 128")
+    page.until("document.querySelector('.grid-count').textContent === `${latentmap.model.nPresent} images`")
+
+
 def test_a_link_to_an_image_of_a_site_opens_it(look, site):
     page = look(f"{site}#image=577")
     page.until("latentmap.state.pinned && latentmap.model.points.id[latentmap.state.row] === 577")

@@ -24,7 +24,7 @@ from latentmap.run.edits import EDITS_FILE
 
 READS = [
     *("/", "/api/run", "/api/points", "/api/edits", "/api/images/1", "/api/learn/sweep"),
-    *("/api/images/1/neighbors", "/api/reweighted", "/api/reweighted/map"),
+    *("/api/images/1/neighbors", "/api/images/1/distances", "/api/reweighted", "/api/reweighted/map"),
 ]
 WRITES = [
     "/api/edits",
@@ -279,6 +279,8 @@ QUERIES = {
     "/api/images/{x}": None,
     "/api/images/{x}/facts": None,
     "/api/images/{x}/neighbors": "n",
+    "/api/images/{x}/distances": "weights",
+    "/api/groups/{x}/words": None,
     "/api/images/{x}/reconstruction": None,
     "/api/pages/{x}": None,
     "/api/learn/sweep/{x}": None,

@@ -67,6 +67,22 @@ def test_neighbours_are_those_by_the_reweighted_features(client, copied):
             assert sum(one["fractions"].values()) == pytest.approx(1, abs=1e-3)
 
 
+def test_the_distances_to_all_images_are_those_of_the_neighbours(client, copied):
+    data = AtlasView(copied)
+    for query, weights in (("", None), (f"?weights={TEXT}", SHAPE_AND_PARTS)):
+        answer = client.get(f"/api/images/7/distances{query}")
+        distances = pa.ipc.open_stream(answer.content).read_all()["distance"].to_numpy()[data.place]
+        assert distances.dtype == np.float32
+        assert distances[7] == 0
+        for one in data.neighbors(7, 20, weights):
+            assert distances[one["id"]] == pytest.approx(one["distance"], rel=1e-4)
+        assert (
+            np.argsort(distances, kind="stable")[1:21] == [one["id"] for one in data.neighbors(7, 20, weights)]
+        ).all()
+    assert client.get("/api/images/7/distances?v=0").status_code == 409
+    assert client.get("/api/images/7000/distances").status_code == 400
+
+
 def test_the_weights_of_the_run_are_told_and_give_its_neighbours(client, copied):
     own = client.get("/api/run").json()["weights"]
     known = Run.open(copied).features().weights_

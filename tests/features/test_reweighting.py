@@ -48,6 +48,7 @@ def test_the_nearest_are_those_of_the_reweighted_features(fitted):
         distances = np.linalg.norm(copy - copy[image], axis=1)
         rows, found = model.nearest(features, features[image], weights, 10)
         assert rows.tolist() == np.argsort(distances, kind="stable")[:10].tolist()
+        assert model.distances(features, features[image], weights) == pytest.approx(distances, rel=1e-4, abs=1e-5)
         assert np.allclose(found, np.sort(distances)[:10], atol=1e-4)
     assert len(model.nearest(features, features[0], weights, 1000)[0]) == 80
 

@@ -70,6 +70,12 @@ export class Server implements Source {
     return ((await this.json(`/api/images/${id}/neighbors?n=${n}${query}`)) as { neighbors: Neighbor[] }).neighbors;
   }
 
+  /** Distance of each row to an image, in the space in which neighbours are found. */
+  async distances(id: number, weights: string): Promise<ArrayLike<number>> {
+    const query = weights && `&weights=${encodeURIComponent(weights)}`;
+    return (await this.table(this.versioned(`/api/images/${id}/distances`) + query))("distance") as ArrayLike<number>;
+  }
+
   /** The group of each row, from 0 (-1: none), if the tree were cut into a number of groups. */
   async cut(n: number): Promise<ArrayLike<number>> {
     return (await this.table(`${this.versioned("/api/edits/cut")}&n=${n}`))("group") as ArrayLike<number>;

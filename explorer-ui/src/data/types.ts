@@ -154,6 +154,14 @@ export interface Points {
 /** Values by row: numbers (NaN: missing), codes of categories (-1: missing), or texts ("": missing). */
 export type Values = Float32Array | Int16Array | Int32Array | string[];
 
+/** A word that is more frequent in a group: the fraction of the group that has it, and that divided by the fraction of all images. */
+export interface GroupWord {
+  text: string;
+  column: string;
+  coverage: number;
+  lift: number;
+}
+
 /** Progress of the export of a folder. */
 export interface ExportJob {
   state: "running" | "done" | "failed" | "cancelled";

@@ -34,7 +34,7 @@ export class MapView {
   private isSpacingStale = false;
   /** The view that the sprites were chosen for. */
   private chosenFor = "";
-  /** Whether the next size is that of a resized window, which the map is fitted to. */
+  /** Whether the map is fitted to the next size, as that of a resized window. */
   private isFitted = true;
   /** Middle of the stage on the page. */
   private middle: [number, number] = [0, 0];
@@ -112,6 +112,12 @@ export class MapView {
     this.isFitted = false;
     const [x, y] = [model.x[inspector.row], model.y[inspector.row]];
     if (inspector.pinned && !camera.sees(x, y, 0)) camera.flyTo(x, y); // a panel covers the image
+  }
+
+  /** Fit the map to the size that the stage has in the next frame, with the same part of it in view. */
+  refit(): void {
+    this.isFitted = true;
+    requestAnimationFrame(() => this.resize());
   }
 
   private setCanvasSize(width: number, height: number, ratio: number): void {

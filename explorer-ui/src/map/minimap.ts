@@ -1,6 +1,7 @@
 // An overview of the whole map that marks the part in view.
 
 import { t } from "../i18n/translate";
+import { FAINT } from "../model/colors";
 import type { Model } from "../model/model";
 import { h } from "../page/dom";
 import type { Camera } from "./camera";
@@ -51,7 +52,7 @@ export class Minimap {
     let leftOver = MAX_DOTS;
     for (let row = 0; row < model.n && leftOver > 0; row++) {
       const [r, g, b, a] = model.colors.subarray(4 * row, 4 * row + 4);
-      if (!a) continue;
+      if (a <= FAINT) continue;
       leftOver -= 1;
       context.fillStyle = `rgb(${r} ${g} ${b} / ${a / 255})`;
       context.fillRect((model.x[row] - left) * scale - dot / 2, 2 * SIDE - (model.y[row] - bottom) * scale - dot / 2, dot, dot);

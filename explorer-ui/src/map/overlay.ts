@@ -20,6 +20,8 @@ export class Overlay {
   isClosed = false;
   /** Whether the pointer is on the map; only then is the hovered image marked. */
   isHovered = false;
+  /** The row that is pointed at beside the map, as in the grid; -1 if none. */
+  pointed = -1;
   private readonly fullResolution: FullResolution;
 
   constructor(
@@ -49,21 +51,27 @@ export class Overlay {
     this.fullResolution.draw(context, camera, sprites, style.getPropertyValue("--ink"));
     context.strokeStyle = style.getPropertyValue("--accent");
     if (inspector.row >= 0 && (inspector.pinned || this.isHovered)) this.drawInspected(context, sprites);
+    if (this.pointed >= 0 && this.model.visible[this.pointed]) this.drawMark(context, this.pointed, sprites);
     if (this.query.result) this.drawQuery(context, this.query.result);
     if (this.shape.length > 1) this.drawShape(context);
     this.lessons?.kmeans.draw(context);
   }
 
-  /** Draw a frame around the inspected image, or a ring around its dot, and lines to its neighbours. */
+  /** Mark the inspected image, and draw lines to its neighbours. */
   private drawInspected(context: CanvasRenderingContext2D, sprites: Sprite[]): void {
     const { model, camera, inspector } = this;
     if (Number.isNaN(model.x[inspector.row])) return;
-    const [x, y] = camera.toScreen(model.x[inspector.row], model.y[inspector.row]);
-    this.drawLines(context, x, y, inspector.neighbors);
+    this.drawLines(context, ...camera.toScreen(model.x[inspector.row], model.y[inspector.row]), inspector.neighbors);
+    this.drawMark(context, inspector.row, sprites); // the pinned image is drawn on top
+  }
+
+  /** Draw a frame around an image, or a ring around its dot. */
+  private drawMark(context: CanvasRenderingContext2D, row: number, sprites: Sprite[]): void {
+    const { model, camera } = this;
+    const [x, y] = camera.toScreen(model.x[row], model.y[row]);
     context.lineWidth = 3;
     const [width, height] = spriteBox(model, camera).map((side) => side + 4);
-    // the pinned image is drawn on top
-    if (sprites.some(({ row }) => row === inspector.row)) context.strokeRect(x - width / 2, y - height / 2, width, height);
+    if (sprites.some((sprite) => sprite.row === row)) context.strokeRect(x - width / 2, y - height / 2, width, height);
     else ring(context, x, y, RING_RADIUS);
   }
 

@@ -19,6 +19,9 @@ export const MISSING: Rgb = [128, 128, 128];
 /** Colour of categories that are too small for a colour of their own. */
 export const OTHER: Rgb = [88, 92, 100];
 
+/** Opacity of images that filters hide, where these are kept as faint dots; no other image has so little. */
+export const FAINT = 12;
+
 const parse = (hex: string): Rgb => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)) as Rgb;
 const categories = CATEGORIES.map(parse);
 const ramp = Array.from({ length: RAMP_STEPS }, (_, step) => rampAt(step / (RAMP_STEPS - 1)));

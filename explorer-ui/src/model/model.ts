@@ -3,7 +3,7 @@
 import type { Source } from "../data/source";
 import { MARKS, type Column, type EditedColumns, type Edits, type Facts, type Points } from "../data/types";
 import { categoryColors, coloredCodes, colorByValues } from "./coloring";
-import { MISSING, N_COLORS, OTHER, type Rgb } from "./colors";
+import { FAINT, MISSING, N_COLORS, OTHER, type Rgb } from "./colors";
 import { GROUP } from "./columns";
 import { applyFilter, kindOf, type Filter } from "./filter-rules";
 import { RunState } from "./run-state";
@@ -25,6 +25,8 @@ export class Model extends RunState {
   nPresent = 0;
   nSelected = 0;
   showHidden = false;
+  /** Whether images that filters or a search hide are kept as faint dots, which cannot be pointed at. */
+  showFaint = false;
   /** Maximum number of categories with a colour of their own. */
   nColored = N_COLORS;
   /** The text that was searched for and the number of images found; null without a search. */
@@ -110,12 +112,24 @@ export class Model extends RunState {
     return this.n - (column.missing ?? 0) - own;
   }
 
+  /** Keep the images that filters hide as faint dots, or not. */
+  keepFaint(on: boolean): void {
+    this.showFaint = on;
+    this.setOpacity();
+  }
+
   /** Set the opacity of all rows: none for hidden ones, little for those that are not selected or highlighted. */
   private setOpacity(): void {
-    const { colors, visible, n } = this;
+    const { colors, visible, n, marks, showHidden } = this;
+    const { id } = this.points;
+    const filtered = this.showFaint ? FAINT : 0;
     const emphasized = this.highlighted ?? this.selected;
     const normal = this.nSelected || this.highlighted ? DIM : NORMAL;
-    for (let row = 0; row < n; row++) colors[4 * row + 3] = !visible[row] ? 0 : emphasized[row] ? OPAQUE : normal;
+    for (let row = 0; row < n; row++) {
+      const opacity = emphasized[row] ? OPAQUE : normal;
+      const isMarked = id[row] < 0 || (!showHidden && (marks[row] & HIDDEN) > 0);
+      colors[4 * row + 3] = visible[row] ? opacity : isMarked ? 0 : filtered;
+    }
     this.colorsChanged.emit();
   }
 

@@ -23,6 +23,8 @@ export interface View {
   language?: string;
   /** Weights of the kinds of features, unless the data chose them. */
   weights?: string;
+  /** Whether filtered images are kept as faint dots. */
+  faint?: boolean;
 }
 
 /** Parse a view; invalid parts are left out. */
@@ -40,6 +42,7 @@ export function readView(hash: string): View {
     const value = values.get(name);
     if (value) view[key] = value;
   }
+  if (values.get("faint") === "1") view.faint = true;
   const thumbnails = THUMBNAIL_SIZES.find((size) => size === values.get("thumbnails"));
   if (thumbnails) view.thumbnails = thumbnails;
   const filters = readFilters(values.get("filters") ?? "{}");
@@ -76,6 +79,7 @@ export function writeView(view: View): string {
   if (view.theme) values.set("theme", view.theme);
   if (view.language) values.set("lang", view.language);
   if (view.weights) values.set("weights", view.weights);
+  if (view.faint) values.set("faint", "1");
   return `#${values}`;
 }
 
@@ -117,6 +121,7 @@ export class Address {
       filters: Object.fromEntries(model.filters),
       ...(model.colorBy !== GROUP ? { color: model.colorBy } : {}),
       ...(inspector.pinned ? { image: model.points.id[inspector.row] } : {}),
+      ...(model.showFaint ? { faint: true } : {}),
       ...(model.weights.text ? { weights: model.weights.text } : {}),
       ...(camera.thumbnailSize !== "auto" && model.facts.hasPictures ? { thumbnails: camera.thumbnailSize } : {}),
       // settings equal to those of the system are left to the system of the reader

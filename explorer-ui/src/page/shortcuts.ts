@@ -24,7 +24,7 @@ export function listenForKeys(gestures: Gestures, actions: { [key: string]: () =
   });
 }
 
-const OWN_ARROWS = "[role=toolbar], [role=tablist], [role=listbox], [role=grid], [role=menu], [role=tree], [role=radiogroup], .scroll, .sheet";
+const OWN_ARROWS = "[role=toolbar], [role=tablist], [role=listbox], [role=grid], [role=menu], [role=tree], [role=radiogroup], .scroll";
 
 const isTextField = (target: EventTarget | null): target is HTMLElement =>
   (target instanceof HTMLInputElement && !["checkbox", "button", "file"].includes(target.type)) ||

@@ -44,6 +44,11 @@ export class ViewControl {
     header.showThumbnailSize(size);
     model.weights.apply(view.weights ?? "");
     if (view.x !== undefined) camera.set(view.x, view.y!, view.zoom!);
+    const isFaint = view.faint ?? false;
+    if (isFaint !== model.showFaint) {
+      model.keepFaint(isFaint);
+      filters.rebuild();
+    }
     if (view.filters || model.filters.size) {
       await model.setFilters(view.filters ?? {});
       filters.rebuild();

@@ -18,7 +18,8 @@ export class Filters {
   private readonly select: HTMLButtonElement;
   private readonly clear: HTMLButtonElement;
   private readonly searchResult = h("div", { class: "sought" });
-  private histograms: Histogram[] = [];
+  /** The histograms and bars of the columns that are filtered. */
+  private charts: { refresh(): void }[] = [];
   /** Signature of the filters that the panel shows. */
   private rendered = "";
 
@@ -31,6 +32,9 @@ export class Filters {
     const again = button(t("clearAll"), () => this.clearAll(), { class: "clear-nothing" });
     this.emptyMessage = h("div", { class: "nothing", role: "status", hidden: true }, h("p", { text: t("nothingMatches") }), again);
     model.filterChanged.on(() => this.update());
+    model.selectionChanged.on(() => {
+      for (const one of this.charts) one.refresh();
+    });
     this.rebuild();
   }
 
@@ -42,7 +46,7 @@ export class Filters {
   rebuild(): void {
     const { model } = this;
     this.rendered = this.signature();
-    this.histograms = [];
+    this.charts = [];
     const add = h("select", { "aria-label": t("addFilter"), on: { change: () => void this.add(add.value) } });
     add.append(h("option", { value: "", text: t("addFilter") }));
     for (const column of model.choices) {
@@ -58,6 +62,7 @@ export class Filters {
         },
       },
     });
+    const faint = h("input", { type: "checkbox", class: "faint", checked: model.showFaint, on: { change: () => model.keepFaint(faint.checked) } });
     this.element.replaceChildren(
       h("h2", { text: t("filters") }),
       this.shown,
@@ -66,6 +71,7 @@ export class Filters {
       h("div", {}, ...[...model.filters].map(([name, filter]) => this.row(name, filter))),
       add,
       h("label", { class: "check" }, hidden, t("showHidden")),
+      h("label", { class: "check" }, faint, t("keepFaint")),
     );
     this.updateCounts();
   }
@@ -84,7 +90,7 @@ export class Filters {
   private update(): void {
     if (this.signature() !== this.rendered) this.refresh();
     else this.updateCounts();
-    for (const one of this.histograms) one.refresh();
+    for (const one of this.charts) one.refresh();
   }
 
   private updateCounts(): void {
@@ -132,7 +138,11 @@ export class Filters {
       const input = h("input", { type: "search", "aria-label": label, value: filter.text, on: { input: () => set({ text: input.value }) } });
       return input;
     }
-    if ("without" in filter || "only" in filter) return new CategoryFilter(this.model, column, filter, set).element;
+    if ("without" in filter || "only" in filter) {
+      const categories = new CategoryFilter(this.model, column, filter, set);
+      this.charts.push(categories);
+      return categories.element;
+    }
     return this.range(column, filter, set);
   }
 
@@ -167,7 +177,7 @@ export class Filters {
     without.addEventListener("change", () => change({ missing: without.checked }));
     without.checked = passesMissing(filter);
     histogram.show(filter);
-    this.histograms.push(histogram);
+    this.charts.push(histogram);
     return h(
       "div",
       {},

@@ -2,11 +2,13 @@
 
 import type { Editor } from "../data/editor";
 import { Latest } from "../data/latest";
+import { Server } from "../data/server";
 import type { Group } from "../data/types";
 import { t } from "../i18n/translate";
 import { categoryColor, css, N_COLORS, type Rgb } from "../model/colors";
 import type { Model } from "../model/model";
 import { deferWhileTyping, button, h, iconButton } from "../page/dom";
+import { proposeNames } from "./name-proposals";
 
 const SELECT = "M8 2.5a5.5 5.5 0 1 0 .01 0M8 7.2a.8.8 0 1 0 .01 0";
 const SPLIT = "M8 14.5V8.5L3 2M8 8.5L13 2";
@@ -74,6 +76,10 @@ export class Groups {
       title: t("showGroup", { name: model.groupName(group) }),
     });
     swatch.style.background = css(model.groupColor(group.number));
+    let saved = group.name;
+    const rename = (text: string): void => {
+      if (text !== saved) void editor?.send({ kind: "name", group: group.number, name: (saved = text) });
+    };
     const name = h("input", {
       type: "text",
       value: group.name,
@@ -83,13 +89,11 @@ export class Groups {
       disabled: !editor,
       "aria-label": t("rename", { n: group.number }),
       on: {
-        change: (event: Event) => {
-          const text = (event.target as HTMLInputElement).value.trim();
-          if (text !== group.name) void editor?.send({ kind: "name", group: group.number, name: text });
-        },
-        keydown: (event: KeyboardEvent) => event.key === "Enter" && (event.target as HTMLElement).blur(),
+        blur: () => rename(name.value.trim()),
+        keydown: (event: KeyboardEvent) => event.key === "Enter" && name.blur(),
       },
     });
+    if (editor && model.source instanceof Server) proposeNames(name, group.number, model.source, rename);
     return h(
       "li",
       { "data-group": group.number },

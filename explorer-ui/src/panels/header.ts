@@ -24,6 +24,7 @@ interface HeaderActions {
   toggleLanguage(): void;
   toggleShortcuts(): void;
   togglePanels(): void;
+  toggleGrid(): void;
 }
 
 const SCALES = [1, 2, 4]; // resolution of a saved image, relative to the screen
@@ -34,6 +35,7 @@ export class Header {
   readonly search = h("input", { type: "search", class: "search", placeholder: t("search"), "aria-label": t("search") });
   readonly helpButton: HTMLButtonElement;
   readonly panelsButton: HTMLButtonElement;
+  private readonly gridButton: HTMLButtonElement;
   private readonly colors = h("select", { class: "color", "aria-label": t("colorBy"), title: t("colorBy") });
   private readonly thumbnails = h("select", { class: "pictures", "aria-label": t("thumbnailSize"), title: t("thumbnailSize") });
   private readonly more = h("div", { class: "more", id: "more" });
@@ -55,6 +57,8 @@ export class Header {
     addRovingFocus(toolbar, this.tools);
     this.helpButton = icon("?", t("help"), actions.toggleShortcuts, "help");
     this.panelsButton = icon("☰", t("panels"), actions.togglePanels, "panels");
+    this.gridButton = icon("▦", t("gridToggle"), actions.toggleGrid, "grid-button");
+    this.showGridOpen(false);
     this.moreButton = button("⋯", () => this.setUnfolded(!this.isUnfolded), {
       class: "icon more-button",
       title: t("moreActions"),
@@ -83,6 +87,7 @@ export class Header {
       toolbar,
       this.moreButton,
       this.more,
+      this.gridButton,
       this.panelsButton,
     );
     const narrow = matchMedia(NARROW);
@@ -119,6 +124,10 @@ export class Header {
 
   showThumbnailSize(size: ThumbnailSize): void {
     this.thumbnails.value = size;
+  }
+
+  showGridOpen(isOpen: boolean): void {
+    this.gridButton.setAttribute("aria-pressed", String(isOpen));
   }
 
   showTool(tool: Tool): void {

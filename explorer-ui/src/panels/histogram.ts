@@ -1,4 +1,4 @@
-// A histogram of a numeric column; dragging selects a range.
+// A histogram of a numeric column; dragging, or keys on its ends, chooses a range.
 
 import type { Column } from "../data/types";
 import { t } from "../i18n/translate";
@@ -12,6 +12,8 @@ const HEIGHT = 44; // in widths of a bin
 const MIN_HEIGHT = 1.5; // of a bin that is not empty
 const GRAB_DISTANCE = 0.03; // fraction of the width within which an end of the range is grabbed
 const DIGITS = 4; // significant digits of a bound
+const HANDLE_WIDTH = 0.5; // in widths of a bin
+const PAGE = 5; // bins that Page Up and Page Down move an end by
 
 interface Bounds {
   low?: number | undefined;
@@ -23,6 +25,8 @@ export class Histogram {
   private readonly scale: Scale;
   private readonly all: SVGElement[] = [];
   private readonly passing: SVGElement[] = [];
+  private readonly selected: SVGElement[] = [];
+  private readonly handles: [SVGElement, SVGElement];
   private readonly range = svg("rect", { class: "range-box", y: 0, height: HEIGHT });
   private readonly counts: Uint32Array;
   private bounds: Bounds = {};
@@ -40,35 +44,77 @@ export class Histogram {
       class: colored ? "histogram colored" : "histogram",
       viewBox: `0 0 ${BINS} ${HEIGHT}`,
       preserveAspectRatio: "none",
-      role: "img",
+      role: "group",
       "aria-label": label,
     });
     for (let bin = 0; bin < BINS; bin++) {
       const place = { x: bin + 0.08, width: 0.84 };
-      const [all, passing] = [svg("rect", { ...place, class: "bin" }), svg("rect", { ...place, class: "bin passing" })];
+      const [all, passing, selected] = ["bin", "bin passing", "bin selected"].map((kind) => svg("rect", { ...place, class: kind }));
       if (colored) passing.style.fill = css(rampColor((bin + 0.5) / BINS));
       this.all.push(all);
       this.passing.push(passing);
+      this.selected.push(selected);
     }
-    this.element.append(...this.all, ...this.passing, this.range);
+    this.handles = [this.handle(0), this.handle(1)];
+    this.element.append(...this.all, ...this.passing, ...this.selected, this.range, ...this.handles);
+    this.show({});
     this.draw(this.all, this.counts);
     this.refresh();
     this.listen();
   }
 
-  /** Count the visible images again. */
+  /** Count the visible images, and the selected ones, again. */
   refresh(): void {
-    this.draw(this.passing, this.count(this.model.visible));
+    const { model } = this;
+    this.draw(this.passing, this.count(model.visible));
+    this.draw(this.selected, model.nSelected ? this.count(model.selected) : new Uint32Array(BINS));
   }
 
   /** Show a range. */
   show(bounds: Bounds): void {
     this.bounds = bounds;
     const [from, to] = this.ends();
-    const isChosen = bounds.low !== undefined || bounds.high !== undefined;
     this.range.setAttribute("x", String(from * BINS));
     this.range.setAttribute("width", String(Math.max(0, to - from) * BINS));
-    this.range.setAttribute("visibility", isChosen ? "visible" : "hidden");
+    this.range.setAttribute("visibility", this.isChosen ? "visible" : "hidden");
+    [from, to].forEach((place, end) => {
+      const handle = this.handles[end];
+      handle.setAttribute("x", String(place * (BINS - HANDLE_WIDTH)));
+      handle.setAttribute("aria-valuenow", String(Math.round(place * BINS)));
+      const value = end === 0 ? (bounds.low ?? this.column.low) : (bounds.high ?? this.column.high);
+      handle.setAttribute("aria-valuetext", round(value ?? 0));
+    });
+  }
+
+  /** An end of the range, which arrow keys move by a bin. */
+  private handle(end: 0 | 1): SVGElement {
+    const handle = svg("rect", {
+      class: "handle",
+      y: 0,
+      width: HANDLE_WIDTH,
+      height: HEIGHT,
+      tabindex: 0,
+      role: "slider",
+      "aria-label": t(end === 0 ? "lowerEnd" : "upperEnd", { name: this.column.name }),
+      "aria-valuemin": 0,
+      "aria-valuemax": BINS,
+    });
+    handle.addEventListener("keydown", (event) => {
+      const ends = this.ends();
+      const bin = Math.round(ends[end] * BINS);
+      const to = binAfter(bin, event.key);
+      if (to === null && event.key !== "Delete") return;
+      event.preventDefault();
+      event.stopPropagation(); // the map has the same keys
+      if (to === null) return this.choose(0, 1);
+      ends[end] = clamp(to / BINS);
+      if (ends[0] < ends[1]) this.choose(...ends);
+    });
+    return handle;
+  }
+
+  private get isChosen(): boolean {
+    return this.bounds.low !== undefined || this.bounds.high !== undefined;
   }
 
   private ends(): [number, number] {
@@ -105,18 +151,22 @@ export class Histogram {
       return clamp((event.clientX - box.left) / box.width);
     };
     let fixed = 0; // the end of the range that is not dragged
+    let moved: [number, number, number] | null = null; // the ends of a range that is moved, and where it was grabbed
     let isDragging = false;
     element.addEventListener("pointerdown", (event) => {
       const place = at(event);
       const [from, to] = this.ends();
       isDragging = true;
+      const isInside = this.isChosen && place - from > GRAB_DISTANCE && to - place > GRAB_DISTANCE;
+      moved = isInside ? [from, to, place] : null;
       fixed = Math.abs(place - from) < GRAB_DISTANCE ? to : Math.abs(place - to) < GRAB_DISTANCE ? from : place;
       element.setPointerCapture(event.pointerId);
     });
     element.addEventListener("pointermove", (event) => {
       if (!isDragging) return;
       const place = at(event);
-      if (place !== fixed) this.choose(Math.min(place, fixed), Math.max(place, fixed));
+      if (moved) this.choose(...movedRange(...moved, place));
+      else if (place !== fixed) this.choose(Math.min(place, fixed), Math.max(place, fixed));
     });
     for (const end of ["pointerup", "pointercancel"]) element.addEventListener(end, () => (isDragging = false));
     element.addEventListener("dblclick", () => this.choose(0, 1));
@@ -132,6 +182,27 @@ export class Histogram {
 }
 
 const clamp = (fraction: number): number => Math.min(1, Math.max(0, fraction));
+
+/** A range that was grabbed at one place and dragged to another, within the histogram. */
+export function movedRange(from: number, to: number, grabbed: number, place: number): [number, number] {
+  const by = Math.min(1 - to, Math.max(-from, place - grabbed));
+  return [from + by, to + by];
+}
+
+/** The bin that a key moves an end to; null if the key has no meaning. */
+export function binAfter(bin: number, key: string): number | null {
+  const moves: { [key: string]: number } = {
+    ArrowLeft: bin - 1,
+    ArrowDown: bin - 1,
+    ArrowRight: bin + 1,
+    ArrowUp: bin + 1,
+    PageDown: bin - PAGE,
+    PageUp: bin + PAGE,
+    Home: 0,
+    End: BINS,
+  };
+  return moves[key] ?? null;
+}
 
 /** Format a number: integers in full, others with a few significant digits. */
 export const round = (value: number): string =>

@@ -5,6 +5,8 @@ import { Server } from "../data/server";
 import { StaticSite } from "../data/static-site";
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
+import { ReviewBar } from "../grid/review-bar";
+import type { ReviewKeys } from "../grid/review-keys";
 import { button, h } from "../page/dom";
 import { listenForPinch } from "../page/pinch";
 import { fillFacts } from "./image-facts";
@@ -19,10 +21,13 @@ const SWIPE = 50; // pixels that a finger moves to show the next image
 
 let lightbox: Lightbox | null = null;
 
-/** Create the lightbox of a run; none where points have no pictures. `closedAt` is called with the row that is shown when the lightbox is closed. */
-export function createLightbox(model: Model, closedAt: (row: number) => void): void {
+/**
+ * Create the lightbox of a run; none where points have no pictures. `closedAt` is called with the row that is shown when the
+ * lightbox is closed; `review` has the keys that label and mark images, where they can be edited.
+ */
+export function createLightbox(model: Model, closedAt: (row: number) => void, review: ReviewKeys | null): void {
   lightbox?.element.remove();
-  lightbox = model.facts.hasPictures ? new Lightbox(model, closedAt) : null;
+  lightbox = model.facts.hasPictures ? new Lightbox(model, closedAt, review) : null;
   if (lightbox) document.body.append(lightbox.element);
 }
 
@@ -51,6 +56,7 @@ class Lightbox {
   constructor(
     private readonly model: Model,
     private readonly closedAt: (row: number) => void,
+    private readonly review: ReviewKeys | null,
   ) {
     const { element } = this;
     element.append(
@@ -69,7 +75,7 @@ class Lightbox {
         button("×", () => element.close(), { "aria-label": t("closePicture"), title: t("closePicture"), class: "close" }),
       ),
       this.stage,
-      h("div", { class: "lightbox-facts", tabindex: 0, role: "region", "aria-label": t("columns") }, this.note, this.facts),
+      h("div", { class: "lightbox-facts", tabindex: 0, role: "region", "aria-label": t("columns") }, this.note, review ? new ReviewBar(review, (key) => this.press(key), null).element : "", this.facts),
     );
     element.addEventListener("close", () => this.closed());
     element.addEventListener("keydown", (event) => this.key(event));
@@ -138,6 +144,13 @@ class Lightbox {
     if (to < 0 || to >= this.ids.length) return;
     this.at = to;
     void this.show();
+  }
+
+  /** Label or mark the image by a key, and show the next one; returns whether the key has a meaning. */
+  private press(key: string): boolean {
+    if (!this.review?.press(key, this.model.rowOf[this.ids[this.at]])) return false;
+    this.step(1);
+    return true;
   }
 
   private showPosition(): void {
@@ -270,7 +283,8 @@ class Lightbox {
   }
 
   private key(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.altKey) return;
+    if (event.ctrlKey || event.metaKey) return this.undo(event);
     const isLarge = this.zoom > this.fitting * 1.01 && event.shiftKey;
     const actions: { [key: string]: () => void } = {
       ArrowRight: () => (isLarge ? this.move(-PAN, 0) : this.step(1)),
@@ -281,11 +295,19 @@ class Lightbox {
       "=": () => this.zoomBy(STEP),
       "-": () => this.zoomBy(1 / STEP),
       "0": () => this.fit(),
-      "1": () => this.zoomBy(1 / this.zoom),
+      z: () => this.zoomBy(1 / this.zoom),
     };
-    if (!actions[event.key]) return;
+    if (actions[event.key]) actions[event.key]();
+    else if (!this.press(event.key.length === 1 ? event.key.toLowerCase() : event.key)) return;
     event.preventDefault();
-    actions[event.key]();
+  }
+
+  /** Undo the last edit, as the page does where no dialog is open. */
+  private undo(event: KeyboardEvent): void {
+    if (event.key.toLowerCase() !== "z" || event.shiftKey || !this.review) return;
+    event.preventDefault();
+    this.review.undo();
+    this.step(-1);
   }
 }
 

@@ -1,4 +1,4 @@
-// The selection: its size, groups and contact sheet, with actions to label, mark, group and export it.
+// The selection: its size and groups, with actions to show it in the grid, and to label, mark, group and export it.
 
 import type { Editor } from "../data/editor";
 import { Server } from "../data/server";
@@ -7,7 +7,6 @@ import { t } from "../i18n/translate";
 import { css } from "../model/colors";
 import type { Model } from "../model/model";
 import { button, h } from "../page/dom";
-import { ContactSheet } from "./contact-sheet";
 import { ExportPanel } from "./export-panel";
 import { LabelList } from "./label-list";
 
@@ -22,23 +21,21 @@ export class SelectionPanel {
   private readonly composition = h("div");
   /** Existing labels, as suggestions. */
   private readonly suggestions = h("datalist", { id: "labels" });
-  private readonly sheet: ContactSheet;
   private rows: number[] = [];
   private readonly labels: LabelList | null = null;
 
   constructor(
     private readonly model: Model,
     private readonly editor: Editor | null,
-    open: (id: number, ids: number[]) => void,
+    private readonly showGrid: () => void,
     private readonly zoomTo: (rows: number[]) => void,
     say: (text: string, time?: number) => void,
     colorBy: (name: string) => void,
   ) {
     const { source } = model;
-    this.sheet = new ContactSheet(model, open);
     const exports = editor && source instanceof Server ? new ExportPanel(model, source, say).element : "";
     if (editor) this.labels = new LabelList(model, editor, say, colorBy);
-    this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.editing, exports, this.sheet.element, this.composition);
+    this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.editing, exports, this.composition);
     this.element.append(this.labels?.element ?? "", this.suggestions);
     this.rebuild();
   }
@@ -51,8 +48,8 @@ export class SelectionPanel {
     this.buttons.replaceChildren(
       button(t("clear"), () => model.select([]), { disabled: !isAny, "aria-label": t("clearSelection") }),
       button(t("zoomTo"), () => this.zoomTo(rows), { disabled: !isAny }),
+      button(t("showInGrid"), this.showGrid, { disabled: !isAny, class: "show-grid" }),
     );
-    this.sheet.element.hidden = !isAny;
     const isSame = rows.length === this.rows.length && rows.every((row, i) => row === this.rows[i]);
     this.rows = rows;
     if (!isSame || !this.editing.contains(document.activeElement)) {
@@ -60,7 +57,6 @@ export class SelectionPanel {
     }
     this.composition.replaceChildren(...(isAny ? this.groups(rows) : []));
     this.suggestions.replaceChildren(...model.edits.labels.map((name) => h("option", { value: name })));
-    this.sheet.show(rows);
     labels?.rebuild();
   }
 

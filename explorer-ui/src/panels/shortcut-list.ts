@@ -10,6 +10,8 @@ export interface Abilities {
   /** Whether images similar to one from outside can be found. */
   canFind: boolean;
   canEdit: boolean;
+  /** Whether images can be labelled and marked by keys. */
+  canReview: boolean;
 }
 
 export class ShortcutList {
@@ -36,13 +38,16 @@ export class ShortcutList {
   }
 }
 
-function entries({ hasPictures, hasDecoder, canFind, canEdit }: Abilities): [string, Key][] {
+function entries({ hasPictures, hasDecoder, canFind, canEdit, canReview }: Abilities): [string, Key][] {
   return [
     ["← ↑ ↓ →", "keyMove"],
     ["+ −", "keyZoom"],
     ["0", "keyAll"],
     hasDecoder ? ["V B L D P", "keyTools"] : ["V B L", "keySelectTools"],
     ["N · Shift+N", "keyNext"],
+    ["G", "keyGrid"],
+    ["← ↑ ↓ → · Space · Enter", "keyInGrid"],
+    ...(canReview ? [["1 … 9", "keyLabel"], ["O · U · H · S", "keyMark"], ["Del", "keyUnlabel"]] satisfies [string, Key][] : []),
     ...(hasPictures ? [["Enter", "keyOpen"] satisfies [string, Key]] : []),
     ["Ctrl", "keyToggle"],
     ["Shift", "keyAdd"],

@@ -6,17 +6,27 @@ import type { Model } from "../model/model";
 import { h } from "../page/dom";
 
 const MAX_CACHED_SHEETS = 32;
-const MAX_CACHED_IMAGES = 400;
+const MAX_CACHED_IMAGES = 1500; // more than a grid of small pictures shows at once
 
 const bitmaps = new Map<number, Promise<ImageBitmap>>();
 const urls = new Map<string, Promise<string>>();
 
 export function thumbnail(model: Model, id: number, side: number, description: string): HTMLElement {
-  if (!model.facts.hasPictures) return dot(model, id, side, description);
-  if (model.source instanceof Server) return imageAt(model, model.source.imageAddress(id), side, description);
-  const canvas = h("canvas", { role: "img", "aria-label": description, ...frame(model, side) });
-  void paint(model, id, canvas);
-  return canvas;
+  const { element, load } = lazyThumbnail(model, id, side, description);
+  void load();
+  return element;
+}
+
+/** A thumbnail, and a function that loads it. */
+export function lazyThumbnail(model: Model, id: number, side: number, description = ""): { element: HTMLElement; load: () => Promise<void> } {
+  const { source } = model;
+  if (!model.facts.hasPictures) return { element: dot(model, id, side, description), load: () => Promise.resolve() };
+  if (source instanceof Server) {
+    const image = emptyImage(model, side, description);
+    return { element: image, load: () => load(image, source, source.imageAddress(id)) };
+  }
+  const canvas = h("canvas", { ...(description ? { role: "img", "aria-label": description } : { "aria-hidden": "true" }), ...frame(model, side) });
+  return { element: canvas, load: () => paint(model, id, canvas) };
 }
 
 /** A dot in the colour of the point, where points have no pictures. */
@@ -29,24 +39,31 @@ function dot(model: Model, id: number, side: number, description: string): HTMLE
 
 /** An image of the server with the shape of the run's images and the given longer side. */
 export function imageAt(model: Model, address: string, side: number, description: string): HTMLElement {
-  const image = h("img", { alt: description, ...frame(model, side) });
-  image.draggable = false;
-  if (model.source instanceof Server) load(image, model.source, address);
+  const image = emptyImage(model, side, description);
+  if (model.source instanceof Server) void load(image, model.source, address);
   return image;
 }
 
-function load(image: HTMLImageElement, server: Server, address: string): void {
+function emptyImage(model: Model, side: number, description: string): HTMLImageElement {
+  const image = h("img", { alt: description, ...frame(model, side) });
+  image.draggable = false;
+  return image;
+}
+
+async function load(image: HTMLImageElement, server: Server, address: string): Promise<void> {
   image.dataset.address = address;
-  const show = (found: string): void => {
+  try {
+    const found = await objectUrl(server, address);
     if (image.dataset.address === address) image.src = found; // not superseded
-  };
-  objectUrl(server, address).then(show, () => image.classList.add("missing"));
+  } catch {
+    image.classList.add("missing");
+  }
 }
 
 /** Load the images on the page again by the present colours of the channels. */
 export function remixImages(server: Server): void {
   for (const image of document.querySelectorAll<HTMLImageElement>("img[data-address]")) {
-    load(image, server, server.remixed(image.dataset.address!));
+    void load(image, server, server.remixed(image.dataset.address!));
   }
 }
 

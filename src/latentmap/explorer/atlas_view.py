@@ -30,7 +30,7 @@ from latentmap.explorer.columns import (
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.features import ImageFeatures
-from latentmap.features.reweighting import weighted_kinds
+from latentmap.features.reweighting import distances_by_factors, weighted_kinds
 from latentmap.images.collection import as_png
 from latentmap.images.mixing import Mixing, as_picture
 from latentmap.images.pixel_types import as_pixels
@@ -320,6 +320,20 @@ class AtlasView:
     def neighbors(self, image: int, n: int, weights: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
         """The images nearest to one image, without the image itself."""
         return [one for one in self.nearest(self.vectors[image], n + 1, weights) if one["id"] != image][:n]
+
+    def distances(self, image: int, weights: Mapping[str, float] | None = None) -> NDArray[np.float32]:
+        """Distances of all images to one, in the order of the ids.
+
+        Raises
+        ------
+        InputError
+            If the weights are none of these features.
+        """
+        vectors = self.vectors
+        with self._comparing:
+            if weights is not None:
+                return self._features.distances(vectors, vectors[image], weights)
+            return distances_by_factors(vectors, vectors[image], np.ones(vectors.shape[1], np.float32))
 
     def nearest(
         self, vector: NDArray[np.float32], n: int, weights: Mapping[str, float] | None = None

@@ -26,7 +26,7 @@ from latentmap.features.feature_files import read_features, write_features
 from latentmap.features.onnx_export import export_features
 from latentmap.features.parts import PARTS_SIDE, PartDictionary
 from latentmap.features.resampling import Pixels, resample
-from latentmap.features.reweighting import column_factors, nearest_by_factors
+from latentmap.features.reweighting import column_factors, distances_by_factors, nearest_by_factors
 from latentmap.features.texture import texture_statistics
 
 MIN_IMAGES = 3
@@ -313,6 +313,35 @@ class ImageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         (vector,) = self._checked(np.asarray(query)[None])
         return nearest_by_factors(self._checked(features), vector, self._factors(weights), n)
+
+    def distances(
+        self, features: NDArray[np.float32], query: NDArray[np.float32], weights: Mapping[str, float]
+    ) -> NDArray[np.float32]:
+        """Distances of all images to one by other weights of the kinds, without a copy of the features.
+
+        Parameters
+        ----------
+        features : array (m, n_features_out_), float32
+            Features of this estimator.
+        query : array (n_features_out_,), float32
+            Features of the image that the others are compared with.
+        weights : mapping of str to float
+            New weight of each kind, as for :meth:`reweighted`.
+
+        Returns
+        -------
+        distances : array (m,), float32
+            Distances between the reweighted features.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        InputError
+            For the same reasons as :meth:`reweighted`.
+        """
+        (vector,) = self._checked(np.asarray(query)[None])
+        return distances_by_factors(self._checked(features), vector, self._factors(weights))
 
     def _checked(self, features: ArrayLike) -> NDArray[np.float32]:
         check_is_fitted(self)

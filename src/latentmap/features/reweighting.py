@@ -116,6 +116,27 @@ def nearest_by_factors(
     return rows, np.sqrt(squares[rows])
 
 
+def distances_by_factors(
+    features: NDArray[np.float32], query: NDArray[np.float32], factors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Weighted Euclidean distances of all rows to one vector, in one pass and without a copy of the features.
+
+    Parameters
+    ----------
+    features : array (n_rows, d), float32
+    query : array (d,), float32
+    factors : array (d,), float32
+        Factor of each column in squared distances.
+
+    Returns
+    -------
+    distances : array (n_rows,), float32
+    """
+    squares = np.empty(len(features), np.float32)
+    _weighted_squares(features, query, factors, squares)
+    return np.sqrt(squares, out=squares)
+
+
 @compiled
 def _weighted_squares(features: Array, query: Array, factors: Array, squares: Array) -> None:
     n, d = features.shape

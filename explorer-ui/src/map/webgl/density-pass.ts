@@ -1,5 +1,6 @@
 // Draws a large map from afar as an image of density: the mean colour of the points in each cell of a grid.
 
+import { FAINT, MISSING } from "../../model/colors";
 import type { Model } from "../../model/model";
 import { compile, type Program, type ProgramSource, type ViewUniform } from "./program";
 
@@ -88,7 +89,7 @@ function densityPixels(x: Float32Array, y: Float32Array, colors: Uint8Array, n: 
     const line = Math.floor((y[row] - bottom) * factor + offset);
     if (!(column >= 0 && column < SIDE && line >= 0 && line < SIDE)) continue;
     const at = 4 * (line * SIDE + column);
-    for (let c = 0; c < 3; c++) sums[at + c] += alpha * colors[4 * row + c];
+    for (let c = 0; c < 3; c++) sums[at + c] += alpha * (alpha === FAINT ? MISSING[c] : colors[4 * row + c]);
     sums[at + 3] += alpha;
   }
   const full = Math.max(4 * OPAQUE, weightQuantile(sums, QUANTILE));

@@ -1,5 +1,6 @@
 // Draws each point of the map as a dot; dots that stand for several overplotted points are larger.
 
+import { FAINT } from "../../model/colors";
 import type { Model } from "../../model/model";
 import type { Camera } from "../camera";
 import { overplotWeights, STEPS_PER_DOUBLING } from "./overplotting";
@@ -27,10 +28,11 @@ void main() {
   vec2 clip = (position - view.xy) * view.zw;
   // hidden points, and points without a position, lie outside of the clip space
   gl_Position = color.a == 0.0 || isnan(position.x) ? vec4(2.0, 2.0, 2.0, 1.0) : vec4(clip, 0.0, 1.0);
-  float size = side * (color.a == 1.0 ? 1.6 : 1.0);
+  bool isFaint = color.a < ${((FAINT + 1) / 255).toFixed(4)}; // hidden by a filter
+  float size = side * (color.a == 1.0 ? 1.6 : isFaint ? 0.7 : 1.0);
   gl_PointSize = min(max(size, largest), size * (1.0 + 0.4 * weight / ${STEPS_PER_DOUBLING.toFixed(1)}));
   isRound = gl_PointSize > 4.0 ? 1.0 : 0.0;
-  tint = vec4(color.rgb, color.a > 0.5 ? 1.0 : max(color.a, 0.3));
+  tint = isFaint ? vec4(vec3(0.5), 0.3) : vec4(color.rgb, color.a > 0.5 ? 1.0 : max(color.a, 0.3));
 }`,
   fragment: `
 in vec4 tint;

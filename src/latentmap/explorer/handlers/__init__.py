@@ -7,6 +7,7 @@ from latentmap.explorer.handlers import (
     editing,
     events,
     exports,
+    group_naming,
     image_data,
     latent_space,
     learning,
@@ -28,6 +29,7 @@ _SUBJECTS = (
     editing,
     events,
     exports,
+    group_naming,
     learning,
     weighting,
 )

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
-from latentmap.explorer.answers import MAX_BODY_BYTES, BadRequest, whole_number
+from latentmap.explorer.answers import ARROW, MAX_BODY_BYTES, BadRequest, answer, check_version, whole_number
 from latentmap.explorer.channel_mixing import current_mixing
 from latentmap.explorer.picture_files import as_base64
 from latentmap.explorer.routing import Routes
-from latentmap.explorer.weight_requests import requested_weights
+from latentmap.explorer.weight_requests import format_weights, requested_weights
 from latentmap.images.collection import as_png
 from latentmap.images.decoding import EncodedImage, Failure
 from latentmap.images.mixing import as_picture
@@ -36,6 +37,20 @@ def neighbors(server: "Server", request: Request) -> dict[str, Any]:
     number = whole_number(request, "image", 0, data.n - 1)
     n, weights = whole_number(request, "n", 1, MAX_NEIGHBORS, 8), requested_weights(request, data)
     return {"neighbors": data.neighbors(number, n, weights)}
+
+
+@routes.get("/api/images/{image}/distances", "search")
+def distances(server: "Server", request: Request) -> Response:
+    """Distances of all images to one, in the order of the points, by other weights if the request has them."""
+    data = server.data
+    check_version(request, data.version)
+    number, weights = whole_number(request, "image", 0, data.n - 1), requested_weights(request, data)
+
+    def stream() -> bytes:
+        return data.in_point_order({"distance": data.distances(number, weights)})
+
+    tag = f"distances{number}" + ("" if weights is None else format_weights(weights))
+    return answer(request, stream, ARROW, data.version, tag)
 
 
 @routes.get("/api/search", "search")
