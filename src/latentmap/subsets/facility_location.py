@@ -161,8 +161,8 @@ class Scaled:
 
     def at(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Scaled points (len(rows), d)."""
-        scaled = np.clip((self._points[rows] - self._middle) / self.scale, -MAX_SCALED, MAX_SCALED)
-        return scaled.astype(np.float32)
+        scaled: NDArray[np.float64] = np.clip((self._points[rows] - self._middle) / self.scale, -MAX_SCALED, MAX_SCALED)
+        return scaled.astype(np.float32, copy=False)
 
 
 def _distances(rows: NDArray[np.float32], others: NDArray[np.float32], n_jobs: int | None) -> NDArray[np.float32]:
