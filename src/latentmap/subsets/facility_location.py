@@ -14,6 +14,7 @@ CANDIDATES_PER_WITNESS = 2
 MAX_PICKS_PER_ROUND = 1_000  # a fifth of the witnesses: more picks would adapt to the draw
 MAX_SCALED = 1e9  # points that are further out than this multiple of the others count as that far
 ROWS_PER_CHUNK = 256
+MAX_DOUBLE_VALUES = 2**22  # distances that are computed in float64
 VALUES_AT_ONCE = 2**24  # distances to points that are chosen already
 
 
@@ -166,14 +167,16 @@ class Scaled:
 
 
 def _distances(rows: NDArray[np.float32], others: NDArray[np.float32], n_jobs: int | None) -> NDArray[np.float32]:
-    """Euclidean distances (len(rows), len(others))."""
+    """Euclidean distances (len(rows), len(others)): of few points with the digits that products in float32 lose."""
+    kind = np.float64 if len(rows) * len(others) <= MAX_DOUBLE_VALUES else np.float32
+    rows, others = rows.astype(kind, copy=False), others.astype(kind, copy=False)
     products = rows @ others.T
     squares, other_squares = (np.einsum("ij,ij->i", part, part) for part in (rows, others))
     with Workers(n_jobs) as workers:
         _for_each_chunk(
             workers, len(rows), lambda low, high: _lengths_of_products(products, squares, other_squares, low, high)
         )
-    return products
+    return products.astype(np.float32, copy=False)
 
 
 def _nearest(
@@ -200,8 +203,8 @@ def _lengths_of_products(products: Array, squares: Array, other_squares: Array, 
     """Replace the products of rows by their distances."""
     for i in range(low, high):
         for j in range(products.shape[1]):
-            square = squares[i] + other_squares[j] - np.float32(2) * products[i, j]
-            products[i, j] = np.sqrt(max(square, np.float32(0)))
+            square = squares[i] + other_squares[j] - products[i, j] - products[i, j]
+            products[i, j] = np.sqrt(max(square, 0.0))
 
 
 @compiled
