@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from latentmap.core.errors import RunError
 from latentmap.images.column_types import to_text_column
 from latentmap.run import layout, tables
-from latentmap.run.checking import damaged
 from latentmap.run.edits import EditedRun
 from latentmap.run.labels import LABELS_FILE
 from latentmap.run.run import Run
@@ -83,7 +83,9 @@ def known_labels(run: Run, edited: EditedRun) -> pa.ChunkedArray:
     if path.is_file():
         given = tables.read(path, ["given"])["given"]
         if len(given) != n:
-            raise damaged(path, f"it has {len(given):,} rows for {n:,} images")
+            raise RunError(
+                f"{path}: has {len(given):,} rows for {n:,} images: give `latentmap label` again, or remove it"
+            )
         found = pc.coalesce(found, given.combine_chunks())
     if "label" in tables.column_names(run.path / layout.ATLAS):
         texts = to_text_column(tables.read(run.path / layout.ATLAS, ["label"])["label"]).combine_chunks()
