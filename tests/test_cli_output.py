@@ -62,7 +62,7 @@ def test_a_reader_that_goes_away_is_no_error(run):
         (["select", "RUN", "-n", "3", "-o", "RUN/x.csv"], "inside the run, where only the run's own files lie"),
         (["select", "RUN", "-n", "3", "-o", "x.csv", "--strategy", "best"], "choose among mixed, typical, coverage"),
         (["select", "RUN", "-n", "3", "-o", "x.csv", "--within", "sea"], "there is no such group: groups are 0"),
-        (["select", "RUN", "-n", "3", "-o", "x.csv", "--within", "x=1"], "'x' is no column: choose among id, path"),
+        (["select", "RUN", "-n", "3", "-o", "x.csv", "--within", "sea=1"], "'sea' is no column: choose among id, path"),
         (["select", "RUN", "-n", "3", "-o", "x.csv", "--balance", "sea"], "choose 'group' or a column: id, path"),
         (["label", "RUN", "RUN/none.csv"], "none.csv: there is no such file of labels"),
     ],
