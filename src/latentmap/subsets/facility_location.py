@@ -69,9 +69,9 @@ def facility_location(
 
     Examples
     --------
-    >>> points = np.array([[0.0], [1.0], [2.0], [9.0], [9.1]], np.float32)
+    >>> points = np.array([[0.0], [1.0], [2.0], [3.0], [9.0], [9.5], [11.0]], np.float32)
     >>> facility_location(points, 2, np.random.RandomState(0))[0].tolist()
-    [2, 3]
+    [3, 5]
     """
     rows = np.arange(len(points)) if rows is None else rows
     nearest_to = np.empty(0, np.intp) if chosen is None else chosen
