@@ -589,7 +589,7 @@ def selection() -> str:
     for name, curve in results["curves"].items():
         needed = [_labels_needed(results["budgets"], curve, target) for target in SELECTION_TARGETS]
         rows.append([name, *("" if n is None else f"{n:,}" for n in needed)])
-    head = ["strategy", *(f"{100 * target:g} %" for target in SELECTION_TARGETS)]
+    head = ["strategy", *(f"labels for {100 * target:g} %" for target in SELECTION_TARGETS)]
     note = (
         f"Smallest measured number of labels from which on so many of the other labels stay right, on {results['n']:,} "
         "digits of MNIST.\n"
