@@ -7,6 +7,7 @@ import { t } from "../i18n/translate";
 import { css } from "../model/colors";
 import type { Model } from "../model/model";
 import { button, h } from "../page/dom";
+import { ChooseImages } from "./choose-images";
 import { ContactSheet } from "./contact-sheet";
 import { ExportPanel } from "./export-panel";
 import { LabelList } from "./label-list";
@@ -37,8 +38,9 @@ export class SelectionPanel {
     const { source } = model;
     this.sheet = new ContactSheet(model, open);
     const exports = editor && source instanceof Server ? new ExportPanel(model, source, say).element : "";
+    const choosing = editor && source instanceof Server ? new ChooseImages(model, source, editor, open, say).element : "";
     if (editor) this.labels = new LabelList(model, editor, say, colorBy);
-    this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.editing, exports, this.sheet.element, this.composition);
+    this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.editing, exports, this.sheet.element, this.composition, choosing);
     this.element.append(this.labels?.element ?? "", this.suggestions);
     this.rebuild();
   }
