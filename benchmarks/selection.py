@@ -59,7 +59,7 @@ class Digits:
         """The labels of some digits, spread to all."""
         given = np.full(len(self.labels), -1)
         given[rows] = self.labels[rows]
-        return lm.LabelSpreading().fit(self.data.points, given, graph=self.graph)
+        return lm.LabelSpreading(class_weight="balanced").fit(self.data.points, given, graph=self.graph)
 
     def accuracy(self, rows: Rows) -> float:
         """Fraction of the other digits that get the right label."""
