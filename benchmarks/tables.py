@@ -578,12 +578,49 @@ def _mean_scores(results: dict[str, Any]) -> dict[str, list[float]]:
     return {name: [statistics.mean(scores[name][i] for scores in chosen) for i in (0, 1)] for name in FEATURE_COLUMNS}
 
 
+SELECTION_TARGETS = (0.95, 0.98, 0.99)
+
+
+def selection() -> str:
+    """Labels needed for a fraction of right labels, by strategy."""
+    record = load("selection")
+    results = record["results"]
+    rows = []
+    for name, curve in results["curves"].items():
+        needed = [_labels_needed(results["budgets"], curve, target) for target in SELECTION_TARGETS]
+        rows.append([name, *("" if n is None else f"{n:,}" for n in needed)])
+    head = ["strategy", *(f"labels for {100 * target:g} %" for target in SELECTION_TARGETS)]
+    note = (
+        f"Smallest measured number of labels from which on so many of the other labels stay right, on {results['n']:,} "
+        "digits of MNIST.\n"
+    )
+    return _table(head, rows) + _source(record, "scikit-learn") + note
+
+
+def _labels_needed(budgets: list[int], curve: list[float], target: float) -> int | None:
+    """The smallest number of labels from which on the accuracy stays at a target; None if there is none."""
+    below = [place for place, value in enumerate(curve) if value < target]
+    first = below[-1] + 1 if below else 0
+    return budgets[first] if first < len(budgets) else None
+
+
+def selection_seconds() -> str:
+    """Seconds that a selection of 200 takes, by strategy."""
+    record = load("selection")
+    seconds = record["results"].get("seconds", {})
+    names = list(next(iter(seconds.values()), {}))
+    rows = [[name, *(f"{seconds[name][strategy]:.1f}" for strategy in names)] for name in seconds]
+    return _table(["seconds for 200 of", *names], rows) + _source(record) if rows else ""
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "run_options": run_options,
     "group_counts": group_counts,
     "group_accuracies": group_accuracies,
     "features": features,
     "features_in_short": features_in_short,
+    "selection": selection,
+    "selection_seconds": selection_seconds,
     "reconstruction": reconstruction,
     "reconstruction_korean": reconstruction_korean,
     "scale": scale,

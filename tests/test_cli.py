@@ -36,7 +36,7 @@ def test_help_is_drawn_without_loading_what_computes():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-@pytest.mark.parametrize("name", ["run", "add", "similar", "export", "label", "info", "reproduce"])
+@pytest.mark.parametrize("name", ["run", "add", "similar", "export", "label", "select", "info", "reproduce"])
 def test_every_command_has_help(name):
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0
@@ -145,6 +145,14 @@ def test_a_run_grows_is_asked_and_is_exported(tmp_path):
     found = command("similar", run, tmp_path / "first" / "07.png", "-n", 2, "-o", tmp_path / "found.png")
     assert found.stdout.splitlines()[1].startswith("7\t")
     assert (tmp_path / "found.png").exists()
+    picks = tmp_path / "picks.csv"
+    selected = command("select", run, "-n", 5, "-o", picks, "--strategy", "coverage", "--balance", "added", "--seed", 1)
+    assert selected.stdout.splitlines() == [
+        f"picks   {picks}",
+        "        5 of 46 images that could be selected",
+        f"label   fill in its column label, then: latentmap label {run} {picks}",
+    ]
+    assert len(picks.read_text(encoding="utf-8").splitlines()) == 6
     exported = command("export", run, "csv", tmp_path / "all.csv")
     assert exported.stdout == f"csv         {tmp_path / 'all.csv'}\n"
     assert len((tmp_path / "all.csv").read_text(encoding="utf-8").splitlines()) == 47

@@ -95,6 +95,8 @@ BAD = [
     *(["export", "run", "csv", out] for out in ("good.npy/x", "loop/x", "run/x")),
     *(["export", "cut-atlas", kind, f"new-{kind}"] for kind in ("csv", "parquet", "folders", "projector")),
     *(["export", "cut-weights", "onnx", "new-onnx"], ["export", "no-state", "csv", "new.csv"]),
+    *(["select", run, "-n", "2", "-o", "new.csv"] for run in ("empty", "nowhere", "no-state", "no-atlas", "cut-atlas")),
+    *(["select", "run", "-n", "2", "-o", out] for out in ("good.npy", "empty", "loop/x.csv", "run/x.csv", "junk.csv")),
     *(["explore", run, "--no-browser"] for run in ("empty", "nowhere", "no-state", "no-atlas")),
     *(["explore", "run", "--port", "70000"], ["explore", "run", "--no-browser", "--allow-host", "a b/c"]),
     *(["reproduce", "S99"], ["reproduce", "S1", "-o", "good.npy"]),
@@ -122,6 +124,7 @@ BUGS = [
     ("latentmap.run.Run.similar", ["similar", "run", "3"]),
     ("latentmap.run.export_run", ["export", "run", "csv", "new.csv"]),
     ("latentmap.run.labels.spread_labels", ["label", "run", "labels.csv"]),
+    ("latentmap.run.selecting.write_selection", ["select", "run", "-n", "2", "-o", "new.csv"]),
     ("latentmap.explorer.explore", ["explore", "run"]),
     ("latentmap.chapter.reproduce", ["reproduce", "S1", "-o", "run"]),
 ]

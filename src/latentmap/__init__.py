@@ -33,6 +33,7 @@ _PUBLIC = {
     "add_images": "latentmap.api",
     "explore": "latentmap.api",
     "map_images": "latentmap.api",
+    "select": "latentmap.api",
     "metrics": "latentmap.metrics",
     "plots": "latentmap.plots",
     **dict.fromkeys(
@@ -94,11 +95,12 @@ __all__ = [
     "open_images",
     "plots",
     "read_idx",
+    "select",
 ]
 
 if TYPE_CHECKING:
     from latentmap import metrics, plots
-    from latentmap.api import add_images, explore, map_images
+    from latentmap.api import add_images, explore, map_images, select
     from latentmap.autoencoder import Autoencoder, ImageDecoder
     from latentmap.core.errors import (
         EncoderError,

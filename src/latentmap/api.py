@@ -1,4 +1,4 @@
-"""The commands as functions for scripts and notebooks: ``run``, ``add`` and ``explore``."""
+"""The commands as functions for scripts and notebooks: ``run``, ``add``, ``select`` and ``explore``."""
 
 from functools import partial
 from inspect import Parameter, Signature, signature
@@ -12,9 +12,12 @@ from latentmap.run.adding import Addition, adding_images
 from latentmap.run.executor import run_stage
 from latentmap.run.make import making_run
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, SourceOptions
+from latentmap.run.selecting import DEFAULT_STRATEGY, select_images, write_selection
 from latentmap.run.work import say_nothing
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from latentmap.explorer import Explorer
     from latentmap.explorer.widget import ExplorerWidget
 
@@ -128,6 +131,89 @@ def add_images(
     with adding_images(folder, source, frames=frames, crops=crops, vectors=vectors, show=show) as (work, addition):
         run_stage(work, "report", report_stage)
     return addition
+
+
+def select(
+    run: Run | str | Path,
+    n: int,
+    *,
+    strategy: str = DEFAULT_STRATEGY,
+    within: str | int | None = None,
+    balance: str | None = None,
+    ignore_labels: bool = False,
+    seed: int = 0,
+    out: str | Path | None = None,
+) -> "pa.Table":
+    """Select images of a finished run: those that are worth labelling first, or a subset that stands for all.
+
+    Labelled images are not selected but count as selected: those labelled in the explorer, by ``latentmap label``, and
+    with the run. Of exact duplicates one is selected at most, and none if one is labelled. Images that are marked as
+    outlier, duplicate or hidden in the explorer are not selected.
+
+    Parameters
+    ----------
+    run : Run or path
+        A finished run.
+    n : int
+        Number of images.
+    strategy : {"mixed", "typical", "coverage", "doubt"}, default="mixed"
+        - "typical": the middle of each group, then what covers the group best, with equal numbers from all groups; see
+          :func:`latentmap.subsets.typical_points`.
+        - "coverage": images such that every image is close to one of them; see
+          :func:`latentmap.subsets.facility_location`.
+        - "doubt": images of which their group is least sure, or their label where labels were spread; see
+          :func:`latentmap.subsets.doubtful_points`.
+        - "mixed": five typical images of each group, then typical and doubtful ones in turn; see
+          :func:`latentmap.subsets.mixed_points`.
+    within : str or int, optional
+        Name or number of a group after the edits, or ``column=value`` of the atlas: images are selected there. -1 is
+        for unsure images.
+    balance : str, optional
+        "group", or a column of the atlas: each selected image is from the part with the fewest selected and labelled
+        ones that has images left. Parts thus get equal numbers as far as each has enough, and images without a group or
+        a value are a part of their own.
+    ignore_labels : bool, default=False
+        Select among labelled images as well, as if there were no labels.
+    seed : int, default=0
+        Seed for the images that are drawn to select from, and to be covered.
+    out : path, optional
+        A new .csv or .parquet file for the table.
+
+    Returns
+    -------
+    pyarrow.Table
+        A row an image, in the order in which they are worth labelling: ``rank`` from 1, ``id``, ``path``, ``group`` and
+        ``group_name`` after the edits, ``reason`` ("typical", "coverage" or "doubt"), ``gain`` (by how much the image
+        shortens the distances to the nearest selected one, as a fraction of those before the first; among the images
+        of its group, or the doubtful ones of its group), ``confidence`` (of the group, or of the spread label), and
+        ``label``, which is null unless labels are ignored.
+
+    Raises
+    ------
+    InputError
+        If a value is unknown or out of range, or there are fewer than ``n`` images to select.
+    RunError
+        If the run is not finished, of another format version, or damaged, or something is in the way of ``out``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> images = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = map_images(images, folder, epochs=1, latent_dim=4, quiet=True)
+    ...     select(run, 3)["rank"].to_pylist()
+    [1, 2, 3]
+    """
+    options: dict[str, Any] = {
+        "strategy": strategy,
+        "within": within,
+        "balance": balance,
+        "ignore_labels": ignore_labels,
+        "seed": seed,
+    }
+    made = select_images(run, n, **options) if out is None else write_selection(run, n, out, **options)
+    return made.table
 
 
 def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None) -> "ExplorerWidget | Explorer":

@@ -406,6 +406,54 @@ def label(
 
 
 @app.command()
+def select(
+    path: FinishedRun,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new .csv or .parquet file.", callback=_expanded)],
+    n: Annotated[int, typer.Option("--number", "-n", help="Images to select.")],
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="`typical` images of each group, images for `coverage` of all others, images in `doubt`, or `mixed`: "
+            "typical ones first, then typical and doubtful ones in turn."
+        ),
+    ] = "mixed",
+    within: Annotated[
+        str | None,
+        typer.Option(help="Select in a group, by its name or number, or among images with COLUMN=VALUE in the atlas."),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(help="Select equal numbers from each `group`, or for each value of a column of the atlas."),
+    ] = None,
+    ignore_labels: Annotated[
+        bool,
+        typer.Option("--ignore-labels", help="Select labelled images as well, which otherwise count as selected."),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed for what is drawn of large collections.")] = 0,
+) -> None:
+    """Select the images that are worth labelling first, or a subset that stands for all: a table of their paths."""
+    with _errors_as_sentences("nothing was written", path):
+        from latentmap.run.selecting import write_selection
+
+        made = write_selection(
+            path,
+            n,
+            out,
+            strategy=strategy,
+            within=within,
+            balance=balance,
+            ignore_labels=ignore_labels,
+            seed=seed,
+        )
+        print(f"picks   {out}")
+        for line in made.describe():
+            print(f"        {line}")
+        print(
+            f"label   fill in its column label, then: latentmap label {shlex.quote(str(path))} {shlex.quote(str(out))}"
+        )
+
+
+@app.command()
 def reproduce(
     rows: Annotated[list[str] | None, typer.Argument(help="Rows to run, S1 to S14; all by default.")] = None,
     out: Annotated[

@@ -137,7 +137,7 @@ def test_methods_that_no_route_has_are_changes(guarded, method):
 
 
 def test_the_routes_that_readers_may_post_to_are_these():
-    assert READING_POSTS == {"/session", "/api/similar", "/api/strip"}
+    assert READING_POSTS == {"/session", "/api/select", "/api/similar", "/api/strip"}
 
 
 # ---------------------------------------------------------------- sessions

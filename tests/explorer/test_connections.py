@@ -182,7 +182,8 @@ def test_half_the_handles_are_left_for_files(monkeypatch, handles, most):
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/edits", "/api/selection", "/api/export", "/api/strip", "/api/similar", "/api/spread"]
+    "path",
+    ["/api/edits", "/api/select", "/api/selection", "/api/export", "/api/strip", "/api/similar", "/api/spread"],
 )
 def test_a_client_that_goes_away_while_it_sends_is_no_error(server, path, caplog, capfd):
     app = make_app(server, [HOST])

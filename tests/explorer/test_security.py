@@ -32,6 +32,7 @@ WRITES = [
     "/api/selection",
     "/api/export",
     "/api/strip",
+    "/api/select",
     "/api/similar",
     "/api/learn/sweep",
     "/api/reweighted",

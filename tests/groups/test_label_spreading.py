@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics.pairwise import rbf_kernel
 
 from latentmap import LabelSpreading
+from latentmap.core.errors import InputError
 from latentmap.groups.graph import affinity_graph
 from latentmap.neighbors import nearest_neighbors
 
@@ -104,3 +105,26 @@ def test_weights_fall_with_distance_and_the_graph_is_symmetric():
 def test_wrong_calls_are_met_with_a_sentence(y, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         LabelSpreading(**options).fit(np.arange(10.0)[:, None], y)
+
+
+def test_balanced_classes_take_no_points_from_each_other():
+    digits = load_digits()
+    rare, frequent = (np.flatnonzero(digits.target == label) for label in (4, 7))
+    rows = np.sort(np.concatenate([rare, frequent]))
+    X, labels = digits.data[rows], digits.target[rows]
+    y = np.full(len(rows), -1)
+    y[np.flatnonzero(labels == 4)[0]] = 4
+    some = np.flatnonzero(labels == 7)[::2]
+    y[some] = 7
+    balanced = LabelSpreading(class_weight="balanced").fit(X, y)
+    assert (balanced.transduction_ == labels).mean() > 0.98
+    assert (LabelSpreading().fit(X, y).transduction_ == labels).mean() < 0.6  # the many labels take all
+    twice = y.copy()
+    twice[some[1:]] = -1  # one label of each class: nothing to balance
+    np.testing.assert_allclose(
+        LabelSpreading(class_weight="balanced").fit(X, twice).label_distributions_,
+        LabelSpreading().fit(X, twice).label_distributions_,
+        atol=1e-6,
+    )
+    with pytest.raises(InputError, match="class_weight='even': choose None or 'balanced'"):
+        LabelSpreading(class_weight="even").fit(X, y)

@@ -181,3 +181,14 @@ def test_labels_of_a_run_that_was_redone_are_set_aside(made, file, tmp_path):
     assert not path.exists()
     assert pq.read_table(made / "run" / STALE)["given"].to_pylist()[9] == "dog"
     assert len(pq.read_table(spread_labels(made / "run", file))) == 19
+
+
+def test_all_labels_have_the_same_weight_however_many_there_are(tmp_path):
+    random = np.random.default_rng(0)
+    vectors = np.concatenate([random.normal(0, 1, (60, 3)), random.normal(2, 1, (60, 3))]).astype(np.float32)
+    make_run(None, tmp_path / "run", RunOptions(n_clusters=2), vectors=vectors)
+    (tmp_path / "labels.csv").write_text("id,label\n0,rare\n" + "".join(f"{i},frequent\n" for i in range(60, 120, 2)))
+    spread_labels(tmp_path / "run", tmp_path / "labels.csv")
+    labels = pq.read_table(tmp_path / "run" / "labels.parquet")["label"].to_numpy()
+    assert (labels[:60] == "rare").mean() > 0.8
+    assert (labels[60:] == "frequent").mean() > 0.8

@@ -7,8 +7,10 @@ import { t } from "../i18n/translate";
 import { css } from "../model/colors";
 import type { Model } from "../model/model";
 import { button, h } from "../page/dom";
+import { ChooseImages } from "./choose-images";
 import { ExportPanel } from "./export-panel";
 import { LabelList } from "./label-list";
+import { openImage } from "./lightbox";
 
 const MAX_GROUPS = 10; // listed in the composition
 const MAX_NAME_LENGTH = 200;
@@ -34,8 +36,9 @@ export class SelectionPanel {
   ) {
     const { source } = model;
     const exports = editor && source instanceof Server ? new ExportPanel(model, source, say).element : "";
+    const choosing = editor && source instanceof Server ? new ChooseImages(model, source, editor, openImage, say).element : "";
     if (editor) this.labels = new LabelList(model, editor, say, colorBy);
-    this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.editing, exports, this.composition);
+    this.element.append(h("h2", { text: t("selection") }), this.count, this.buttons, this.editing, exports, this.composition, choosing);
     this.element.append(this.labels?.element ?? "", this.suggestions);
     this.rebuild();
   }

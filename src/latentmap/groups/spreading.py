@@ -64,6 +64,9 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The iteration stops when no class probability changes by more than this, relative to the largest one.
     n_jobs : int, optional
         Number of threads; all CPUs by default.
+    class_weight : {None, "balanced"}, default=None
+        "balanced" divides the labels of each class by their number, so that a class with many labels does not take
+        points from the others. None gives each label the same weight, as scikit-learn does.
 
     Attributes
     ----------
@@ -101,12 +104,14 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_iter: int = 100,
         tol: float = 1e-3,
         n_jobs: int | None = None,
+        class_weight: str | None = None,
     ) -> None:
         self.alpha = alpha
         self.n_neighbors = n_neighbors
         self.max_iter = max_iter
         self.tol = tol
         self.n_jobs = n_jobs
+        self.class_weight = class_weight
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, neighbors: NeighborGraph | None = None, graph: Any = None) -> Self:
         """Spread the labels.
@@ -131,11 +136,14 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            If X contains NaN or infinity, no label is known, alpha is out of range, or the lengths differ.
+            If X contains NaN or infinity, no label is known, alpha is out of range, class_weight is unknown, or the
+            lengths differ.
         """
         data: NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not 0 < self.alpha < 1:
             raise InputError(f"alpha={self.alpha!r}: ask for one between 0 and 1, both excluded")
+        if self.class_weight not in (None, "balanced"):
+            raise InputError(f"class_weight={self.class_weight!r}: choose None or 'balanced'")
         known, self.classes_, codes = _known_labels(y, len(data))
         k = min(len(data) - 1, self.n_neighbors or default_neighbors(len(data)))
         if graph is None:
@@ -143,6 +151,8 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             graph = affinity_graph(neighbors, min(k, neighbors.n_neighbors))
         start = np.zeros((len(data), len(self.classes_)), np.float32)
         start[np.flatnonzero(known), codes] = 1
+        if self.class_weight == "balanced":
+            start /= start.sum(axis=0)
         distributions, self.n_iter_ = _propagate_labels(graph, start, self.alpha, self.max_iter, self.tol)
         sums = distributions.sum(axis=1, keepdims=True)
         self.label_distributions_ = np.divide(distributions, sums, out=np.zeros_like(distributions), where=sums > 0)

@@ -1,5 +1,6 @@
 """The atlas without pictures, as plain tables and as CSV that is safe in spreadsheets."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -76,6 +77,11 @@ def harmless(column: pa.ChunkedArray) -> pa.ChunkedArray:
         pc.match_substring_regex(column, FORMULA), pc.invert(pc.match_substring_regex(column, PLAIN_NUMBER))
     )
     return pc.if_else(formula, pc.binary_join_element_wise("'", column, ""), column)
+
+
+def without_apostrophe(text: str) -> str:
+    """Text as it was before :func:`as_csv` put an apostrophe before it."""
+    return text[1:] if text.startswith("'") and re.match(FORMULA, text) else text
 
 
 def _as_csv_column(column: pa.ChunkedArray) -> pa.ChunkedArray:

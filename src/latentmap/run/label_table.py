@@ -18,6 +18,7 @@ from latentmap.images.label_columns import to_label_column
 from latentmap.images.parquet import read_parquet
 from latentmap.images.table import LABEL_COLUMNS, PATH_COLUMNS, find_column, refuse_workbook
 from latentmap.images.text_table import read_text_table
+from latentmap.run.flat import without_apostrophe
 
 N_CANDIDATES = 5  # that a message names
 MAX_COMPARED = 20_000  # paths that a misspelt one is compared with
@@ -30,8 +31,9 @@ def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
     ----------
     file : Path
         A .csv, .tsv or .parquet table with the columns ``label`` and ``path``, ``id`` or both; a row an image. A path
-        is that of the atlas; its end will do where it is the end of one path only. The path of a file with several
-        frames, or of an image that was cut into parts, stands for all of them.
+        is that of the atlas, with or without the apostrophe that :func:`latentmap.run.flat.as_csv` puts before some;
+        its end will do where it is the end of one path only. The path of a file with several frames, or of an image
+        that was cut into parts, stands for all of them.
     paths : list of str
         Of the images of the atlas.
 
@@ -137,7 +139,7 @@ class _Named:
         return int(cleaned)
 
     def _path(self, row: int, path: str) -> list[int]:
-        found = self._exact.get(path) or self._of_file.get(path)
+        found = self._exact.get(path) or self._of_file.get(path) or self._exact.get(without_apostrophe(path))
         if found is None:
             names = self._alike(path)
             if len(names) > 1:

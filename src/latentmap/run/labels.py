@@ -73,7 +73,7 @@ def spread_locked(run: Run, given: NDArray[Any]) -> Path:
         spread = run.spread_labels(given)
     else:  # the graph of the run does not have all of them
         latents = tables.read_column(run.path / layout.ATLAS, "latent")
-        spread = LabelSpreading().fit(run.as_points(latents), given)
+        spread = LabelSpreading(class_weight="balanced").fit(run.as_points(latents), given)
     reached = spread.confidence_ > 0
     columns = {
         "id": np.arange(len(paths)),

@@ -255,7 +255,7 @@ class Run:
         return NeighborGraph(indices, distances, np.arange(len(indices)))
 
     def spread_labels(self, labels: ArrayLike) -> LabelSpreading:
-        """Spread a few labels over the graph to all images.
+        """Spread a few labels over the graph to all images. All classes have the same weight, whatever their numbers.
 
         Parameters
         ----------
@@ -274,7 +274,7 @@ class Run:
         InputError
             If no label is known, or there is not one for each image.
         """
-        return LabelSpreading().fit(self.points(), labels, neighbors=self.neighbors())
+        return LabelSpreading(class_weight="balanced").fit(self.points(), labels, neighbors=self.neighbors())
 
     def map(self) -> NDArray[np.float32]:
         """Places on the map (n, 2).

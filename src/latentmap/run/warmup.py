@@ -84,6 +84,7 @@ def compile_kernels() -> None:
     from latentmap.groups import GraphClustering
     from latentmap.kmeans import KMeans
     from latentmap.metrics import map_report
+    from latentmap.subsets import facility_location
     from latentmap.tsne import TSNE
     from latentmap.tsne.repulsion import MAX_EXACT_POINTS
 
@@ -95,6 +96,7 @@ def compile_kernels() -> None:
         model.nearest(features, features[0], model.weights_, 1)
     GraphClustering(random_state=0).fit(X[:300], tangents=np.ones((300, 1, X.shape[1]), np.float32))
     map_report(X, X)
+    facility_location(X[:10], 2, np.random.RandomState(0))
     for few in (X[:50], X):  # all pairs, and the grid
         TSNE(perplexity=2, max_iter=250, random_state=0, device="cpu").fit(few).transform(few[:2] + 1)
     for pixels in (np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4), np.float32)):

@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute
 
 from latentmap.explorer.handlers import (
     channel_settings,
+    choosing,
     editing,
     events,
     exports,
@@ -27,6 +28,7 @@ _SUBJECTS = (
     similarity,
     latent_space,
     editing,
+    choosing,
     events,
     exports,
     group_naming,
