@@ -317,6 +317,42 @@ def similar(
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a finished run.", callback=_expanded)],
+    b: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="Folder of another run of the same images.", callback=_expanded)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A new folder for the page and the table, or a new file: .html for the page, .parquet or .csv for the "
+            "table, .json for the measures. Without it the measures are printed only.",
+            callback=_expanded,
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare two runs: which images changed their group, and how well groups and neighbourhoods agree."""
+    with _errors_as_sentences("nothing is kept of a comparison that was interrupted", a):
+        from functools import partial
+
+        from latentmap.report import write_comparison
+        from latentmap.run import compare_runs
+
+        comparison = compare_runs(a, b, show=partial(show_progress, quiet=quiet))
+        files = [] if out is None else write_comparison(comparison, out)
+        for line in comparison.describe():
+            _say(line)
+        for file in files:
+            _say(f"{_COMPARISON_FILES[file.suffix.lower()]:<32}{file}")
+
+
+_COMPARISON_FILES = {".html": "page", ".parquet": "table", ".csv": "table", ".json": "measures"}
+
+
+@app.command()
 def export(
     path: RunFolder,
     kind: Annotated[

@@ -269,7 +269,9 @@ def test_what_appears_meanwhile_is_not_replaced(made, tmp_path, monkeypatch, kin
             (out / "thesis.txt").write_text("mine")
         next(with_block, None)
 
-    monkeypatch.setattr(f"latentmap.run.export.{'new_file' if kind == 'csv' else 'new_folder'}", contextmanager(slow))
+    monkeypatch.setattr(
+        f"latentmap.run.new_places.{'new_file' if kind == 'csv' else 'new_folder'}", contextmanager(slow)
+    )
     with pytest.raises(RunError, match="appeared while it was made|cannot be replaced"):
         export_run(made / "run", kind, out)
     assert (out if kind == "csv" else out / "thesis.txt").read_text() == "mine"

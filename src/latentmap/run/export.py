@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from latentmap.core.atomic_files import resolved, user_path
+from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import DecodingError, RunError
 from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
@@ -27,15 +27,13 @@ from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import FolderNames, png_pictures, write_folders
-from latentmap.run.new_files import new_file, new_folder
+from latentmap.run.new_places import new_place, place_of
 from latentmap.run.overviews import write_overviews
 from latentmap.run.run import Run
-from latentmap.run.state import check_encodable
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
 MAX_SPRITE_SIDE = 64
-EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
 MARK_TEXT = "An export of latentmap: `latentmap run` leaves it out of the images of the folders above it.\n"
 
 
@@ -108,48 +106,13 @@ def new_export(path: str | Path, kind: str, out: str | Path) -> Iterator[tuple[R
     RunError
         For a run that is not finished or damaged, or when something is in the way.
     """
-    out = user_path(out)
-    run, target = Run.open(path), _place(out)
+    run = Run.open(path)
     if not (run.path / layout.ATLAS).exists():
         raise RunError(f"{run.path}: no {layout.ATLAS} in it yet: finish the run with the command that began it")
-    _check_place(run, out, target, kind)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with (new_file if kind in FILES else new_folder)(target) as making:
-            yield run, making
-            if kind in PICTURES and _is_in_source(run, target):
-                (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")
-    except FileExistsError as error:
-        raise RunError(f"{out}: appeared while it was made: name a new {_called(kind)}") from error
-    except OSError as error:
-        if error.filename != str(target) or not target.is_dir():
-            raise
-        raise RunError(f"{out}: cannot be replaced ({error.strerror}): name a new folder in it") from error
-
-
-def _called(kind: str) -> str:
-    return "file" if kind in FILES else "folder"
-
-
-def _place(out: str | Path) -> Path:
-    """The absolute path; for an existing folder that is a link, its target."""
-    path = Path(out)
-    return resolved(path) if path.is_dir() else resolved(path.parent) / path.name
-
-
-def _check_place(run: Run, out: Path, target: Path, kind: str) -> None:
-    """Raise RunError unless there is room for an export and it is not among the files of the run itself."""
-    if kind in FILES:  # written by Arrow
-        check_encodable(target)
-    is_taken = target.is_symlink() or target.exists()
-    if is_taken and (kind in FILES or not target.is_dir() or any(target.iterdir())):
-        raise RunError(f"{out}: there already: name a new {_called(kind)}")
-    own = run.path.resolve()
-    if target.is_relative_to(own) and not target.parent.is_relative_to(own / EXPORTS_FOLDER):
-        raise RunError(
-            f"{out}: inside the run, where only the run's own files lie: name a {_called(kind)} outside of it, or "
-            f"{run.path / EXPORTS_FOLDER / target.name}"
-        )
+    with new_place(out, [run], is_file=kind in FILES) as making:
+        yield run, making
+        if kind in PICTURES and _is_in_source(run, place_of(user_path(out))):
+            (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")
 
 
 def _is_in_source(run: Run, target: Path) -> bool:
