@@ -187,7 +187,8 @@ def _in_steps(places: NDArray[np.float32]) -> NDArray[np.uint16]:
     side = float((high - low).max()) or 1.0
     steps = (places - (low + high) / 2) / side + 0.5
     steps[:, 1] = 1 - steps[:, 1]
-    return np.rint(np.clip(steps, 0, 1) * PLACES).astype(np.uint16)
+    found: NDArray[np.uint16] = np.rint(np.clip(steps, 0, 1) * PLACES).astype(np.uint16)
+    return found
 
 
 def _text(values: NDArray[Any]) -> str:
