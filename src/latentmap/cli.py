@@ -356,9 +356,36 @@ _COMPARISON_FILES = {".html": "page", ".parquet": "table", ".csv": "table", ".js
 def export(
     path: RunFolder,
     kind: Annotated[
-        str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews, onnx or site.")
+        str,
+        typer.Argument(
+            help="csv, parquet, folders, imagefolder, yolo, coco, projector, overviews, onnx or site.",
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
+    only: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table with the column id or path of the images to export (csv, parquet, folders, imagefolder, yolo, "
+            "coco); by default all.",
+            callback=_expanded,
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Class of an image in imagefolder, yolo and coco: given (the label given in the explorer, else the "
+            "group), label (given, or of the source), spread (given, or by `latentmap label`) or group.",
+            show_default="given",
+        ),
+    ] = None,
+    splits: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts of imagefolder, yolo and coco with their fractions, such as train=0.8,val=0.1,test=0.1. "
+            "Duplicates stay together. By default yolo has train=0.8,val=0.2.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the division into parts.")] = 0,
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:
     """Export a run for other tools, or as a site: a folder of static files with the map, which any web server serves.
@@ -371,11 +398,14 @@ def export(
         if kind == "site":
             from latentmap.explorer import export_site
 
+            if only or classes or splits:
+                raise InputError("kind='site': has no --only, --classes and --splits: leave them out")
             made = export_site(path, out, show=show_progress, say=said.append)
         else:
             from latentmap.run import export_run
 
-            made = export_run(path, kind, out, copy=copy, show=show_progress, say=said.append)
+            options: dict[str, Any] = {"only": only, "classes": classes, "splits": splits, "seed": seed, "copy": copy}
+            made = export_run(path, kind, out, show=show_progress, say=said.append, **options)
         print(f"{kind:<12}{made}")
         for line in said:
             print(" " * 12 + line)
