@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow test-gpu test-browser lint explorer explorer-check bench docs site reproduce clean
+.PHONY: demo test test-slow test-gpu test-browser lint explorer explorer-check package bench docs site reproduce clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make explorer      build the explorer's page from explorer-ui (needs Node 20 or newer)"
 	@echo "make reproduce     the course chapter, published beside measured, in chapter/index.html"
 	@echo "make docs          write the generated tables of README and docs"
+	@echo "make package       build wheel and sdist in dist/, check them, and run the demo from the wheel"
 	@echo "make site          build the documentation as a site in build/site"
 
 # The two stamps stand for an environment with the product, and one with the developers' tools as well.
@@ -68,6 +69,17 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The wheel is installed into an environment that has nothing else, and is used from there.
+package:
+	rm -rf dist build/packaging build/fresh build/first-run
+	$(PYTHON) -m venv build/packaging
+	build/packaging/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt build twine
+	build/packaging/bin/python -m build --outdir dist .
+	build/packaging/bin/python -m twine check --strict dist/*
+	$(PYTHON) -m venv build/fresh
+	build/fresh/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
+	cd build && fresh/bin/latentmap doctor && fresh/bin/latentmap demo --images 300 --no-explore --quiet -o first-run
 
 bench: $(VENV)/.installed-dev
 	$(PIP) -r benchmarks/requirements.txt

@@ -142,6 +142,56 @@ def explorer() -> str:
     return _table(head, body) + _source(record) + note
 
 
+def site() -> str:
+    """Start-up time and size of maps exported as static files."""
+    record = load("site")
+    runs = record["results"]["rows"]
+
+    def frame(found: dict[str, float]) -> str:
+        return f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
+
+    lines: dict[str, Callable[[dict[str, Any]], str]] = {
+        "export, s": lambda run: f"{run['export_s']:.0f}",
+        "files": lambda run: f"{run['files']:,}",
+        "size of the folder, MB": lambda run: f"{run['megabytes']:,.0f}",
+        "first paint, ms": lambda run: f"{run['opening']['first_paint_ms']:.0f}",
+        "map responds, ms": lambda run: f"{run['opening']['interactive_ms']:.0f}",
+        "first pictures, ms": lambda run: f"{run['opening']['first_picture_ms']:.0f}",
+        "sent by then, MB": lambda run: f"{run['opening']['megabytes_first']:.1f}",
+        "all points loaded, ms": lambda run: f"{run['opening']['all_rows_ms']:,.0f}",
+        "sent by then in all, MB": lambda run: f"{run['opening']['megabytes']:.1f}",
+        "frame, whole map panning, ms (95th percentile)": lambda run: frame(run["panning"]["whole map"]),
+        "frame, zoomed in, ms (95th percentile)": lambda run: frame(run["panning"]["zoomed in 8 times"]),
+    }
+    body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
+    note = (
+        f"Chromium {record['results']['chromium']} at 1400 × 900 with software rendering, and Python's file server, on "
+        "the same two cores. Times since the page was requested are medians of five, each in a new profile.\n"
+    )
+    return _table(["", *(f"{run['n']:,} images" for run in runs)], body) + _source(record) + note
+
+
+def explorer_load() -> str:
+    """Waiting times of one reader while the explorer is abused."""
+    record = load("explorer_load")
+    results = record["results"]
+    rows = [
+        [
+            one["abuse"],
+            f"{one['median_ms']:.0f}",
+            f"{one['p99_ms']:.0f}",
+            f"{one['max_ms']:.0f}",
+            f"{one['n_failed']} of {one['n_requests']:,}",
+            f"{one['memory_mb']:.0f}",
+            f"{one['threads']}",
+        ]
+        for one in results["rows"]
+    ]
+    head = ["meanwhile", "median, ms", "99th percentile, ms", "longest, ms", "failed", "memory, MB", "threads"]
+    note = f"Each for {results['seconds']:.0f} s, with the other clients on the same cores.\n"
+    return _table(head, rows) + _source(record) + note
+
+
 def training() -> str:
     """Seconds per epoch, by network and engine."""
     record = load("training")
@@ -539,6 +589,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "scale": scale,
     "interop": interop,
     "explorer": explorer,
+    "explorer_load": explorer_load,
+    "site": site,
     "training": training,
     "collections": collections,
     "small": small,

@@ -47,6 +47,40 @@ def test_version():
     assert command("--version").stdout == f"latentmap {latentmap.__version__}\n"
 
 
+def test_demo_maps_digits_and_the_same_command_resumes(tmp_path):
+    first = command("demo", "-n", 80, "--no-explore", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "report  latentmap-demo/report.html" in first.stdout
+    run = Run.open(tmp_path / "latentmap-demo")
+    assert (len(run.map()), run.state["source"]["name"]) == (80, "mnist:80")
+    again = command("demo", "-n", 80, "--no-explore", cwd=tmp_path)
+    assert again.stderr.splitlines() == ["reading mnist:80", *(f"{stage}: kept" for stage in STAGES)]
+
+
+def test_demo_opens_the_report_and_the_explorer(tmp_path, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr("latentmap.api.map_images", lambda source, out, quiet: opened.append(source))
+    monkeypatch.setattr("latentmap.run.findings.findings", lambda run: ["nothing"])
+    monkeypatch.setattr("latentmap.cli._say_results", lambda *_: None)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("latentmap.explorer.explore", lambda out: opened.append(str(out)))
+    assert CliRunner().invoke(app, ["demo", "-o", str(tmp_path / "it")]).exit_code == 0
+    assert opened == ["mnist:10000", (tmp_path / "it" / "report.html").as_uri(), str(tmp_path / "it")]
+
+
+def test_demo_of_more_digits_than_there_are(tmp_path):
+    found = command("demo", "-n", 70_001, "-o", tmp_path / "run", "--no-explore")
+    assert found.returncode == 2
+    assert "there are 70,000 digits" in found.stderr
+
+
+def test_doctor_says_what_it_found():
+    found = command("doctor")
+    assert found.returncode == 0, found.stderr
+    names = [line.split()[0] for line in found.stdout.splitlines() if not line.startswith(" ")]
+    assert names == ["latentmap", "packages", "extras", "cores", "memory", "gpu", "precision", "kernels", "disk"]
+
+
 def test_run_then_info(tmp_path):
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8))
     arguments = ["run", tmp_path / "images.npy", "-o", tmp_path / "run", "--epochs", 1, "--n-clusters", 3]

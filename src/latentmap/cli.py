@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 import warnings
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from inspect import Parameter, Signature, signature
@@ -156,8 +157,9 @@ def run(
         list[str] | None,
         typer.Argument(
             help="A folder of images, a pattern, a table with paths, an archive, a Parquet file with images, "
-            "a TIFF with several pages, an .npy, .npz or IDX file, the address of one of these (s3://, https://), or "
-            "'mnist'. Several become one collection. With --vectors it may be left out: points then have no pictures.",
+            "a TIFF with several pages, an .npy, .npz or IDX file, the address of one of these (s3://, https://), "
+            "'mnist', or 'mnist:N' for its first N images. Several become one collection. With --vectors it may be "
+            "left out: points then have no pictures.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", callback=_expanded)],
@@ -177,6 +179,11 @@ def run(
         augmentation = None if names is None else tuple(name for name in names if name != "none")
         made = map_images(source or None, out, quiet=quiet, augmentation=augmentation, **options)
         lines = findings(made)
+    _say_results(made, out, lines)
+
+
+def _say_results(made: "Run", out: Path, lines: list[str]) -> None:
+    """Print what was found, where it is, and what may come next."""
     for line in lines:
         _say(f"found   {line}")
     _say(f"report  {out / 'report.html'}")
@@ -187,6 +194,44 @@ def run(
     _say(f"label   latentmap label {folder} LABELS.csv")
     more = " MORE_IMAGES" * made.has_pictures + " --vectors THEIR_VECTORS" * (not made.has_encoder)
     _say(f"add     latentmap add {folder}{more}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", callback=_expanded)] = Path(
+        "latentmap-demo"
+    ),
+    images: Annotated[int, typer.Option("--images", "-n", help="Number of digits, up to 70,000.")] = 10_000,
+    explore: Annotated[bool, typer.Option(help="Open the report and the explorer in the browser.")] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Map the handwritten digits of MNIST, which are included, and open the report and the explorer."""
+    with _errors_as_sentences(f"the same command resumes: {out}", out):
+        _announce([f"mnist:{images}"], quiet=quiet)
+        from latentmap.api import map_images
+        from latentmap.run.findings import findings
+
+        made = map_images(f"mnist:{images}", out, quiet=quiet)
+        lines = findings(made)
+    _say_results(made, out, lines)
+    if explore:
+        with _errors_as_sentences("what you changed is saved in the run", out):
+            from latentmap.explorer import explore as serve
+
+            webbrowser.open((out / "report.html").absolute().as_uri())
+            serve(out)
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, cores, memory, GPU and folders, and what makes latentmap slow on this machine."""
+    with _errors_as_sentences("nothing was changed", Path()):
+        from latentmap.doctor import examine
+
+        for check in examine():
+            _say(f"{check.name:<10}{check.found}")
+            for line in check.advice:
+                _say(f"{'':<10}! {line}")
 
 
 @app.command()

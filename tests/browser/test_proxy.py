@@ -118,6 +118,7 @@ def test_it_works_behind_jupyter_server_proxy(look, made, tmp_path, way):
         assert token not in page.page.url
         names = {one["name"].split("-")[0]: one["path"] for one in page.page.context.cookies(f"{base}api/run")}
         assert names["latentmap"] == base.removeprefix(f"http://127.0.0.1:{port}").rstrip("/")
+        page.page.close()
     finally:
         process.terminate()
         assert token not in process.communicate(timeout=30)[1]

@@ -1,6 +1,7 @@
 """The MNIST data set, which is part of the package."""
 
 import hashlib
+import re
 from importlib.resources import as_file, files
 
 import numpy as np
@@ -16,6 +17,7 @@ MNIST_SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+MNIST_SOURCE = re.compile(r"mnist(?::(\d{1,9}))?")
 MNIST_SPLITS = {"train": ["train"], "test": ["t10k"], "all": ["train", "t10k"]}
 
 
@@ -56,6 +58,33 @@ def load_mnist(split: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.uint
     images = [_read_verified(f"{part}-images-idx3-ubyte") for part in MNIST_SPLITS[split]]
     labels = [_read_verified(f"{part}-labels-idx1-ubyte") for part in MNIST_SPLITS[split]]
     return np.concatenate(images), np.concatenate(labels)
+
+
+def is_mnist(source: str) -> bool:
+    """Return whether a source is MNIST or its beginning.
+
+    Examples
+    --------
+    >>> is_mnist("mnist"), is_mnist("mnist:10000"), is_mnist("mnist.zip")
+    (True, True, False)
+    """
+    return MNIST_SOURCE.fullmatch(source) is not None
+
+
+def load_mnist_source(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Load the images and labels of ``"mnist"``, or the first of them, such as ``"mnist:10000"``.
+
+    Raises
+    ------
+    InputError
+        If there are not as many.
+    """
+    found = MNIST_SOURCE.fullmatch(source)
+    images, labels = load_mnist("all")
+    n = len(images) if found is None or found[1] is None else int(found[1])
+    if not 1 <= n <= len(images):
+        raise InputError(f"{source}: there are {len(images):,} digits: pass mnist, or mnist:N for the first N of them")
+    return images[:n], labels[:n]
 
 
 def _read_verified(name: str) -> NDArray[np.uint8]:

@@ -29,7 +29,7 @@ from latentmap.images.image_objects import list_objects
 from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
-from latentmap.images.mnist import load_mnist
+from latentmap.images.mnist import is_mnist, load_mnist_source
 from latentmap.images.no_images import no_images_error
 from latentmap.images.optional_formats import format_of_file
 from latentmap.images.page_options import PageOptions
@@ -109,7 +109,8 @@ def open_images(
         - An array in HDF5 or Zarr: ``file.h5``, ``file.h5:name``, ``folder.zarr``, ``folder.zarr:name``.
         - An IDX file, compressed with gzip or not. Labels are read from the file beside it that follows the naming of
           MNIST.
-        - ``"mnist"``: the 70,000 images of MNIST, which are part of the package, with their labels.
+        - ``"mnist"``: the 70,000 images of MNIST, which are part of the package, with their labels; ``"mnist:N"`` for
+          the first N of them.
         - The address of a folder, pattern, table, archive or other file, such as ``s3://bucket/scans/`` or
           ``https://host/scans.zip``. Tables may also name images by address.
         - A list of images of any sizes, all of one kind: PIL images, arrays (height, width) or (height, width,
@@ -332,9 +333,9 @@ def _find_source(
         return join_sources([_find_source(one, scaling, downloads) for one in source])
     if isinstance(source, np.ndarray):
         return _find_array(source, "array", scaling)
-    if source == "mnist":
-        images, labels = load_mnist("all")
-        return ImageCollection.of(images, "mnist", labels)
+    if isinstance(source, str) and is_mnist(source):
+        images, labels = load_mnist_source(source)
+        return ImageCollection.of(images, source, labels)
     return _find_path(source, scaling, downloads)
 
 

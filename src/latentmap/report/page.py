@@ -13,6 +13,7 @@ from latentmap.core.memory import release_memory
 from latentmap.core.parallel import one_blas_thread
 from latentmap.images import Skipped
 from latentmap.images.decode_options import DecodeOptions
+from latentmap.images.mnist import is_mnist
 from latentmap.report.figures import MAX_GROUPS, figures, figures_of_results
 from latentmap.report.html import render
 from latentmap.report.report_data import ReportData
@@ -258,5 +259,5 @@ def _command(run: Run) -> str:
     line = shlex.join(["latentmap", "run", "-o", folder, *flags, *dashes, *sources])
     names = [*sources, *(str(options[name]) for name in ("labels", "crops", *arrays) if name in options)]
     where = run.state.get("working_folder")
-    relative = any(not Path(name).is_absolute() and not name.startswith("~") for name in names if name != "mnist")
+    relative = any(not Path(name).is_absolute() and not name.startswith("~") for name in names if not is_mnist(name))
     return f"cd {shlex.quote(where)}\n{line}" if where is not None and relative else line

@@ -26,7 +26,7 @@ def compiling_in_background() -> Iterator[None]:
     A process and not a thread: the compiler would keep the interpreter's lock from the body. What is compiled when
     the body ends is on disk; the rest is compiled at its first call. Nothing is started if all of it is on disk.
     """
-    if _is_compiled():
+    if are_kernels_compiled():
         yield
         return
     try:
@@ -47,14 +47,20 @@ def compiling_in_background() -> Iterator[None]:
         process.wait()
 
 
-def _is_compiled() -> bool:
+def are_kernels_compiled() -> bool:
+    """Return whether the machine code of all kernels is on disk."""
     with suppress(OSError):
         return _marker().read_text(encoding="utf-8") == _signature()
     return False
 
 
+def kernel_folder() -> Path:
+    """The first folder in which machine code is kept."""
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or PACKAGE / "__pycache__")
+
+
 def _marker() -> Path:
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or PACKAGE / "__pycache__") / MARKER_FILE
+    return kernel_folder() / MARKER_FILE
 
 
 def _signature() -> str:

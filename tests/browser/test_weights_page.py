@@ -217,15 +217,11 @@ def test_the_progress_of_the_job_is_shown_also_after_a_reload_and_so_is_a_failur
     assert page.page.locator("[data-act=other-map]").is_enabled()
 
 
-def test_a_run_by_latent_vectors_has_no_sliders(look, tmp_path):
+def test_a_run_by_latent_vectors_has_no_sliders(serving, look, tmp_path):
     random = np.random.default_rng(0)
     images = random.integers(0, 255, (40, 12, 12), dtype=np.uint8)
     make_run(images, tmp_path / "run", RunOptions(epochs=1, latent_dim=3, perplexity=5.0, features="latent"))
-    found = serve(tmp_path / "run")
-    try:
-        page = look(found.url)
-        page.ask("latentmap.inspector.pin(0)")
-        page.until("latentmap.state.neighbors === 8")
-        assert page.page.locator(".weights").count() == 0
-    finally:
-        found.stop()
+    page = look(serving(tmp_path / "run").url)
+    page.ask("latentmap.inspector.pin(0)")
+    page.until("latentmap.state.neighbors === 8")
+    assert page.page.locator(".weights").count() == 0
