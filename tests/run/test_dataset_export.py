@@ -326,7 +326,7 @@ def test_coco_says_of_each_image_its_size_and_its_class(made, tmp_path):
     for part, content in found.items():
         assert len(content["images"]) == len(content["annotations"]) == 15
         for image, annotation in zip(content["images"], content["annotations"], strict=True):
-            number = image["latentmap_id"]
+            number = annotation["latentmap_id"]
             seen.append(number)
             assert tmp_path / "out" / part / "data" / image["file_name"] == files[number]
             assert (image["width"], image["height"]) == Image.open(files[number]).size
@@ -392,7 +392,7 @@ def test_pycocotools_loads_coco_as_it_is(made, tmp_path):
     coco = pycocotools.COCO(str(tmp_path / "out" / "labels.json"))
     assert len(coco.getImgIds()) == len(coco.getAnnIds()) == N
     (dog,) = coco.getCatIds(catNms=["dog"])
-    assert [one["latentmap_id"] for one in coco.loadImgs(coco.getImgIds(catIds=[dog]))] == list(range(20, N))
+    assert [one["id"] - 1 for one in coco.loadImgs(coco.getImgIds(catIds=[dog]))] == list(range(20, N))
     evaluated = pytest.importorskip("pycocotools.cocoeval").COCOeval(
         coco,
         coco.loadRes(

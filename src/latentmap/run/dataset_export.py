@@ -5,21 +5,26 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from latentmap.core.errors import RunError
 from latentmap.core.progress import Callback, Progress, counted
+from latentmap.images.boxes import Box
 from latentmap.images.image_files import open_with_pillow
+from latentmap.images.pool import DecodingPool
 from latentmap.run import layout, tables
+from latentmap.run.cut_runs import is_cut
 from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.export_names import file_name
 from latentmap.run.folder_export import OTHER_FORMAT, Written, png_pictures, require_pictures
 from latentmap.run.image_classes import ImageClasses
 from latentmap.run.originals import NO_FILE, Missing, Originals
+from latentmap.run.overviews import Overviews
 from latentmap.run.run import Run
 from latentmap.run.splits import parse_splits, related_images, split_images
 
@@ -44,10 +49,13 @@ class WrittenImage:
         File, below the folder of its part.
     size : tuple of int
         Width and height of the picture in the file.
+    box : Box, optional
+        The part of the picture that the image is, all of it by default.
     """
 
     name: str
     size: tuple[int, int]
+    box: Box | None = None
 
 
 def write_dataset(
@@ -109,7 +117,12 @@ def write_dataset(
         for part in names:
             for name in sorted({found.folders[code] for code in found.codes[chosen].tolist()}):
                 (folder / part / name).mkdir(parents=True)
-    images, written = _write_images(run, folder, chosen, places, callback)
+    with_boxes, written = (
+        _copy_wholes(run, folder, dict(zip(chosen.tolist(), places, strict=True)), callback)
+        if kind == "coco" and is_cut(run.state)
+        else ({}, Written())
+    )
+    images = _write_images(run, folder, chosen, places, with_boxes, written, callback)
     rows = _Rows(run, edited, found, chosen)
     for number, part in enumerate(names):
         inside = np.flatnonzero(part_of == number)
@@ -150,16 +163,52 @@ def _places(
     return [(names[part], classes.folders[code]) for part, code in zip(part_of.tolist(), codes, strict=True)]
 
 
+def _copy_wholes(
+    run: Run, folder: Path, places: dict[int, tuple[str, str]], callback: Callback
+) -> tuple[dict[int, WrittenImage], Written]:
+    """Copy the files that tiles or crops were cut from, where they are unchanged; return what was written of each part.
+
+    Files whose picture is stored turned are left out, since boxes are of the upright image.
+    """
+    found: dict[int, WrittenImage] = {}
+    written = Written()
+    with DecodingPool(1) as decoders:
+        overviews = Overviews(run, np.zeros(len(Originals.of(run)), np.int64), decoders)
+        for whole in overviews.images:
+            ids = [image for image in whole.ids.tolist() if image in places]
+            if not ids or Path(whole.path).suffix.lower() not in SUFFIXES:
+                continue
+            part, below = places[ids[0]]
+            file, name = overviews.file(whole), f"{below}/{file_name(ids[0], whole.path)}"
+            if file is None or not _is_upright(file) or _size(file) != (whole.width, whole.height):
+                continue
+            (folder / part / below).mkdir(parents=True, exist_ok=True)
+            copyfile(file, folder / part / name)
+            size = whole.width, whole.height
+            found |= {image: WrittenImage(name, size, overviews.box(image)) for image in ids}
+            written.n_copies += 1
+            callback(Progress(len(found), len(places)))
+    return found, written
+
+
 def _write_images(
-    run: Run, folder: Path, chosen: NDArray[np.int64], places: list[tuple[str, str]], callback: Callback
-) -> tuple[list[WrittenImage], Written]:
-    """Copy original files, and write PNG files of the working size for images without one."""
-    originals, written = Originals.of(run), Written()
+    run: Run,
+    folder: Path,
+    chosen: NDArray[np.int64],
+    places: list[tuple[str, str]],
+    done: dict[int, WrittenImage],
+    written: Written,
+    callback: Callback,
+) -> list[WrittenImage]:
+    """Copy original files, and write PNG files of the working size for images without one, unless they are done."""
+    originals = Originals.of(run)
     if len(originals) != tables.read(run.path / layout.ATLAS, ["id"]).num_rows:
         raise RunError(f"{run.path}: its tables differ in length: give the command of the run again")
-    images: dict[int, WrittenImage] = {}
+    images = dict(done)
     left: dict[int, tuple[str, str]] = {}
     for image, (part, below) in zip(chosen.tolist(), places, strict=True):
+        if image in images:
+            continue
         (folder / part / below).mkdir(parents=True, exist_ok=True)
         name = f"{below}/{file_name(image, originals.path(image))}"
         size = _copy(originals, image, folder / part / name)
@@ -177,7 +226,7 @@ def _write_images(
         images[image] = WrittenImage(name, _size(folder / part / name) or (0, 0))
         written.n_pngs += 1
         callback(Progress(len(images), len(chosen)))
-    return [images[image] for image in chosen.tolist()], written
+    return [images[image] for image in chosen.tolist()]
 
 
 def _copy(originals: Originals, image: int, target: Path) -> tuple[int, int] | Missing:
@@ -201,6 +250,15 @@ def _size(path: Path) -> tuple[int, int] | None:
             return image.size
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError):  # Pillow raises all of them
         return None
+
+
+def _is_upright(path: Path) -> bool:
+    """Whether the picture in a file is stored as it is shown, and not turned or mirrored."""
+    try:
+        with path.open("rb") as file, open_with_pillow(file, FORMATS) as image:
+            return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
+    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError):
+        return False
 
 
 # ---------------------------------------------------------------- tables
@@ -245,21 +303,23 @@ def _write_metadata(
 
 
 def _write_coco(folder: Path, rows: _Rows, positions: NDArray[np.intp], images: list[WrittenImage]) -> None:
-    """labels.json: each image has one annotation, whose box is the whole image."""
+    """labels.json: an annotation an image, whose box is the whole picture, or its part of the picture."""
     used = sorted(set(rows.classes.codes[rows.chosen].tolist()))  # of all parts, so that numbers are the same in each
     number_of = {code: number for number, code in enumerate(used, start=1)}
     found: dict[str, list[dict[str, Any]]] = {"licenses": [], "images": [], "annotations": []}
+    id_of: dict[str, int] = {}
     for position, (image, _, row) in zip(positions.tolist(), rows.of(positions), strict=True):
         width, height = images[position].size
         name = images[position].name.removeprefix(f"{COCO_PICTURES}/")
-        # 0 means no match in pycocotools
-        facts = {"id": image + 1, "file_name": name, "width": width, "height": height}
-        found["images"].append(facts | {"latentmap_id": image, "path": row["path"]})
+        if name not in id_of:
+            id_of[name] = image + 1  # 0 means no match in pycocotools
+            found["images"].append({"id": image + 1, "file_name": name, "width": width, "height": height})
+        left, top, right, bottom = images[position].box or (0, 0, width, height)
         found["annotations"].append(
             {
-                **{"id": image + 1, "image_id": image + 1, "category_id": number_of[int(rows.classes.codes[image])]},
-                **{"bbox": [0, 0, width, height], "area": width * height, "iscrowd": 0},
-                "segmentation": [],
+                **{"id": image + 1, "image_id": id_of[name], "category_id": number_of[int(rows.classes.codes[image])]},
+                **{"bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top)},
+                **{"iscrowd": 0, "segmentation": [], "latentmap_id": image, "path": row["path"]},
                 # FiftyOne takes "confidence" for that of a detection, and stumbles over it
                 **{"group": row["group"], "group_confidence": row["confidence"]},
             }

@@ -66,7 +66,8 @@ def export_run(
         - "imagefolder": a folder a class with copies of the original files, or PNG files of the working size, and
           metadata.csv, for ``datasets.load_dataset("imagefolder")``.
         - "yolo": the same below train and val, as Ultralytics reads images to classify.
-        - "coco": the same files below data, and labels.json in the format of COCO.
+        - "coco": the same files below data, and labels.json in the format of COCO. Of a run of tiles or crops, the
+          files that they were cut from with a box for each.
         - "projector": a folder for TensorBoard's embedding projector.
         - "overviews": of a run of tiles or crops, a PNG file for each whole image with its parts coloured by group,
           parts.csv with the place and the group of each part, and groups.csv with the colours.
