@@ -27,15 +27,6 @@ PICTURES = images(N, 0)
 
 
 @pytest.fixture(scope="module")
-def quick_module(tmp_path_factory):
-    from conftest import make_quick
-
-    with pytest.MonkeyPatch.context() as patch:
-        make_quick(patch)
-        yield
-
-
-@pytest.fixture(scope="module")
 def made(quick_module, tmp_path_factory) -> Path:
     """Files of several formats in folders by class, and a run of them in groups by id modulo 3."""
     folder = tmp_path_factory.mktemp("made")
