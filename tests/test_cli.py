@@ -36,7 +36,7 @@ def test_help_is_drawn_without_loading_what_computes():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-@pytest.mark.parametrize("name", ["run", "add", "similar", "export", "label", "select", "info", "reproduce"])
+@pytest.mark.parametrize("name", ["run", "add", "similar", "compare", "export", "label", "select", "info", "reproduce"])
 def test_every_command_has_help(name):
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0

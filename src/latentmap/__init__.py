@@ -31,6 +31,7 @@ _PUBLIC = {
     "read_idx": "latentmap.images",
     "Run": "latentmap.run",
     "add_images": "latentmap.api",
+    "compare": "latentmap.api",
     "explore": "latentmap.api",
     "map_images": "latentmap.api",
     "select": "latentmap.api",
@@ -86,6 +87,7 @@ __all__ = [
     "UnavailableError",
     "__version__",
     "add_images",
+    "compare",
     "explore",
     "invariant_neighbors",
     "load_mnist",
@@ -100,7 +102,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from latentmap import metrics, plots
-    from latentmap.api import add_images, explore, map_images, select
+    from latentmap.api import add_images, compare, explore, map_images, select
     from latentmap.autoencoder import Autoencoder, ImageDecoder
     from latentmap.core.errors import (
         EncoderError,

@@ -1,4 +1,4 @@
-"""The commands as functions for scripts and notebooks: ``run``, ``add``, ``select`` and ``explore``."""
+"""The commands as functions for scripts and notebooks: ``run``, ``add``, ``select``, ``compare`` and ``explore``."""
 
 from functools import partial
 from inspect import Parameter, Signature, signature
@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latentmap.core.progress import say, show_progress
-from latentmap.report import report_stage
+from latentmap.report import report_stage, write_comparison
 from latentmap.run import Run, RunOptions
 from latentmap.run.adding import Addition, adding_images
+from latentmap.run.comparing import Comparison, compare_runs
 from latentmap.run.executor import run_stage
 from latentmap.run.make import making_run
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, SourceOptions
@@ -214,6 +215,55 @@ def select(
     }
     made = select_images(run, n, **options) if out is None else write_selection(run, n, out, **options)
     return made.table
+
+
+def compare(
+    a: Run | str | Path, b: Run | str | Path, *, out: str | Path | None = None, quiet: bool = False
+) -> Comparison:
+    """Compare two runs: which images changed their group, and how well groups and neighbourhoods agree.
+
+    Images are matched by the SHA-256 of their content, so that they may have other names and ids in the other run.
+    Points without pictures are matched by their paths or vectors, and if neither are equal by their ids.
+
+    Parameters
+    ----------
+    a, b : Run or path
+        Finished runs of the same images, or of some of the same.
+    out : path, optional
+        A new folder for the page ``comparison.html``, the table ``comparison.parquet`` and the measures
+        ``comparison.json``; or a new file for one of them, with the ending .html, .parquet, .csv or .json.
+    quiet : bool, default=False
+        Show no progress.
+
+    Returns
+    -------
+    Comparison
+        ``measures`` has the numbers, :meth:`~latentmap.run.Comparison.table` the images.
+
+    Raises
+    ------
+    RunError
+        If both are the same folder, one is no finished run or damaged, they have no image in common, or something is
+        in the way of ``out``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> images = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     runs = [
+    ...         map_images(images, Path(folder) / str(n), n_clusters=n, epochs=1, latent_dim=4, quiet=True)
+    ...         for n in (2, 3)
+    ...     ]
+    ...     compare(*runs, quiet=True).measures["n_common"]
+    60
+    """
+    comparison = compare_runs(a, b, show=partial(show_progress, quiet=quiet))
+    if out is not None:
+        write_comparison(comparison, out)
+    return comparison
 
 
 def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None) -> "ExplorerWidget | Explorer":

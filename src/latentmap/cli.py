@@ -362,12 +362,75 @@ def similar(
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a finished run.", callback=_expanded)],
+    b: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="Folder of another run of the same images.", callback=_expanded)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A new folder for the page and the table, or a new file: .html for the page, .parquet or .csv for the "
+            "table, .json for the measures. Without it the measures are printed only.",
+            callback=_expanded,
+        ),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare two runs: which images changed their group, and how well groups and neighbourhoods agree."""
+    with _errors_as_sentences("nothing is kept of a comparison that was interrupted", a):
+        from functools import partial
+
+        from latentmap.report import write_comparison
+        from latentmap.run import compare_runs
+
+        comparison = compare_runs(a, b, show=partial(show_progress, quiet=quiet))
+        files = [] if out is None else write_comparison(comparison, out)
+        for line in comparison.describe():
+            _say(line)
+        for file in files:
+            _say(f"{_COMPARISON_FILES[file.suffix.lower()]:<32}{file}")
+
+
+_COMPARISON_FILES = {".html": "page", ".parquet": "table", ".csv": "table", ".json": "measures"}
+
+
+@app.command()
 def export(
     path: RunFolder,
     kind: Annotated[
-        str, typer.Argument(help="csv, parquet, folders, projector, imagefolder, overviews, onnx or site.")
+        str,
+        typer.Argument(
+            help="csv, parquet, folders, imagefolder, yolo, coco, projector, overviews, onnx or site.",
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
+    only: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table with the column id or path of the images to export (csv, parquet, folders, imagefolder, yolo, "
+            "coco); by default all.",
+            callback=_expanded,
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Class of an image in imagefolder, yolo and coco: given (the label given in the explorer, else the "
+            "group), label (given, or of the source), spread (given, or by `latentmap label`) or group.",
+            show_default="given",
+        ),
+    ] = None,
+    splits: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts of imagefolder, yolo and coco with their fractions, such as train=0.8,val=0.1,test=0.1. "
+            "Duplicates stay together. By default yolo has train=0.8,val=0.2.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the division into parts.")] = 0,
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
 ) -> None:
     """Export a run for other tools, or as a site: a folder of static files with the map, which any web server serves.
@@ -380,11 +443,14 @@ def export(
         if kind == "site":
             from latentmap.explorer import export_site
 
+            if only or classes or splits:
+                raise InputError("kind='site': has no --only, --classes and --splits: leave them out")
             made = export_site(path, out, show=show_progress, say=said.append)
         else:
             from latentmap.run import export_run
 
-            made = export_run(path, kind, out, copy=copy, show=show_progress, say=said.append)
+            options: dict[str, Any] = {"only": only, "classes": classes, "splits": splits, "seed": seed, "copy": copy}
+            made = export_run(path, kind, out, show=show_progress, say=said.append, **options)
         print(f"{kind:<12}{made}")
         for line in said:
             print(" " * 12 + line)

@@ -27,6 +27,14 @@ def quick(monkeypatch):
     make_quick(monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def quick_module():
+    """The quick stages for a whole file of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_quick(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
 def quick_base(tmp_path_factory):
     """A finished run of eight images, to which two were added."""

@@ -249,3 +249,60 @@ def test_warnings_of_boxes_do_not_stop_a_run(tmp_path, quick):
         run = make_run(source, tmp_path / "run", OPTIONS, decoding=DecodeOptions(cut=choose_cut(None, crops=boxes)))
     assert len(run.images()) == 6
     assert any("3 of its boxes are of 1 image" in str(one.message) for one in told)
+
+
+# ---------------------------------------------------------------- exports for training
+
+
+def test_crops_are_boxes_in_the_files_that_they_were_cut_from(cropped, tmp_path):
+    said: list[str] = []
+    export_run(cropped.path, "coco", tmp_path / "out", classes="label", say=said.append)
+    assert said == ["2 copies of original files", "3 classes"]
+    found = json.loads((tmp_path / "out" / "labels.json").read_text())
+    pages = {one["id"]: one for one in found["images"]}
+    assert [(one["width"], one["height"]) for one in pages.values()] == [(4 * SIDE, 2 * SIDE)] * 2
+    for number, one in enumerate(pages.values()):
+        copy = tmp_path / "out" / "data" / one["file_name"]
+        assert copy.read_bytes() == (tmp_path / "pages" / f"page{number}.png").read_bytes()
+    names = {one["id"]: one["name"] for one in found["categories"]}
+    assert [one["bbox"] for one in found["annotations"]] == [[4 * i, 3 * i, 8, 6] for i in range(3)] * 2
+    assert [names[one["category_id"]] for one in found["annotations"]] == ["kind0", "kind1", "kind2"] * 2
+    assert {one["area"] for one in found["annotations"]} == {48}
+    # the export is the source of the same crops
+    crops = DecodeOptions(cut=choose_cut(None, crops=tmp_path / "out" / "labels.json"))
+    again = make_run(tmp_path / "out" / "data", tmp_path / "again", OPTIONS, decoding=crops)
+    digests = [pq.read_table(run.path / "images.parquet")["sha256"].to_pylist() for run in (cropped, again)]
+    assert digests[0] == digests[1]
+
+
+def test_parts_of_changed_and_turned_files_are_pictures_of_their_own(cropped, tmp_path):
+    write_pages(tmp_path / "pages", range(1, 2))  # the same
+    page = Image.open(tmp_path / "pages" / "page0.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    page.save(tmp_path / "pages" / "page0.png")
+    export_run(cropped.path, "coco", tmp_path / "out", classes="label")
+    found = json.loads((tmp_path / "out" / "labels.json").read_text())
+    assert [one["bbox"] for one in found["annotations"]] == [[0, 0, 8, 6]] * 3 + [
+        [4 * i, 3 * i, 8, 6] for i in range(3)
+    ]
+    assert len(found["images"]) == 4
+    exif = Image.Exif()
+    exif[0x0112] = 2  # mirrored, so that what is seen is the page as it was
+    page.save(tmp_path / "pages" / "page0.png", exif=exif)
+    export_run(cropped.path, "coco", tmp_path / "turned", classes="label")
+    assert json.loads((tmp_path / "turned" / "labels.json").read_text())["annotations"] == found["annotations"]
+
+
+def test_parts_of_one_image_are_in_one_part_of_a_division(tiled, tmp_path):
+    run = tiled[0]
+    export_run(run.path, "yolo", tmp_path / "yolo", splits="train=0.5,val=0.5")
+    pages = {part: set() for part in ("train", "val")}
+    for path in (tmp_path / "yolo").rglob("*.png"):
+        pages[path.parent.parent.name].add(int(path.name.split("-")[0]) // 7)
+    assert sorted(map(len, pages.values())) == [1, 1]
+    export_run(run.path, "coco", tmp_path / "coco", splits="train=0.5,val=0.5", only=[0, 3, 8])
+    for part, n in (("train", 2), ("val", 1)):
+        found = json.loads((tmp_path / "coco" / part / "labels.json").read_text())
+        assert (len(found["images"]), len(found["annotations"])) == (1, n)
+        assert len(list((tmp_path / "coco" / part / "data").iterdir())) == 1
+    with pytest.raises(RunError, match="no image is left for"):
+        export_run(run.path, "coco", tmp_path / "x", splits="train=0.5,val=0.5", only=[0, 3])

@@ -181,6 +181,9 @@ def test_a_picture_in_the_atlas_that_is_no_png_is_not_written(copied, tmp_path):
     images[5]["bytes"] = b"%!PS-Adobe-3.0 EPSF-3.0"
     column = pa.array(images, atlas.schema.field("image").type)
     pq.write_table(atlas.set_column(atlas.column_names.index("image"), "image", column), copied / "atlas.parquet")
+    state = json.loads((copied / "run.json").read_text())
+    state["source"]["sources"][0]["root"] = str(tmp_path / "gone")  # or else original files would be copied
+    (copied / "run.json").write_text(json.dumps(state))
     for kind in ("imagefolder", "projector"):
         with pytest.raises(RunError, match=r"atlas.parquet: damaged \(image 5 is no PNG\)"):
             export_run(copied, kind, tmp_path / "out")
@@ -269,7 +272,9 @@ def test_what_appears_meanwhile_is_not_replaced(made, tmp_path, monkeypatch, kin
             (out / "thesis.txt").write_text("mine")
         next(with_block, None)
 
-    monkeypatch.setattr(f"latentmap.run.export.{'new_file' if kind == 'csv' else 'new_folder'}", contextmanager(slow))
+    monkeypatch.setattr(
+        f"latentmap.run.new_places.{'new_file' if kind == 'csv' else 'new_folder'}", contextmanager(slow)
+    )
     with pytest.raises(RunError, match="appeared while it was made|cannot be replaced"):
         export_run(made / "run", kind, out)
     assert (out if kind == "csv" else out / "thesis.txt").read_text() == "mine"

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from latentmap.core.atomic_files import numbered
 from latentmap.core.progress import Callback
 from latentmap.explorer.atlas_view import AtlasView
-from latentmap.run.export import EXPORTS_FOLDER
 from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import Written, write_folders
 from latentmap.run.new_files import new_file, new_folder
+from latentmap.run.new_places import EXPORTS_FOLDER
 
 MEDIA_TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 EXPORT_KINDS = (*MEDIA_TYPES, "folder")

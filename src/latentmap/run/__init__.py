@@ -1,4 +1,4 @@
-"""A run on disk: its stages and files, resuming, additions, exports and edits.
+"""A run on disk: its stages and files, resuming, additions, comparisons, exports and edits.
 
 The names are loaded when they are first used, so that the command line reads the options without loading torch.
 """
@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _MODULES = {
+    "Comparison": "latentmap.run.comparing",
     "EXPORTS": "latentmap.run.export",
     "STAGES": "latentmap.run.state",
     "OptionError": "latentmap.core.errors",
@@ -15,6 +16,7 @@ _MODULES = {
     "RunOptions": "latentmap.run.options",
     "SourceOptions": "latentmap.run.options",
     "add_images": "latentmap.run.adding",
+    "compare_runs": "latentmap.run.comparing",
     "describe_images": "latentmap.run.make",
     "export_run": "latentmap.run.export",
     "make_run": "latentmap.run.make",
@@ -23,12 +25,14 @@ _MODULES = {
 __all__ = [
     "EXPORTS",
     "STAGES",
+    "Comparison",
     "OptionError",
     "Run",
     "RunError",
     "RunOptions",
     "SourceOptions",
     "add_images",
+    "compare_runs",
     "describe_images",
     "export_run",
     "make_run",
@@ -37,6 +41,7 @@ __all__ = [
 if TYPE_CHECKING:
     from latentmap.core.errors import OptionError, RunError
     from latentmap.run.adding import add_images
+    from latentmap.run.comparing import Comparison, compare_runs
     from latentmap.run.export import EXPORTS, export_run
     from latentmap.run.make import describe_images, make_run
     from latentmap.run.options import RunOptions, SourceOptions

@@ -1,9 +1,8 @@
 """Exports of a run for other tools."""
 
-import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil, sqrt
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow.csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from latentmap.core.atomic_files import resolved, user_path
+from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import DecodingError, RunError
 from latentmap.core.progress import Show, silent
 from latentmap.images.folder import EXPORT_MARK
@@ -23,19 +22,19 @@ from latentmap.images.pixel_types import largest_pixel
 from latentmap.images.png import decode_png
 from latentmap.run import layout, tables
 from latentmap.run.channel_records import picture_shape
+from latentmap.run.chosen_images import chosen_ids
+from latentmap.run.dataset_export import DATASETS, write_dataset
 from latentmap.run.edits import EditedRun, Journal
-from latentmap.run.export_names import file_name
 from latentmap.run.flat import as_csv, flat_tables
-from latentmap.run.folder_export import FolderNames, png_pictures, write_folders
-from latentmap.run.new_files import new_file, new_folder
+from latentmap.run.folder_export import png_pictures, write_folders
+from latentmap.run.image_classes import CLASSES
+from latentmap.run.new_places import new_place, place_of
 from latentmap.run.overviews import write_overviews
 from latentmap.run.run import Run
-from latentmap.run.state import check_encodable
 
 # TensorBoard takes a picture of pictures up to this side.
 SPRITE_SIDE = 8192
 MAX_SPRITE_SIDE = 64
-EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
 MARK_TEXT = "An export of latentmap: `latentmap run` leaves it out of the images of the folders above it.\n"
 
 
@@ -44,6 +43,10 @@ def export_run(
     kind: str,
     out: str | Path,
     *,
+    only: str | Path | ArrayLike | None = None,
+    classes: str | None = None,
+    splits: str | Mapping[str, float] | None = None,
+    seed: int = 0,
     copy: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = lambda _: None,
@@ -54,26 +57,43 @@ def export_run(
     ----------
     path : path
         The folder of a finished run.
-    kind : {"csv", "parquet", "folders", "projector", "imagefolder", "overviews", "onnx"}
+    kind : {"csv", "parquet", "folders", "imagefolder", "yolo", "coco", "projector", "overviews", "onnx"}
         - "csv": a line an image: all columns of the atlas but the picture, latent dimensions as z0, z1, … Text that a
           spreadsheet would take for a formula gets an apostrophe before it; see :func:`latentmap.run.flat.as_csv`.
         - "parquet": the atlas without pictures, latent dimensions as columns, each value as it is.
         - "folders": a folder a group, with links to the original files. PNG files of the working size stand for images
           that were no files of their own, and for files that are gone or have changed since they were decoded.
+        - "imagefolder": a folder a class with copies of the original files, or PNG files of the working size, and
+          metadata.csv, for ``datasets.load_dataset("imagefolder")``.
+        - "yolo": the same below train and val, as Ultralytics reads images to classify.
+        - "coco": the same files below data, and labels.json in the format of COCO. Of a run of tiles or crops, the
+          files that they were cut from with a box for each.
         - "projector": a folder for TensorBoard's embedding projector.
-        - "imagefolder": PNG files in a folder a group, and metadata.csv, for ``datasets.load_dataset("imagefolder")``.
         - "overviews": of a run of tiles or crops, a PNG file for each whole image with its parts coloured by group,
           parts.csv with the place and the group of each part, and groups.csv with the colours.
         - "onnx": encoder.onnx, decoder.onnx, features.onnx if neighbours are found by visual features, and shape.json.
     out : path
         A new file for "csv" and "parquet", a new or empty folder for the others.
+    only : path or array-like of int, optional
+        The images to export, all by default: their ids, or a .csv, .tsv or .parquet table with the column ``id`` or
+        ``path``. Not for "projector", "overviews" and "onnx".
+    classes : {"given", "label", "spread", "group"}, default="given"
+        The class of an image in "imagefolder", "yolo" and "coco": the label given in the explorer, or else for "given"
+        the group, for "label" the label in the source, and for "spread" that of ``latentmap label``; for "group" the
+        group of every image. Images without a class are left out.
+    splits : str or mapping of str to float, optional
+        Parts of "imagefolder", "yolo" and "coco", such as ``"train=0.8,val=0.1,test=0.1"``, each a folder. Every class
+        is divided alike; exact and near duplicates, and tiles or crops of one image, are in the same part. By default
+        "yolo" has 0.8 for train and 0.2 for val, and the others are not divided.
+    seed : int, default=0
+        Seed of the division.
     copy : bool, default=False
         In "folders", copy files instead of linking them.
     show : callable, optional
         From the name of the work to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
     say : callable, optional
-        Takes a line about how many links, copies and PNG files "folders" wrote, and why.
+        Takes a line about how many links, copies and PNG files were written, and why, and about classes and parts.
 
     Returns
     -------
@@ -83,20 +103,41 @@ def export_run(
     Raises
     ------
     RunError
-        For another kind, a run that is not finished or damaged, or when something is in the way.
+        For another kind, an option that the kind does not have, a run that is not finished or damaged, images that the
+        run does not have, or when something is in the way.
     """
-    if kind not in EXPORTS:
-        raise RunError(f"kind={kind!r}: choose among {', '.join(EXPORTS)}")
+    _check_options(kind, only=only, classes=classes, splits=splits)
     with new_export(path, kind, out) as (run, making), show("export") as callback:
-        if kind == "folders":
-            written = write_folders(run, making, copy=copy, callback=callback)
-            for line in written.describe():
-                say(line)
+        ids = None if only is None else chosen_ids(run, only)
+        if kind in TABLES:
+            TABLES[kind](run, making, ids)
+        elif kind in OTHERS:
+            OTHERS[kind](run, making)
         elif kind == "overviews":
             write_overviews(run, making, callback)
+        elif kind == "folders":
+            for line in write_folders(run, making, copy=copy, ids=ids, callback=callback).describe():
+                say(line)
         else:
-            EXPORTS[kind](run, making)
+            options: dict[str, Any] = {"classes": classes or CLASSES[0], "splits": splits, "seed": seed}
+            for line in write_dataset(run, making, kind, ids=ids, callback=callback, **options):
+                say(line)
     return user_path(out)
+
+
+def _check_options(kind: str, *, only: Any, classes: str | None, splits: Any) -> None:
+    """Raise RunError for another kind of export, or an option that it does not have."""
+    if kind == SITE:
+        raise RunError(f"kind={kind!r}: call latentmap.explorer.export_site, or `latentmap export RUN {SITE} OUT`")
+    if kind not in EXPORTS:
+        raise RunError(f"kind={kind!r}: choose among {', '.join(EXPORTS)} and {SITE}")
+    for name, value, kinds in (
+        ("only", only, (*FILES, "folders", *DATASETS)),
+        ("classes", classes, DATASETS),
+        ("splits", splits, DATASETS),
+    ):
+        if value is not None and kind not in kinds:
+            raise RunError(f"kind={kind!r}: has no {name}: leave it out, or choose among {', '.join(kinds)}")
 
 
 @contextmanager
@@ -108,48 +149,13 @@ def new_export(path: str | Path, kind: str, out: str | Path) -> Iterator[tuple[R
     RunError
         For a run that is not finished or damaged, or when something is in the way.
     """
-    out = user_path(out)
-    run, target = Run.open(path), _place(out)
+    run = Run.open(path)
     if not (run.path / layout.ATLAS).exists():
         raise RunError(f"{run.path}: no {layout.ATLAS} in it yet: finish the run with the command that began it")
-    _check_place(run, out, target, kind)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with (new_file if kind in FILES else new_folder)(target) as making:
-            yield run, making
-            if kind in PICTURES and _is_in_source(run, target):
-                (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")
-    except FileExistsError as error:
-        raise RunError(f"{out}: appeared while it was made: name a new {_called(kind)}") from error
-    except OSError as error:
-        if error.filename != str(target) or not target.is_dir():
-            raise
-        raise RunError(f"{out}: cannot be replaced ({error.strerror}): name a new folder in it") from error
-
-
-def _called(kind: str) -> str:
-    return "file" if kind in FILES else "folder"
-
-
-def _place(out: str | Path) -> Path:
-    """The absolute path; for an existing folder that is a link, its target."""
-    path = Path(out)
-    return resolved(path) if path.is_dir() else resolved(path.parent) / path.name
-
-
-def _check_place(run: Run, out: Path, target: Path, kind: str) -> None:
-    """Raise RunError unless there is room for an export and it is not among the files of the run itself."""
-    if kind in FILES:  # written by Arrow
-        check_encodable(target)
-    is_taken = target.is_symlink() or target.exists()
-    if is_taken and (kind in FILES or not target.is_dir() or any(target.iterdir())):
-        raise RunError(f"{out}: there already: name a new {_called(kind)}")
-    own = run.path.resolve()
-    if target.is_relative_to(own) and not target.parent.is_relative_to(own / EXPORTS_FOLDER):
-        raise RunError(
-            f"{out}: inside the run, where only the run's own files lie: name a {_called(kind)} outside of it, or "
-            f"{run.path / EXPORTS_FOLDER / target.name}"
-        )
+    with new_place(out, [run], is_file=kind in FILES) as making:
+        yield run, making
+        if kind in PICTURES and _is_in_source(run, place_of(user_path(out))):
+            (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")
 
 
 def _is_in_source(run: Run, target: Path) -> bool:
@@ -174,8 +180,8 @@ def _edited(run: Run) -> EditedRun | None:
     return edited if edited.revision else None
 
 
-def _csv(run: Run, path: Path) -> None:
-    parts = (as_csv(part) for part in flat_tables(run, _edited(run)))
+def _csv(run: Run, path: Path, ids: NDArray[np.int64] | None) -> None:
+    parts = (as_csv(part) for part in flat_tables(run, _edited(run), ids=ids))
     first = next(parts)
     with pyarrow.csv.CSVWriter(path, first.schema) as writer:
         writer.write_table(first)
@@ -183,34 +189,13 @@ def _csv(run: Run, path: Path) -> None:
             writer.write_table(part)
 
 
-def _parquet(run: Run, path: Path) -> None:
-    parts = flat_tables(run, _edited(run))
+def _parquet(run: Run, path: Path, ids: NDArray[np.int64] | None) -> None:
+    parts = flat_tables(run, _edited(run), ids=ids)
     first = next(parts)
     with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
         writer.write_table(first)
         for part in parts:
             writer.write_table(part)
-
-
-def _imagefolder(run: Run, folder: Path) -> None:
-    """PNG files and metadata.csv. The values are not made safe for spreadsheets, since a program reads them."""
-    edited = _edited(run)
-    folders = FolderNames(edited or Journal(run.path).edited())
-    names = ["path", "group", "confidence", "label"]
-    known = tables.column_names(run.path / layout.ATLAS)
-    columns = tables.read(run.path / layout.ATLAS, [name for name in names if name in known])
-    if edited is not None:
-        columns = tables.with_edits(columns, edited.table())
-    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file_name", "id", *columns.column_names])
-        for image, png in png_pictures(run):
-            row = columns.slice(image, 1).to_pylist()[0]
-            name = f"{folders.of(image)}/{file_name(image, row['path'], '.png')}"
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(png)
-            row["confidence"] = None if row["confidence"] is None else f"{row['confidence']:.4f}"
-            writer.writerow([name, image, *("" if value is None else value for value in row.values())])
 
 
 # ---------------------------------------------------------------- TensorBoard, ONNX
@@ -302,14 +287,9 @@ def _onnx(run: Run, folder: Path) -> None:
     (folder / "shape.json").write_text(json.dumps(shape), encoding="utf-8")
 
 
-EXPORTS: dict[str, Callable[[Run, Path], Any]] = {
-    "csv": _csv,
-    "parquet": _parquet,
-    "folders": write_folders,
-    "projector": _projector,
-    "imagefolder": _imagefolder,
-    "overviews": write_overviews,
-    "onnx": _onnx,
-}
-FILES = ("csv", "parquet")
-PICTURES = ("folders", "projector", "imagefolder", "overviews", "site")
+TABLES: dict[str, Callable[[Run, Path, NDArray[np.int64] | None], None]] = {"csv": _csv, "parquet": _parquet}
+OTHERS: dict[str, Callable[[Run, Path], None]] = {"projector": _projector, "onnx": _onnx}
+SITE = "site"  # which the explorer writes
+EXPORTS = ("csv", "parquet", "folders", *DATASETS, "projector", "overviews", "onnx")
+FILES = tuple(TABLES)
+PICTURES = ("folders", *DATASETS, "projector", "overviews", SITE)

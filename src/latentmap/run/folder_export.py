@@ -20,6 +20,7 @@ from latentmap.run.run import Run
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 N_PICTURES_AT_ONCE = 1024  # pictures that are in memory at once
+OTHER_FORMAT = Missing("other format", "")  # the file is there, and the tools that the export is for do not read it
 
 
 @dataclass
@@ -71,6 +72,7 @@ REASONS = {
     CHANGED: "{files} in {place} changed since decoding, such as {example}: run again for their new content",
     REMOTE: "{files} at {place}, such as {example}, which is not contacted",
     UNREADABLE: "{files} in {place} cannot be read, such as {example}",
+    OTHER_FORMAT.reason: "{files} of formats that training tools do not read, such as {example}",
 }
 
 
@@ -162,6 +164,12 @@ class FolderNames:
         return self._names.name(self._edited.labels[label] if label >= 0 else group, f"group-{group:02d}")
 
 
+def require_pictures(run: Run) -> None:
+    """Raise RunError if the points of a run have no pictures."""
+    if not run.has_pictures:
+        raise RunError(f"{run.path}: made from vectors alone: its points have no pictures: export csv or parquet")
+
+
 def png_pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tuple[int, bytes]]:
     """Id and PNG file of each image, or of some, in ascending order.
 
@@ -172,8 +180,7 @@ def png_pictures(run: Run, ids: NDArray[np.int64] | None = None) -> Iterator[tup
     """
     if ids is not None and not len(ids):
         return
-    if not run.has_pictures:
-        raise RunError(f"{run.path}: made from vectors alone: its points have no pictures: export csv or parquet")
+    require_pictures(run)
     path = run.path / layout.ATLAS
     with reading(path):
         atlas = pq.read_metadata(path)

@@ -43,14 +43,14 @@ def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
         If the table cannot be read or has other columns, if a row names no image of the run or could mean several, or
         if an image is given two labels.
     """
-    table = _read_label_columns(file)
+    table = read_table(file)
     names = table.column_names
     label, key, number = (find_column(names, wanted) for wanted in (LABEL_COLUMNS, PATH_COLUMNS, ("id",)))
     if label is None or (key is None and number is None):
         raise RunError(f"{file}: columns {', '.join(names) or 'none'}: give `label`, and `path` or `id`")
     _check_labels_agree(file, table, label)
     labels = to_label_column(table[label]).to_pylist()
-    named = _Named(file, paths)
+    named = NamedImages(file, paths)
     by_path = [None] * len(labels) if key is None else to_text_column(table[key]).to_pylist()
     by_id = [None] * len(labels) if number is None else to_text_column(table[number]).to_pylist()
     given = np.full(len(paths), "", dtype=object)
@@ -68,9 +68,16 @@ def read_label_table(file: Path, paths: list[str]) -> NDArray[Any]:
     return given
 
 
-def _read_label_columns(file: Path) -> pa.Table:
+def read_table(file: Path, of: str = "labels") -> pa.Table:
+    """A .csv, .tsv or .parquet table of a user.
+
+    Raises
+    ------
+    RunError
+        If it is not there or cannot be read.
+    """
     if not file.is_file():
-        raise RunError(f"{file}: there is no such file of labels")
+        raise RunError(f"{file}: there is no such file of {of}")
     try:
         refuse_workbook(file)
         if file.suffix.lower() == ".parquet":
@@ -92,7 +99,7 @@ def _check_labels_agree(file: Path, table: pa.Table, label: str) -> None:
             raise RunError(f"{file}: two columns are called label ({label} and {other}): keep one of them")
 
 
-class _Named:
+class NamedImages:
     """Lookup of the images that the rows of a table identify."""
 
     def __init__(self, file: Path, paths: list[str]) -> None:

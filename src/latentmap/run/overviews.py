@@ -110,8 +110,20 @@ class Overviews:
             ground = self._put_together(whole, size, scale)
         return self._tinted(ground, whole, scale)
 
+    def file(self, whole: WholeImage) -> Path | None:
+        """The file that holds a whole image and nothing else; None if it is not there or its pixels have changed."""
+        if self._originals.frame(int(whole.ids[0])) is not None:
+            return None
+        found = self._decode(whole, (1, 1))
+        return None if found is None else found[0]
+
     def _original(self, whole: WholeImage, size: tuple[int, int]) -> NDArray[np.uint8] | None:
         """The grey levels of the image in its original file; None if it is not there or has changed."""
+        found = self._decode(whole, size)
+        return None if found is None else self._grey(found[1])
+
+    def _decode(self, whole: WholeImage, size: tuple[int, int]) -> tuple[Path, NDArray[Any]] | None:
+        """The original file and the pixels of the image in it; None if it is not there or has changed."""
         first = int(whole.ids[0])
         file = self._originals.holder(first)
         if isinstance(file, Missing):
@@ -122,7 +134,7 @@ class Overviews:
         # a run may come from somebody else and name any file, but not the digest of what is in it
         if not isinstance(found, Decoded) or found.content != whole.sha256:
             return None
-        return self._grey(found.pixels)
+        return file, found.pixels
 
     def _put_together(self, whole: WholeImage, size: tuple[int, int], scale: float) -> NDArray[np.uint8]:
         """The grey levels of the parts at their places."""
