@@ -31,6 +31,7 @@ _PUBLIC = {
     "read_idx": "latentmap.images",
     "Run": "latentmap.run",
     "add_images": "latentmap.api",
+    "audit_images": "latentmap.api",
     "explore": "latentmap.api",
     "map_images": "latentmap.api",
     "metrics": "latentmap.metrics",
@@ -85,6 +86,7 @@ __all__ = [
     "UnavailableError",
     "__version__",
     "add_images",
+    "audit_images",
     "explore",
     "invariant_neighbors",
     "load_mnist",
@@ -98,7 +100,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from latentmap import metrics, plots
-    from latentmap.api import add_images, explore, map_images
+    from latentmap.api import add_images, audit_images, explore, map_images
     from latentmap.autoencoder import Autoencoder, ImageDecoder
     from latentmap.core.errors import (
         EncoderError,
