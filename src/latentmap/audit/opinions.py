@@ -90,14 +90,15 @@ def neighbor_opinions(
     ([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]], [1, 0, 0])
     """
     n, k = indices.shape
+    own = np.asarray(codes, np.int32)
     classes, votes = np.full((n, k), -1, np.int32), np.zeros((n, k), np.float32)
     for begin in range(0, n, ROWS_AT_ONCE):
         rows = slice(begin, min(n, begin + ROWS_AT_ONCE))
-        near = np.where(indices[rows] == np.arange(n)[rows, None], -1, codes[indices[rows]])
+        near = np.where(indices[rows] == np.arange(n)[rows, None], -1, own[indices[rows]])
         weights = np.where(near >= 0, edge_weights(distances[rows]), 0)
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         same = near[:, :, None] == near[:, None, :]
         is_first = (near >= 0) & (same.argmax(axis=2) == np.arange(k))
         votes[rows] = np.where(is_first, (same * weights[:, None, :]).sum(axis=2), 0)
         classes[rows] = np.where(is_first, near, -1)
-    return Opinions(np.asarray(codes, np.int32), int(codes.max(initial=-1)) + 1, classes, votes)
+    return Opinions(own, int(own.max(initial=-1)) + 1, classes, votes)

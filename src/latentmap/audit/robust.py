@@ -41,7 +41,7 @@ def low_threshold(values: NDArray[np.floating[Any]], least_spread: float, ceilin
 
 
 def low_threshold_of_ratios(
-    values: NDArray[np.floating[Any]], least_spread: float, ceiling: float, least: float
+    values: NDArray[np.floating[Any]], least_spread: float, ceiling: float, least_gap: float, least: float
 ) -> float:
     """The same on a logarithmic scale, for values whose ratios matter: brightness, contrast.
 
@@ -51,15 +51,18 @@ def low_threshold_of_ratios(
     least_spread : float
         Of the logarithms.
     ceiling : float
+    least_gap : float
+        Smallest difference between the median and the threshold.
     least : float
         Smallest value that is told from 0. Where the threshold is below it, it takes its place if the median is much
         larger, and else the threshold is -1, below all values.
     """
+    middle = median_and_spread(values, 0.0)[0]
     logs = np.log(np.maximum(values, least))
-    threshold = float(np.exp(low_threshold(logs, least_spread, float(np.log(ceiling)))))
+    threshold = min(middle - least_gap, float(np.exp(low_threshold(logs, least_spread, float(np.log(ceiling))))))
     if threshold >= least:
         return threshold
-    return least if median_and_spread(values, 0.0)[0] > CLEARLY_LARGER * least else -1.0
+    return least if middle > CLEARLY_LARGER * least else -1.0
 
 
 def deviation_scores(values: NDArray[np.floating[Any]], least: float) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ MAX_FITTED = 100_000  # images from which temperature and noise are found
 MIN_LABELLED = 20  # fewer labels do not say how sure their neighbours are
 THRESHOLD = 0.5
 # Labels are judged if neighbours agree with them so much more often than by chance, where 1 is always.
-MIN_AGREEMENT = 0.3
+MIN_AGREEMENT = 0.5
 
 
 class LabelNoise(NamedTuple):
@@ -67,7 +67,7 @@ def agreement(opinions: Opinions) -> float:
 def label_probabilities(opinions: Opinions) -> NDArray[np.float32]:
     """Probability that the label of each image is right (n,); NaN where the label, or those of neighbours, are unknown.
 
-    All are NaN if there are fewer than 20 labels, or neighbours hardly agree with them, as when they say nothing about
+    All are NaN if there are fewer than 20 labels, or neighbours often disagree with them, as when they say little about
     what a picture shows.
 
     By Bayes' rule, from the probability of the class at the fitted temperature and the fitted rate of wrong labels.

@@ -19,6 +19,7 @@ from latentmap.run.audit_inputs import AuditInputs
 from latentmap.run.auditing import AUDIT_COLUMNS, audit, named_apart
 from latentmap.run.edits import Journal
 from latentmap.run.executor import memory_in_words
+from latentmap.run.flat import as_csv
 from latentmap.run.label_table import read_label_table
 from latentmap.run.lock import locked
 from latentmap.run.pending import begin, commit, is_finished, settle
@@ -112,7 +113,7 @@ def write_issues(target: Path, issues: pa.Table, run: Run) -> None:
         tables.write_table(target, table)
         return
     with atomic_write(target) as temporary:
-        csv.write_csv(table, temporary)
+        csv.write_csv(as_csv(table), temporary)
 
 
 def _labels(inputs: AuditInputs, journal: Journal, file: Path | None) -> list[str | None]:
