@@ -9,6 +9,7 @@ that the collections have of themselves count as false ones.
 
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,7 @@ def calibration(wrong: NDArray[np.floating[Any]], truth: NDArray[np.bool_]) -> l
     """Mean probability of being wrong, and the fraction that is, of the labels in each range of probabilities."""
     edges = [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.001]
     found = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         part = (wrong >= low) & (wrong < high)
         if part.any():
             found.append({"n": int(part.sum()), "said": float(wrong[part].mean()), "is": float(truth[part].mean())})

@@ -20,8 +20,8 @@ def find_bad_pictures(issues: IssueList, measured: dict[str, NDArray[np.float32]
 
     A picture is listed if a measure is below an absolute threshold and more than four robust deviations from the median
     of the collection, by the logarithm of brightness and contrast: in a collection of night scenes, none is too dark
-    for being one. Pictures of one colour are always listed, as ``low_contrast``, unless many are nearly so. Dark and bright
-    ones are not listed as ``low_contrast`` as well.
+    for being one. Pictures of one colour are always listed, as ``low_contrast``, unless many are nearly so. Dark and
+    bright ones are not listed as ``low_contrast`` as well.
 
     Parameters
     ----------
