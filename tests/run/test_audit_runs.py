@@ -145,8 +145,10 @@ def test_the_same_command_keeps_an_audited_run(run, source, labels):
 def test_labels_given_in_the_explorer_are_audited(run, labels):
     paths = Run.open(run).paths()
     Journal(run).add({"kind": "label", "ids": [paths.index("train/04.png")], "label": "columns"}, 0)
+    edits = (run / "edits.jsonl").read_bytes()
     table = lm.audit_images(run, labels=labels, quiet=True)
     assert found_in(Run.open(run), table)["wrong_label"] == ["train/07.png"]
+    assert (run / "edits.jsonl").read_bytes() == edits
 
 
 def as_earlier(run: Path) -> None:
