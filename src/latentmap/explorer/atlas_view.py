@@ -182,7 +182,8 @@ class AtlasView:
                 if len(sources) > 1:
                     yield name, pa.array(sources, pa.string()).take(values.combine_chunks())
             elif name not in ("x", "y") and not (name == "frame" and values.null_count == self.n):
-                if name not in FILE_FACTS.values() or pc.count_distinct(values, mode="all").as_py() > 1:
+                is_of_file = name in FILE_FACTS.values()
+                if not (is_of_file and pc.count_distinct(values, mode="all").as_py() == 1):
                     yield name, values
         if "path" in self.table.column_names:
             label = self.table["label"] if "label" in self.table.column_names else None
