@@ -31,6 +31,7 @@ _PUBLIC = {
     "read_idx": "latentmap.images",
     "Run": "latentmap.run",
     "add_images": "latentmap.api",
+    "audit_images": "latentmap.api",
     "compare": "latentmap.api",
     "explore": "latentmap.api",
     "map_images": "latentmap.api",
@@ -87,6 +88,7 @@ __all__ = [
     "UnavailableError",
     "__version__",
     "add_images",
+    "audit_images",
     "compare",
     "explore",
     "invariant_neighbors",
@@ -102,7 +104,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from latentmap import metrics, plots
-    from latentmap.api import add_images, compare, explore, map_images, select
+    from latentmap.api import add_images, audit_images, compare, explore, map_images, select
     from latentmap.autoencoder import Autoencoder, ImageDecoder
     from latentmap.core.errors import (
         EncoderError,

@@ -1,4 +1,4 @@
-"""The commands as functions for scripts and notebooks: ``run``, ``add``, ``select``, ``compare`` and ``explore``."""
+"""The commands as functions for scripts and notebooks: ``run``, ``add``, ``audit``, ``select``, ``compare`` and ``explore``."""
 
 from functools import partial
 from inspect import Parameter, Signature, signature
@@ -9,6 +9,7 @@ from latentmap.core.progress import say, show_progress
 from latentmap.report import report_stage, write_comparison
 from latentmap.run import Run, RunOptions
 from latentmap.run.adding import Addition, adding_images
+from latentmap.run.audit_run import audit_run
 from latentmap.run.comparing import Comparison, compare_runs
 from latentmap.run.executor import run_stage
 from latentmap.run.make import making_run
@@ -132,6 +133,51 @@ def add_images(
     with adding_images(folder, source, frames=frames, crops=crops, vectors=vectors, show=show) as (work, addition):
         run_stage(work, "report", report_stage)
     return addition
+
+
+def audit_images(
+    run: Run | str | Path,
+    *,
+    labels: str | Path | None = None,
+    split: str | None = None,
+    out: str | Path | None = None,
+    quiet: bool = False,
+) -> "pa.Table":
+    """Look for what is wrong in a finished run: duplicates, outliers, bad pictures, odd files, wrong labels and leaks.
+
+    Each run is audited when it is made. This repeats it with other labels, with labels that were given in the explorer,
+    for parts of the collection, or for a run that an earlier version made.
+
+    Parameters
+    ----------
+    run : Run or path
+        A finished run. Its issues.parquet and the columns of the audit in its atlas are made again.
+    labels : path, optional
+        Table with the columns ``label``, and ``path`` or ``id``; by default the labels of the run. Labels that were
+        given in the explorer replace both.
+    split : str, optional
+        Column that divides the images into parts, such as train and test, between which leaks are looked for; "folder"
+        is the first folder of the paths.
+    out : path, optional
+        A .csv or .parquet file that the table is written to as well, with the paths of the images.
+    quiet : bool, default=False
+        Show no progress.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``id``, ``issue``, ``score`` (0 is the worst, 1 is fine), ``threshold`` (of the score, at or below which an
+        image is listed), ``related`` (id of another image, or null) and ``note``; by kind of issue, the worst first.
+
+    Raises
+    ------
+    RunError
+        If the run is not finished, damaged or in use, or the table of labels does not fit it.
+    OptionError
+        If ``split`` is no column of the run, or ``out`` is no such file.
+    """
+    folder = run.path if isinstance(run, Run) else run
+    return audit_run(folder, labels=labels, split=split, out=out, show=partial(show_progress, quiet=quiet))
 
 
 def select(

@@ -22,6 +22,8 @@ from latentmap.core.progress import counted, say, show_progress
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, Option
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from latentmap.chapter import RowResult
     from latentmap.run import Run
 
@@ -43,6 +45,7 @@ def _expanded(path: Path | None) -> Path | None:
 
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", callback=_expanded)]
+N_EXAMPLES = 3  # of the issues of each kind that an audit prints
 FinishedRun = Annotated[Path, typer.Argument(help="Folder of a finished run.", callback=_expanded)]
 _HELP = {one.name: one.help for one in (*RUN_OPTIONS, *SOURCE_OPTIONS)}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -520,6 +523,36 @@ def select(
 
 
 @app.command()
+def audit(
+    path: FinishedRun,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels to check, a table with the columns label, and path or id.", callback=_expanded),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that divides the images into parts, such as train and test, between which leaks are looked "
+            "for; `folder` is the first folder of the paths."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A .csv or .parquet file for the issues.", callback=_expanded)
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Audit a run: duplicates, outliers, bad pictures, odd files, wrong labels and leaks, in issues.parquet."""
+    with _errors_as_sentences(f"the same command begins again: {path}", path):
+        from latentmap.api import audit_images
+        from latentmap.run import Run
+
+        found = audit_images(path, labels=labels, split=split, out=out, quiet=quiet)
+        _print_issues(found, Run.open(path))
+    if out is not None:
+        print(f"issues  {out}")
+
+
+@app.command()
 def reproduce(
     rows: Annotated[list[str] | None, typer.Argument(help="Rows to run, S1 to S14; all by default.")] = None,
     out: Annotated[
@@ -618,6 +651,28 @@ def _print_info(run: "Run") -> None:
     if run.stages.get("report", {}).get("state") == "done":
         for name, value in run.metrics().items():
             console.print(f"{name:<26}{'undefined' if value is None else f'{value:.4f}'}")
+
+
+def _print_issues(issues: "pa.Table", run: "Run") -> None:
+    """Print the number of issues of each kind, and the images with the worst."""
+    from latentmap.audit.issues import count_issues
+
+    counts = count_issues(issues)
+    if not counts:
+        print("no issues")
+        return
+    paths = run.paths()
+    rows = issues.to_pylist()
+    print(f"{'issue':<16}{'number':>9}  worst")
+    for name, number in counts.items():
+        worst = [row for row in rows if row["issue"] == name][:N_EXAMPLES]
+        print(f"{name:<16}{number:>9,}  {_plain_name(', '.join(_example(row, paths) for row in worst))}")
+
+
+def _example(row: dict[str, Any], paths: list[str]) -> str:
+    """One issue: the path of its image, the related image and the note."""
+    related = "" if row["related"] is None else f" = {paths[row['related']]}"
+    return f"{paths[row['id']]}{related}" + (f" ({row['note']})" if row["note"] else "")
 
 
 def _print_verdicts(results: "list[RowResult]") -> None:

@@ -82,7 +82,7 @@ def quick_stages() -> dict[str, Callable]:
     def join(work):
         from latentmap.run.atlas import write_atlas
 
-        write_atlas(work.folder, work.images, work.latents)
+        write_atlas(work.folder, work.images, work.latents, {})
         return ["atlas.parquet", *report(work.folder)]
 
     decode = make.FUNCTIONS["decode"]

@@ -22,7 +22,7 @@ from latentmap.run.lock import locked
 
 TABLES = [
     *("images.parquet", "latents.parquet", "features.parquet", "groups.parquet", "map.parquet"),
-    *("duplicates.parquet", "outliers.parquet", "atlas.parquet"),
+    *("duplicates.parquet", "outliers.parquet", "quality.parquet", "issues.parquet", "atlas.parquet"),
 ]
 KILLED = ("decode", "train", "report")
 OPTIONS = {"epochs": 2, "latent_dim": 5, "n_clusters": 4, "perplexity": 10.0, "batch_size": 64}
@@ -188,7 +188,8 @@ def test_atlas_joins_everything(whole, source):
     table = pq.read_table(whole / "atlas.parquet")
     assert table.column_names == [
         *("id", "path", "image", "latent", "features", "error", "group", "confidence", "tree", "x", "y"),
-        *("outlier", "duplicate_of", "added", "label", "source", "frame"),
+        *("outlier", "duplicate_of", "added", "sharpness", "brightness", "contrast", "wrong_label"),
+        *("label", "source", "frame"),
     ]
     assert table.num_rows == 400
     run, collection = Run.open(whole), open_images(source)

@@ -35,6 +35,7 @@ from latentmap.images.collection import as_png
 from latentmap.images.mixing import Mixing, as_picture
 from latentmap.images.pixel_types import as_pixels
 from latentmap.run import Run, layout, tables
+from latentmap.run.auditing import FILE_FACTS
 from latentmap.run.channel_records import mixing_of
 from latentmap.run.edits import MARKS, EditedRun, Journal, current_user
 from latentmap.run.run import nearest_rows, sources_of
@@ -181,7 +182,9 @@ class AtlasView:
                 if len(sources) > 1:
                     yield name, pa.array(sources, pa.string()).take(values.combine_chunks())
             elif name not in ("x", "y") and not (name == "frame" and values.null_count == self.n):
-                yield name, values
+                is_of_file = name in FILE_FACTS.values()
+                if not (is_of_file and pc.count_distinct(values, mode="all").as_py() == 1):
+                    yield name, values
         if "path" in self.table.column_names:
             label = self.table["label"] if "label" in self.table.column_names else None
             yield from folder_columns(self.table["path"], taken, label)

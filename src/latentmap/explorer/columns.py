@@ -22,6 +22,7 @@ MAX_SAFE_INTEGER = 2**53  # beyond it JavaScript loses digits
 TREE_COLUMN = "tree"  # paths from the root of the tree: the names on the map need all of its categories
 CATEGORIES = frozenset({"label", "group", "added", "source", TREE_COLUMN})
 TEXTS = frozenset({"path", "file"})
+NUMBERS = frozenset({"width", "height", "bytes"})  # also if they have few distinct values
 NUMBER_PATTERN = r"^[+-]?(0|[1-9][0-9]*|[0-9]*\.[0-9]+|[1-9][0-9]*\.)([eE][+-]?[0-9]+)?$"
 NAN_PATTERN = r"^(?i:nan)?$"
 ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError, KeyError)
@@ -112,7 +113,7 @@ def _decode_lossy(data: bytes | None) -> str | None:
 
 
 def _classify(name: str, values: pa.Array) -> Values:
-    numbers = None if name in CATEGORIES | TEXTS else _as_numbers(values)
+    numbers = None if name in CATEGORIES | TEXTS else _as_numbers(values, name in NUMBERS)
     if numbers is not None:
         return _number_column(name, numbers)
     texts = to_texts(values)
@@ -123,12 +124,12 @@ def _classify(name: str, values: pa.Array) -> Values:
     return _category_column(name, texts)
 
 
-def _as_numbers(values: pa.Array) -> pa.Array | None:
+def _as_numbers(values: pa.Array, is_number: bool) -> pa.Array | None:
     """Values of a numeric type, a duration or a date, as float64; None for categories and text."""
     kind, found = values.type, None
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         found = values.cast(pa.float64())
-    elif pa.types.is_integer(kind) and pc.count_distinct(values).as_py() > MAX_WHOLE_CATEGORIES:
+    elif pa.types.is_integer(kind) and (is_number or pc.count_distinct(values).as_py() > MAX_WHOLE_CATEGORIES):
         found = values.cast(pa.float64(), safe=False)
     elif pa.types.is_duration(kind) or pa.types.is_time(kind):
         found = _seconds(values)

@@ -34,7 +34,8 @@ class ImageCollection:
         in that source), ``frame`` (int32, null for a file with one image), ``label`` if there are labels, and the other
         columns of the source. Decoded images also have ``sha256`` (32 bytes, of the file, or of the pixels of a frame),
         ``pixels_sha256`` (32 bytes, of all pixels in the original size, null where a JPEG was read at a smaller one),
-        ``width`` and ``height`` (uint32, the original size in pixels). Parts of images also have ``left``, ``top``,
+        ``width`` and ``height`` (uint32, the original size in pixels), and of their files ``file_bytes`` (int64, null
+        for a frame or a part), ``file_format`` and ``file_mode`` (string). Parts of images also have ``left``, ``top``,
         ``right``, ``bottom`` (int32, edges in pixels of the upright image) and ``image_width``, ``image_height`` and
         ``whole_sha256`` (32 bytes, of all pixels) of the whole image.
     skipped : list of Skipped

@@ -17,7 +17,14 @@ from latentmap.images.audio import as_wav
 from latentmap.images.background import background_fraction
 from latentmap.images.boxes import Box
 from latentmap.images.channels import robust_ranges
-from latentmap.images.image_files import FileContents, ImageFile, contents_of, image_size, open_image_file
+from latentmap.images.image_files import (
+    FileContents,
+    ImageFile,
+    contents_of,
+    format_of,
+    image_size,
+    open_image_file,
+)
 from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.pictures import Picture
 from latentmap.images.pixel_types import has_more_than_8_bits
@@ -101,6 +108,12 @@ class Decoded(NamedTuple):
         Fraction of the pixels of a part of an image that are background; 0 for a whole image.
     whole : bytes, optional
         SHA-256 of all pixels of the image that a part was cut from.
+    n_bytes : int, default=0
+        Size of the file in bytes; 0 for a frame or a part of one.
+    format : str, default=""
+        Name of the format of the file.
+    mode : str, default=""
+        Kind of values in the file; see :attr:`latentmap.images.pictures.Picture.mode`.
     """
 
     pixels: NDArray[Any]
@@ -113,6 +126,9 @@ class Decoded(NamedTuple):
     n_pages: int = 1
     background: float = 0.0
     whole: bytes | None = None
+    n_bytes: int = 0
+    format: str = ""
+    mode: str = ""
 
 
 class Sound(NamedTuple):
@@ -271,6 +287,7 @@ class _OpenedImage(NamedTuple):
     place: EncodedImage
     n_pages: int
     whole: Picture | None = None
+    format: str = ""
 
     def cropped(self, box: Box) -> "_OpenedImage":
         """A part of the image."""
@@ -300,6 +317,7 @@ def _probe(opened: _OpenedImage, pages: PageOptions) -> ImageProbe:
 
 def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
     picture, n_pages, box = opened.picture, opened.n_pages, opened.place.box
+    mode = picture.mode  # before it is loaded, which may change it
     pixels, content = picture.to_shape(shape)
     digest = _digest(opened, content)
     limits = None if picture.high_bit_depth is None else picture.high_bit_depth.range()
@@ -307,7 +325,9 @@ def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
     size = picture.width, picture.height
     background = 0.0 if box is None else background_fraction(shape.without_canvas(pixels, size))
     whole = None if opened.whole is None else opened.whole.digest
-    return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background, whole)
+    n_bytes = opened.file.seek(0, io.SEEK_END) if opened.file is not None and _is_whole_file(opened.place) else 0
+    facts: dict[str, Any] = {"n_bytes": n_bytes, "format": opened.format, "mode": mode}
+    return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background, whole, **facts)
 
 
 def _sound(opened: _OpenedImage) -> Sound:
@@ -372,7 +392,8 @@ def _apply_to_file(
     def read(file: IO[bytes] | None) -> Any:
         _check_picture_size(image, file)
         with _open_container(file, image, pages, reading) as container:
-            return function(_OpenedImage(file, container.picture(None), image, container.count(False)))
+            picture, n_pages = container.picture(None), container.count(False)
+            return function(_OpenedImage(file, picture, image, n_pages, format=format_of(container)))
 
     return _try_open(image.source, read)
 
@@ -415,7 +436,7 @@ def _apply_to_frame(
     found: list[Any] = []
     for part in parts:
         try:
-            opened = _OpenedImage(file, whole, part, n_pages)
+            opened = _OpenedImage(file, whole, part, n_pages, format=format_of(container))
             found.append(function(opened if part.box is None else opened.cropped(part.box)))
         except Exception as error:
             found.append(Failure(reason_for(error)))

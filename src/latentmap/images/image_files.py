@@ -203,6 +203,20 @@ def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
     return width, height
 
 
+def format_of(container: ImageFile) -> str:
+    """Name of the format of a file, such as PNG, JPEG or TIFF; "" for arrays, which have none."""
+    if isinstance(container, PillowFrames):
+        return container.format
+    kinds: dict[str, tuple[type, ...]] = {
+        "TIFF": (TiffPages, TiffSeries, PageStack),
+        "DICOM": (DicomFrames,),
+        "FITS": (FitsImages,),
+        "sound": (AudioPieces,),
+        "video": (VideoFrames,),
+    }
+    return next((name for name, types in kinds.items() if isinstance(container, types)), "")
+
+
 @contextmanager
 def _open_tiff(file: IO[bytes], options: PageOptions) -> Iterator[ImageFile]:
     pages = TiffPages(file)
@@ -281,6 +295,11 @@ class PillowFrames:
         if image.format == "PNG" and image.mode == "L" and "transparency" in image.info and image.tile:  # type: ignore[attr-defined]
             # Pillow compares the transparent value of the file with values that it has scaled to 8 bits
             image.info["transparency"] *= GREY_FACTORS.get(image.tile[0].args, 1)  # type: ignore[attr-defined]
+
+    @property
+    def format(self) -> str:
+        """Name of the format, as Pillow has it."""
+        return self._image.format or ""
 
     def count(self, animations: bool) -> int:
         """Count the frames, at most as many as the file has room for."""

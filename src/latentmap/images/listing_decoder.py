@@ -38,7 +38,7 @@ N_PROBES = 1000
 # Suffixes of files whose pages are counted before any is decoded. In other files, pages are found while decoding.
 MULTI_PAGE_SUFFIXES = (".tif", ".tiff")
 # Version of the state of an interrupted decoding. It changes with the layout of that state and with decoded pixels.
-STORE_VERSION = 3
+STORE_VERSION = 4
 ONE_IMAGE = FileContents(1, {})
 
 
@@ -257,6 +257,7 @@ class _ListingDecoder:
             ),
             "width": pa.array(rows["width"][kept]),
             "height": pa.array(rows["height"][kept]),
+            **_file_facts(rows[kept]),
         }
         if listing.is_cut:
             columns[WHOLE_DIGEST_COLUMN] = digest_column(rows["whole"][kept].tobytes())
@@ -281,6 +282,16 @@ class _ListingDecoder:
             f"{self.listing.name}: all {n_empty:,} tiles are empty, since more than {self._max_empty:g} of each is of "
             "one colour: raise --max-empty (max_empty), or choose larger tiles"
         )
+
+
+def _file_facts(rows: NDArray[Any]) -> dict[str, pa.Array]:
+    """Columns of the size in bytes, the format and the mode of the files; null where they are not known."""
+    sizes = rows["bytes"].astype(np.int64)
+    names = {f"file_{name}": np.char.decode(rows[name], "utf-8") for name in ("format", "mode")}
+    return {
+        "file_bytes": pa.array(sizes, mask=sizes == 0),
+        **{name: pa.array(values.tolist(), pa.string(), mask=values == "") for name, values in names.items()},
+    }
 
 
 def _succeeded(results: "list[ImageProbe | Failure]") -> list[ImageProbe]:

@@ -107,6 +107,17 @@ class Picture:
         return Picture(self._image.crop(stored), self._orientation)
 
     @property
+    def mode(self) -> str:
+        """Kind of values in the file: a mode of Pillow (L, RGB, P, CMYK, …), or I;16, F, RGB;16, RGB;F, 5 channels."""
+        if self._channels is not None:
+            return f"{self._channels.n_channels} channels"
+        if self.high_bit_depth is None:
+            assert self._image is not None
+            return self._image.mode
+        is_float, is_grey = self.high_bit_depth.is_float, self.high_bit_depth.values.ndim == 2
+        return ("F" if is_float else "I;16") if is_grey else ("RGB;F" if is_float else "RGB;16")
+
+    @property
     def has_colors(self) -> bool:
         """Whether the image is grey or in colour, rather than one of channels that are not colours."""
         return self._channels is None

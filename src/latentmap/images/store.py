@@ -27,7 +27,10 @@ from latentmap.images.shape import Shape
 RECORDS_FILE, FAILURES_FILE, STATE_FILE = "rows.bin", "reasons.jsonl", "decoded.json"
 # One record per listed image, decoded or not.
 RECORD_DTYPE = np.dtype(
-    [("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("whole", "V32"), ("width", "<u4"), ("height", "<u4")]
+    [
+        *[("kept", "?"), ("sha256", "V32"), ("content", "V32"), ("whole", "V32"), ("width", "<u4"), ("height", "<u4")],
+        *[("bytes", "<u8"), ("format", "S12"), ("mode", "S12")],
+    ]
 )
 SECONDS_BETWEEN_SAVES = 3.0
 MIN_FREE_BYTES = 2**28  # that remain free on the disk
@@ -118,6 +121,7 @@ class DecodedStore:
             if result.whole is not None:
                 record["whole"] = np.void(result.whole)
             record["width"], record["height"] = result.width, result.height
+            record["bytes"], record["format"], record["mode"] = result.n_bytes, result.format, result.mode
             self._files[self._pixels_file].write(result.pixels.data)
             self.progress.n_kept += 1
         else:

@@ -43,6 +43,9 @@ RESERVED_COLUMNS |= {
     "file",
     "frame",
     "pixels_sha256",
+    "file_bytes",
+    "file_format",
+    "file_mode",
 }
 TABLE_SUFFIXES = (".txt", ".csv", ".tsv", ".parquet")
 ADDRESS_COLUMNS = (*PATH_COLUMNS, "url", "image_url", "uri")

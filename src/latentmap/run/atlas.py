@@ -16,6 +16,7 @@ from latentmap.images.column_types import unify_types
 from latentmap.images.mixing import Mixing, as_picture
 from latentmap.images.store import open_pixels
 from latentmap.run import tables
+from latentmap.run.auditing import FILE_FACTS
 from latentmap.run.channel_records import CHANNEL_ERRORS, error_columns, mixing_of
 from latentmap.run.layout import ATLAS, CACHE, DUPLICATES, FEATURES, GROUPS, IMAGES, LATENTS, MAP, OUTLIERS, PLACED
 from latentmap.run.run import sources_of
@@ -23,10 +24,12 @@ from latentmap.run.run_source import numbered_on
 from latentmap.run.state import added_folders, read_state
 
 # Columns of images.parquet that only serve the run itself.
-INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", WHOLE_DIGEST_COLUMN, "width", "height"}
+INNER = {"id", "path", "file", "label", "sha256", "pixels_sha256", WHOLE_DIGEST_COLUMN, *FILE_FACTS}
 
 
-def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> None:
+def write_atlas(
+    folder: Path, images: ImageCollection, latents: NDArray[np.float32], audited: dict[str, pa.Array]
+) -> None:
     """Write atlas.parquet: the joined tables of a run and of its additions, in chunks of rows.
 
     Parameters
@@ -35,11 +38,15 @@ def write_atlas(folder: Path, images: ImageCollection, latents: NDArray[np.float
         A run whose stages before the report are done.
     images : ImageCollection
     latents : array (n, latent_dim), float32
+    audited : dict of pyarrow.Array
+        Columns of the audit, of all images; see :mod:`latentmap.run.auditing`.
     """
-    tables.write_batches(folder / ATLAS, _batches(folder, images, latents))
+    tables.write_batches(folder / ATLAS, _batches(folder, images, latents, audited))
 
 
-def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]) -> Iterator[pa.Table]:
+def _batches(
+    folder: Path, images: ImageCollection, latents: NDArray[np.float32], audited: dict[str, pa.Array]
+) -> Iterator[pa.Table]:
     n = len(images)
     copies = tables.read_column(folder / DUPLICATES, "id"), tables.read_column(folder / DUPLICATES, "duplicate_of")
     known = tables.column_names(folder / LATENTS)  # errors are there if there is a decoder
@@ -58,6 +65,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         columns |= error_columns(source, tables.read_column(folder / LATENTS, CHANNEL_ERRORS))
     columns["duplicate_of"] = _first_of(copies, n)
     columns["added"] = pa.array(np.zeros(n, np.int16))
+    columns |= {name: values[:n] for name, values in audited.items()}
     parts, tables_of_images, n_sources = added_folders(folder, state), [images.table], len(images.sources)
     for part, entry in zip(parts, state["added"], strict=True):
         tables_of_images.append(numbered_on(pq.read_table(part / IMAGES).drop_columns(["id"]), n_sources))
@@ -77,6 +85,7 @@ def _batches(folder: Path, images: ImageCollection, latents: NDArray[np.float32]
         vectors = tables.VECTORS if has_features else ("latent",)
         columns = {name: tables.read_column(part / PLACED, name) for name in vectors}
         columns |= {name: placed[name] for name in names}
+        columns |= {name: values[first : first + len(table)] for name, values in audited.items()}
         if has_channel_errors:
             columns |= error_columns(source, tables.read_column(part / PLACED, CHANNEL_ERRORS))
         pixels = open_pixels(part / CACHE, (len(table), *images.image_shape), images.images.dtype)

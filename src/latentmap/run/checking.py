@@ -23,11 +23,13 @@ from latentmap.run.layout import (
     FEATURES,
     GROUPS,
     IMAGES,
+    ISSUES,
     LATENTS,
     MAP,
     NEIGHBORS,
     OUTLIERS,
     PLACED,
+    QUALITY,
     SKIPPED,
     TREE,
 )
@@ -88,11 +90,19 @@ COLUMNS: dict[str, dict[str, Test]] = {
         "difference": is_float,
     },
     OUTLIERS: {"id": is_integer, "isolation": is_float, "outlier": is_float, "is_outlier": is_flag},
+    QUALITY: {
+        **{"id": is_integer, "sharpness": is_float, "brightness": is_float, "shadows": is_float},
+        **{"highlights": is_float, "contrast": is_float, "grey?": is_float},
+    },
+    ISSUES: {
+        **{"id": is_integer, "issue": is_text, "score": is_float, "threshold": is_float},
+        **{"related": is_integer, "note": is_text},
+    },
     PLACED: {**_COMMON, "id": is_integer, "isolation": is_float, "strange": is_flag},
     ATLAS: {**_COMMON, "id": is_integer, "path": is_text, "image?": is_picture},
 }
 # Tables without a row for each image.
-FREE_LENGTH = {SKIPPED, TREE, DUPLICATES}
+FREE_LENGTH = {SKIPPED, TREE, DUPLICATES, ISSUES}
 
 
 @contextmanager
@@ -129,7 +139,7 @@ def check_tables(folder: Path, state: dict[str, Any]) -> None:
     done = {name for record in state["stages"].values() if record["state"] == "done" for name in record["files"]}
     for name in COLUMNS:
         if name in done and (folder / name).exists():
-            check_table(folder / name, n_all if name == ATLAS else n, n)
+            check_table(folder / name, n_all if name in (ATLAS, ISSUES) else n, n)
     for part, one in zip(added_folders(folder, state), state["added"], strict=True):
         for name in (IMAGES, PLACED):
             if (part / name).exists():
@@ -200,6 +210,8 @@ def _ranges(name: str, rows: int, n_rows: int, n_images: int) -> dict[str, tuple
         ranges["duplicate_of"] = (0, n_images - 1)
     if name == DUPLICATES:
         ranges["id"] = (0, n_images - 1)
+    if name == ISSUES:
+        ranges |= {"id": (0, n_rows - 1), "related": (0, n_rows - 1)}
     if name == ATLAS:
         ranges |= {"id": (0, n_rows - 1), "added": (0, rows)}
     return ranges

@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from latentmap.audit.issues import count_issues
+from latentmap.run.layout import ISSUES
 from latentmap.run.run import Run
+
+NAMED_APART = {"exact_duplicate", "near_duplicate", "outlier"}
 
 
 def findings(run: Run) -> list[str]:
@@ -25,6 +29,7 @@ def findings(run: Run) -> list[str]:
         *_other_cuts(run),
         f"{_counted(int(exact.sum()), 'exact duplicate')} and {_counted(int((~exact).sum()), 'near duplicate')}",
         f"{_counted(n_outliers, 'outlier')}",
+        *_other_issues(run),
     ]
     n_skipped = len(run.skipped())
     return [*found, f"{_counted(n_skipped, 'file')} skipped, with reasons in the report"] if n_skipped else found
@@ -45,6 +50,15 @@ def _groups(run: Run) -> str:
 def _other_cuts(run: Run) -> list[str]:
     others = [f"{cut.n_clusters} groups (stability {cut.stability:.2f})" for cut in run.cuts()[1:]]
     return [f"the {run.noun}s also support {' or '.join(others)}"] if others else []
+
+
+def _other_issues(run: Run) -> list[str]:
+    """What the audit found beside duplicates and outliers."""
+    if not (run.path / ISSUES).exists():  # made by an earlier version
+        return []
+    counts = count_issues(run.issues())
+    others = [f"{number:,} {name}" for name, number in counts.items() if name not in NAMED_APART]
+    return [f"issues of images: {', '.join(others)}"] if others else []
 
 
 def _in_words(stability: float) -> str:

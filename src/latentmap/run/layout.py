@@ -15,6 +15,8 @@ NEIGHBORS = "neighbors.parquet"
 MAP = "map.parquet"
 DUPLICATES = "duplicates.parquet"
 OUTLIERS = "outliers.parquet"
+QUALITY = "quality.parquet"
+ISSUES = "issues.parquet"
 ATLAS = "atlas.parquet"
 METRICS = "metrics.json"
 # Below it a folder for each time that images were added, with this table of what became of them.

@@ -311,6 +311,17 @@ class Run:
         """
         return tables.read(self._file(layout.ATLAS))
 
+    def paths(self) -> list[str]:
+        """Path of each image of the atlas, in the order of the ids.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, or the file is damaged.
+        """
+        found: list[str] = tables.read(self._file(layout.ATLAS), ["path"])["path"].to_pylist()
+        return found
+
     def frame(self) -> "pd.DataFrame":
         """The atlas as a pandas DataFrame, without the pictures and the latent vectors.
 
@@ -430,6 +441,18 @@ class Run:
     def outliers(self) -> pa.Table:
         """Isolation and outlier score of each image: id, isolation, outlier, is_outlier."""
         return tables.read(self._file(layout.OUTLIERS))
+
+    def issues(self) -> pa.Table:
+        """What the audit found: id, issue, score (0 is the worst), threshold, related, note; the worst first.
+
+        Raises
+        ------
+        RunError
+            If the run is not finished, was made by a version without an audit, or the file is damaged.
+        """
+        if (self.path / layout.ATLAS).exists() and not (self.path / layout.ISSUES).exists():
+            raise RunError(f"{self.path}: not audited yet: give `latentmap audit` with this folder")
+        return tables.read(self._file(layout.ISSUES))
 
     def shape(self) -> Shape:
         """The shape, colour and range of the images of this run."""

@@ -1,21 +1,23 @@
-"""The stage "find": duplicates and outliers."""
+"""The stage "find": duplicates, outliers, and measures of the pictures."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from latentmap.audit.quality import measure_quality
 from latentmap.run import tables
 from latentmap.run.finding import N_NEAREST, duplicates, outliers
-from latentmap.run.layout import DUPLICATES, IMAGES, LATENTS, OUTLIERS
+from latentmap.run.layout import DUPLICATES, IMAGES, LATENTS, OUTLIERS, QUALITY
 from latentmap.run.work import Work
 
 
 def find(work: Work) -> list[str]:
-    """Look for duplicates and outliers: duplicates.parquet and outliers.parquet."""
+    """Look for duplicates and outliers, and measure pictures: duplicates.parquet, outliers.parquet, quality.parquet."""
     folder = work.folder
     n = len(work.pixels)
     with work.show("find"):
@@ -27,8 +29,17 @@ def find(work: Work) -> list[str]:
         if "error" in tables.column_names(folder / LATENTS):
             errors = tables.read_column(folder / LATENTS, "error")
         tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, distances))
+        if work.has_pictures:
+            write_quality(folder, work.pixels)
     work.neighbors.forget()
-    return [DUPLICATES, OUTLIERS]
+    return [DUPLICATES, OUTLIERS, *[QUALITY] * work.has_pictures]
+
+
+def write_quality(folder: Path, pixels: NDArray[Any]) -> None:
+    """Write quality.parquet: the measures of each picture, null where one is not defined."""
+    measured = measure_quality(pixels)
+    columns = {name: pa.array(values, from_pandas=True) for name, values in measured.items()}
+    tables.write_table(folder / QUALITY, {"id": np.arange(len(pixels))} | columns)
 
 
 def _contents(folder: Path) -> NDArray[np.void] | None:

@@ -1,0 +1,1 @@
+"""Audit of a collection: duplicates, outliers, bad pictures, odd files, wrong labels and leaks, from arrays."""
