@@ -28,7 +28,7 @@ from latentmap.images.optional_formats import (
 )
 from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.page_stacks import PageStack
-from latentmap.images.pictures import Picture
+from latentmap.images.pictures import TRANSPOSE_BY_ORIENTATION, Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import (
     IMAGE_DEPTH,
@@ -191,7 +191,7 @@ def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
     PIL.Image.DecompressionBombError
         If the image has too many pixels.
     """
-    if isinstance(container, TiffPages | PillowFrames | FitsImages):
+    if isinstance(container, TiffPages | TiffSeries | PillowFrames | FitsImages):
         width, height = container.size(number)
     else:
         picture = container.picture(number)
@@ -259,7 +259,10 @@ class TiffPages:
 
     def _read(self, page: TiffPage) -> Picture:
         if is_read_directly(page):
-            return Picture(read_page(self._file, page), page.integer(ORIENTATION, 1))
+            orientation = page.integer(ORIENTATION, 1)
+            # a digest follows the upright rows, so that those of the file are read in their order only if it is upright
+            image = read_page(self._file, page, may_be_lazy=orientation not in TRANSPOSE_BY_ORIENTATION)
+            return Picture(image, orientation)
         try:
             with open_with_pillow(self._tiff.starting_at(page.offset), ("TIFF",)) as image:
                 image.load()
