@@ -4,7 +4,7 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image, UnidentifiedImageError
@@ -13,6 +13,7 @@ from latentmap.core.errors import DecodingError, UnreadTiffError
 from latentmap.images.audio import AudioPieces
 from latentmap.images.dicom import DicomFrames
 from latentmap.images.fits import FitsImages
+from latentmap.images.gzipped_files import decompressed_start, open_gzip
 from latentmap.images.hdf5 import open_hdf5
 from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
@@ -144,8 +145,10 @@ def open_image_file(
         with closing(AudioPieces(file, reading)) as pieces:
             yield pieces
         return
-    if optional is FITS:
-        yield FitsImages(file, pages)
+    if optional is FITS or FITS.signature.match(decompressed_start(start)):
+        FITS.require()
+        with nullcontext(file) if optional is FITS else open_gzip(file) as plain:
+            yield FitsImages(plain, pages)
         return
     if optional is HDF5:
         with open_hdf5(file, part, as_channels=pages.as_channels) as stack:
