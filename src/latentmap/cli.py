@@ -312,6 +312,13 @@ def add(
         Path | None,
         typer.Option(help="Vectors of these images, for a run of given vectors.", callback=_expanded),
     ] = None,
+    downloads: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps downloaded files; by default they are in the run until they are added.",
+            callback=_expanded,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Add images to a finished map without moving it. Files that the run has already are left out."""
@@ -319,7 +326,8 @@ def add(
         _announce(source or [], quiet=quiet)
         from latentmap.api import add_images
 
-        done = add_images(path, source or None, frames=frames, crops=crops, vectors=vectors, quiet=quiet)
+        given: dict[str, Any] = {"frames": frames, "crops": crops, "vectors": vectors, "downloads": downloads}
+        done = add_images(path, source or None, **given, quiet=quiet)
         new = counted(done.n_added, "image" if source else "point")
         print(f"added   {new}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
         if done.n_empty:

@@ -82,6 +82,7 @@ def adding_images(
     frames: bool = False,
     crops: Any = None,
     vectors: str | Path | ArrayLike | None = None,
+    downloads: str | Path | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Iterator[tuple[Work, Addition]]:
@@ -111,7 +112,12 @@ def adding_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            decoding = DecodeOptions(frames=frames, cut=cut_for_addition(state, crops), reading=Run(here).reading())
+            decoding = DecodeOptions(
+                frames=frames,
+                downloads=None if downloads is None else user_path(downloads),
+                cut=cut_for_addition(state, crops),
+                reading=Run(here).reading(),
+            )
             n_known, n_skipped = _add_to_state(here, state, source, decoding, given, as_paths(vectors), show, say)
         except LatentmapError:
             if not resumed:
@@ -132,6 +138,7 @@ def add_images(
     frames: bool = False,
     crops: Any = None,
     vectors: str | Path | ArrayLike | None = None,
+    downloads: str | Path | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Addition:
@@ -148,6 +155,8 @@ def add_images(
         Table of the boxes of the new images, for a run of crops; see :func:`latentmap.open_images`.
     vectors : path or array-like of shape (m, d), optional
         Vectors of these images, for a run that was made from given vectors.
+    downloads : path, optional
+        Folder that keeps downloaded files. By default they are in the folder of the run until they are added.
     show, say : callable, optional
         See :func:`latentmap.run.make_run`.
 
@@ -165,10 +174,8 @@ def add_images(
     OptionError
         If vectors are missing, of another length than those of the run, or passed for a run that has none.
     """
-    with adding_images(path, source, frames=frames, crops=crops, vectors=vectors, show=show, say=say) as (
-        work,
-        addition,
-    ):
+    given: dict[str, Any] = {"frames": frames, "crops": crops, "vectors": vectors, "downloads": downloads}
+    with adding_images(path, source, **given, show=show, say=say) as (work, addition):
         run_stage(work, "report", FUNCTIONS["report"])
     return addition
 
@@ -260,7 +267,8 @@ def _add_to_state(
         write_state(here, state)
     else:
         shutil.rmtree(part)
-    downloads.remove()
+    if decoding.downloads is None:
+        downloads.remove()
     return int(known[1].sum()), len(images.skipped)
 
 
