@@ -18,6 +18,8 @@ from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
+from latentmap.images.remote.downloads import Downloads
+from latentmap.images.remote.given_files import read_given_file
 from latentmap.images.sources import SOURCE_KINDS, open_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
@@ -104,7 +106,8 @@ def adding_images(
         _check_finished(folder, state)
         check_apart(folder, source)
         _check_source(folder, finished, source)
-        given = _read_given(folder, finished, vectors)
+        kept = None if downloads is None else user_path(downloads)
+        given = _read_given(folder, finished, vectors, DecodeOptions(downloads=kept).downloads_in(here / layout.CACHE))
         restore_pixels(folder, finished)
         restore_vectors(folder, finished)
         if here == folder:
@@ -114,7 +117,7 @@ def adding_images(
         try:
             decoding = DecodeOptions(
                 frames=frames,
-                downloads=None if downloads is None else user_path(downloads),
+                downloads=kept,
                 cut=cut_for_addition(state, crops),
                 reading=Run(here).reading(),
             )
@@ -292,7 +295,7 @@ def _encode_addition(
     return {"vectors": record | {"n": len(images.table), "added_to": of_run["sha256"]}}
 
 
-def _read_given(folder: Path, state: dict[str, Any], vectors: Any) -> GivenValues | None:
+def _read_given(folder: Path, state: dict[str, Any], vectors: Any, downloads: Downloads) -> GivenValues | None:
     """The vectors of the images to add, where the run has given vectors."""
     of_run = state.get("vectors")
     if of_run is None:
@@ -307,7 +310,7 @@ def _read_given(folder: Path, state: dict[str, Any], vectors: Any) -> GivenValue
         return None
     if vectors is None:
         raise OptionError(f"{folder}: made from given vectors: pass those of the images to add (--vectors, vectors=)")
-    given = read_vectors(vectors)
+    given = read_given_file(vectors, downloads, read_vectors)
     if given.values.shape[1] != of_run["dimensions"]:
         raise OptionError(
             f"{given.name}: vectors of {given.values.shape[1]} numbers, those of the run have {of_run['dimensions']}: "
