@@ -1,6 +1,5 @@
 """TIFF files read by tifffile, of the extra ``tiff``: axes of OME-TIFF and ImageJ, and compressions of images."""
 
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from latentmap.images.channel_image import ChannelImage
 from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.high_bit_depth import HighBitDepthImage
 from latentmap.images.lazy_image import LazyImage
+from latentmap.images.ome_sets import ENTITY, ONE_BY_ONE, reads_other_files
 from latentmap.images.page_stacks import MAX_STACK_BYTES, Projection, as_image
 from latentmap.images.pictures import Picture
 from latentmap.images.tiff_directories import PHOTOMETRIC_INTERPRETATION, TiffFile, TiffPage
@@ -32,7 +32,6 @@ IMAGE_DESCRIPTION, LSM_INFO = 270, 34412
 # What the descriptions of writers that name their axes contain.
 AXES_MARKS = (b"<OME", b"ImageJ=", b'"axes"')
 PALETTE, YCBCR, RGB = 3, 6, 2
-ONE_BY_ONE = "--axes images reads its pages one by one"
 INSTALL = "pip install 'latentmap[tiff]' reads more kinds of TIFF"
 
 
@@ -181,6 +180,9 @@ class TiffSeries:
         file.seek(0)
         try:
             opened = tifffile.TiffFile(file, _multifile=False)
+            if opened.is_ome and reads_other_files(file, opened.ome_metadata or ""):
+                file.seek(0)
+                opened = tifffile.TiffFile(file, _multifile=True)
             found = cls(opened, project, file) if _is_stack(opened) else None
         except DecodingError:
             raise
@@ -331,7 +333,7 @@ def _ordered(values: NDArray[Any], axes: str) -> NDArray[Any]:
 
 def _ome_names(xml: str, number: int) -> list[str]:
     """Names of the channels of one image in OME-XML."""
-    if re.search(r"<!(DOCTYPE|ENTITY)", xml):  # entities could grow without bound
+    if ENTITY.search(xml):
         return []
     images = [one for one in ElementTree.fromstring(xml).iter() if one.tag.endswith("}Image")]
     if number >= len(images):

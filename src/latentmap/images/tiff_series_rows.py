@@ -64,6 +64,9 @@ class SeriesRows:
             If the tags of a page are damaged.
         """
         tiff = TiffFile(file)
+        parents = {page.parent for pages in stacks for page in pages if page is not None}
+        if len(parents) > 1:  # a set of files
+            return None
 
         def opened(page: "tifffile.TiffPage | tifffile.TiffFrame | None") -> SampleRows | None:
             if page is None or not is_read_directly(own := tiff.page(page.offset)):
