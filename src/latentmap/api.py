@@ -64,15 +64,16 @@ def map_images(source: Any, out: str | Path, *, quiet: bool = False, **options: 
     """
     given = {one.name: options.pop(one.name) for one in SOURCE_OPTIONS if one.name in options}
     reading = SourceOptions(**given)
+    run_options = RunOptions(**options)
     with making_run(
         source,
         out,
-        RunOptions(**options),
+        run_options,
         decoding=reading.decoding(),
         labels=reading.labels,
         vectors=reading.vectors,
         places=reading.map,
-        encoder=reading.image_encoder(),
+        encoder=reading.image_encoder(run_options.device),
         strict=reading.strict,
         show=partial(show_progress, quiet=quiet),
         say=say_nothing if quiet else say,
@@ -101,6 +102,7 @@ def add_images(
     frames: bool = False,
     crops: Any = None,
     vectors: Any = None,
+    downloads: str | Path | None = None,
     quiet: bool = False,
 ) -> Addition:
     """Put more images on a finished map, which does not move.
@@ -115,6 +117,8 @@ def add_images(
         Table of the boxes of the new images, as a file or in memory, for a run of crops.
     vectors : path or array-like of shape (m, d), optional
         Vectors of these images, for a run that was made from given vectors.
+    downloads : path, optional
+        Folder that keeps downloaded files; by default they are in the folder of the run until they are added.
     quiet : bool, default=False
         Show no progress.
 
@@ -130,7 +134,8 @@ def add_images(
     """
     folder = run.path if isinstance(run, Run) else run
     show = partial(show_progress, quiet=quiet)
-    with adding_images(folder, source, frames=frames, crops=crops, vectors=vectors, show=show) as (work, addition):
+    given = {"frames": frames, "crops": crops, "vectors": vectors, "downloads": downloads}
+    with adding_images(folder, source, **given, show=show) as (work, addition):
         run_stage(work, "report", report_stage)
     return addition
 

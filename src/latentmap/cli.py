@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 import latentmap
-from latentmap.core.addresses import without_secrets
+from latentmap.core.addresses import is_address, without_secrets
 from latentmap.core.errors import InputError, LatentmapError
 from latentmap.core.progress import counted, say, show_progress
 from latentmap.run.options import RUN_OPTIONS, SOURCE_OPTIONS, Option
@@ -42,6 +42,16 @@ def _expanded(path: Path | None) -> Path | None:
         return None if path is None else path.expanduser()
     except RuntimeError:  # no such user
         return path
+
+
+def _expanded_text(given: str) -> str:
+    """Expand ``~`` in a path; an address stays as it is."""
+    return given if is_address(given) else str(_expanded(Path(given)))
+
+
+def _expanded_option(given: str | None) -> str | None:
+    """Expand ``~`` in the path of an option that may be an address."""
+    return None if given is None else _expanded_text(given)
 
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run.", callback=_expanded)]
@@ -145,7 +155,7 @@ def _with_declared_options(command: Callable[..., None]) -> Callable[..., None]:
 def _annotation(option: Option) -> Any:
     """The type of a declared option, as typer reads it from the signature of a command."""
     if option.is_path:
-        return Annotated[Path | None, typer.Option(help=option.help, callback=_expanded)]
+        return Annotated[str | None, typer.Option(help=option.help, callback=_expanded_option, metavar="PATH")]
     if option.type is bool and not option.default:  # without a flag that turns it off
         return Annotated[bool, typer.Option(f"--{option.name.replace('_', '-')}", help=option.help)]
     kind = list[str] | None if option.kind.startswith("tuple") else option.type
@@ -312,8 +322,17 @@ def add(
         typer.Option(help="Table of the boxes of these images, for a run of crops.", callback=_expanded),
     ] = None,
     vectors: Annotated[
+        str | None,
+        typer.Option(
+            help="Vectors of these images, for a run of given vectors.", callback=_expanded_option, metavar="PATH"
+        ),
+    ] = None,
+    downloads: Annotated[
         Path | None,
-        typer.Option(help="Vectors of these images, for a run of given vectors.", callback=_expanded),
+        typer.Option(
+            help="Folder that keeps downloaded files; by default they are in the run until they are added.",
+            callback=_expanded,
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -322,7 +341,8 @@ def add(
         _announce(source or [], quiet=quiet)
         from latentmap.api import add_images
 
-        done = add_images(path, source or None, frames=frames, crops=crops, vectors=vectors, quiet=quiet)
+        given: dict[str, Any] = {"frames": frames, "crops": crops, "vectors": vectors, "downloads": downloads}
+        done = add_images(path, source or None, **given, quiet=quiet)
         new = counted(done.n_added, "image" if source else "point")
         print(f"added   {new}; {done.n_known:,} known already, {done.n_skipped:,} skipped")
         if done.n_empty:
@@ -338,7 +358,10 @@ def add(
 def similar(
     path: RunFolder,
     image: Annotated[
-        str, typer.Argument(help="An image file, or the id of an image of the run; write ./7 for a file called 7.")
+        str,
+        typer.Argument(
+            help="An image file or its address, or the id of an image of the run; write ./7 for a file called 7."
+        ),
     ],
     n: Annotated[int, typer.Option("--number", "-n", help="Images to find.")] = 10,
     out: Annotated[
@@ -352,7 +375,7 @@ def similar(
         from latentmap.run import Run
 
         run = Run.open(path)
-        asked = int(image) if re.fullmatch(r"-?[0-9]{1,18}", image) else str(_expanded(Path(image)))
+        asked = int(image) if re.fullmatch(r"-?[0-9]{1,18}", image) else _expanded_text(image)
         found = run.similar(asked, n)
         print("id\tgroup\tdistance\tpath")
         for row in found.to_pylist():

@@ -1,14 +1,17 @@
 """FITS files: values as the header scales them, extensions, cubes and compressed images; the extra in the reason."""
 
+import gzip
 import io
+import zipfile
 
 import numpy as np
 import pytest
 from fuzzing import fuzz_files
+from PIL import Image
 
 from latentmap import open_images
 from latentmap.core.errors import InputError
-from latentmap.images import optional_formats
+from latentmap.images import decompression, optional_formats
 from latentmap.images.decoding import EncodedImage, Failure, decode_images, probe_images, read_contents
 from latentmap.images.image_files import FileContents
 from latentmap.images.page_options import PageOptions
@@ -233,3 +236,60 @@ def test_damaged_files(tmp_path):
     assert n_decoded > 5
     assert n_skipped > 5
     assert memory < 2**30
+
+
+# ---------------------------------------------------------------- gzip
+
+
+@pytest.mark.parametrize("suffix", [".fits.gz", ".FIT.gz", ".fts.gz"])
+def test_files_inside_gzip_are_those_that_they_contain(tmp_path, suffix):
+    data = encoded(np.stack([DEEP, DEEP + np.uint16(9)]))
+    for folder, name, content in (("plain", "sky.fits", data), ("packed", f"sky{suffix}", gzip.compress(data))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(content)
+    plain, packed = open_images(tmp_path / "plain"), open_images(tmp_path / "packed")
+    assert packed.paths == [f"sky{suffix}[0]", f"sky{suffix}[1]"]
+    np.testing.assert_array_equal(packed.images, plain.images)
+    assert packed.table["pixels_sha256"] == plain.table["pixels_sha256"]
+    one = open_images(tmp_path / "packed" / f"sky{suffix}")
+    np.testing.assert_array_equal(one.images, plain.images)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr(f"sky{suffix}", gzip.compress(data))
+    np.testing.assert_array_equal(open_images(tmp_path / "all.zip").images, plain.images)
+
+
+def test_damaged_gzip_and_bombs_are_reasons(monkeypatch):
+    data = gzip.compress(encoded(DEEP))
+    shape = Shape(20, 24, 1, value_range=(0, 65535))
+    broken = bytearray(data)
+    broken[len(data) // 2] ^= 255
+    for content, reason in (
+        (data[: len(data) // 2], "truncated"),
+        (bytes(broken), "damaged"),
+        (gzip.compress(b"SIMPLE  = nothing"), "FITS"),
+        (gzip.compress(b"x" * 99), "not an image of any format"),
+    ):
+        (found,) = decode_images([EncodedImage(content)], shape)
+        assert reason in found.reason
+    monkeypatch.setattr(decompression, "MIN_LIMIT_BYTES", 4000)
+    bomb = gzip.compress(encoded(np.zeros((2000, 2000), np.uint8)))
+    (found,) = decode_images([EncodedImage(bomb)], shape)
+    assert "decompression bomb" in found.reason
+
+
+def test_mutated_gzip_files_end_as_images_or_reasons():
+    data = gzip.compress(encoded(DEEP))
+    shape = Shape(20, 24, 1, value_range=(0, 65535))
+    for _ in range(100):
+        broken = bytearray(data)
+        for at in RANDOM.integers(0, len(data), 3):
+            broken[at] = RANDOM.integers(256)
+        assert len(decode_images([EncodedImage(bytes(broken[: RANDOM.integers(1, len(data))]))], shape)) == 1
+
+
+def test_without_the_extra_files_inside_gzip_name_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(optional_formats, "_is_installed", lambda package: package != "astropy")
+    (tmp_path / "sky.fits.gz").write_bytes(gzip.compress(encoded(DEEP)))
+    Image.fromarray(DEEP.astype(np.uint8)).save(tmp_path / "x.png")
+    (skipped,) = open_images(tmp_path).skipped
+    assert "latentmap[fits]" in skipped.reason

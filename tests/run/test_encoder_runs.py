@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import latentmap as lm
-from latentmap.core.errors import EncoderError, OptionError, RunError
+from latentmap.core.errors import EncoderError, InputError, OptionError, RunError
 from latentmap.encoder import ImageEncoder, session
 from latentmap.images.listing import Listing
 from latentmap.images.sources import find_source
@@ -236,8 +237,107 @@ def test_a_gpu_that_does_not_work_is_done_without(model, monkeypatch):
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [session.GPU, session.CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", broken)
-    assert ImageEncoder(model).runs_on_gpu is False
+    with pytest.warns(
+        UserWarning, match=r"model\.onnx: onnxruntime cannot start CUDAExecutionProvider \(no CUDA device"
+    ):
+        assert ImageEncoder(model).runs_on_gpu is False
     assert asked == [[session.GPU, session.CPU], [session.CPU]]
+
+
+def test_a_gpu_whose_libraries_are_missing_is_a_warning(model, monkeypatch):
+    import onnxruntime
+
+    usual = onnxruntime.InferenceSession
+
+    def without_gpu(path, options, providers, **others):
+        return usual(path, options, providers=[session.CPU], **others)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [session.GPU, session.CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", without_gpu)
+    with pytest.warns(
+        UserWarning, match=r"its libraries are missing, or of other versions\): the encoder runs on the CPU"
+    ):
+        ImageEncoder(model)
+
+
+@pytest.mark.parametrize(
+    ("device", "providers"),
+    [
+        ("auto", [session.GPU, session.CPU]),
+        ("cuda", [session.GPU, session.CPU]),
+        ("cuda:1", [(session.GPU, {"device_id": 1}), session.CPU]),
+        ("cpu", [session.CPU]),
+        ("mps", [session.CPU]),
+    ],
+)
+def test_the_device_chooses_the_providers(model, monkeypatch, device, providers):
+    import onnxruntime
+
+    usual, asked = onnxruntime.InferenceSession, []
+
+    class WithGpu:
+        def __init__(self, path, options, providers, **others):
+            asked.append(providers)
+            self._inner, self._providers = usual(path, options, providers=[session.CPU], **others), providers
+
+        def get_providers(self):
+            return [one if isinstance(one, str) else one[0] for one in self._providers]
+
+        def __getattr__(self, name):
+            return getattr(self._inner, name)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["Tensorrt", session.GPU, session.CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", WithGpu)
+    encoder = ImageEncoder(model, device=device)
+    assert asked == [providers]
+    assert encoder.runs_on_gpu == (len(providers) == 2)
+    assert encoder.key == ImageEncoder(model, device="cpu").key
+    again = ImageEncoder.from_facts(encoder.path, encoder.facts(), device)
+    assert (asked[-1], again.runs_on_gpu) == (providers, encoder.runs_on_gpu)
+
+
+def test_another_device_is_refused(model):
+    with pytest.raises(InputError, match="device='gpu': choose auto, cpu, cuda"):
+        ImageEncoder(model, device="gpu")
+
+
+def test_the_encoder_of_a_run_gets_the_device_of_the_run(run, monkeypatch):
+    asked = []
+    real = session.providers_for
+    monkeypatch.setattr(session, "providers_for", lambda device, all_: asked.append(device) or real(device, all_))
+    run.state["options"]["device"] = "cpu"
+    run.encoder()
+    assert asked == ["cpu"]
+
+
+# ---------------------------------------------------------------- channels
+
+
+def write_channels(folder: Path, n_channels: int) -> Path:
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for i in range(9):
+        values = random.integers(0, 4000, (n_channels, 16, 16)).astype(np.uint16)
+        tifffile.imwrite(
+            folder / f"{i}.tif", values.transpose(1, 2, 0), photometric="minisblack", planarconfig="contig"
+        )
+    return folder
+
+
+def test_an_encoder_of_rgb_does_not_take_five_channels(tmp_path, model):
+    source = write_channels(tmp_path / "cells", 5)
+    options = RunOptions(groups="kmeans", n_clusters=2)
+    wanted = (
+        r"model\.onnx: takes RGB images \(3 channels\), and those of cells have 5 channels \(channel 0, .*choose 3 with"
+    )
+    with pytest.raises(EncoderError, match=wanted):
+        make_run(source, tmp_path / "run", options, decoding=DECODING, encoder=ImageEncoder(model))
+    array = np.random.default_rng(0).integers(0, 255, (9, 16, 16, 5)).astype(np.uint8)
+    with pytest.raises(EncoderError, match="have 5 channels"):
+        make_run(array, tmp_path / "other", options, encoder=ImageEncoder(model))
+    chosen = SourceOptions(size=8, channels="0,2,4").decoding()
+    made = make_run(source, tmp_path / "run", options, decoding=chosen, encoder=ImageEncoder(model))
+    assert made.latents().shape == (9, ImageEncoder(model).n_features_out)
 
 
 def test_arrays_are_encoded_from_their_own_pixels(tmp_path, model):

@@ -40,6 +40,19 @@ def server(tmp_path, monkeypatch):
         yield found
 
 
+def test_downloads_of_an_addition_are_kept_where_the_user_says(server, tmp_path):
+    made = make_with_report(str(tmp_path / "site" / "in"), tmp_path / "run", OPTIONS, draw=no_report)
+    random = np.random.default_rng(1)
+    (tmp_path / "site" / "more").mkdir()
+    for i in range(3):
+        picture = Image.fromarray(random.integers(0, 255, (8, 8), dtype=np.uint8))
+        picture.save(tmp_path / "site" / "more" / f"{i:02}.png")
+    kept = tmp_path / "kept"
+    assert add_images(made.path, f"{server.address}/more/", downloads=kept).n_added == 3
+    assert len(list(kept.rglob("*.png"))) == 3
+    assert not (made.path / "cache" / "downloads").exists()
+
+
 def no_report(folder: Path) -> list[str]:
     return []
 

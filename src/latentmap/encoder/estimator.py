@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.devices import ACCEPTED_NAMES, is_device_name
 from latentmap.core.errors import EncoderError, InputError
 from latentmap.encoder.input_shape import InputShape
 from latentmap.encoder.onnx_file import check_encoder_packages, digest_of, files_of, split_output
@@ -33,8 +34,8 @@ MAX_BATCH_SIZE, MAX_BATCH_VALUES = 64, 2**22
 class ImageEncoder:
     """Frozen image encoder from an ONNX file.
 
-    The file is run by onnxruntime, on a GPU where onnxruntime has one. No code of the file's author is run: operations
-    that onnxruntime does not have itself are refused.
+    The file is run by onnxruntime, on a GPU where onnxruntime has one and ``device`` allows it. No code of the file's
+    author is run: operations that onnxruntime does not have itself are refused.
 
     Parameters
     ----------
@@ -49,6 +50,9 @@ class ImageEncoder:
     mean, std : sequence of float, optional
         Mean and standard deviation of each channel, for pixels in [0, 1]. By default those of the
         ``preprocessor_config.json``; without one, those of ImageNet for RGB, and 0 and 1 for grey.
+    device : str, default="auto"
+        "auto" or "cuda" for a GPU where onnxruntime has one, "cuda:N" for the one with that number, "cpu" or "mps" for
+        the CPU. A GPU that does not start is done without, with a warning.
 
     Attributes
     ----------
@@ -77,6 +81,8 @@ class ImageEncoder:
         If onnx or onnxruntime is not installed.
     EncoderError
         If the file is damaged or no image encoder, or its size is not known.
+    InputError
+        If there is no such device.
 
     Examples
     --------
@@ -94,9 +100,12 @@ class ImageEncoder:
         size: int | tuple[int, int] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        device: str = "auto",
     ) -> None:
+        if not is_device_name(device):
+            raise InputError(f"device={device[:40]!r}: choose {ACCEPTED_NAMES}")
         name, wanted = split_output(os.fspath(path))
-        self._open(user_path(name), wanted)
+        self._open(user_path(name), wanted, device)
         size = (size, size) if isinstance(size, int) else size
         settings: dict[str, Any] = {"output": wanted, "size": size, "mean": mean, "std": std}
         self.settings = {name: value for name, value in settings.items() if value is not None}
@@ -111,7 +120,7 @@ class ImageEncoder:
         self.n_features_out = int(self.encode(np.zeros((1, *self.image_shape), np.uint8)).shape[1])
 
     @classmethod
-    def from_facts(cls, path: Path, facts: dict[str, Any]) -> Self:
+    def from_facts(cls, path: Path, facts: dict[str, Any], device: str = "auto") -> Self:
         """Open an encoder as it was used before.
 
         Parameters
@@ -120,6 +129,8 @@ class ImageEncoder:
             ONNX file.
         facts : dict
             What :meth:`facts` returned then.
+        device : str, default="auto"
+            See :class:`ImageEncoder`.
 
         Returns
         -------
@@ -131,7 +142,7 @@ class ImageEncoder:
             If the file is missing or another one, or the facts are none that an encoder has.
         """
         encoder = cls.__new__(cls)
-        encoder._open(path, str(facts["output"]))
+        encoder._open(path, str(facts["output"]), device)
         encoder.settings = {}
         if encoder.digest != facts["digest"]:
             raise EncoderError(f"{path}: another file than the one that was used before (its SHA-256 differs)")
@@ -259,12 +270,12 @@ class ImageEncoder:
         kind = "grey" if one.channels == 1 else "BGR" if one.reverses_channels else "RGB"
         return f"{one.width} × {one.height}, {kind}, to {self.n_features_out:,} values of {self.output}"
 
-    def _open(self, path: Path, wanted: str | None) -> None:
+    def _open(self, path: Path, wanted: str | None, device: str) -> None:
         check_encoder_packages()
         self.path = path
         self.files = files_of(path)
         self.digest = digest_of(self.files)
-        self._session = Session(path)
+        self._session = Session(path, device)
         self._input = read_input(self._session.inputs, path)
         self.output = choose_output(self._session.outputs, wanted, path)
 

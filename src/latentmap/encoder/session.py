@@ -1,6 +1,8 @@
 """A model that onnxruntime runs, with its errors as sentences and a limit on the time of a call."""
 
 import threading
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +36,7 @@ class TensorFacts(NamedTuple):
 
 
 class Session:
-    """A model that onnxruntime runs on a GPU where it can, otherwise on the CPU.
+    """A model that onnxruntime runs on a GPU where it can and may, otherwise on the CPU.
 
     Operations that onnxruntime does not have itself are refused: no library of others is loaded.
 
@@ -42,6 +44,8 @@ class Session:
     ----------
     path : Path
         ONNX file.
+    device : str, default="auto"
+        "cuda" or "auto" for a GPU, "cuda:N" for the one with that number; others for the CPU.
 
     Attributes
     ----------
@@ -54,14 +58,13 @@ class Session:
         If onnxruntime cannot load it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, device: str = "auto") -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL
-        offered = [provider for provider in (GPU, CPU) if provider in onnxruntime.get_available_providers()]
         try:
-            self._session = _load(path, options, offered)
+            self._session = _load(path, options, providers_for(device, onnxruntime.get_available_providers()))
             self.inputs = _facts(self._session.get_inputs())
             self.outputs = _facts(self._session.get_outputs())
         except Exception as error:  # onnxruntime has a class of errors for each of its codes
@@ -101,17 +104,56 @@ class Session:
         return found
 
 
-def _load(path: Path, options: Any, providers: list[str]) -> Any:
+def providers_for(device: str, available: Sequence[str]) -> list[Any]:
+    """The execution providers of onnxruntime to try on a device, the first that can run an operation first.
+
+    Parameters
+    ----------
+    device : str
+        Name of a device that a run accepts.
+    available : sequence of str
+        Providers that the installed onnxruntime has.
+
+    Returns
+    -------
+    list of str or (str, dict)
+
+    Examples
+    --------
+    >>> providers_for("cuda:1", ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    [('CUDAExecutionProvider', {'device_id': 1}), 'CPUExecutionProvider']
+    >>> providers_for("cpu", ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    ['CPUExecutionProvider']
+    """
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cuda") or GPU not in available:
+        return [CPU]
+    return [(GPU, {"device_id": int(number)}) if number else GPU, CPU]
+
+
+def _load(path: Path, options: Any, providers: list[Any]) -> Any:
     """Load a model, on the CPU where the GPU that onnxruntime was built for does not work."""
     import onnxruntime
 
-    try:
+    def start(providers: list[Any]) -> Any:
         # without onnxruntime's own fallback, which prints
         return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
-    except Exception:
-        if GPU not in providers:
-            raise
-        return _load(path, options, [CPU])
+
+    if providers == [CPU]:
+        return start(providers)
+    reason = "its libraries are missing, or of other versions"
+    try:
+        found = start(providers)
+        if GPU in found.get_providers():
+            return found
+    except Exception as error:  # as above
+        reason = _first_line(error)
+        found = start([CPU])  # an error that has another cause is raised here
+    warnings.warn(
+        f"{path.name}: onnxruntime cannot start {GPU} ({reason}): the encoder runs on the CPU, as with --device cpu",
+        stacklevel=2,
+    )
+    return found
 
 
 def _facts(tensors: Any) -> list[TensorFacts]:
@@ -126,6 +168,9 @@ def _in_words(error: Exception, path: Path, what: str) -> Exception:
     """An error of onnxruntime as an EncoderError; one about memory as it is."""
     if isinstance(error, MemoryError | OSError | RuntimeError) and shortage(error) is not None:
         return error
+    return EncoderError(f"{path}: {what} ({_first_line(error)}): export it again, as the how-to about encoders shows")
+
+
+def _first_line(error: Exception) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
-    reason = lines[0] if len(lines[0]) <= 300 else f"{lines[0][:299]}…"
-    return EncoderError(f"{path}: {what} ({reason}): export it again, as the how-to about encoders shows")
+    return lines[0] if len(lines[0]) <= 300 else f"{lines[0][:299]}…"

@@ -261,7 +261,7 @@ def decode_images(
     -------
     list of Decoded or Failure
     """
-    return _map_images(images, lambda opened: _decode(opened, shape), shape.pages, reading)
+    return _map_images(images, lambda opened: _decode(opened, shape), shape.pages, reading, with_digest=True)
 
 
 def read_sounds(images: list[EncodedImage], reading: ReadingOptions = DEFAULT_READING) -> "list[Sound | Failure]":
@@ -286,12 +286,11 @@ class _OpenedImage(NamedTuple):
     picture: Picture
     place: EncodedImage
     n_pages: int
-    whole: Picture | None = None
     format: str = ""
 
     def cropped(self, box: Box) -> "_OpenedImage":
         """A part of the image."""
-        return self._replace(picture=self.picture.cropped(box), whole=self.picture)
+        return self._replace(picture=self.picture.cropped(box))
 
 
 def _probe(opened: _OpenedImage, pages: PageOptions) -> ImageProbe:
@@ -324,10 +323,9 @@ def _decode(opened: _OpenedImage, shape: Shape) -> Decoded:
     is_float = picture.high_bit_depth is not None and picture.high_bit_depth.is_float
     size = picture.width, picture.height
     background = 0.0 if box is None else background_fraction(shape.without_canvas(pixels, size))
-    whole = None if opened.whole is None else opened.whole.digest
     n_bytes = opened.file.seek(0, io.SEEK_END) if opened.file is not None and _is_whole_file(opened.place) else 0
     facts: dict[str, Any] = {"n_bytes": n_bytes, "format": opened.format, "mode": mode}
-    return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background, whole, **facts)
+    return Decoded(pixels, digest, *size, content, limits, is_float, n_pages, background, **facts)
 
 
 def _sound(opened: _OpenedImage) -> Sound:
@@ -358,9 +356,16 @@ def _sha256(file: IO[bytes]) -> bytes:
 
 
 def _map_images(
-    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], pages: PageOptions, reading: ReadingOptions
+    images: list[EncodedImage],
+    function: Callable[[_OpenedImage], Any],
+    pages: PageOptions,
+    reading: ReadingOptions,
+    with_digest: bool = False,
 ) -> list[Any]:
-    """The result of a function on each image, or the failure."""
+    """The result of a function on each image, or the failure.
+
+    With ``with_digest``, the results are those of :func:`_decode`, and those of parts get the digest of their image.
+    """
     results: list[Any] = []
     for _, group in groupby(images, key=lambda image: image if _is_whole_file(image) else (_file_of(image), True)):
         together = list(group)
@@ -368,7 +373,7 @@ def _map_images(
             results += [_apply_to_file(image, function, pages, reading) for image in together]
         else:
             with nullcontext() if together[0].box is None else _larger_images():
-                results += _apply_to_parts(together, function, pages, reading)
+                results += _apply_to_parts(together, function, pages, reading, with_digest)
     return results
 
 
@@ -393,7 +398,7 @@ def _apply_to_file(
         _check_picture_size(image, file)
         with _open_container(file, image, pages, reading) as container:
             picture, n_pages = container.picture(None), container.count(False)
-            return function(_OpenedImage(file, picture, image, n_pages, format=format_of(container)))
+            return function(_OpenedImage(file, picture, image, n_pages, format_of(container)))
 
     return _try_open(image.source, read)
 
@@ -406,7 +411,11 @@ def _check_picture_size(image: EncodedImage, file: IO[bytes] | None) -> None:
 
 
 def _apply_to_parts(
-    images: list[EncodedImage], function: Callable[[_OpenedImage], Any], pages: PageOptions, reading: ReadingOptions
+    images: list[EncodedImage],
+    function: Callable[[_OpenedImage], Any],
+    pages: PageOptions,
+    reading: ReadingOptions,
+    with_digest: bool,
 ) -> list[Any]:
     """The result of a function on each of the frames or parts of one file, or the failure."""
     found: list[Any] = []
@@ -415,32 +424,49 @@ def _apply_to_parts(
         if images[0].frame is None:
             _check_picture_size(images[0], file)
         with _open_container(file, images[0], pages, reading) as container:
-            for _, parts in groupby(images, key=lambda image: image.frame):
-                found.extend(_apply_to_frame(file, container, list(parts), function))
+            for frame, parts in groupby(images, key=lambda image: image.frame):
+                try:
+                    n_pages = container.count(False) if frame is None else 1
+                    picture = container.picture(frame)
+                    opened = _OpenedImage(file, picture, images[0], n_pages, format_of(container))
+                except Exception as error:
+                    found.extend([Failure(reason_for(error))] * len(list(parts)))
+                    continue
+                found.extend(_apply_to_frame(opened, list(parts), function, with_digest))
 
     failure: Failure | None = _try_open(images[0].source, read)
     return found if failure is None else [failure] * len(images)
 
 
 def _apply_to_frame(
-    file: IO[bytes] | None, container: ImageFile, parts: list[EncodedImage], function: Callable[[_OpenedImage], Any]
+    opened: _OpenedImage, parts: list[EncodedImage], function: Callable[[_OpenedImage], Any], with_digest: bool
 ) -> list[Any]:
     """The result of a function on a frame or on parts of it, which is decoded once, or the failure."""
-    frame = parts[0].frame
-    try:
-        whole, n_pages = container.picture(frame), container.count(False) if frame is None else 1
-        if parts[0].box is not None:
-            whole.load()  # which is not tried again for each part if it fails
-    except Exception as error:
-        return [Failure(reason_for(error))] * len(parts)
-    found: list[Any] = []
-    for part in parts:
+
+    def apply(part: EncodedImage) -> Any:
         try:
-            opened = _OpenedImage(file, whole, part, n_pages, format=format_of(container))
-            found.append(function(opened if part.box is None else opened.cropped(part.box)))
+            own = opened._replace(place=part)
+            return function(own if part.box is None else own.cropped(part.box))
         except Exception as error:
-            found.append(Failure(reason_for(error)))
-    return found
+            return Failure(reason_for(error))
+
+    if parts[0].box is None:
+        return [apply(part) for part in parts]
+    found: list[Any] = [None] * len(parts)
+    try:
+        opened.picture.prepare_to_cut(with_digest)
+        for i in sorted(range(len(parts)), key=lambda i: _top(parts[i])):
+            found[i] = apply(parts[i])
+        if not with_digest:
+            return found
+        whole = opened.picture.digest
+    except Exception as error:  # damage anywhere in an image is a reason to skip all of its parts
+        return [Failure(reason_for(error))] * len(parts)
+    return [one._replace(whole=whole) if isinstance(one, Decoded) else one for one in found]
+
+
+def _top(part: EncodedImage) -> int:
+    return 0 if part.box is None else part.box.top
 
 
 @contextmanager

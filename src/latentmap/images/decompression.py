@@ -68,6 +68,11 @@ def deflate_decompressor() -> Decompressor:
     return _Deflate(-15)
 
 
+def zlib_decompressor() -> Decompressor:
+    """Make a decompressor of one deflated strip or tile of a TIFF."""
+    return _Deflate(15)
+
+
 def bz2_decompressor() -> Decompressor:
     """Make a decompressor of one bzip2 stream."""
     return bz2.BZ2Decompressor()

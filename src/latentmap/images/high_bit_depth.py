@@ -1,6 +1,5 @@
 """Images with more than 8 bits per channel, with the values of the file."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from latentmap.images.boxes import Box
+from latentmap.images.value_digests import ValuesDigest, digest_type
 from latentmap.images.value_range import Range, to_8_bits, value_range
 
 # Rows that are blended with the background in one step.
@@ -103,17 +103,14 @@ class HighBitDepthImage:
         -------
         bytes
         """
-        values = transpose_array(self.values, transpose)
-        if values.dtype.kind in "iu":
-            low, high = value_range(values) or (0, 0)
-            values = values.astype("<u2" if low >= 0 and high < 2**16 else "<u8" if high >= 2**63 else "<i8")
-        else:
-            values = values.astype("<f8")
-        digest = hashlib.sha256(f"{values.dtype.str} {values.shape} {self.premultiplied}".encode())
-        digest.update(np.ascontiguousarray(values).data)
-        for extra in (self.alpha, self.masked):
-            digest.update(b"" if extra is None else np.ascontiguousarray(transpose_array(extra, transpose)).data)
-        return digest.digest()
+        upright = (
+            None if one is None else transpose_array(one, transpose) for one in (self.values, self.alpha, self.masked)
+        )
+        values, alpha, masked = upright
+        assert values is not None
+        found = ValuesDigest(values.shape, (digest_type(values),), self.premultiplied)
+        found.add(values, alpha, masked)
+        return found.digest()
 
     def _composite(self, pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], background: str) -> NDArray[np.uint8]:
         ground = np.array(ImageColor.getrgb(background)[:3])

@@ -4,7 +4,7 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image, UnidentifiedImageError
@@ -13,6 +13,7 @@ from latentmap.core.errors import DecodingError, UnreadTiffError
 from latentmap.images.audio import AudioPieces
 from latentmap.images.dicom import DicomFrames
 from latentmap.images.fits import FitsImages
+from latentmap.images.gzipped_files import decompressed_start, open_gzip
 from latentmap.images.hdf5 import open_hdf5
 from latentmap.images.heif import register_heif
 from latentmap.images.high_bit_depth_formats import read_high_bit_depth
@@ -28,7 +29,7 @@ from latentmap.images.optional_formats import (
 )
 from latentmap.images.page_options import DEFAULT_PAGES, PageOptions
 from latentmap.images.page_stacks import PageStack
-from latentmap.images.pictures import Picture
+from latentmap.images.pictures import TRANSPOSE_BY_ORIENTATION, Picture
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 from latentmap.images.tiff_directories import (
     IMAGE_DEPTH,
@@ -144,8 +145,10 @@ def open_image_file(
         with closing(AudioPieces(file, reading)) as pieces:
             yield pieces
         return
-    if optional is FITS:
-        yield FitsImages(file, pages)
+    if optional is FITS or FITS.signature.match(decompressed_start(start)):
+        FITS.require()
+        with nullcontext(file) if optional is FITS else open_gzip(file) as plain:
+            yield FitsImages(plain, pages)
         return
     if optional is HDF5:
         with open_hdf5(file, part, as_channels=pages.as_channels) as stack:
@@ -191,7 +194,7 @@ def image_size(container: ImageFile, number: int | None) -> tuple[int, int]:
     PIL.Image.DecompressionBombError
         If the image has too many pixels.
     """
-    if isinstance(container, TiffPages | PillowFrames | FitsImages):
+    if isinstance(container, TiffPages | TiffSeries | PillowFrames | FitsImages):
         width, height = container.size(number)
     else:
         picture = container.picture(number)
@@ -273,7 +276,10 @@ class TiffPages:
 
     def _read(self, page: TiffPage) -> Picture:
         if is_read_directly(page):
-            return Picture(read_page(self._file, page), page.integer(ORIENTATION, 1))
+            orientation = page.integer(ORIENTATION, 1)
+            # a digest follows the upright rows, so that those of the file are read in their order only if it is upright
+            image = read_page(self._file, page, may_be_lazy=orientation not in TRANSPOSE_BY_ORIENTATION)
+            return Picture(image, orientation)
         try:
             with open_with_pillow(self._tiff.starting_at(page.offset), ("TIFF",)) as image:
                 image.load()

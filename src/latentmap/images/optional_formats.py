@@ -88,7 +88,7 @@ FITS = OptionalFormat(
     "a FITS file",
     "astropy",
     "fits",
-    (".fits", ".fit", ".fts", ".fz"),
+    (".fits", ".fit", ".fts", ".fz", ".fits.gz", ".fit.gz", ".fts.gz"),
     re.compile(rb"SIMPLE  ="),
     has_several=True,
 )
@@ -152,7 +152,10 @@ def format_by_suffix(name: str) -> OptionalFormat | None:
     OptionalFormat or None
         None for any other suffix.
     """
-    return _formats_by_suffix().get(os.path.splitext(name)[1].lower())  # noqa: PTH122 - names need not be valid paths
+    stem, suffix = os.path.splitext(name.lower())  # noqa: PTH122 - names need not be valid paths
+    if suffix == ".gz":
+        suffix = os.path.splitext(stem)[1] + suffix  # noqa: PTH122
+    return _formats_by_suffix().get(suffix)
 
 
 @cache

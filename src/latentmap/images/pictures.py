@@ -12,6 +12,7 @@ from latentmap.core.errors import DecodingError
 from latentmap.images.boxes import Box
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.high_bit_depth import HighBitDepthImage, transpose_array
+from latentmap.images.lazy_image import LazyImage
 from latentmap.images.pixel_types import largest_pixel
 from latentmap.images.shape import Shape, resize
 from latentmap.images.spectrograms import Spectrogram
@@ -40,7 +41,8 @@ class Picture:
 
     Parameters
     ----------
-    image : PIL.Image.Image, HighBitDepthImage or ChannelImage
+    image : PIL.Image.Image, HighBitDepthImage, ChannelImage or LazyImage
+        A lazy image is upright.
     orientation : int
         EXIF orientation, 1 to 8.
 
@@ -48,32 +50,62 @@ class Picture:
     ----------
     width, height : int
         Upright size in pixels.
-    high_bit_depth : HighBitDepthImage or None
-        The values, if they have more than 8 bits per channel.
     """
 
-    high_bit_depth: HighBitDepthImage | None
-
-    def __init__(self, image: "Image.Image | HighBitDepthImage | ChannelImage", orientation: int) -> None:
-        self.high_bit_depth = image if isinstance(image, HighBitDepthImage) else None
+    def __init__(self, image: "Image.Image | HighBitDepthImage | ChannelImage | LazyImage", orientation: int) -> None:
         self._image = image if isinstance(image, Image.Image) else None
+        self._lazy = image if isinstance(image, LazyImage) else None
+        self._given = image if isinstance(image, HighBitDepthImage | ChannelImage) else None
         self._orientation = orientation
-        self._channels = image if isinstance(image, ChannelImage) else None
         self._transpose = TRANSPOSE_BY_ORIENTATION.get(orientation)
         self._swaps_sides = orientation in (5, 6, 7, 8)
         width, height = image.size
         self.width, self.height = (height, width) if self._swaps_sides else (width, height)
 
+    @cached_property
+    def _deep(self) -> HighBitDepthImage | ChannelImage | None:
+        """The values of an image that Pillow does not hold."""
+        return self._given if self._lazy is None else self._lazy.whole()
+
+    @property
+    def high_bit_depth(self) -> HighBitDepthImage | None:
+        """The values, if they have more than 8 bits per channel."""
+        return self._deep if isinstance(self._deep, HighBitDepthImage) else None
+
+    @property
+    def _channels(self) -> ChannelImage | None:
+        return self._deep if isinstance(self._deep, ChannelImage) else None
+
     def load(self) -> None:
-        """Decode the image in its original size.
+        """Decode the image in its original size, to find out whether it is damaged.
 
         Raises
         ------
         OSError
             If the image is damaged.
         """
+        if self._lazy is not None:
+            _ = self._lazy.digest
         if self._image is not None:
             self._image.load()
+
+    def prepare_to_cut(self, with_digest: bool) -> None:
+        """Decode the image for all of its parts, unless their rows are read one after the other.
+
+        Parameters
+        ----------
+        with_digest : bool
+            Whether :attr:`digest` is asked for when the parts are cut.
+
+        Raises
+        ------
+        OSError
+            If the image is damaged.
+        """
+        if self._lazy is None:
+            self.load()
+        elif with_digest:
+            self._lazy.begin_digest()
 
     def cropped(self, box: Box) -> "Picture":
         """Return a part of the image.
@@ -100,7 +132,7 @@ class Picture:
         if self._orientation in REVERSED_ROWS:
             top, bottom = self.height - bottom, self.height - top
         stored = Box(top, left, bottom, right) if self._swaps_sides else Box(left, top, right, bottom)
-        deep = self.high_bit_depth or self._channels
+        deep = self._given if self._lazy is None else self._lazy
         if deep is not None:
             return Picture(deep.cropped(stored), self._orientation)
         assert self._image is not None
@@ -206,6 +238,8 @@ class Picture:
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of all pixels in the original size, as :meth:`to_shape` computes it."""
+        if self._lazy is not None:
+            return self._lazy.digest
         if self._channels is not None:
             return self._digest_channels(self._channels)
         if self.high_bit_depth is not None:

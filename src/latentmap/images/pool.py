@@ -19,7 +19,9 @@ from latentmap.images.worker import read_message, write_message
 
 MAX_JOB_IMAGES = 32
 MAX_JOB_BYTES = 2**23  # of images that are passed as bytes
-MAX_RESULT_BYTES = 2**26  # of the decoded parts of one image in a job
+MAX_RESULT_BYTES = 2**26  # of the decoded images of a job
+# Jobs of the largest results that are decoded or wait to be taken, besides one for each worker.
+N_LARGE_JOBS_AHEAD = 2
 MAX_JOB_PARTS = 2**12  # of one image
 N_QUEUED_JOBS = 3  # for each worker
 TIMEOUT_SECONDS = 120.0  # for a job, and then for each of its images
@@ -77,20 +79,18 @@ class DecodingPool:
         Decoded, ImageProbe, MeasuredImage, Sound, FileContents or Failure
             One result per image, in the order of the images.
         """
-        waiting: deque[Future[list[Any]]] = deque()
-        sizes: deque[int] = deque()
-        n_queued = N_QUEUED_JOBS * self._n_workers
-        for job in _split_into_jobs(images, _max_parts(argument)):
-            waiting.append(self._threads.submit(self._run_job, task, job, argument, reading))
-            sizes.append(len(job))
-            # jobs of many parts have large results
-            while len(waiting) >= n_queued or (
-                len(waiting) > self._n_workers and sum(sizes) >= n_queued * MAX_JOB_IMAGES
+        waiting: deque[tuple[Future[list[Any]], int]] = deque()
+        image_bytes = argument.image_bytes if isinstance(argument, Shape) else 1
+        max_bytes = (self._n_workers + N_LARGE_JOBS_AHEAD) * MAX_RESULT_BYTES
+        for job in _split_into_jobs(images, max(1, MAX_RESULT_BYTES // image_bytes)):
+            n_bytes = len(job) * image_bytes + _source_bytes(job)
+            while waiting and (
+                len(waiting) >= N_QUEUED_JOBS * self._n_workers or sum(n for _, n in waiting) + n_bytes > max_bytes
             ):
-                sizes.popleft()
-                yield from waiting.popleft().result()
+                yield from waiting.popleft()[0].result()
+            waiting.append((self._threads.submit(self._run_job, task, job, argument, reading), n_bytes))
         while waiting:
-            yield from waiting.popleft().result()
+            yield from waiting.popleft()[0].result()
 
     def _run_job(self, task: str, images: list[EncodedImage], argument: Any, reading: ReadingOptions) -> list[Any]:
         try:
@@ -168,12 +168,6 @@ def _start_worker() -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, env=environment, **pipes)
 
 
-def _max_parts(argument: Any) -> int:
-    """Maximum number of parts of one image in a job."""
-    n_bytes = argument.image_bytes if isinstance(argument, Shape) else 1
-    return max(1, min(MAX_JOB_PARTS, MAX_RESULT_BYTES // n_bytes))
-
-
 def _groups_of_parts(images: Iterator[EncodedImage]) -> Iterator[Iterator[EncodedImage]]:
     """Group consecutive parts of one image; an image that is not cut is a group of its own."""
     numbers = count()
@@ -181,17 +175,24 @@ def _groups_of_parts(images: Iterator[EncodedImage]) -> Iterator[Iterator[Encode
     return (group for _, group in groups)
 
 
-def _split_into_jobs(images: Iterator[EncodedImage], max_parts: int) -> Iterator[list[EncodedImage]]:
+def _source_bytes(job: list[EncodedImage]) -> int:
+    """Bytes of the files that are passed to the worker, each once for all of its parts."""
+    return sum({id(one.source): len(one.source) for one in job if isinstance(one.source, bytes)}.values())
+
+
+def _split_into_jobs(images: Iterator[EncodedImage], max_results: int) -> Iterator[list[EncodedImage]]:
+    """Jobs of a limited number of images, whose results have room for ``max_results`` of them."""
     job: list[EncodedImage] = []
     size = 0
+    max_parts, max_images = min(MAX_JOB_PARTS, max_results), min(MAX_JOB_IMAGES, max_results)
     for group in _groups_of_parts(images):
         while parts := list(islice(group, max_parts)):
-            if job and len(job) + len(parts) > MAX_JOB_IMAGES:
+            if job and len(job) + len(parts) > max_images:
                 yield job
                 job, size = [], 0
             job += parts
             size += len(parts[0].source) if isinstance(parts[0].source, bytes) else 0
-            if size >= MAX_JOB_BYTES or len(job) >= MAX_JOB_IMAGES:
+            if size >= MAX_JOB_BYTES or len(job) >= max_images:
                 yield job
                 job, size = [], 0
     if job:

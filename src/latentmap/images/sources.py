@@ -37,6 +37,7 @@ from latentmap.images.pool import DecodingPool
 from latentmap.images.python_sources import find_objects
 from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.remote.downloads import Downloads
+from latentmap.images.remote.given_files import read_given_file
 from latentmap.images.remote.remote_sources import find_remote
 from latentmap.images.shape import ShapeOptions
 from latentmap.images.stack_sources import list_array, split_array_name
@@ -225,11 +226,12 @@ def open_images(
     decoding = DecodeOptions(shape, frames, cache_limit, kept, cut, reading)
     folder = None if cache is None else user_path(cache)
     with _downloads_for(decoding, folder) as own:
+        given = None if labels is None else read_given_file(labels, own, read_labels)
         opened = open_source(find_source(source, decoding.scaling(), own))
         require_files_to_cut(opened, decoding)
         found = decode_listing(opened, decoding, cache=folder) if isinstance(opened, Listing) else opened
-    if labels is not None:
-        found = found.with_labels(read_labels(labels))
+    if given is not None:
+        found = found.with_labels(given)
     if strict:
         raise_if_skipped(found)
     return found

@@ -1,6 +1,6 @@
 """Layout of a TIFF page: its size, the type of its samples, and the positions of its strips or tiles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from PIL import Image
@@ -149,6 +149,50 @@ class PageLayout:
             row = number % self.n_down
             return min(self.segment_length, self.height - row * self.segment_length)
         return self.segment_length
+
+    @property
+    def row_of_segments_bytes(self) -> int:
+        """Decompressed bytes of all segments of some rows of pixels, in all planes."""
+        return self.segment_length * self.row_bytes * self.n_across * self.n_planes
+
+    def segments_of_rows(self, plane: int, first: int, end: int) -> range:
+        """Numbers of the segments of a plane in some rows of segments.
+
+        Parameters
+        ----------
+        plane : int
+        first, end : int
+            Rows of segments, from ``first`` to before ``end``.
+
+        Returns
+        -------
+        range
+        """
+        before = plane * self.n_down
+        return range((before + first) * self.n_across, (before + end) * self.n_across)
+
+    def with_shorter_strips(self, max_rows: int) -> "PageLayout":
+        """The same page with strips of fewer rows, which is possible where nothing is compressed.
+
+        Parameters
+        ----------
+        max_rows : int
+            Maximum number of rows of a strip.
+
+        Returns
+        -------
+        PageLayout
+        """
+        rows = min(max_rows, self.segment_length)
+        if self.n_down > 1:  # so that only the last strip is shorter than the others
+            rows = next(n for n in range(rows, 0, -1) if self.segment_length % n == 0)
+        offsets, n_bytes = [], []
+        for number in range(self.n_segments):
+            for begin in range(0, self.n_rows(number), rows):
+                is_sparse = self.is_sparse(number)
+                offsets.append(0 if is_sparse else self.offsets[number] + begin * self.row_bytes)
+                n_bytes.append(0 if is_sparse else rows * self.row_bytes)
+        return replace(self, segment_length=rows, offsets=offsets, n_bytes=n_bytes)
 
     def is_sparse(self, number: int) -> bool:
         """Whether a segment is not in the file. GDAL omits segments of zeros.

@@ -1,5 +1,6 @@
 """Interpretation of a TIFF page: photometric interpretation, extra samples, and values that mean no data."""
 
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from latentmap.core.errors import UnreadTiffError
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.high_bit_depth import HighBitDepthImage
+from latentmap.images.lazy_image import LazyImage
 from latentmap.images.tiff_directories import (
     BITS_PER_SAMPLE,
     COMPRESSION,
@@ -22,6 +24,7 @@ from latentmap.images.tiff_directories import (
     TiffPage,
 )
 from latentmap.images.tiff_layout import PageLayout
+from latentmap.images.tiff_rows import SampleRows, open_rows
 from latentmap.images.tiff_segments import COMPRESSION_NAMES, NO_COMPRESSION, READ_COMPRESSIONS, read_samples
 
 PHOTOMETRIC_NAMES = {3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab"}
@@ -74,17 +77,21 @@ def unread_reason(page: TiffPage) -> str:
     return f"a TIFF page of {n_bits} bits, {n_samples} channels ({colors}){packed}, which is not read"
 
 
-def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | ChannelImage | Image.Image:
+def read_page(
+    file: IO[bytes], page: TiffPage, *, may_be_lazy: bool = False
+) -> HighBitDepthImage | ChannelImage | Image.Image | LazyImage:
     """Read a page.
 
     Parameters
     ----------
     file : file object
     page : TiffPage
+    may_be_lazy : bool, default=False
+        Whether the rows of a large page may be read later, from the open file.
 
     Returns
     -------
-    HighBitDepthImage, ChannelImage or PIL.Image.Image
+    HighBitDepthImage, ChannelImage, PIL.Image.Image or LazyImage
         An image of Pillow if the values have at most 8 bits and are colours.
 
     Raises
@@ -97,11 +104,42 @@ def read_page(file: IO[bytes], page: TiffPage) -> HighBitDepthImage | ChannelIma
     if page.integer(COMPRESSION, NO_COMPRESSION) not in READ_COMPRESSIONS:
         raise UnreadTiffError(unread_reason(page))
     layout = PageLayout.of(page)
-    image = interpret(page, layout, read_samples(file, layout))
     has_8_bits = layout.bits <= 8 and layout.format == UNSIGNED
+    if may_be_lazy and (not has_8_bits or not _are_colors(page, layout)):
+        rows = open_rows(file, layout)
+        if rows is not None:
+            return LazyImage(PageRows(page, rows))
+    image = interpret(page, layout, read_samples(file, layout))
     if isinstance(image, ChannelImage) or not has_8_bits:
         return image
     return to_8_bit_image(image, 2**layout.bits - 1)
+
+
+class PageRows:
+    """The rows of a page.
+
+    Parameters
+    ----------
+    page : TiffPage
+    rows : SampleRows
+    """
+
+    def __init__(self, page: TiffPage, rows: SampleRows) -> None:
+        self._page, self._samples = page, rows
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._samples.layout.width, self._samples.layout.height
+
+    @property
+    def may_be_masked(self) -> bool:
+        """Whether the page declares a value as missing."""
+        return GDAL_NODATA in self._page.tags
+
+    def read(self, top: int, bottom: int) -> HighBitDepthImage | ChannelImage:
+        """Read rows from ``top`` on, at least to before ``bottom``."""
+        return interpret(self._page, self._samples.layout, self._samples.read(top, bottom))
 
 
 def to_8_bit_image(image: HighBitDepthImage, largest: int) -> Image.Image:
@@ -145,10 +183,8 @@ def interpret(page: TiffPage, layout: PageLayout, values: NDArray[Any]) -> HighB
         Channels if the samples are neither grey nor RGB with or without transparency.
     """
     photometric = page.integer(PHOTOMETRIC_INTERPRETATION, 0)
-    n_colors = 3 if photometric == 2 else 1
-    extra = page.tags.get(EXTRA_SAMPLES) or ([2] if (n_colors, layout.n_samples) == (3, 4) else [])
-    are_colors = layout.n_samples == 1 or extra[:1] in ([1], [2]) if n_colors == 1 else 3 <= layout.n_samples <= 4
-    if not are_colors:
+    n_colors, extra = _n_colors(page), _extra_samples(page, layout)
+    if not _are_colors(page, layout):
         return ChannelImage(values, (), _nodata_mask(page, values))
     colors = values[..., 0] if n_colors == 1 else values[..., :3]
     alpha = None
@@ -158,6 +194,21 @@ def interpret(page: TiffPage, layout: PageLayout, values: NDArray[Any]) -> HighB
     if photometric == 0:
         colors = _invert(colors, layout)
     return HighBitDepthImage(colors, alpha, extra[:1] == [1], masked)
+
+
+def _n_colors(page: TiffPage) -> int:
+    return 3 if page.integer(PHOTOMETRIC_INTERPRETATION, 0) == 2 else 1
+
+
+def _extra_samples(page: TiffPage, layout: PageLayout) -> Sequence[int]:
+    return page.tags.get(EXTRA_SAMPLES) or ([2] if (_n_colors(page), layout.n_samples) == (3, 4) else [])
+
+
+def _are_colors(page: TiffPage, layout: PageLayout) -> bool:
+    """Whether the samples are grey or RGB with or without transparency."""
+    if _n_colors(page) == 3:
+        return 3 <= layout.n_samples <= 4
+    return layout.n_samples == 1 or _extra_samples(page, layout)[:1] in ([1], [2])
 
 
 def _alpha_channel(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:

@@ -13,6 +13,39 @@ from latentmap.images.tiff_layout import PageLayout
 N_BITS_UNPACKED_AT_ONCE = 2**22  # bits that are unpacked in one step
 
 
+WHOLE_BYTES = (8, 16, 32, 64)  # numbers of bits
+
+
+def check_samples(layout: PageLayout) -> None:
+    """Raise an error if the samples of a page have a type or a predictor that is not read.
+
+    Parameters
+    ----------
+    layout : PageLayout
+
+    Raises
+    ------
+    UnreadTiffError
+        If they have.
+    """
+    bits, kind, predictor = layout.bits, layout.format, _predictor(layout)
+    if kind == FLOAT and bits not in (16, 32, 64):
+        raise UnreadTiffError(f"floats of {bits} bits, which are not read")
+    if kind not in (UNSIGNED, SIGNED, FLOAT, VOID) or not 1 <= bits <= 64:
+        raise UnreadTiffError(f"values of {bits} bits and format {kind} in TIFF, which are not read")
+    if predictor == 3 and kind == FLOAT:
+        return
+    if predictor not in (1, 2) or (predictor == 2 and bits not in WHOLE_BYTES):
+        raise UnreadTiffError(f"values of {bits} bits with TIFF predictor {predictor}, which are not read")
+    if bits == 24:
+        raise UnreadTiffError("values of 24 bits, which are not read: TIFF writers disagree on their byte order")
+
+
+def _predictor(layout: PageLayout) -> int:
+    # without compression the tag has no meaning
+    return 1 if layout.page.integer(COMPRESSION, 1) == 1 else layout.page.integer(PREDICTOR, 1)
+
+
 def decode_samples(raw: NDArray[np.uint8], layout: PageLayout) -> NDArray[Any]:
     """Decode the bytes of a segment.
 
@@ -31,22 +64,12 @@ def decode_samples(raw: NDArray[np.uint8], layout: PageLayout) -> NDArray[Any]:
     OSError
         If the samples have a type or a predictor that is not read.
     """
-    bits, kind, n_interleaved = layout.bits, layout.format, layout.n_interleaved
+    check_samples(layout)
+    bits, kind, n_interleaved, predictor = layout.bits, layout.format, layout.n_interleaved, _predictor(layout)
     shape = (len(raw), layout.segment_width, n_interleaved)
-    if kind == FLOAT and bits not in (16, 32, 64):
-        raise UnreadTiffError(f"floats of {bits} bits, which are not read")
-    if kind not in (UNSIGNED, SIGNED, FLOAT, VOID) or not 1 <= bits <= 64:
-        raise UnreadTiffError(f"values of {bits} bits and format {kind} in TIFF, which are not read")
-    # without compression the tag has no meaning
-    predictor = 1 if layout.page.integer(COMPRESSION, 1) == 1 else layout.page.integer(PREDICTOR, 1)
     if predictor == 3 and kind == FLOAT:
         return _undo_float_predictor(raw, bits // 8, n_interleaved).reshape(shape)
-    is_whole_bytes = bits in (8, 16, 32, 64)
-    if predictor not in (1, 2) or (predictor == 2 and not is_whole_bytes):
-        raise UnreadTiffError(f"values of {bits} bits with TIFF predictor {predictor}, which are not read")
-    if bits == 24:
-        raise UnreadTiffError("values of 24 bits, which are not read: TIFF writers disagree on their byte order")
-    if not is_whole_bytes:
+    if bits not in WHOLE_BYTES:
         return _unpack_bits(raw, shape, bits, kind == SIGNED)
     size, order = bits // 8, layout.page.byte_order
     raw = np.ascontiguousarray(raw)

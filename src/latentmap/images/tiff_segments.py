@@ -41,53 +41,54 @@ COMPRESSION_NAMES = PILLOW_COMPRESSIONS | {
 MAX_PILLOW_BYTES = 2**26  # that Pillow decompresses in one step
 
 
-def read_samples(file: IO[bytes], layout: PageLayout) -> NDArray[Any]:
-    """Read the samples of a page.
+def read_samples(file: IO[bytes], layout: PageLayout, first: int = 0, end: int | None = None) -> NDArray[Any]:
+    """Read the samples of a page, or of some of its rows of strips or tiles.
 
     Parameters
     ----------
     file : file object
     layout : PageLayout
+    first, end : int, optional
+        Rows of segments that are read, from ``first`` to before ``end``. All by default.
 
     Returns
     -------
     ndarray (height, width, n_samples)
+        Without the rows of pixels of other segments.
 
     Raises
     ------
     OSError
         If the file is damaged, or its samples have a type that is not read.
     """
+    end = layout.n_down if end is None else end
+    begin = first * layout.segment_length
+    height = min(end * layout.segment_length, layout.height) - begin
     samples: NDArray[Any] | None = None
-    for number, raw in enumerate(_iterate_segments(file, layout)):
-        plane, position = divmod(number, layout.n_across * layout.n_down)
-        top, left = (
-            (position // layout.n_across) * layout.segment_length,
-            (position % layout.n_across) * layout.segment_width,
-        )
-        values = decode_samples(raw, layout)  # (rows, segment_width, n_interleaved)
-        if samples is None:
-            samples = np.empty((layout.height, layout.width, layout.n_samples), values.dtype)
-        rows, columns = min(len(values), layout.height - top), min(layout.segment_width, layout.width - left)
-        channels = slice(plane, plane + 1) if layout.is_planar else slice(None)
-        samples[top : top + rows, left : left + columns, channels] = values[:rows, :columns]
+    for plane in range(layout.n_planes):
+        numbers = layout.segments_of_rows(plane, first, end)
+        for number, raw in zip(numbers, _iterate_segments(file, layout, numbers), strict=True):
+            down, across = divmod(number - numbers.start, layout.n_across)
+            top, left = down * layout.segment_length, across * layout.segment_width
+            values = decode_samples(raw, layout)  # (rows, segment_width, n_interleaved)
+            if samples is None:
+                samples = np.empty((height, layout.width, layout.n_samples), values.dtype)
+            rows, columns = min(len(values), height - top), min(layout.segment_width, layout.width - left)
+            channels = slice(plane, plane + 1) if layout.is_planar else slice(None)
+            samples[top : top + rows, left : left + columns, channels] = values[:rows, :columns]
     assert samples is not None
     return samples
 
 
-def _iterate_segments(file: IO[bytes], layout: PageLayout) -> Iterator[NDArray[np.uint8]]:
-    """Yield the decompressed segments: (rows, row_bytes), uint8."""
+def _iterate_segments(file: IO[bytes], layout: PageLayout, numbers: range) -> Iterator[NDArray[np.uint8]]:
+    """Yield decompressed segments of one plane: (rows, row_bytes), uint8."""
     compression = layout.page.integer(COMPRESSION, NO_COMPRESSION)
     if compression in PILLOW_COMPRESSIONS:
-        per_plane = layout.n_across * layout.n_down
-        step = max(1, min(per_plane, MAX_PILLOW_BYTES // (layout.segment_length * layout.row_bytes)))
-        for plane in range(layout.n_planes):
-            for begin in range(plane * per_plane, (plane + 1) * per_plane, step):
-                yield from _decompress_with_pillow(
-                    file, layout, range(begin, min(begin + step, (plane + 1) * per_plane)), compression
-                )
+        step = max(1, MAX_PILLOW_BYTES // (layout.segment_length * layout.row_bytes))
+        for begin in range(numbers.start, numbers.stop, step):
+            yield from _decompress_with_pillow(file, layout, range(begin, min(begin + step, numbers.stop)), compression)
         return
-    for number in range(layout.n_segments):
+    for number in numbers:
         rows = layout.n_rows(number)
         wanted = rows * layout.row_bytes
         if layout.is_sparse(number):
@@ -97,14 +98,45 @@ def _iterate_segments(file: IO[bytes], layout: PageLayout) -> Iterator[NDArray[n
         if compression in DEFLATE_CODES:
             data = zlib.decompressobj().decompress(data, wanted)
         if len(data) < wanted:
-            raise DecodingError(f"image file is truncated ({len(data)} of {wanted} bytes of a strip or tile)")
+            raise truncated_error(len(data), wanted)
         yield np.frombuffer(data, np.uint8, wanted).reshape(rows, layout.row_bytes)
+
+
+def truncated_error(n_bytes: int, wanted: int) -> DecodingError:
+    """The error of a strip or tile that ends too early.
+
+    Parameters
+    ----------
+    n_bytes, wanted : int
+        Bytes that there are, and that are needed.
+
+    Returns
+    -------
+    DecodingError
+    """
+    return DecodingError(f"image file is truncated ({n_bytes} of {wanted} bytes of a strip or tile)")
+
+
+def max_compressed_bytes(layout: PageLayout, number: int) -> int:
+    """The most compressed bytes of a segment that are read, whatever the file states.
+
+    Parameters
+    ----------
+    layout : PageLayout
+    number : int
+        Number of the segment.
+
+    Returns
+    -------
+    int
+    """
+    return 2 * layout.n_rows(number) * layout.row_bytes + 2**16  # compressed data are never much longer
 
 
 def _read_segment(file: IO[bytes], layout: PageLayout, number: int, wanted: int, is_compressed: bool) -> bytes:
     """Read the compressed bytes of a segment, with the most significant bit first."""
     file.seek(layout.offsets[number])
-    limit = 2 * wanted + 2**16  # compressed data are never much longer
+    limit = max_compressed_bytes(layout, number)
     stated = layout.n_bytes[number] if layout.n_bytes else limit
     data = file.read(min(stated, limit) if is_compressed else wanted)
     if layout.page.integer(FILL_ORDER, 1) == 2:

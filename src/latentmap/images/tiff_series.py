@@ -1,6 +1,5 @@
 """TIFF files read by tifffile, of the extra ``tiff``: axes of OME-TIFF and ImageJ, and compressions of images."""
 
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +16,14 @@ from latentmap.core.errors import DecodingError, UnreadTiffError
 from latentmap.images.channel_image import ChannelImage
 from latentmap.images.channels import MAX_CHANNELS
 from latentmap.images.high_bit_depth import HighBitDepthImage
+from latentmap.images.lazy_image import LazyImage
+from latentmap.images.ome_sets import ENTITY, ONE_BY_ONE, reads_other_files
 from latentmap.images.page_stacks import MAX_STACK_BYTES, Projection, as_image
 from latentmap.images.pictures import Picture
 from latentmap.images.tiff_directories import PHOTOMETRIC_INTERPRETATION, TiffFile, TiffPage
 from latentmap.images.tiff_layout import PageLayout
 from latentmap.images.tiff_pages import interpret, to_8_bit_image
+from latentmap.images.tiff_series_rows import SeriesRows
 
 if TYPE_CHECKING:
     import tifffile
@@ -30,7 +32,6 @@ IMAGE_DESCRIPTION, LSM_INFO = 270, 34412
 # What the descriptions of writers that name their axes contain.
 AXES_MARKS = (b"<OME", b"ImageJ=", b'"axes"')
 PALETTE, YCBCR, RGB = 3, 6, 2
-ONE_BY_ONE = "--axes images reads its pages one by one"
 INSTALL = "pip install 'latentmap[tiff]' reads more kinds of TIFF"
 
 
@@ -140,10 +141,12 @@ class TiffSeries:
     ----------
     opened : tifffile.TiffFile
     project : {"max", "mean"}
+    file : file object
+        The same file, of which rows of large pages are read.
     """
 
-    def __init__(self, opened: "tifffile.TiffFile", project: str) -> None:
-        self._opened, self._project = opened, project
+    def __init__(self, opened: "tifffile.TiffFile", project: str, file: IO[bytes]) -> None:
+        self._opened, self._project, self._file = opened, project, file
         self._items = [
             _Item(series, tuple(at))
             for series in opened.series
@@ -177,7 +180,10 @@ class TiffSeries:
         file.seek(0)
         try:
             opened = tifffile.TiffFile(file, _multifile=False)
-            found = cls(opened, project) if _is_stack(opened) else None
+            if opened.is_ome and reads_other_files(file, opened.ome_metadata or ""):
+                file.seek(0)
+                opened = tifffile.TiffFile(file, _multifile=True)
+            found = cls(opened, project, file) if _is_stack(opened) else None
         except DecodingError:
             raise
         except Exception as error:  # tifffile raises errors of any kind for damaged files
@@ -188,6 +194,12 @@ class TiffSeries:
     def count(self, _: bool) -> int:
         """Count the images."""
         return len(self._items)
+
+    def size(self, number: int | None) -> tuple[int, int]:
+        """Width and height of an image, from the tags of its pages."""
+        series = self._items[number or 0].series
+        sizes = dict(zip(series.axes, series.shape, strict=True))
+        return sizes["X"], sizes["Y"]
 
     def picture(self, number: int | None) -> Picture:
         """Read an image.
@@ -214,6 +226,13 @@ class TiffSeries:
             raise Image.DecompressionBombError
         if n_channels * n_samples > MAX_CHANNELS:
             raise DecodingError(f"{n_channels * n_samples:,} channels: an image has at most {MAX_CHANNELS:,}")
+        are_colors = n_channels == 1 and n_samples in (1, 3)
+        names = self._names(series, n_channels * n_samples)
+        if not are_colors or series.dtype.itemsize > 1:
+            pages = [[_page(series, at, channel, plane) for plane in range(n_planes)] for channel in range(n_channels)]
+            rows = SeriesRows.open(self._file, pages, self._project, None if are_colors else names)
+            if rows is not None and rows.size == (width, height):
+                return Picture(LazyImage(rows), 1)
         if height * width * n_channels * n_samples * series.dtype.itemsize > MAX_STACK_BYTES:
             raise DecodingError(f"{n_channels:,} channels that are larger than {MAX_STACK_BYTES >> 30} GiB together")
         channels = []
@@ -223,10 +242,9 @@ class TiffSeries:
                 projection.add(_plane(series, at, channel, plane))
             channels.append(projection.result())
         values = np.concatenate(channels, axis=2)
-        are_colors = n_channels == 1 and n_samples in (1, 3)
         image = as_image(values, are_colors)
         if isinstance(image, ChannelImage):
-            image = ChannelImage(values, self._names(series, values.shape[2]))
+            image = ChannelImage(values, names if values.shape[2] == n_channels * n_samples else ())
         return Picture(image, 1)
 
     def _names(self, series: "tifffile.TiffPageSeries", n: int) -> tuple[str, ...]:
@@ -257,27 +275,44 @@ def _other_sizes(series: "tifffile.TiffPageSeries") -> list[int]:
     return [size for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "CZYXS"]
 
 
-def _plane(series: "tifffile.TiffPageSeries", at: tuple[int, ...], channel: int, plane: int) -> NDArray[Any]:
-    """One plane of an image: (height, width, samples)."""
+def _index(
+    series: "tifffile.TiffPageSeries", at: tuple[int, ...], channel: int, plane: int
+) -> tuple[list[int | None], int]:
+    """Position of a plane along each axis, None for those within it, and the number of axes along which pages lie."""
     others = iter(at)
     index = [
         {"C": channel, "Z": plane}[axis] if axis in "CZ" else next(others) if axis not in "YXS" else None
         for axis in series.axes
     ]
-    n_inner = next(k for k in range(len(index) + 1) if all(one is None for one in index[k:]))
+    return index, next(k for k in range(len(index) + 1) if all(one is None for one in index[k:]))
+
+
+def _page(
+    series: "tifffile.TiffPageSeries", at: tuple[int, ...], channel: int, plane: int
+) -> "tifffile.TiffPage | tifffile.TiffFrame | None":
+    """The page that is one plane of an image; None if the series is not one of such pages."""
+    index, n_inner = _index(series, at, channel, plane)
+    shape = series.shape[:n_inner]
+    if len(series.pages) != prod(shape) or any(one is None for one in index[:n_inner]):
+        return None
     outer = [one or 0 for one in index[:n_inner]]
-    shape, axes = series.shape[:n_inner], series.axes
-    n_pages = prod(shape)
-    if len(series.pages) == n_pages and all(one is not None for one in index[:n_inner]):
-        page = series.pages[int(np.ravel_multi_index(outer, shape)) if outer else 0]
-        if page is None:
-            raise DecodingError("a part of it lies in another file: pass files that are complete")
-        _check_complete(page)
-        return _ordered(page.asarray(), axes[n_inner:])
+    page = series.pages[int(np.ravel_multi_index(outer, shape)) if outer else 0]
+    if page is None:
+        raise DecodingError("a part of it lies in another file: pass files that are complete")
+    _check_complete(page)
+    return page
+
+
+def _plane(series: "tifffile.TiffPageSeries", at: tuple[int, ...], channel: int, plane: int) -> NDArray[Any]:
+    """One plane of an image: (height, width, samples)."""
+    index, n_inner = _index(series, at, channel, plane)
+    page = _page(series, at, channel, plane)
+    if page is not None:
+        return _ordered(page.asarray(), series.axes[n_inner:])
     if prod(series.shape) * series.dtype.itemsize > MAX_STACK_BYTES:
         raise DecodingError(f"a stack without pages that is larger than {MAX_STACK_BYTES >> 30} GiB")
     values = series.asarray()[tuple(slice(None) if one is None else one for one in index)]
-    return _ordered(values, "".join(axis for axis, one in zip(axes, index, strict=True) if one is None))
+    return _ordered(values, "".join(axis for axis, one in zip(series.axes, index, strict=True) if one is None))
 
 
 def _check_complete(page: "tifffile.TiffPage | tifffile.TiffFrame") -> None:
@@ -298,7 +333,7 @@ def _ordered(values: NDArray[Any], axes: str) -> NDArray[Any]:
 
 def _ome_names(xml: str, number: int) -> list[str]:
     """Names of the channels of one image in OME-XML."""
-    if re.search(r"<!(DOCTYPE|ENTITY)", xml):  # entities could grow without bound
+    if ENTITY.search(xml):
         return []
     images = [one for one in ElementTree.fromstring(xml).iter() if one.tag.endswith("}Image")]
     if number >= len(images):

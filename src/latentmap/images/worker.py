@@ -6,7 +6,6 @@ pickles. The process ends when its input ends, as it does when the parent exits.
 
 import os
 import pickle
-import struct
 import sys
 from typing import IO, Any
 
@@ -14,12 +13,11 @@ from latentmap.images import decoding
 from latentmap.images.page_options import DEFAULT_PAGES
 from latentmap.images.reading_options import DEFAULT_READING, ReadingOptions
 
-LENGTH_HEADER = struct.Struct("<Q")
 MAX_MEMORY_BYTES = 3 * 2**30
 
 
 def write_message(file: IO[bytes], message: Any) -> None:
-    """Write a message, preceded by its length.
+    """Write a message.
 
     Parameters
     ----------
@@ -27,9 +25,8 @@ def write_message(file: IO[bytes], message: Any) -> None:
     message : object
         Any object that can be pickled.
     """
-    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    file.write(LENGTH_HEADER.pack(len(data)))
-    file.write(data)
+    # without a second copy of the arrays in it, which may be large
+    pickle.dump(message, file, protocol=pickle.HIGHEST_PROTOCOL)
     file.flush()
 
 
@@ -49,14 +46,10 @@ def read_message(file: IO[bytes]) -> Any:
     EOFError
         If the other end has closed the pipe.
     """
-    header = file.read(LENGTH_HEADER.size)
-    if len(header) < LENGTH_HEADER.size:
-        raise EOFError
-    (length,) = LENGTH_HEADER.unpack(header)
-    data = file.read(length)
-    if len(data) < length:
-        raise EOFError
-    return pickle.loads(data)
+    try:
+        return pickle.load(file)
+    except pickle.UnpicklingError as error:
+        raise EOFError from error
 
 
 def run_task(

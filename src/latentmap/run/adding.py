@@ -18,6 +18,8 @@ from latentmap.images.decode_options import DecodeOptions
 from latentmap.images.deferred import DeferredSource
 from latentmap.images.listing import Listing
 from latentmap.images.listing_decoder import decode_listing
+from latentmap.images.remote.downloads import Downloads
+from latentmap.images.remote.given_files import read_given_file
 from latentmap.images.sources import SOURCE_KINDS, open_source, require_files_to_cut
 from latentmap.images.store import copy_to_cache
 from latentmap.run import layout
@@ -82,6 +84,7 @@ def adding_images(
     frames: bool = False,
     crops: Any = None,
     vectors: str | Path | ArrayLike | None = None,
+    downloads: str | Path | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Iterator[tuple[Work, Addition]]:
@@ -103,7 +106,8 @@ def adding_images(
         _check_finished(folder, state)
         check_apart(folder, source)
         _check_source(folder, finished, source)
-        given = _read_given(folder, finished, vectors)
+        kept = None if downloads is None else user_path(downloads)
+        given = _read_given(folder, finished, vectors, DecodeOptions(downloads=kept).downloads_in(here / layout.CACHE))
         restore_pixels(folder, finished)
         restore_vectors(folder, finished)
         if here == folder:
@@ -111,7 +115,12 @@ def adding_images(
         # of a command that was killed, which this one completes
         resumed = [one for one in state["added"] if one.get("new")]
         try:
-            decoding = DecodeOptions(frames=frames, cut=cut_for_addition(state, crops), reading=Run(here).reading())
+            decoding = DecodeOptions(
+                frames=frames,
+                downloads=kept,
+                cut=cut_for_addition(state, crops),
+                reading=Run(here).reading(),
+            )
             n_known, n_skipped = _add_to_state(here, state, source, decoding, given, as_paths(vectors), show, say)
         except LatentmapError:
             if not resumed:
@@ -132,6 +141,7 @@ def add_images(
     frames: bool = False,
     crops: Any = None,
     vectors: str | Path | ArrayLike | None = None,
+    downloads: str | Path | None = None,
     show: Show = silent,
     say: Callable[[str], None] = say_nothing,
 ) -> Addition:
@@ -148,6 +158,8 @@ def add_images(
         Table of the boxes of the new images, for a run of crops; see :func:`latentmap.open_images`.
     vectors : path or array-like of shape (m, d), optional
         Vectors of these images, for a run that was made from given vectors.
+    downloads : path, optional
+        Folder that keeps downloaded files. By default they are in the folder of the run until they are added.
     show, say : callable, optional
         See :func:`latentmap.run.make_run`.
 
@@ -165,10 +177,8 @@ def add_images(
     OptionError
         If vectors are missing, of another length than those of the run, or passed for a run that has none.
     """
-    with adding_images(path, source, frames=frames, crops=crops, vectors=vectors, show=show, say=say) as (
-        work,
-        addition,
-    ):
+    given: dict[str, Any] = {"frames": frames, "crops": crops, "vectors": vectors, "downloads": downloads}
+    with adding_images(path, source, **given, show=show, say=say) as (work, addition):
         run_stage(work, "report", FUNCTIONS["report"])
     return addition
 
@@ -260,7 +270,8 @@ def _add_to_state(
         write_state(here, state)
     else:
         shutil.rmtree(part)
-    downloads.remove()
+    if decoding.downloads is None:
+        downloads.remove()
     return int(known[1].sum()), len(images.skipped)
 
 
@@ -284,7 +295,7 @@ def _encode_addition(
     return {"vectors": record | {"n": len(images.table), "added_to": of_run["sha256"]}}
 
 
-def _read_given(folder: Path, state: dict[str, Any], vectors: Any) -> GivenValues | None:
+def _read_given(folder: Path, state: dict[str, Any], vectors: Any, downloads: Downloads) -> GivenValues | None:
     """The vectors of the images to add, where the run has given vectors."""
     of_run = state.get("vectors")
     if of_run is None:
@@ -299,7 +310,7 @@ def _read_given(folder: Path, state: dict[str, Any], vectors: Any) -> GivenValue
         return None
     if vectors is None:
         raise OptionError(f"{folder}: made from given vectors: pass those of the images to add (--vectors, vectors=)")
-    given = read_vectors(vectors)
+    given = read_given_file(vectors, downloads, read_vectors)
     if given.values.shape[1] != of_run["dimensions"]:
         raise OptionError(
             f"{given.name}: vectors of {given.values.shape[1]} numbers, those of the run have {of_run['dimensions']}: "

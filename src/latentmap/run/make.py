@@ -23,6 +23,7 @@ from latentmap.images.label_files import read_labels
 from latentmap.images.listing import Listing
 from latentmap.images.pixel_types import bits_of
 from latentmap.images.remote.downloads import DOWNLOADS, Downloads
+from latentmap.images.remote.given_files import read_given_file
 from latentmap.images.sources import SOURCE_KINDS, raise_if_skipped, require_files_to_cut
 from latentmap.run import pending, stages
 from latentmap.run.channel_records import channels_of
@@ -162,14 +163,14 @@ def making_run(
         old = read_state(begun_in) if (begun_in / STATE_FILE).exists() else {}
         finished = read_state(folder) if begun_in != folder else old
         check_apart(folder, source)
-        given_labels = None if labels is None else read_labels(labels)
+        downloads = decoding.downloads_in(folder / CACHE)
+        given_labels = None if labels is None else read_given_file(labels, downloads, read_labels)
         given = {
-            **({} if vectors is None else {"vectors": read_vectors(vectors)}),
-            **({} if places is None else {"places": read_places(places)}),
+            **({} if vectors is None else {"vectors": read_given_file(vectors, downloads, read_vectors)}),
+            **({} if places is None else {"places": read_given_file(places, downloads, read_places)}),
         }
         work = Work(begun_in, _initial_state(old, options), options, show, say)
         work.is_finished = pending.is_finished(finished) if finished else False
-        downloads = decoding.downloads_in(folder / CACHE)
         work.decoding, work.labels = decoding, given_labels
         _find_source(work, source, given, downloads)
         if encoder is not None and not isinstance(work.found, ImageCollection):

@@ -513,8 +513,13 @@ class SourceOptions:
         None, "Standard deviation of each channel that the encoder was trained with.", "vectors"
     )
 
-    def image_encoder(self) -> "ImageEncoder | None":
+    def image_encoder(self, device: str = "auto") -> "ImageEncoder | None":
         """The encoder, opened.
+
+        Parameters
+        ----------
+        device : str, default="auto"
+            Device of the run.
 
         Raises
         ------
@@ -533,7 +538,7 @@ class SourceOptions:
         from latentmap.encoder import ImageEncoder
 
         mean, std = (_numbers(name, getattr(self, name)) for name in ("encoder_mean", "encoder_std"))
-        return ImageEncoder(self.encoder, size=_sides(self.encoder_size), mean=mean, std=std)
+        return ImageEncoder(self.encoder, size=_sides(self.encoder_size), mean=mean, std=std, device=device)
 
     def decoding(self) -> "DecodeOptions":
         """The options of decoding, for :func:`latentmap.run.make_run`.

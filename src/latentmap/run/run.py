@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from latentmap.autoencoder import Autoencoder, ImageDecoder
+from latentmap.core.addresses import is_address, public_address
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import RunError
 from latentmap.core.progress import counted
@@ -23,11 +24,12 @@ from latentmap.groups import Cut, LabelSpreading
 from latentmap.groups.tree import Dendrogram, check_cut
 from latentmap.images import ImageCollection, Shape, Skipped
 from latentmap.images.channels import Channel
-from latentmap.images.decoding import EncodedImage, Failure, decode_images
+from latentmap.images.decoding import Failure, decode_images
 from latentmap.images.listing import Source
 from latentmap.images.mixing import as_picture
 from latentmap.images.pixel_types import as_pixels, pixels_file
 from latentmap.images.reading_options import ReadingOptions
+from latentmap.images.remote.given_files import local_image
 from latentmap.images.store import open_pixels
 from latentmap.neighbors import NeighborGraph
 from latentmap.run import layout, tables
@@ -609,8 +611,8 @@ class Run:
         Parameters
         ----------
         image : path, array (height, width) or (height, width, channels), or int
-            An image file, brought to the shape of the run; pixels of that shape, uint8 or uint16; or an id of the run,
-            which is then not among those found.
+            An image file or its address, brought to the shape of the run; pixels of that shape, uint8 or uint16; or an
+            id of the run, which is then not among those found.
         n : int, default=10
 
         Returns
@@ -654,7 +656,7 @@ class Run:
         Parameters
         ----------
         path : path
-            The file.
+            The file, or its address as text.
 
         Raises
         ------
@@ -664,9 +666,11 @@ class Run:
         return self.fitted(self._decoded(path, self.shape_for_more()))
 
     def _decoded(self, path: str | Path, shape: Shape) -> NDArray[Any]:
-        (decoded,) = decode_images([EncodedImage(str(user_path(path)))], shape, self.reading())
+        with local_image(path) as image:
+            (decoded,) = decode_images([image], shape, self.reading())
         if isinstance(decoded, Failure):
-            raise RunError(f"{path}: cannot be decoded ({decoded.reason}): pass an image file")
+            shown = public_address(path) if isinstance(path, str) and is_address(path) else path
+            raise RunError(f"{shown}: cannot be decoded ({decoded.reason}): pass an image file")
         return decoded.pixels
 
     def reading(self) -> ReadingOptions:

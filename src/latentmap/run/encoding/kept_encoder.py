@@ -64,7 +64,7 @@ def open_encoder(folder: Path, state: dict[str, Any]) -> ImageEncoder:
     try:
         if record["dimensions"] != facts["n_features_out"]:
             raise EncoderError(f"vectors of {record['dimensions']} numbers by an encoder of {facts['n_features_out']}")
-        return ImageEncoder.from_facts(path, facts)
+        return ImageEncoder.from_facts(path, facts, str(state["options"].get("device", "auto")))
     except EncoderError as error:
         needed = (
             f"give the command of the run again with {record['name']}"

@@ -1,9 +1,12 @@
 """The stage "vectors": the vectors of the images of a run that has no network of its own."""
 
-from latentmap.core.errors import RunError
+from math import prod
+
+from latentmap.core.errors import EncoderError, RunError
 from latentmap.encoder import ImageEncoder
 from latentmap.encoder.preprocessor_config import CONFIG_FILE
-from latentmap.images import Shape
+from latentmap.images import ImageCollection, Shape
+from latentmap.images.channels import MAX_CHANNELS_IN_WORDS
 from latentmap.images.listing import Listing
 from latentmap.images.reading_options import ReadingOptions
 from latentmap.images.sources import open_source
@@ -16,7 +19,14 @@ from latentmap.run.work import Work
 
 
 def use_encoder(work: Work, encoder: ImageEncoder) -> None:
-    """Have the vectors of the images computed by an encoder, and describe it in the state."""
+    """Have the vectors of the images computed by an encoder, and describe it in the state.
+
+    Raises
+    ------
+    EncoderError
+        If the images have channels that are no colours.
+    """
+    _check_channels(encoder, work.images)
     work.encoder = encoder
     work.state["vectors"] = encoder_record(encoder, len(work.images))
     device = " on a GPU" if encoder.runs_on_gpu else ""
@@ -43,3 +53,16 @@ def take_vectors(work: Work) -> list[str]:
         key = work.keys["vectors"]
         encode_images(work.encoder, images, work.folder, key, shape, callback=callback, say=work.say)
     return [VECTORS, *keep_encoder(work.encoder, work.folder)]
+
+
+def _check_channels(encoder: ImageEncoder, images: ImageCollection) -> None:
+    n, wanted = prod(images.image_shape[2:]), encoder.preprocessing.channels
+    if n in (1, 3):  # grey images become RGB, and RGB ones grey
+        return
+    kind = "grey images (1 channel)" if wanted == 1 else "RGB images (3 channels)"
+    names = f" ({', '.join(one.name for one in images.channels[:MAX_CHANNELS_IN_WORDS])})" if images.channels else ""
+    numbers = ",".join(map(str, range(wanted)))
+    raise EncoderError(
+        f"{encoder.path}: takes {kind}, and those of {images.name} have {n} channels{names}: choose {wanted} with "
+        f"--channels, such as {numbers}, or leave the encoder out"
+    )
