@@ -1,4 +1,4 @@
-"""The commands as functions for scripts and notebooks: ``run``, ``add``, ``audit``, ``select``, ``compare`` and ``explore``."""
+"""The commands as functions for scripts and notebooks, such as ``map_images`` for ``latentmap run``."""
 
 from functools import partial
 from inspect import Parameter, Signature, signature
