@@ -265,7 +265,7 @@ def test_images_come_from_the_atlas_when_the_cache_is_gone(run):
     np.testing.assert_array_equal(Run.open(run).images().images, held)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EXPORTS if kind not in ("onnx", "overviews")])
+@pytest.mark.parametrize("kind", [kind for kind in EXPORTS if kind not in ("onnx", "overviews", "coco")])
 def test_exports(made, tmp_path, kind):
     run, out = Run.open(made / "run"), tmp_path / "out"
     assert export_run(made / "run", kind, out) == out
