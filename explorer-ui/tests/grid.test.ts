@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { Edit } from "../src/data/types";
 import { GridLines } from "../src/grid/grid-lines";
 import { FILE_ORDER, GridOrder, TYPICALITY } from "../src/grid/grid-order";
+import { IssueQueue } from "../src/grid/issue-queue";
 import { PictureQueue } from "../src/grid/picture-queue";
 import { ReviewKeys } from "../src/grid/review-keys";
 import { distancesToCenter, orderRows, sortKeys } from "../src/grid/row-order";
@@ -159,6 +160,33 @@ describe("pictures of the grid", () => {
     expect(loaded).toEqual([8, 7, 6, 5, 4, 3]);
     end.forEach((done) => done());
     await vi.waitFor(() => expect(loaded).toEqual([8, 7, 6, 5, 4, 3, 1, 0]));
+  });
+});
+
+describe("a queue of issues", () => {
+  const issue = (id: number, verdict: string, more = {}): object => ({ id, score: 0.25, related: null, note: null, verdict, ...more });
+
+  it("has the open ones of a kind, the worst first, and is loaded again after an edit", async () => {
+    const { model } = makeModel({ x: [0, 1, 2, 3], y: [0, 0, 0, 0], id: [3, 2, 1, 0], facts: { issues: { dark: 3, leak: 1 } } });
+    let found = [issue(2, "open"), issue(0, "accepted"), issue(3, "open", { related: 1 })];
+    const asked: string[] = [];
+    const server = { issues: async (kind: string) => (asked.push(kind), found) };
+    const queue = new IssueQueue(model, server as never);
+    expect(queue.kinds).toEqual([["dark", 3], ["leak", 1]]);
+    await queue.load("dark");
+    await queue.load("dark");
+    expect(asked).toEqual(["dark"]);
+    expect(queue.rowsOf("open")).toEqual([1, 0]);
+    expect(queue.rowsOf("accepted")).toEqual([3]);
+    expect([1, 0, 2].map((row) => queue.textOf(row))).toEqual(["0.25", "like image 1", ""]);
+    expect(queue.edit(1, "dismissed")).toEqual({ kind: "review", ids: [2], issue: "dark", verdict: "dismissed" });
+
+    found = [issue(2, "dismissed", { note: "48 × 4" })];
+    model.edits = { ...model.edits, revision: 1, reviewed: { dark: 1 } };
+    await queue.load("dark");
+    expect(queue.rowsOf("open")).toEqual([]);
+    expect(queue.textOf(1)).toBe("48 × 4");
+    expect(queue.kinds).toEqual([["dark", 2], ["leak", 1]]);
   });
 });
 

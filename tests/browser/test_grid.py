@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from browser.conftest import Page, Served, serve
+from latentmap import map_images
 from latentmap.explorer import server
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.one_file import one_file_parts
 from latentmap.explorer.run_facts import facts_with_edits
 from latentmap.run import Run
+from latentmap.run.edits import Journal
 
 IMAGES = "[...document.querySelectorAll('.cell')].map((one) => Number(one.dataset.image))"
 
@@ -208,3 +210,32 @@ def test_axe_finds_nothing_in_the_grid(look, served, theme):
     page.page.wait_for_selector(".cell img[src]")
     found = Axe().run(page.page).response["violations"]
     assert [(one["id"], node["html"]) for one in found for node in one["nodes"]] == []
+
+
+def test_issues_are_accepted_and_dismissed_one_after_the_other(look, serving, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    images[[7, 12, 20]] = images[3]
+    run = tmp_path / "run"
+    map_images(images, run, epochs=1, latent_dim=3, n_clusters=2, features="latent", quiet=True)
+    page = look(serving(run).url)
+    page.page.keyboard.press("g")
+    page.page.wait_for_selector(".cell img[src]")
+    page.page.select_option(".grid-bar .scope", label="exact duplicates (3)")
+    page.until(f"JSON.stringify({IMAGES}) === '[7,12,20]'")
+    assert page.page.inner_text(".grid-count") == "3 to review, 0 accepted"
+    assert "like image 3" in page.page.inner_text(".cell >> nth=0")
+    page.shoot("issues")
+    page.page.click(".cell >> nth=0")
+    page.page.keyboard.press("a")
+    page.until(f"JSON.stringify({IMAGES}) === '[12,20]'")
+    page.page.keyboard.press("d")
+    page.until(f"JSON.stringify({IMAGES}) === '[20]'")
+    page.page.click(".decisions [data-key=a]")
+    page.until("document.querySelector('.grid-count').textContent === 'Nothing is left to review: 2 accepted.'")
+    assert page.page.locator(".scope option:checked").inner_text() == "exact duplicates (0)"
+    page.page.click(".select-accepted")
+    page.until("latentmap.state.nSelected === 2")
+    verdicts = Journal(run).edited().verdicts["exact_duplicate"]
+    assert {image: int(verdicts[image]) for image in (7, 12, 20)} == {7: 1, 12: 2, 20: 1}
+    page.page.keyboard.press("Control+z")
+    page.until(f"JSON.stringify({IMAGES}) === '[20]'")

@@ -1,6 +1,6 @@
 // Edits in words.
 
-import { t } from "../i18n/translate";
+import { isKey, t } from "../i18n/translate";
 import type { Edit, PastEdit } from "./types";
 
 export const userName = (user: string | null): string => user ?? t("unknownUser");
@@ -23,9 +23,17 @@ export function describeEdit(edit: Edit | PastEdit): string {
       return edit.label ? t("editLabel", { n, label: edit.label }) : t("editUnlabel", { n });
     case "mark":
       return t(edit.on ? "editMark" : "editUnmark", { n, mark: t(edit.mark) });
+    case "review":
+      return t(`edit_${edit.verdict}`, { n, issue: issueName(edit.issue) });
     default:
       return t(edit.kind === "undo" ? "editUndo" : "editRedo");
   }
+}
+
+/** The name of a kind of issue; its key if it is of a later version. */
+export function issueName(kind: string): string {
+  const key = `issue_${kind}`;
+  return isKey(key) ? t(key) : kind;
 }
 
 /** A group by its number, which stays the same; its name may be another by now. */

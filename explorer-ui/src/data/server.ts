@@ -2,7 +2,7 @@
 
 import { Signal } from "../model/signal";
 import { arrowColumns, decodeImage, parseEdited, parsePoints, type ArrowColumns, type Source } from "./source";
-import type { EditedColumns, Facts, Neighbor, Points, Values } from "./types";
+import type { EditedColumns, Facts, Issue, Neighbor, Points, Values } from "./types";
 
 /** A response with an error status; the message is that of the server. */
 export class HttpError extends Error {
@@ -79,6 +79,12 @@ export class Server implements Source {
   /** The group of each row, from 0 (-1: none), if the tree were cut into a number of groups. */
   async cut(n: number): Promise<ArrayLike<number>> {
     return (await this.table(`${this.versioned("/api/edits/cut")}&n=${n}`))("group") as ArrayLike<number>;
+  }
+
+  /** Issues of one kind that the audit found, the worst first. */
+  async issues(kind: string): Promise<Issue[]> {
+    const { ids, scores, related, notes, verdicts } = await this.json(this.versioned(`/api/issues/${encodeURIComponent(kind)}`));
+    return ids.map((id: number, i: number) => ({ id, score: scores[i], related: related[i], note: notes[i], verdict: verdicts[i] }));
   }
 
   /** Fetch an Arrow stream. */

@@ -28,6 +28,8 @@ export interface Edits {
   labels: string[];
   /** Number of images with each mark. */
   marked: { [mark: string]: number };
+  /** Number of images of each kind of issue that was accepted or dismissed. */
+  reviewed?: { [issue: string]: number };
   canUndo: boolean;
   canRedo: boolean;
   /** Number of saved edits without effect. */
@@ -43,6 +45,7 @@ export type PastEdit = (
   | { kind: "cut"; n: number }
   | { kind: "label"; label: string }
   | { kind: "mark"; mark: Mark; on: boolean }
+  | { kind: "review"; issue: string; verdict: Verdict }
   | { kind: "undo" | "redo"; of?: number }
 ) & {
   /** The revision that the edit made. */
@@ -111,6 +114,8 @@ export interface Facts {
   soundSuffixes?: string[];
   /** Weights of the kinds of features that the data chose; none if neighbours are found by latent vectors. */
   weights: { [kind: string]: number };
+  /** Number of issues of each kind that the audit found. */
+  issues?: { [issue: string]: number };
   /** The channels of images that are neither grey nor in colour. */
   channels?: ChannelOfRun[];
   edits: Edits;
@@ -162,6 +167,19 @@ export interface GroupWord {
   lift: number;
 }
 
+/** What was decided on an issue. */
+export type Verdict = "open" | "accepted" | "dismissed";
+
+/** An issue that the audit found; the score of the worst is 0. */
+export interface Issue {
+  id: number;
+  score: number;
+  /** Another image that it is about. */
+  related: number | null;
+  note: string | null;
+  verdict: Verdict;
+}
+
 /** Progress of the export of a folder. */
 export interface ExportJob {
   state: "running" | "done" | "failed" | "cancelled";
@@ -196,5 +214,6 @@ export type Edit =
   | { kind: "cut"; n: number }
   | { kind: "label"; ids: number[]; label: string }
   | { kind: "mark"; ids: number[]; mark: Mark; on: boolean }
+  | { kind: "review"; ids: number[]; issue: string; verdict: Verdict }
   | { kind: "undo" }
   | { kind: "redo" };

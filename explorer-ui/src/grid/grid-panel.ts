@@ -2,7 +2,8 @@
 
 import { errorMessage } from "../data/error-message";
 import { Server } from "../data/server";
-import type { Column } from "../data/types";
+import { issueName } from "../data/edit-text";
+import type { Column, Verdict } from "../data/types";
 import { t } from "../i18n/translate";
 import type { Camera } from "../map/camera";
 import type { MapView } from "../map/map-view";
@@ -17,6 +18,7 @@ import { round } from "../panels/histogram";
 import type { Inspector } from "../panels/inspector";
 import { FILE_ORDER, GridOrder, SIMILARITY, TYPICALITY } from "./grid-order";
 import { GridView, type GridLook } from "./grid-view";
+import { IssueQueue } from "./issue-queue";
 import { ReviewBar } from "./review-bar";
 import type { ReviewKeys } from "./review-keys";
 import { widthHandle } from "./width-handle";
@@ -28,7 +30,9 @@ const REST_DELAY = 200; // milliseconds at an image until it is inspected
 const [SIDE, COLUMNS] = ["gridSide", "gridColumns"]; // in storage
 
 const SCOPES = ["view", "visible", "selected"] as const;
-type Scope = (typeof SCOPES)[number];
+const ISSUE = "issue:"; // before the kind of issue
+type Scope = (typeof SCOPES)[number] | `${typeof ISSUE}${string}`;
+const DECISIONS: { [key: string]: Verdict } = { a: "accepted", d: "dismissed" };
 
 interface GridParts {
   camera: Camera;
@@ -54,6 +58,9 @@ export class GridPanel {
   private readonly count = h("p", { class: "hint grid-count", role: "status" });
   private readonly order: GridOrder;
   private readonly cells: GridView;
+  /** Null where there is no server to ask for issues. */
+  private readonly queue: IssueQueue | null;
+  private readonly decisions = h("span", { class: "buttons decisions", role: "group", "aria-label": t("issuesFound") });
   /** Names of the columns that are shown under the pictures. */
   private shown: Set<string>;
   private isDescending = false;
@@ -73,8 +80,9 @@ export class GridPanel {
   ) {
     const { review, inspector, overlay, view } = parts;
     this.order = new GridOrder(model);
+    this.queue = model.source instanceof Server ? new IssueQueue(model, model.source) : null;
     const press = (key: string, row: number): boolean => {
-      if (!review?.press(key, row)) return false;
+      if (!this.decide(key, row) && !review?.press(key, row)) return false;
       this.cells.next();
       return true;
     };
@@ -91,13 +99,14 @@ export class GridPanel {
       },
       open: (row) => this.open(row),
       press,
-      captionsOf: (row) => this.shownColumns.map((column) => this.textOf(column, row)),
+      captionsOf: (row) => [...(this.issue ? [this.queue!.textOf(row)] : []), ...this.shownColumns.map((column) => this.textOf(column, row))],
       describe: (row) => this.describe(row),
     });
     this.shown = new Set(this.storedColumns() ?? [LABEL, MARK]);
     this.size.value = String(Math.max(0, SIDES.indexOf(Number(recall(SIDE) ?? SIDES[FIRST_SIDE]))));
     this.turn = button("↑", () => this.reverse(), { class: "turn", "aria-label": t("ascending"), title: t("ascending") });
     this.similar = button(t("similarNow"), () => this.findSimilar(), { class: "small similar-now" });
+    if (review) this.buildDecisions(press);
     this.build(review && new ReviewBar(review, (key) => press(key, this.cells.activeRow), (label) => this.labelActive(label)));
     this.listen();
     inspector.changed.on(() => this.follow());
@@ -109,6 +118,11 @@ export class GridPanel {
 
   get scope(): Scope {
     return this.scopes.value as Scope;
+  }
+
+  /** The kind of issue that is reviewed; "" for none. */
+  private get issue(): string {
+    return this.scope.startsWith(ISSUE) ? this.scope.slice(ISSUE.length) : "";
   }
 
   toggle(): void {
@@ -137,7 +151,6 @@ export class GridPanel {
   }
 
   private build(review: ReviewBar | null): void {
-    this.scopes.append(...SCOPES.map((scope) => h("option", { value: scope, text: t(`${scope}Scope`) })));
     const columns = h("details", { class: "menu columns-menu" }, h("summary", { text: t("gridColumns") }), this.columnList);
     this.element.append(
       sheetHandle(),
@@ -152,7 +165,7 @@ export class GridPanel {
         columns,
         button("×", () => this.close(), { class: "small close-grid", "aria-label": t("closeGrid"), title: t("closeGrid") }),
       ),
-      h("div", { class: "grid-line" }, this.count, this.similar),
+      h("div", { class: "grid-line" }, this.count, this.decisions, this.similar),
       this.cells.element,
       review?.element ?? "",
     );
@@ -196,6 +209,11 @@ export class GridPanel {
     const { model } = this;
     const columns = model.choices;
     const option = (value: string, text: string): HTMLElement => h("option", { value, text });
+    const kinds = (this.queue?.kinds ?? []).map(([kind, n]) => option(ISSUE + kind, t("issueScope", { name: issueName(kind), n })));
+    replaceOptions(this.scopes, [
+      ...SCOPES.map((scope) => option(scope, t(`${scope}Scope`))),
+      ...(kinds.length ? [h("optgroup", { label: t("issuesFound") }, ...kinds)] : []),
+    ]);
     const names = (all: Column[]): HTMLElement[] => all.map(({ name }) => option(name, name));
     replaceOptions(this.sorts, [
       option(FILE_ORDER, t("fileOrder")),
@@ -221,10 +239,12 @@ export class GridPanel {
     const request = ++this.request;
     const choice = { sortBy: this.sorts.value, isDescending: this.isDescending, divideBy: this.divisions.value, similarTo: this.similarTo };
     try {
-      const [all] = await Promise.all([this.order.rows(choice), ...this.shownColumns.map(({ name }) => model.column(name))]);
+      const loaded = this.issue ? this.queue!.load(this.issue) : null;
+      const [all] = await Promise.all([this.order.rows(choice), loaded, ...this.shownColumns.map(({ name }) => model.column(name))]);
       if (request !== this.request) return; // superseded by a later request
       this.shownView = this.parts.camera.key;
-      const rows = all.filter(this.isShown());
+      const isWorstFirst = this.issue && choice.sortBy === FILE_ORDER && !choice.divideBy && !choice.isDescending;
+      const rows = isWorstFirst ? Int32Array.from(this.queue!.rowsOf("open")) : all.filter(this.isShown());
       this.isStale = false;
       this.cells.show(rows, this.order.sections(rows, choice.divideBy), this.look, staysThere);
       this.cells.mark(this.parts.inspector.row);
@@ -232,6 +252,7 @@ export class GridPanel {
     } catch (error) {
       if (request !== this.request) return;
       this.sorts.value = FILE_ORDER;
+      if (this.issue) this.scopes.value = SCOPES[0];
       this.count.textContent = errorMessage(error);
     }
   }
@@ -239,6 +260,10 @@ export class GridPanel {
   /** Whether a row is in the scope. */
   private isShown(): (row: number) => boolean {
     const { visible, selected, x, y } = this.model;
+    if (this.issue) {
+      const open = new Set(this.queue!.rowsOf("open"));
+      return (row) => open.has(row);
+    }
     if (this.scope === "selected") return (row) => selected[row] === 1;
     if (this.scope === "visible") return (row) => visible[row] === 1;
     const [left, bottom, right, top] = this.parts.camera.bounds();
@@ -247,7 +272,10 @@ export class GridPanel {
 
   private say(n: number): void {
     const isEmpty = n === 0;
-    this.count.textContent = !isEmpty ? t("images", { n }) : t(this.scope === "selected" ? "nothingSelected" : "nothingInScope");
+    this.decisions.hidden = !this.issue;
+    const done = this.issue ? this.queue!.rowsOf("accepted").length : 0;
+    if (this.issue) this.count.textContent = t(isEmpty ? "issuesDone" : "issuesOpen", { n, done });
+    else this.count.textContent = !isEmpty ? t("images", { n }) : t(this.scope === "selected" ? "nothingSelected" : "nothingInScope");
     this.cells.element.hidden = isEmpty;
     const { inspector } = this.parts;
     const isOther = inspector.pinned && inspector.row !== this.model.rowOf[this.similarTo];
@@ -295,7 +323,7 @@ export class GridPanel {
   }
 
   private get look(): GridLook {
-    return { side: SIDES[this.size.valueAsNumber], nCaptions: this.shownColumns.length };
+    return { side: SIDES[this.size.valueAsNumber], nCaptions: this.shownColumns.length + (this.issue ? 1 : 0) };
   }
 
   private resize(): void {
@@ -318,7 +346,28 @@ export class GridPanel {
   private describe(row: number): string {
     const name = `${t("image")} ${this.model.points.id[row]}`;
     const values = this.shownColumns.map((column) => ({ name: column.name, value: this.textOf(column, row) }));
-    return [name, ...values.filter(({ value }) => value).map((one) => t("inOrder", one))].join(" · ");
+    return [name, ...(this.issue ? [this.queue!.textOf(row)] : []), ...values.filter(({ value }) => value).map((one) => t("inOrder", one))].join(" · ");
+  }
+
+  // ------------------------------------------------------------ issues
+
+  private buildDecisions(press: (key: string, row: number) => boolean): void {
+    this.decisions.append(
+      ...Object.entries(DECISIONS).map(([key, verdict]) => {
+        const name = t(verdict === "accepted" ? "issueAccept" : "issueDismiss");
+        const made = button("", () => press(key, this.cells.activeRow), { class: "small review-key", "data-key": key, "aria-label": t("issueDecide", { name }) });
+        made.append(h("kbd", { text: key.toUpperCase() }), ` ${name}`);
+        return made;
+      }),
+      button(t("selectAccepted"), () => this.model.select(this.queue!.rowsOf("accepted")), { class: "small select-accepted" }),
+    );
+  }
+
+  /** Accept or dismiss the issue of an image if a key says so; returns whether it does. */
+  private decide(key: string, row: number): boolean {
+    if (!this.issue || !DECISIONS[key] || row < 0 || !this.parts.review) return false;
+    this.parts.review.send(this.queue!.edit(row, DECISIONS[key]));
+    return true;
   }
 
   // ------------------------------------------------------------ images

@@ -83,7 +83,8 @@ export class ReviewKeys {
     this.send({ kind: "undo" });
   }
 
-  private send(edit: Edit): void {
+  /** Record an edit. */
+  send(edit: Edit): void {
     void this.editor.send(edit);
   }
 }

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.audit.issues import count_issues
 from latentmap.core.errors import DamagedError, LatentmapError
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.channel_mixing import channel_facts
@@ -11,6 +12,7 @@ from latentmap.explorer.columns import ERRORS
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.images.optional_formats import AUDIO
 from latentmap.run.edits import EditedRun
+from latentmap.run.layout import ISSUES
 
 N_TYPICAL = 6  # images in the middle of each group
 
@@ -52,7 +54,13 @@ def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
         "perplexity": data.run.options.perplexity,
         "soundSuffixes": list(AUDIO.suffixes),
         "weights": _weights(data),
+        "issues": _issues(data),
     }
+
+
+def _issues(data: AtlasView) -> dict[str, int]:
+    """Number of issues of each kind that the audit found; none for a run of a version without one."""
+    return count_issues(data.run.issues()) if (data.path / ISSUES).exists() else {}
 
 
 def _weights(data: AtlasView) -> dict[str, float]:
@@ -95,6 +103,7 @@ def edits_as_json(edited: EditedRun) -> dict[str, Any]:
         ],
         "labels": edited.labels,
         "marked": {name: int(values.sum()) for name, values in edited.marks.items()},
+        "reviewed": {issue: int((values > 0).sum()) for issue, values in edited.verdicts.items()},
         "canUndo": edited.can_undo,
         "canRedo": edited.can_redo,
         "nSetAside": edited.n_set_aside,

@@ -8,7 +8,17 @@ have no effect after other groups were made, and entries about images after the 
 from latentmap.core.errors import ConflictError, EditError
 from latentmap.run.edits.edited_run import EditedRun
 from latentmap.run.edits.journal import EDITS_FILE, Journal
-from latentmap.run.edits.schema import MARKS
+from latentmap.run.edits.schema import MARKS, VERDICTS
 from latentmap.run.edits.users import checked_user, current_user
 
-__all__ = ["EDITS_FILE", "MARKS", "ConflictError", "EditError", "EditedRun", "Journal", "checked_user", "current_user"]
+__all__ = [
+    "EDITS_FILE",
+    "MARKS",
+    "VERDICTS",
+    "ConflictError",
+    "EditError",
+    "EditedRun",
+    "Journal",
+    "checked_user",
+    "current_user",
+]

@@ -1,6 +1,6 @@
 """A run after its edits: groups, labels and marks of all images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +44,9 @@ class EditedRun:
         Index of each image's label in ``labels``; -1 without a label.
     marks : dict of arrays (n,), bool
         Which images are marked as outlier, duplicate or hidden.
+    verdicts : dict of arrays (n,), int8
+        For each kind of issue that was reviewed, what was decided on each image: 0 for nothing, 1 if the issue was
+        accepted, 2 if it was dismissed.
     can_undo, can_redo : bool
         Whether there is an edit to undo, or to redo.
     n_set_aside : int
@@ -57,6 +60,7 @@ class EditedRun:
     labels: list[str]
     label: NDArray[np.int32]
     marks: dict[str, NDArray[np.bool_]]
+    verdicts: dict[str, NDArray[np.int8]] = field(default_factory=dict)
     can_undo: bool = False
     can_redo: bool = False
     n_set_aside: int = 0

@@ -186,7 +186,8 @@ class Journal:
             ``kind`` and its fields: name (``group``, ``name``), split (``group``), merge (``groups``, and optionally
             ``name``; the joined names by default), gather (``ids``, ``name``: the images become a group), cut (``n``:
             number of groups to cut the tree into), label (``ids``, ``label``; "" removes it), mark (``ids``, ``mark``,
-            ``on``), undo, redo. The last two are about the last edit of this user, even if others edited after it.
+            ``on``), review (``ids``, ``issue``, ``verdict``: open, accepted or dismissed), undo, redo. The last two
+            are about the last edit of this user, even if others edited after it.
         revision : int
             The revision that the author saw.
         user : str, optional
@@ -326,6 +327,8 @@ def _touched(edit: dict[str, Any]) -> tuple[str, Any] | None:
         return "label", edit["ids"]
     if kind == "mark":
         return str(edit["mark"]), edit["ids"]
+    if kind == "review":
+        return f"review of {edit['issue']}", edit["ids"]
     return None
 
 

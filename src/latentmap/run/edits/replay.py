@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from latentmap.core.errors import EditError
 from latentmap.run.edits.edited_run import EditedGroup, EditedRun
-from latentmap.run.edits.schema import MARKS, MAX_NAME_LENGTH
+from latentmap.run.edits.schema import MARKS, MAX_NAME_LENGTH, VERDICTS
 from latentmap.run.edits.unedited_run import UneditedRun, common_prefix
 
 JOINT = " + "  # between the names of merged groups
@@ -40,6 +40,7 @@ class Replay:
     group: NDArray[np.int32] = field(init=False)
     label: NDArray[np.int32] = field(init=False)
     marks: dict[str, NDArray[np.bool_]] = field(init=False)
+    verdicts: dict[str, NDArray[np.int8]] = field(default_factory=dict, init=False)
     _labels: dict[str, int] = field(default_factory=dict, init=False)
     _next: int = field(init=False)
     _number: int = field(default=-1, init=False)  # of the entry that is applied
@@ -56,7 +57,8 @@ class Replay:
         """A copy of the run as it is now, which later entries do not change."""
         groups = [EditedGroup(one.number, one.tree, one.name) for one in self.groups]
         marks = {name: values.copy() for name, values in self.marks.items()}
-        return EditedRun(revision, groups, self.group.copy(), list(self._labels), self.label.copy(), marks)
+        verdicts = {name: values.copy() for name, values in self.verdicts.items()}
+        return EditedRun(revision, groups, self.group.copy(), list(self._labels), self.label.copy(), marks, verdicts)
 
     def apply_or_note(self, number: int, entry: dict[str, Any]) -> None:
         """Apply one entry by its number, or note why it cannot be applied."""
@@ -92,6 +94,7 @@ class Replay:
             "cut": self._cut,
             "label": self._label,
             "mark": self._mark,
+            "review": self._review,
         }
         self._number = number
         methods[entry["kind"]](entry)
@@ -195,6 +198,11 @@ class Replay:
 
     def _mark(self, entry: dict[str, Any]) -> None:
         self.marks[entry["mark"]][entry["ids"]] = entry["on"]
+
+    def _review(self, entry: dict[str, Any]) -> None:
+        """Decide on issues of the audit; the run may have been audited anew since, so any image may have a verdict."""
+        verdicts = self.verdicts.setdefault(entry["issue"], np.zeros(len(self.group), np.int8))
+        verdicts[entry["ids"]] = VERDICTS.index(entry["verdict"])
 
 
 def _shortened(name: str) -> str:

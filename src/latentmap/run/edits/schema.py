@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.audit.issues import ISSUES
 from latentmap.core.errors import EditError
 
 MARKS = ("outlier", "duplicate", "hidden")
+VERDICTS = ("open", "accepted", "dismissed")  # of an issue that the audit found
 MAX_NAME_LENGTH = 200
 MAX_USER_LENGTH = 100
 # Version of the rules by which an entry is replayed. Entries of version 1 have no version and merge along the tree.
@@ -186,6 +188,18 @@ def _mark(name: str, value: Any, _: int | None = None) -> str:
     return value
 
 
+def _issue(name: str, value: Any, _: int | None = None) -> str:
+    if not isinstance(value, str) or value not in ISSUES:
+        raise EditError(f"{name}: choose among {', '.join(ISSUES)}")
+    return value
+
+
+def _verdict(name: str, value: Any, _: int | None = None) -> str:
+    if not isinstance(value, str) or value not in VERDICTS:
+        raise EditError(f"{name}: choose among {', '.join(VERDICTS)}")
+    return value
+
+
 def _flag(name: str, value: Any, _: int | None = None) -> bool:
     if not isinstance(value, bool):
         raise EditError(f"{name}: pass true or false")
@@ -201,6 +215,7 @@ FIELDS: dict[str, dict[str, FieldCheck]] = {
     "cut": {"n": _group_count},
     "label": {"ids": _ids, "label": _text},
     "mark": {"ids": _ids, "mark": _mark, "on": _flag},
+    "review": {"ids": _ids, "issue": _issue, "verdict": _verdict},
     "undo": {"of": _revision},
     "redo": {"of": _revision},
 }

@@ -58,6 +58,7 @@ def _target(summary: dict[str, Any]) -> str:
     return f"edit {summary['of']}" if "of" in summary else "the last edit"
 
 
+_REVIEWED = {"open": "reopened", "accepted": "accepted", "dismissed": "dismissed"}
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "name": lambda one: f"named group {one['group']} {one['name']!r}",
     "split": lambda one: f"split group {one['group']}",
@@ -68,6 +69,7 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
         f"labelled {_images(one)} {one['label']!r}" if one["label"] else f"removed the label of {_images(one)}"
     ),
     "mark": lambda one: f"{'marked' if one['on'] else 'unmarked'} {_images(one)} as {one['mark']}",
+    "review": lambda one: f"{_REVIEWED[one['verdict']]} {one['issue']} of {_images(one)}",
     "undo": lambda one: f"undid {_target(one)}",
     "redo": lambda one: f"redid {_target(one)}",
 }
