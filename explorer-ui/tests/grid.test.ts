@@ -178,7 +178,7 @@ describe("a queue of issues", () => {
     expect(asked).toEqual(["dark"]);
     expect(queue.rowsOf("open")).toEqual([1, 0]);
     expect(queue.rowsOf("accepted")).toEqual([3]);
-    expect([1, 0, 2].map((row) => queue.textOf(row))).toEqual(["0.25", "like image 1", ""]);
+    expect([1, 0, 2].map((row) => queue.textOf(row))).toEqual(["0.25", "like 1", ""]);
     expect(queue.edit(1, "dismissed")).toEqual({ kind: "review", ids: [2], issue: "dark", verdict: "dismissed" });
 
     found = [issue(2, "dismissed", { note: "48 × 4" })];

@@ -223,7 +223,7 @@ def test_issues_are_accepted_and_dismissed_one_after_the_other(look, serving, tm
     page.page.select_option(".grid-bar .scope", label="exact duplicates (3)")
     page.until(f"JSON.stringify({IMAGES}) === '[7,12,20]'")
     assert page.page.inner_text(".grid-count") == "3 to review, 0 accepted"
-    assert "like image 3" in page.page.inner_text(".cell >> nth=0")
+    assert "like 3" in page.page.inner_text(".cell >> nth=0")
     page.shoot("issues")
     page.page.click(".cell >> nth=0")
     page.page.keyboard.press("a")

@@ -268,7 +268,7 @@ export const ENGLISH = {
   issuesFound: "issues to review",
   issuesOpen: "{n} to review, {done} accepted",
   issuesDone: "Nothing is left to review: {done} accepted.",
-  issueRelated: "like image {id}",
+  issueRelated: "like {id}",
   issueAccept: "accept",
   issueDismiss: "dismiss",
   issueDecide: "This issue: {name}",

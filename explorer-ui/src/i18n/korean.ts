@@ -270,7 +270,7 @@ export const KOREAN: Record<Key, string> = {
   issuesFound: "검토할 문제",
   issuesOpen: "검토할 것 {n}개, 받아들인 것 {done}개",
   issuesDone: "더 검토할 것이 없습니다. 받아들인 것 {done}개.",
-  issueRelated: "이미지 {id}와 비슷함",
+  issueRelated: "{id}와 닮음",
   issueAccept: "받아들이기",
   issueDismiss: "무시하기",
   issueDecide: "이 문제: {name}",
