@@ -146,7 +146,7 @@ def test_keys_label_and_mark_one_image_after_the_other(edited, look):
     page.page.fill(".new-label", "bad")
     keyboard.press("Enter")
     page.page.wait_for_selector("[data-key='2']")
-    assert page.page.locator(".grid-panel .review-key").all_inner_texts()[:2] == ["1 good", "2 bad"]
+    assert page.page.locator(".review-bar .review-key").all_inner_texts()[:2] == ["1 good", "2 bad"]
     page.page.locator(f".cell[data-image='{ids[2]}']").click()
     for key in ("2", "s", "o", "2"):  # as quickly as keys can be pressed
         keyboard.press(key)

@@ -153,7 +153,8 @@ def test_the_grid_of_a_site_has_the_rows_that_are_loaded(look, tiled, bars):
     page.until(
         f"{images}.length > 10 && {images}.every((one, i, all) => !i || all[i - 1] < one)"
     )  # the weight is the number
-    x, y = AtlasView(bars).xy[-1].tolist()
+    missing = page.ask("latentmap.model.rowOf.findIndex((row) => row < 0)")
+    x, y = AtlasView(bars).xy[missing].tolist()
     page.ask(f"latentmap.camera.set({x}, {y}, 5)")
     page.until("latentmap.model.nPresent > 128")
     page.until("document.querySelector('.grid-count').textContent === `${latentmap.model.nPresent} images`")
