@@ -74,6 +74,7 @@ def test_traversal_begins_at_a_typical_image_and_follows_the_largest_variance(mo
         model.traverse(4)
 
 
+@pytest.mark.slow
 # the variational network also samples between two bars, where there are no images
 @pytest.mark.parametrize(("kind", "fraction"), [("model", 0.7), ("variational", 0.15)])
 def test_samples_are_new_images_of_the_kind(kind, fraction, bars, request):
@@ -104,6 +105,7 @@ def test_elbo_grows_with_training_and_falls_for_what_is_odd(variational, bars):
         Autoencoder(epochs=1).fit(bars).elbo(bars)
 
 
+@pytest.mark.slow
 def test_a_larger_beta_leaves_less_in_the_latent_vector(bars):
     spreads = []
     for beta in (0.1, 50.0):

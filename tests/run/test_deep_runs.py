@@ -140,6 +140,7 @@ def test_a_run_of_16_bits_is_the_source_of_another(run, tmp_path):
     assert other.pixel_dtype == np.uint16
 
 
+@pytest.mark.slow
 def test_exports_have_pictures_of_8_bits(run, tmp_path):
     export_run(run.path, "imagefolder", tmp_path / "folder")
     with Image.open(next((tmp_path / "folder").rglob("*.png"))) as image:
@@ -148,6 +149,7 @@ def test_exports_have_pictures_of_8_bits(run, tmp_path):
     assert json.loads((tmp_path / "onnx" / "shape.json").read_bytes())["scale"] == "pixels / 65535"
 
 
+@pytest.mark.slow
 def test_a_run_by_features_and_one_with_a_decoder(tmp_path):
     options = {"epochs": 1, "perplexity": 5.0}
     by_features = make_run(
