@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ def save(name: str, results: Any, *, packages: tuple[str, ...] = ("numpy", "torc
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     record = {
-        "command": f"python -m benchmarks.{name}",
+        "command": " ".join([f"python -m benchmarks.{name}", *sys.argv[1:]]),
         "machine": machine(),
         "versions": {"python": platform.python_version()} | {package: version(package) for package in packages},
         "results": results,

@@ -10,7 +10,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from benchmarks.record import load
 
@@ -105,27 +105,39 @@ def interop() -> str:
     return _table(["reader", "version", "rows read"], rows) + _source(record)
 
 
+def _frame(found: dict[str, float] | None) -> str:
+    return "" if found is None else f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
+
+
+Lines: TypeAlias = dict[str, Callable[[dict[str, Any]], str]]  # cells by the name of their row
+OPENING: Lines = {
+    "first paint, ms": lambda run: f"{run['opening']['first_paint_ms']:.0f}",
+    "map responds, ms": lambda run: f"{run['opening']['interactive_ms']:.0f}",
+    "first pictures, ms": lambda run: f"{run['opening']['first_picture_ms']:.0f}",
+}
+PANNING: Lines = {
+    "frame, whole map panning, ms (95th percentile)": lambda run: _frame(run["panning"]["whole map"]),
+    "frame, zoomed in, ms (95th percentile)": lambda run: _frame(run["panning"]["zoomed in 8 times"]),
+}
+
+
 def explorer() -> str:
     """Start-up time, frame times and server load of the explorer."""
     record = load("explorer")
     runs = record["results"]["rows"]
 
-    def frame(found: dict[str, float] | None) -> str:
-        return "" if found is None else f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
-
     def call(found: dict[str, float]) -> str:
         return f"{found['median_ms']:.0f} ({found['p99_ms']:.0f})"
 
-    lines: dict[str, Callable[[dict[str, Any]], str]] = {
+    lines: Lines = {
         "server ready, s": lambda run: f"{run['server_ready_s']:.1f}",
-        "first paint, ms": lambda run: f"{run['opening']['first_paint_ms']:.0f}",
-        "map responds, ms": lambda run: f"{run['opening']['interactive_ms']:.0f}",
-        "first pictures, ms": lambda run: f"{run['opening']['first_picture_ms']:.0f}",
+        **OPENING,
         "sent by then, MB": lambda run: f"{run['opening']['megabytes']:.1f}",
-        "frame, whole map panning, ms (95th percentile)": lambda run: frame(run["panning"]["whole map"]),
-        "frame, zoomed in, ms (95th percentile)": lambda run: frame(run["panning"]["zoomed in 8 times"]),
-        "frame, whole map, alternating with deck.gl, ms (95th percentile)": lambda run: frame(run.get("beside_deckgl")),
-        "frame, deck.gl, dots without pictures, ms (95th percentile)": lambda run: frame(run.get("deckgl")),
+        **PANNING,
+        "frame, whole map, alternating with deck.gl, ms (95th percentile)": lambda run: _frame(
+            run.get("beside_deckgl")
+        ),
+        "frame, deck.gl, dots without pictures, ms (95th percentile)": lambda run: _frame(run.get("deckgl")),
         "neighbours of an image, ms (99th percentile)": lambda run: call(run["calls"]["neighbours"]),
         "decoding a position, ms (99th percentile)": lambda run: call(run["calls"]["decode"]),
         "200 concurrent readers: errors": lambda run: f"{run['readers']['errors']} of {run['readers']['requests']:,}",
@@ -147,21 +159,15 @@ def site() -> str:
     record = load("site")
     runs = record["results"]["rows"]
 
-    def frame(found: dict[str, float]) -> str:
-        return f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
-
-    lines: dict[str, Callable[[dict[str, Any]], str]] = {
+    lines: Lines = {
         "export, s": lambda run: f"{run['export_s']:.0f}",
         "files": lambda run: f"{run['files']:,}",
         "size of the folder, MB": lambda run: f"{run['megabytes']:,.0f}",
-        "first paint, ms": lambda run: f"{run['opening']['first_paint_ms']:.0f}",
-        "map responds, ms": lambda run: f"{run['opening']['interactive_ms']:.0f}",
-        "first pictures, ms": lambda run: f"{run['opening']['first_picture_ms']:.0f}",
+        **OPENING,
         "sent by then, MB": lambda run: f"{run['opening']['megabytes_first']:.1f}",
         "all points loaded, ms": lambda run: f"{run['opening']['all_rows_ms']:,.0f}",
         "sent by then in all, MB": lambda run: f"{run['opening']['megabytes']:.1f}",
-        "frame, whole map panning, ms (95th percentile)": lambda run: frame(run["panning"]["whole map"]),
-        "frame, zoomed in, ms (95th percentile)": lambda run: frame(run["panning"]["zoomed in 8 times"]),
+        **PANNING,
     }
     body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
     note = (

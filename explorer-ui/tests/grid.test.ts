@@ -164,29 +164,28 @@ describe("pictures of the grid", () => {
 });
 
 describe("a queue of issues", () => {
-  const issue = (id: number, verdict: string, more = {}): object => ({ id, score: 0.25, related: null, note: null, verdict, ...more });
+  const issue = (id: number, more = {}): object => ({ id, score: 0.25, related: null, note: null, ...more });
 
   it("has the open ones of a kind, the worst first, and is loaded again after an edit", async () => {
-    const { model } = makeModel({ x: [0, 1, 2, 3], y: [0, 0, 0, 0], id: [3, 2, 1, 0], facts: { issues: { dark: 3, leak: 1 } } });
-    let found = [issue(2, "open"), issue(0, "accepted"), issue(3, "open", { related: 1 })];
+    const { model } = makeModel({ x: [0, 1, 2, 3], y: [0, 0, 0, 0], id: [3, 2, 1, 0] });
+    let found = { open: [issue(2), issue(3, { related: 1 })], accepted: [0] };
     const asked: string[] = [];
-    const server = { issues: async (kind: string) => (asked.push(kind), found) };
-    const queue = new IssueQueue(model, server as never);
-    expect(queue.kinds).toEqual([["dark", 3], ["leak", 1]]);
+    const queue = new IssueQueue(model, { issues: async (kind: string) => (asked.push(kind), found) as never });
+    expect(queue.counts).toEqual({});
     await queue.load("dark");
     await queue.load("dark");
     expect(asked).toEqual(["dark"]);
-    expect(queue.rowsOf("open")).toEqual([1, 0]);
-    expect(queue.rowsOf("accepted")).toEqual([3]);
+    expect(queue.rows).toEqual([1, 0]);
+    expect(queue.accepted).toEqual([3]);
     expect([1, 0, 2].map((row) => queue.textOf(row))).toEqual(["0.25", "like 1", ""]);
     expect(queue.edit(1, "dismissed")).toEqual({ kind: "review", ids: [2], issue: "dark", verdict: "dismissed" });
 
-    found = [issue(2, "dismissed", { note: "48 × 4" })];
-    model.edits = { ...model.edits, revision: 1, reviewed: { dark: 1 } };
+    found = { open: [issue(2, { note: "48 × 4" })], accepted: [] };
+    model.edits = { ...model.edits, revision: 1, openIssues: { dark: 1 } };
     await queue.load("dark");
-    expect(queue.rowsOf("open")).toEqual([]);
+    expect([queue.rows, queue.has(0), queue.accepted]).toEqual([[1], false, []]);
     expect(queue.textOf(1)).toBe("48 × 4");
-    expect(queue.kinds).toEqual([["dark", 2], ["leak", 1]]);
+    expect(queue.counts).toEqual({ dark: 1 });
   });
 });
 

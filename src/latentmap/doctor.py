@@ -1,4 +1,4 @@
-"""What latentmap finds on a machine: versions, cores, memory, GPU, folders, and what makes it slow here."""
+"""Checks of a machine: versions, cores, memory, GPU and folders, and advice where latentmap would be slow."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ BUSY_FRACTION = 0.5  # of the cores that other programs use
 
 @dataclass(frozen=True)
 class Check:
-    """What was found about one part of a machine.
+    """The result of checking one part of a machine.
 
     Attributes
     ----------

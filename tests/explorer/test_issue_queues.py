@@ -4,15 +4,18 @@ import csv
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
+from latentmap.audit.issues import SCHEMA
 from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
+from latentmap.explorer.issue_queues import MAX_SENT, IssueQueues
 from latentmap.explorer.server import Server
 from latentmap.run import Run, RunOptions, make_run
 from latentmap.run.audit_run import audit_run
-from latentmap.run.edits import ConflictError, EditError, Journal
+from latentmap.run.edits import ConflictError, EditedRun, EditError, Journal
 
 HOST = "127.0.0.1:8765"
 COPIES = {7: 3, 12: 3, 20: 5}  # exact duplicates, and the images that they are copies of
@@ -49,40 +52,66 @@ def review(ids: list[int], verdict: str, issue: str = "exact_duplicate") -> dict
     return {"kind": "review", "ids": ids, "issue": issue, "verdict": verdict}
 
 
-def test_issues_of_a_kind_have_what_is_known_and_decided(client):
-    facts = client.get("/api/run").json()
-    assert facts["issues"]["exact_duplicate"] == 3
-    assert facts["edits"]["reviewed"] == {}
+def asked(client: TestClient) -> tuple[dict[int, int], list[int]]:
+    """The open exact duplicates with the images that they are copies of, and the accepted ones."""
     found = client.get("/api/issues/exact_duplicate").json()
-    assert dict(zip(found["ids"], found["related"], strict=True)) == COPIES
-    assert found["scores"] == [0, 0, 0]
-    assert found["verdicts"] == ["open"] * 3
+    assert all(issue["score"] == 0 for issue in found["open"])
+    return {issue["id"]: issue["related"] for issue in found["open"]}, found["accepted"]
 
-    edit = {"edit": review([7, 20], "accepted"), "revision": 0}
-    answer = client.post("/api/edits", json=edit).json()
-    assert answer["reviewed"] == {"exact_duplicate": 2}
-    client.post("/api/edits", json={"edit": review([12], "dismissed"), "revision": 1})
-    found = client.get("/api/issues/exact_duplicate").json()
-    assert dict(zip(found["ids"], found["verdicts"], strict=True)) == {7: "accepted", 12: "dismissed", 20: "accepted"}
 
-    answer = client.post("/api/edits", json={"edit": {"kind": "undo"}, "revision": 2}).json()
-    assert answer["reviewed"] == {"exact_duplicate": 2}
-    client.post("/api/edits", json={"edit": review([7], "open"), "revision": 3})
-    found = client.get("/api/issues/exact_duplicate").json()
-    assert dict(zip(found["ids"], found["verdicts"], strict=True)) == {7: "open", 12: "open", 20: "accepted"}
+def test_a_queue_has_what_nothing_was_decided_on(client):
+    assert client.get("/api/run").json()["edits"]["openIssues"]["exact_duplicate"] == 3
+    assert asked(client) == (COPIES, [])
+    answer = client.post("/api/edits", json={"edit": review([7, 20], "accepted"), "revision": 0}).json()
+    assert answer["openIssues"]["exact_duplicate"] == 1
+    answer = client.post("/api/edits", json={"edit": review([12], "dismissed"), "revision": 1}).json()
+    assert answer["openIssues"]["exact_duplicate"] == 0
+    assert asked(client) == ({}, [7, 20])
+    client.post("/api/edits", json={"edit": {"kind": "undo"}, "revision": 2})
+    answer = client.post("/api/edits", json={"edit": review([7], "open"), "revision": 3}).json()
+    assert answer["openIssues"]["exact_duplicate"] == 2
+    assert asked(client) == ({7: 3, 12: 3}, [20])
 
 
 def test_decisions_of_another_process_are_seen(client, run):
     Journal(run, user="bob").add(review([7], "accepted"), 0)
-    assert client.get("/api/issues/exact_duplicate").json()["verdicts"].count("accepted") == 1
+    assert asked(client) == ({12: 3, 20: 5}, [7])
+
+
+def test_decisions_on_what_is_no_issue_are_not_counted(client):
+    edit = {"edit": review([1, 2, 7], "dismissed"), "revision": 0}  # as after an audit with other findings
+    assert client.post("/api/edits", json=edit).json()["openIssues"]["exact_duplicate"] == 2
+
+
+def test_the_worst_of_many_are_sent_and_an_image_is_listed_once():
+    ids = [*range(MAX_SENT + 5), 3]
+    n = len(ids)
+    columns = {"id": ids, "issue": ["leak"] * n, "score": np.linspace(0, 0.5, n, dtype=np.float32)}
+    columns |= {"threshold": [0.5] * n, "related": [None] * n, "note": [None] * n}
+    queues = IssueQueues(pa.table(columns, SCHEMA))
+    edited = EditedRun(0, [], np.zeros(n, np.int32), [], np.zeros(n, np.int32), {})
+    assert queues.counts(edited) == {"leak": MAX_SENT + 5}
+    assert [one["id"] for one in queues.queue("leak", edited)["open"]] == list(range(MAX_SENT))
+    edited.verdicts["leak"] = np.zeros(n, np.int8)
+    edited.verdicts["leak"][:7] = 2
+    assert [one["id"] for one in queues.queue("leak", edited)["open"]] == list(range(7, MAX_SENT + 5))
 
 
 def test_kinds_that_were_not_found(client, run):
     answer = client.get("/api/issues/no such kind")
     assert answer.status_code == 404
     assert "exact_duplicate" in answer.json()["error"]
+
+
+def test_a_run_without_an_audit_has_no_issues(run):
     (run / "issues.parquet").unlink()
-    assert client.get("/api/issues/exact_duplicate").status_code == 404
+    server = Server(run)
+    try:
+        client = client_of(server)
+        assert client.get("/api/run").json()["edits"]["openIssues"] == {}
+        assert client.get("/api/issues/exact_duplicate").status_code == 404
+    finally:
+        server.close()
 
 
 @pytest.mark.parametrize(

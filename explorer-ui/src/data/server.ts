@@ -81,10 +81,9 @@ export class Server implements Source {
     return (await this.table(`${this.versioned("/api/edits/cut")}&n=${n}`))("group") as ArrayLike<number>;
   }
 
-  /** Issues of one kind that the audit found, the worst first. */
-  async issues(kind: string): Promise<Issue[]> {
-    const { ids, scores, related, notes, verdicts } = await this.json(this.versioned(`/api/issues/${encodeURIComponent(kind)}`));
-    return ids.map((id: number, i: number) => ({ id, score: scores[i], related: related[i], note: notes[i], verdict: verdicts[i] }));
+  /** The worst open issues of one kind, and the ids of the images whose issue was accepted. */
+  issues(kind: string): Promise<{ open: Issue[]; accepted: number[] }> {
+    return this.json(this.versioned(`/api/issues/${encodeURIComponent(kind)}`));
   }
 
   /** Fetch an Arrow stream. */

@@ -28,8 +28,8 @@ export interface Edits {
   labels: string[];
   /** Number of images with each mark. */
   marked: { [mark: string]: number };
-  /** Number of images of each kind of issue that was accepted or dismissed. */
-  reviewed?: { [issue: string]: number };
+  /** Number of images of each kind of issue on which nothing was decided yet. */
+  openIssues?: { [issue: string]: number };
   canUndo: boolean;
   canRedo: boolean;
   /** Number of saved edits without effect. */
@@ -114,8 +114,6 @@ export interface Facts {
   soundSuffixes?: string[];
   /** Weights of the kinds of features that the data chose; none if neighbours are found by latent vectors. */
   weights: { [kind: string]: number };
-  /** Number of issues of each kind that the audit found. */
-  issues?: { [issue: string]: number };
   /** The channels of images that are neither grey nor in colour. */
   channels?: ChannelOfRun[];
   edits: Edits;
@@ -177,7 +175,6 @@ export interface Issue {
   /** Another image that it is about. */
   related: number | null;
   note: string | null;
-  verdict: Verdict;
 }
 
 /** Progress of the export of a folder. */

@@ -209,7 +209,7 @@ export class GridPanel {
     const { model } = this;
     const columns = model.choices;
     const option = (value: string, text: string): HTMLElement => h("option", { value, text });
-    const kinds = (this.queue?.kinds ?? []).map(([kind, n]) => option(ISSUE + kind, t("issueScope", { name: issueName(kind), n })));
+    const kinds = Object.entries(this.queue?.counts ?? {}).map(([kind, n]) => option(ISSUE + kind, t("issueScope", { name: issueName(kind), n })));
     replaceOptions(this.scopes, [
       ...SCOPES.map((scope) => option(scope, t(`${scope}Scope`))),
       ...(kinds.length ? [h("optgroup", { label: t("issuesFound") }, ...kinds)] : []),
@@ -244,7 +244,7 @@ export class GridPanel {
       if (request !== this.request) return; // superseded by a later request
       this.shownView = this.parts.camera.key;
       const isWorstFirst = this.issue && choice.sortBy === FILE_ORDER && !choice.divideBy && !choice.isDescending;
-      const rows = isWorstFirst ? Int32Array.from(this.queue!.rowsOf("open")) : all.filter(this.isShown());
+      const rows = isWorstFirst ? Int32Array.from(this.queue!.rows) : all.filter(this.isShown());
       this.isStale = false;
       this.cells.show(rows, this.order.sections(rows, choice.divideBy), this.look, staysThere);
       this.cells.mark(this.parts.inspector.row);
@@ -260,10 +260,7 @@ export class GridPanel {
   /** Whether a row is in the scope. */
   private isShown(): (row: number) => boolean {
     const { visible, selected, x, y } = this.model;
-    if (this.issue) {
-      const open = new Set(this.queue!.rowsOf("open"));
-      return (row) => open.has(row);
-    }
+    if (this.issue) return (row) => this.queue!.has(row);
     if (this.scope === "selected") return (row) => selected[row] === 1;
     if (this.scope === "visible") return (row) => visible[row] === 1;
     const [left, bottom, right, top] = this.parts.camera.bounds();
@@ -273,8 +270,7 @@ export class GridPanel {
   private say(n: number): void {
     const isEmpty = n === 0;
     this.decisions.hidden = !this.issue;
-    const done = this.issue ? this.queue!.rowsOf("accepted").length : 0;
-    if (this.issue) this.count.textContent = t(isEmpty ? "issuesDone" : "issuesOpen", { n, done });
+    if (this.issue) this.count.textContent = t(isEmpty ? "issuesDone" : "issuesOpen", { n: this.queue!.counts[this.issue], done: this.queue!.accepted.length });
     else this.count.textContent = !isEmpty ? t("images", { n }) : t(this.scope === "selected" ? "nothingSelected" : "nothingInScope");
     this.cells.element.hidden = isEmpty;
     const { inspector } = this.parts;
@@ -359,7 +355,7 @@ export class GridPanel {
         made.append(h("kbd", { text: key.toUpperCase() }), ` ${name}`);
         return made;
       }),
-      button(t("selectAccepted"), () => this.model.select(this.queue!.rowsOf("accepted")), { class: "small select-accepted" }),
+      button(t("selectAccepted"), () => this.model.select(this.queue!.accepted), { class: "small select-accepted" }),
     );
   }
 

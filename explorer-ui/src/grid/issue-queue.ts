@@ -1,56 +1,58 @@
 // Images with an issue that the audit found, of one kind at a time, until the issue is accepted or dismissed.
 
 import type { Server } from "../data/server";
-import type { Issue } from "../data/types";
+import type { Edit, Issue, Verdict } from "../data/types";
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
 
 export class IssueQueue {
+  /** Rows whose issue was accepted. */
+  accepted: number[] = [];
   /** The kind whose issues are loaded; "" for none. */
   private kind = "";
   private loadedFor = "";
-  private readonly issues = new Map<number, Issue>();
+  /** The open issues by row, the worst first: not all if there are many. */
+  private readonly open = new Map<number, Issue>();
 
   constructor(
     private readonly model: Model,
-    private readonly server: Server,
+    private readonly server: Pick<Server, "issues">,
   ) {}
 
-  /** Kinds of issues that were found, with their numbers of images without a decision. */
-  get kinds(): [string, number][] {
-    const { facts, edits } = this.model;
-    return Object.entries(facts.issues ?? {}).map(([kind, n]) => [kind, Math.max(0, n - (edits.reviewed?.[kind] ?? 0))]);
+  /** Kinds of issues that were found, with their numbers of images on which nothing was decided yet. */
+  get counts(): { [kind: string]: number } {
+    return this.model.edits.openIssues ?? {};
   }
 
-  /** Load the issues of a kind, and what was decided by now. */
+  /** Load the issues of a kind, unless those of this revision are loaded. */
   async load(kind: string): Promise<void> {
     const wanted = `${kind} ${this.model.edits.revision}`;
     if (wanted === this.loadedFor) return;
-    const found = await this.server.issues(kind);
-    this.issues.clear();
-    for (const issue of found) {
-      const row = this.model.rowOf[issue.id];
-      if (row !== undefined && !this.issues.has(row)) this.issues.set(row, issue);
-    }
+    const { open, accepted } = await this.server.issues(kind);
+    this.open.clear();
+    for (const issue of open) this.open.set(this.model.rowOf[issue.id], issue);
+    this.accepted = accepted.map((id) => this.model.rowOf[id]);
     [this.kind, this.loadedFor] = [kind, wanted];
   }
 
-  /** Rows whose issue has some verdict, the worst first. */
-  rowsOf(verdict: Issue["verdict"]): number[] {
-    return [...this.issues].filter(([, issue]) => issue.verdict === verdict).map(([row]) => row);
+  /** Rows with an open issue, the worst first. */
+  get rows(): number[] {
+    return [...this.open.keys()];
   }
 
-  /** What is known about the issue of a row: a note, or the image that it is about. */
+  has(row: number): boolean {
+    return this.open.has(row);
+  }
+
+  /** What is known about the issue of a row: a note, or the image that it is about, or its score. */
   textOf(row: number): string {
-    const issue = this.issues.get(row);
+    const issue = this.open.get(row);
     if (!issue) return "";
-    return issue.note ?? (issue.related === null ? round(issue.score) : t("issueRelated", { id: issue.related }));
+    return issue.note ?? (issue.related === null ? issue.score.toPrecision(2) : t("issueRelated", { id: issue.related }));
   }
 
   /** The edit that decides on the issue of a row. */
-  edit(row: number, verdict: Issue["verdict"]): { kind: "review"; ids: number[]; issue: string; verdict: Issue["verdict"] } {
+  edit(row: number, verdict: Verdict): Edit {
     return { kind: "review", ids: [this.model.points.id[row]], issue: this.kind, verdict };
   }
 }
-
-const round = (score: number): string => score.toPrecision(2);

@@ -1,4 +1,4 @@
-"""What the neighbours of each image say about its label, with its own label left out."""
+"""Votes of the neighbours of each image on its class, without its own label."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -15,7 +15,7 @@ ROLE_KEY = "latentmap.role"  # of the scope of a request
 
 
 class Role(IntEnum):
-    """What a request may do, in ascending order."""
+    """Permissions of a request, in ascending order."""
 
     NOBODY = 0
     READER = 1
@@ -51,7 +51,7 @@ class Access:
         return (self.reader_token, Role.READER), (self.token, Role.WRITER)
 
     def role_of(self, headers: Headers) -> Role:
-        """What a request with these headers may do. A wrong token in the header counts more than a right cookie."""
+        """The role of a request by its headers. A wrong token in the header is refused even with a valid cookie."""
         given = headers.get(TOKEN)
         if not self.needs_token:
             found = Role.WRITER

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from latentmap.audit.issues import SCHEMA
 from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.core.errors import ChangedError, DamagedError, LatentmapError, RunError
 from latentmap.encoder import ImageEncoder
@@ -27,6 +28,7 @@ from latentmap.explorer.columns import (
     to_text,
     to_texts,
 )
+from latentmap.explorer.issue_queues import IssueQueues
 from latentmap.explorer.locked_property import locked_cached_property
 from latentmap.explorer.zoom_order import bounding_square, order_for_zoom
 from latentmap.features import ImageFeatures
@@ -165,6 +167,11 @@ class AtlasView:
     def in_point_order(self, columns: dict[str, NDArray[Any]]) -> bytes:
         """Columns in the order of the ids as an Arrow stream in the order of the points."""
         return as_stream({name: values[self.order] for name, values in columns.items()})
+
+    @locked_cached_property
+    def issues(self) -> IssueQueues:
+        """The issues that the audit found; none in a run of a version without an audit."""
+        return IssueQueues(self.run.issues() if (self.path / layout.ISSUES).exists() else SCHEMA.empty_table())
 
     @locked_cached_property
     def columns(self) -> dict[str, Values]:

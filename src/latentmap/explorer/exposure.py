@@ -98,7 +98,7 @@ class Exposure:
         return self.address(host, port, access.token if self.needs_token else None)
 
     def lines(self, port: int, access: Access) -> Iterator[str]:
-        """What is printed when the explorer starts: the addresses, and what they allow."""
+        """The lines that are printed when the explorer starts: its addresses and what each allows."""
         yield f"explorer  {self.own_address(port, access)}" + "  (read only)" * self.read_only
         far = socket.gethostname() if self._is_wildcard else self.host
         if self._is_wildcard:
@@ -111,7 +111,7 @@ class Exposure:
         yield f"          press Ctrl-C to stop; {saved}"
 
     def warnings(self, port: int) -> Iterator[str]:
-        """What whoever starts the explorer should know about who can come in."""
+        """Warnings about who can open the explorer."""
         who = "every user and every program of this machine"
         if not self.is_local:
             where = "any of its networks" if self._is_wildcard else f"the address {self.host}"

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.audit.issues import count_issues
 from latentmap.core.errors import DamagedError, LatentmapError
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.channel_mixing import channel_facts
@@ -12,7 +11,6 @@ from latentmap.explorer.columns import ERRORS
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.images.optional_formats import AUDIO
 from latentmap.run.edits import EditedRun
-from latentmap.run.layout import ISSUES
 
 N_TYPICAL = 6  # images in the middle of each group
 
@@ -54,13 +52,7 @@ def _facts_of(data: AtlasView, sheets: SpriteSheets) -> dict[str, Any]:
         "perplexity": data.run.options.perplexity,
         "soundSuffixes": list(AUDIO.suffixes),
         "weights": _weights(data),
-        "issues": _issues(data),
     }
-
-
-def _issues(data: AtlasView) -> dict[str, int]:
-    """Number of issues of each kind that the audit found; none for a run of a version without one."""
-    return count_issues(data.run.issues()) if (data.path / ISSUES).exists() else {}
 
 
 def _weights(data: AtlasView) -> dict[str, float]:
@@ -84,27 +76,32 @@ def _typical(data: AtlasView) -> dict[str, list[int]]:
 
 def facts_with_edits(data: AtlasView, facts: dict[str, Any]) -> dict[str, Any]:
     """The facts about a run together with its edits."""
-    return facts | {"edits": edits_as_json(data.journal.edited()), "channels": channel_facts(data)}
+    return facts | {"edits": edits_as_json(data, data.journal.edited()), "channels": channel_facts(data)}
 
 
-def edits_as_json(edited: EditedRun) -> dict[str, Any]:
+def edits_as_json(data: AtlasView, edited: EditedRun) -> dict[str, Any]:
     """Edits as JSON can hold them; the columns of edited images are sent separately."""
-    counts = np.bincount(edited.group[edited.group >= 0], minlength=1)
     return {
         "revision": edited.revision,
-        "groups": [
-            {
-                "number": one.number,
-                "name": one.name,
-                "tree": one.tree,
-                "size": int(counts[one.number]) if one.number < len(counts) else 0,
-            }
-            for one in edited.groups
-        ],
+        "groups": groups_as_json(edited),
         "labels": edited.labels,
         "marked": {name: int(values.sum()) for name, values in edited.marks.items()},
-        "reviewed": {issue: int((values > 0).sum()) for issue, values in edited.verdicts.items()},
+        "openIssues": data.issues.counts(edited),
         "canUndo": edited.can_undo,
         "canRedo": edited.can_redo,
         "nSetAside": edited.n_set_aside,
     }
+
+
+def groups_as_json(edited: EditedRun) -> list[dict[str, Any]]:
+    """Number, name, place in the tree and size of each group."""
+    counts = np.bincount(edited.group[edited.group >= 0], minlength=1)
+    return [
+        {
+            "number": one.number,
+            "name": one.name,
+            "tree": one.tree,
+            "size": int(counts[one.number]) if one.number < len(counts) else 0,
+        }
+        for one in edited.groups
+    ]

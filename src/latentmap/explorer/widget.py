@@ -16,7 +16,7 @@ from latentmap.explorer.app import unguarded_app
 from latentmap.explorer.columns import TREE_COLUMN
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.picture_files import as_base64
-from latentmap.explorer.run_facts import edits_as_json
+from latentmap.explorer.run_facts import groups_as_json
 from latentmap.explorer.shared_servers import release_server, use_server
 from latentmap.explorer.still_picture import first_picture, is_png, marked_png, selector_of
 from latentmap.explorer.widget_channel import WidgetChannel
@@ -288,4 +288,4 @@ def _derived_columns(edited: EditedRun) -> list[str]:
 
 def _groups_of(edited: EditedRun) -> dict[int, dict[str, Any]]:
     """Name and size of each group by its number."""
-    return {one["number"]: {"name": one["name"], "size": one["size"]} for one in edits_as_json(edited)["groups"]}
+    return {one["number"]: {"name": one["name"], "size": one["size"]} for one in groups_as_json(edited)}

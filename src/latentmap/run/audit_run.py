@@ -17,7 +17,7 @@ from latentmap.core.progress import Show, silent
 from latentmap.run import layout, tables
 from latentmap.run.audit_inputs import AuditInputs
 from latentmap.run.auditing import AUDIT_COLUMNS, audit, named_apart
-from latentmap.run.edits import VERDICTS, EditedRun, Journal
+from latentmap.run.edits import Journal
 from latentmap.run.executor import memory_in_words
 from latentmap.run.flat import as_csv
 from latentmap.run.label_table import read_label_table
@@ -109,19 +109,12 @@ def write_issues(target: Path, issues: pa.Table, run: Run) -> None:
     paths = tables.read(run.path / layout.ATLAS, ["path"])["path"]
     table = issues.add_column(1, "path", paths.take(issues["id"]))
     table = table.append_column("related_path", paths.take(issues["related"]))
-    table = table.append_column("verdict", verdicts_of(issues, Journal(run.path).edited()))
+    table = table.append_column("verdict", Journal(run.path).edited().verdicts_on(issues))
     if target.suffix.lower() == ".parquet":
         tables.write_table(target, table)
         return
     with atomic_write(target) as temporary:
         csv.write_csv(as_csv(table), temporary)
-
-
-def verdicts_of(issues: pa.Table, edited: EditedRun) -> pa.Array:
-    """What was decided on each issue: "open", "accepted" or "dismissed"."""
-    pairs = zip(issues["issue"].to_pylist(), issues["id"].to_pylist(), strict=True)
-    verdicts = edited.verdicts
-    return pa.array([VERDICTS[verdicts[kind][image] if kind in verdicts else 0] for kind, image in pairs], pa.string())
 
 
 def _labels(inputs: AuditInputs, journal: Journal, file: Path | None) -> list[str | None]:

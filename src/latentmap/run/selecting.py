@@ -76,11 +76,7 @@ def select_images(
     ignore_labels: bool = False,
     seed: int = 0,
 ) -> Selection:
-    """Select images of a finished run, including images that were added later.
-
-    Labelled images are not selected but count as selected: those labelled in the explorer, by ``latentmap label``, and
-    with the run. Of exact duplicates one is selected at most, and none if one is labelled. Images that are marked as
-    outlier, duplicate or hidden in the explorer are not selected.
+    """Select images of a finished run, including images that were added later; see :func:`latentmap.select`.
 
     Parameters
     ----------
@@ -88,26 +84,8 @@ def select_images(
         A finished run.
     n : int
         Number of images.
-    strategy : {"mixed", "typical", "coverage", "doubt"}, default="mixed"
-        - "mixed": five typical images of each group, then typical and doubtful ones in turn; see
-          :func:`latentmap.subsets.mixed_points`.
-        - "typical": the middle of each group, then what covers the group best, with equal numbers from all groups; see
-          :func:`latentmap.subsets.typical_points`.
-        - "coverage": images such that every image is close to one of them; see
-          :func:`latentmap.subsets.facility_location`.
-        - "doubt": images of which their group or their spread label is least sure, from all groups; see
-          :func:`latentmap.subsets.doubtful_points`.
-    within : str or int, optional
-        Name or number of a group after the edits, or ``column=value`` of the atlas: images are selected there. -1 is
-        for unsure images.
-    balance : str, optional
-        "group", or a column of the atlas: each selected image is from the part with the fewest selected and labelled
-        ones that has images left. Parts thus get equal numbers as far as each has enough, and images without a group or
-        a value are a part of their own.
-    ignore_labels : bool, default=False
-        Select among labelled images as well, as if there were no labels.
-    seed : int, default=0
-        Seed for the images that are drawn to select from, and to be covered.
+    strategy, within, balance, ignore_labels, seed
+        See :func:`latentmap.select`.
 
     Returns
     -------

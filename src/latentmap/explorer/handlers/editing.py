@@ -56,7 +56,7 @@ def _user(given: Any) -> str | None:
 def _with_history(data: AtlasView, edited: EditedRun, user: str | None) -> dict[str, Any]:
     journal = data.journal
     found = {"version": data.version, "user": user or journal.user, "history": journal.history()}
-    return edits_as_json(edited) | found
+    return edits_as_json(data, edited) | found
 
 
 @routes.get("/api/edits/columns")

@@ -16,7 +16,7 @@ routes = Routes()
 
 @routes.get("/session")
 async def show_role(_: "Server", request: Request) -> dict[str, Any]:
-    """What the sender of this request may do: reader or writer."""
+    """The role of the sender of this request: reader or writer."""
     return {"role": request.scope[ROLE_KEY].name.lower()}
 
 

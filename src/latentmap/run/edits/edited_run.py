@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.run.edits.schema import VERDICTS
+
 
 @dataclass
 class EditedGroup:
@@ -45,8 +47,7 @@ class EditedRun:
     marks : dict of arrays (n,), bool
         Which images are marked as outlier, duplicate or hidden.
     verdicts : dict of arrays (n,), int8
-        For each kind of issue that was reviewed, what was decided on each image: 0 for nothing, 1 if the issue was
-        accepted, 2 if it was dismissed.
+        For each kind of issue that was reviewed, what was decided on each image: its place in ``VERDICTS``.
     can_undo, can_redo : bool
         Whether there is an edit to undo, or to redo.
     n_set_aside : int
@@ -64,6 +65,12 @@ class EditedRun:
     can_undo: bool = False
     can_redo: bool = False
     n_set_aside: int = 0
+
+    def verdicts_on(self, issues: pa.Table) -> pa.Array:
+        """What was decided on each row of a table of issues: "open", "accepted" or "dismissed"."""
+        pairs = zip(issues["issue"].to_pylist(), issues["id"].to_pylist(), strict=True)
+        found = [self.verdicts[kind][image] if kind in self.verdicts else 0 for kind, image in pairs]
+        return pa.array([VERDICTS[verdict] for verdict in found], pa.string())
 
     def table(self) -> pa.Table:
         """Table of all images: id, group, group_name, given_label, and a column for each mark."""
