@@ -1,4 +1,4 @@
-"""Changes of a run, whoever makes them, as one state that open pages are told of."""
+"""The state of a run, of whose changes open pages are notified, also if another process makes them."""
 
 import asyncio
 import json

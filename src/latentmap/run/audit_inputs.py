@@ -1,4 +1,4 @@
-"""What an audit of a run looks at: the tables of its images, its duplicates, groups and neighbours."""
+"""Inputs of the audit of a run: the tables of its images, its duplicates, groups and neighbours."""
 
 from dataclasses import dataclass
 from functools import cached_property
