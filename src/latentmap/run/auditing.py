@@ -15,7 +15,8 @@ from latentmap.audit.odd_files import find_odd_file_sizes, find_odd_modes, find_
 from latentmap.audit.opinions import neighbor_opinions
 from latentmap.audit.wrong_labels import find_wrong_labels, label_probabilities
 from latentmap.run.audit_inputs import AuditInputs
-from latentmap.run.finding import FAR_OUT, NEAR_DIFFERENCE
+from latentmap.run.finding import FAR_OUT
+from latentmap.run.near_duplicates import NEAR_DIFFERENCE
 from latentmap.run.tables import free_names
 
 # Columns of the atlas that an audit makes, and those of images.parquet that it shows by another name.

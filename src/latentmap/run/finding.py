@@ -1,23 +1,19 @@
 """Duplicates, near duplicates and outliers."""
 
 import hashlib
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latentmap.core.mapped_arrays import blocks, release
+from latentmap.core.mapped_arrays import blocks
+from latentmap.run.near_duplicates import near_duplicates
 
 # Neighbours of each image among which near duplicates are looked for, and whose distance says how alone it is.
 N_NEAREST = 5
-# Near duplicates: latent vectors nearer than this fraction of the usual distance to the nearest, and pixels whose
-# squared difference is at most this fraction of their variance (a correlation of 0.99).
-NEAR_DISTANCE, NEAR_DIFFERENCE = 0.7, 0.02
 # Outliers lie more than so many robust standard deviations above the median, on a logarithmic scale.
 FAR_OUT = 4.0
 MAD_TO_DEVIATION = 1.4826
-VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
 def exact_copies(images: NDArray[Any] | None, contents: NDArray[np.void] | None = None) -> NDArray[np.int64]:
@@ -71,40 +67,22 @@ def duplicates(
     copies = np.flatnonzero(firsts != np.arange(n))
     left = np.repeat(np.arange(n), indices.shape[1])
     right, lengths = indices.ravel().astype(np.int64), distances.ravel()
-    # copies are near each other by themselves, and say nothing of what is usual
-    usual = np.median(distances[:, -1])
-    near = (lengths <= NEAR_DISTANCE * usual) & (firsts[left] != firsts[right])
-    near &= (firsts[left] == left) & (firsts[right] == right)
-    low, high, lengths = np.minimum(left, right)[near], np.maximum(left, right)[near], lengths[near]
+    apart = (firsts[left] == left) & (firsts[right] == right) & (left != right)
+    low, high, lengths = np.minimum(left, right)[apart], np.maximum(left, right)[apart], lengths[apart]
     _, once = np.unique(low * n + high, return_index=True)
     low, high, lengths = low[once], high[once], lengths[once]
-    if images is None:
-        low, high, lengths = low[:0], high[:0], lengths[:0]
-    differences = np.empty(0) if images is None else _differences(images, low, high)
-    kept = np.flatnonzero(differences <= NEAR_DIFFERENCE)
-    kept = kept[np.argsort(differences[kept], kind="stable")]
+    kept, differences = np.empty(0, np.intp), np.empty(0)
+    if images is not None:
+        kept, differences = near_duplicates(images, low, high)
+    order = np.argsort(differences, kind="stable")
+    kept, differences = kept[order], differences[order]
     return {
         "id": np.concatenate([copies, high[kept]]),
         "duplicate_of": np.concatenate([firsts[copies], low[kept]]),
         "exact": np.repeat([True, False], [len(copies), len(kept)]),
         "distance": np.concatenate([np.zeros(len(copies)), lengths[kept]]).astype(np.float32),
-        "difference": np.concatenate([np.zeros(len(copies)), differences[kept]]).astype(np.float32),
+        "difference": np.concatenate([np.zeros(len(copies)), differences]).astype(np.float32),
     }
-
-
-def _differences(images: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean squared difference over the mean variance of each pair; infinite between two plain colours."""
-    found = np.empty(len(left))
-    step = max(1, VALUES_AT_ONCE // prod(images.shape[1:]))
-    for begin in range(0, len(left), step):
-        part = slice(begin, begin + step)
-        a, b = (images[rows[part]].reshape(len(rows[part]), -1).astype(np.float32) for rows in (left, right))
-        variance = (a.var(axis=1) + b.var(axis=1)) / 2
-        squares = ((a - b) ** 2).mean(axis=1)
-        found[part] = np.divide(squares, variance, out=np.full(len(a), np.inf), where=variance > 0)
-        found[part][squares == 0] = 0  # of one colour, and the same
-        release(images)
-    return found
 
 
 def outliers(errors: NDArray[np.floating[Any]] | None, distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
