@@ -1,4 +1,4 @@
-"""Messages about memory give numbers and units."""
+"""Messages about memory, and the release of it."""
 
 import errno
 
@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from latentmap.core import memory
 from latentmap.core.memory import format_bytes, shortage
 from latentmap.run import RunError
 from latentmap.run.executor import memory_in_words
@@ -50,3 +51,19 @@ def test_other_errors_stay_what_they_are(tmp_path):
     assert "more memory than there is" in shortage(OSError(errno.ENOMEM, "Cannot allocate memory"))
     with pytest.raises(RuntimeError, match="shape"), memory_in_words(tmp_path, "train"):
         raise RuntimeError("shape mismatch")
+
+
+def test_memory_is_released_once_it_has_grown(monkeypatch):
+    resident, releases = [0], []
+
+    def collect() -> None:
+        releases.append(resident[0])
+        resident[0] -= 2**26
+
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: resident[0])
+    monkeypatch.setattr(memory, "_resident_after_release", 0)
+    monkeypatch.setattr(memory.gc, "collect", collect)
+    for megabytes in (1000, 1100, 1100, 1160, 1165, 500, 1100):
+        resident[0] = megabytes * 2**20
+        memory.release_memory()
+    assert [size // 2**20 for size in releases] == [1100, 1165, 1100]

@@ -22,13 +22,20 @@ _SIZE_PATTERN = re.compile(
 _UNIT_BYTES = {"": 1, "bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50, "eib": 2**60}
 _UNIT_BYTES |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
-# Resident memory below which nothing is released: a garbage collection takes 0.25 s with torch loaded.
+# Nothing is released below this resident memory, or before it has grown by so much since the last release: a garbage
+# collection takes 0.25 s with torch loaded, and seconds in a process that holds many objects.
 MIN_RESIDENT_BYTES = 2**30
+MIN_GROWTH_BYTES = 2**27
+
+_resident_after_release = 0
 
 
 def release_memory() -> None:
     """Return freed memory to the system, as far as the allocators of Python, Arrow and the C library can."""
-    if psutil.Process().memory_info().rss < MIN_RESIDENT_BYTES:
+    global _resident_after_release  # noqa: PLW0603 - one number of the process
+    resident = _resident_bytes()
+    _resident_after_release = min(_resident_after_release, resident)
+    if resident < max(MIN_RESIDENT_BYTES, _resident_after_release + MIN_GROWTH_BYTES):
         return
     gc.collect()
     pa.default_memory_pool().release_unused()
@@ -36,6 +43,11 @@ def release_memory() -> None:
         library = ctypes.CDLL(None)
         if hasattr(library, "malloc_trim"):  # glibc
             library.malloc_trim(0)
+    _resident_after_release = _resident_bytes()
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
 
 
 def format_bytes(n_bytes: float) -> str:
@@ -77,7 +89,7 @@ def shortage(error: BaseException) -> str | None:
     if found is not None and found[1].strip(".,"):
         size = float(found[1].strip(".,").replace(",", "")) * _UNIT_BYTES.get((found[2] or "").lower(), 1)
         wanted = f"another {format_bytes(size)} of memory"
-    held = format_bytes(psutil.Process().memory_info().rss)
+    held = format_bytes(_resident_bytes())
     return f"needs {wanted}; this process holds {held}{_describe_free_memory()}"
 
 
