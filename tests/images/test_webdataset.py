@@ -127,7 +127,7 @@ def test_mutated_archives_are_read_or_refused(tmp_path):
     random = np.random.default_rng(5)
     data = write_tar(tmp_path / "a.tar", samples(range(4))).read_bytes()
     n_read = 0
-    for _ in range(100):
+    for _ in range(30):
         (tmp_path / "b.tar").write_bytes(mutated(data, data, random))
         try:
             collection = open_images(tmp_path / "b.tar")
@@ -135,4 +135,4 @@ def test_mutated_archives_are_read_or_refused(tmp_path):
             continue
         n_read += 1
         assert collection.table.num_rows == len(collection)
-    assert n_read > 20
+    assert n_read > 5
