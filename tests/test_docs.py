@@ -53,7 +53,7 @@ def scans(tmp_path_factory) -> Path:
 
 def pages_with_python() -> list[Path]:
     """The pages with Python blocks; of a page and its translation, whose blocks are equal, the first."""
-    pages = {tuple(re.sub("#.*", "", block) for block in blocks_of(page)): page for page in reversed(PAGES)}
+    pages = {tuple(re.sub(" *#.*", "", block) for block in blocks_of(page)): page for page in reversed(PAGES)}
     return [page for page in PAGES if page in pages.values() and blocks_of(page)]
 
 
