@@ -145,7 +145,8 @@ export class App {
     search.attach(header.search);
     const history = this.editor ? [new History(this.editor).element] : [];
     const left = [groups.element, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element, ...history];
-    this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]);
+    const panels = (this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]));
+    this.actions.gestures.isSoonCovered = (y) => panels.wouldCover(y);
     this.layOut();
     this.addLayers();
     this.listen();
