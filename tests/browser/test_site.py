@@ -80,7 +80,7 @@ def channels(tmp_path_factory) -> Path:
     random = np.random.default_rng(2)
     images = random.integers(0, 60_000, (60, 10, 8, 2)).astype(np.uint16)
     path = tmp_path_factory.mktemp("channels") / "run"
-    options = RunOptions(epochs=1, decoder=True, perplexity=5.0, n_clusters=2, groups="kmeans")
+    options = RunOptions(epochs=1, decoder=True, network="conv", perplexity=5.0, n_clusters=2, groups="kmeans")
     make_run(images, path, options, vectors=random.normal(size=(60, 5)).astype(np.float32))
     return path
 
