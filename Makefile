@@ -62,7 +62,7 @@ explorer:
 # The page's tests pass, and the committed bundle is the one that the sources give.
 explorer-check: explorer
 	cd explorer-ui && npm run --silent test
-	test -z "$$(git status --porcelain src/latentmap/explorer/static)"
+	test -z "$$(git status --porcelain src/latentmap/explorer/static src/latentmap/explorer/runtime)"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

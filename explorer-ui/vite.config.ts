@@ -9,5 +9,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: "es2022",
   },
+  worker: { format: "es" },
   server: { proxy: { "/api": "http://127.0.0.1:8765" } },
 });

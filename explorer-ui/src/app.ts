@@ -1,10 +1,14 @@
 // Creates the parts of the page and connects them.
 
+import { ServerDecoder, type Decoder } from "./data/decoder";
 import { Editor } from "./data/editor";
 import { errorMessage } from "./data/error-message";
 import { SelectionSync } from "./data/selection-sync";
 import { Server } from "./data/server";
+import { SiteDecoder } from "./data/site-decoder";
+import type { Source } from "./data/source";
 import { StaticSite } from "./data/static-site";
+import type { Facts } from "./data/types";
 import { GridPanel } from "./grid/grid-panel";
 import { ReviewKeys } from "./grid/review-keys";
 import { t } from "./i18n/translate";
@@ -50,6 +54,12 @@ const CONFLICT_MESSAGE_TIME = 20_000; // milliseconds
 const RELOAD_MESSAGE_TIME = 60_000; // milliseconds
 const TOOL_OF_KEY: { [key: string]: Tool } = { v: "pan", b: "box", l: "lasso", d: "decode", p: "path" };
 const DECODER_TOOLS: Tool[] = ["decode", "path"];
+
+/** What decodes latent vectors; null on a page that was saved as one file. */
+function decoderOf(source: Source, facts: Facts): Decoder | null {
+  if (source instanceof Server) return new ServerDecoder(source);
+  return source instanceof StaticSite ? new SiteDecoder(source, facts) : null;
+}
 
 export class App {
   /** The server; null on a page that was saved as one file. */
@@ -97,7 +107,8 @@ export class App {
     this.editor = server && new Editor(model, server);
     const editor = model.facts.canEdit ? this.editor : null; // readers see the edits of others
     this.selectionSync = editor && server && !link ? new SelectionSync(server, () => model.idsOf(model.selectedRows())) : null;
-    this.decoder = server && model.facts.hasDecoder ? new DecoderTool(model, server, camera) : null;
+    const decoder = model.facts.hasDecoder ? decoderOf(model.source, model.facts) : null;
+    this.decoder = decoder && new DecoderTool(model, decoder, camera);
     const canFind = server !== null && model.facts.hasEncoder;
     this.query = new QueryImage(model, camera, (text) => message.show(text, QUERY_MESSAGE_TIME), goTo);
     const canWeight = server !== null && model.weights.kinds.length > 1;
@@ -134,7 +145,8 @@ export class App {
     search.attach(header.search);
     const history = this.editor ? [new History(this.editor).element] : [];
     const left = [groups.element, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element, ...history];
-    this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]);
+    const panels = (this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]));
+    this.actions.gestures.isSoonCovered = (y) => panels.wouldCover(y);
     this.layOut();
     this.addLayers();
     this.listen();

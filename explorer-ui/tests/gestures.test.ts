@@ -47,6 +47,32 @@ describe("a finger", () => {
     expect(actions.doubleClick).not.toHaveBeenCalled();
   });
 
+  it("waits for a second tap where a panel would cover the first one", () => {
+    const { target, actions, camera, gestures } = makeGestures();
+    gestures.isSoonCovered = (y) => y > 300;
+    const tap = (y: number): void => {
+      target.send("pointerdown", 100, y);
+      target.send("pointerup", 100, y);
+    };
+    tap(400);
+    expect(actions.click).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(400);
+    expect(actions.click).toHaveBeenCalledTimes(1);
+    tap(400);
+    vi.advanceTimersByTime(200);
+    tap(402);
+    vi.advanceTimersByTime(400);
+    expect([actions.click.mock.calls.length, actions.doubleClick.mock.calls.length, camera.zoom]).toEqual([1, 1, 1]);
+    tap(400);
+    target.send("pointerdown", 200, 400);
+    target.send("pointermove", 260, 400); // moves the map
+    vi.advanceTimersByTime(400);
+    expect(actions.click).toHaveBeenCalledTimes(1);
+    target.send("pointerup", 260, 400);
+    tap(100);
+    expect(actions.click).toHaveBeenCalledTimes(2);
+  });
+
   it("opens with two taps at one place, once also where the browser reports a double click", () => {
     const { target, actions, camera } = makeGestures();
     const tap = (x: number): void => {

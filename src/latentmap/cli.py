@@ -458,20 +458,27 @@ def export(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the division into parts.")] = 0,
     copy: Annotated[bool, typer.Option("--copy", help="In folders, copy files instead of linking them.")] = False,
+    decoder: Annotated[
+        bool,
+        typer.Option("--decoder", help="In a site, decode places of the map in the browser; publishes latent vectors."),
+    ] = False,
 ) -> None:
     """Export a run for other tools, or as a site: a folder of static files with the map, which any web server serves.
 
     A site has the names of the images, the columns and small pictures, which everybody who can open it can read. It has
     no original files, and of absolute paths and addresses only the last part.
     """
-    with _errors_as_sentences("nothing is kept of an export that was interrupted", path):
+    kept = "the same command resumes" if kind == "site" else "nothing is kept of an export that was interrupted"
+    with _errors_as_sentences(kept, path):
         said: list[str] = []
+        if decoder and kind != "site":
+            raise InputError(f"kind={kind!r}: has no --decoder: leave it out")
         if kind == "site":
             from latentmap.explorer import export_site
 
             if only or classes or splits:
                 raise InputError("kind='site': has no --only, --classes and --splits: leave them out")
-            made = export_site(path, out, show=show_progress, say=said.append)
+            made = export_site(path, out, decoder=decoder, show=show_progress, say=said.append)
         else:
             from latentmap.run import export_run
 

@@ -1,9 +1,14 @@
 """The explorer as static files, served by a plain file server below a prefix."""
 
+import base64
 import functools
+import gzip
 import http.server
+import io
+import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +17,11 @@ import pytest
 from PIL import Image
 
 from browser.conftest import Page
-from latentmap.explorer import export_site, site_facts, site_tables
+from latentmap.autoencoder.generation import interpolate
+from latentmap.explorer import export_site, site_decoder, site_facts, site_tables
 from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.channel_mixing import current_mixing
+from latentmap.images.mixing import as_picture
 from latentmap.run import RunOptions, make_run
 from latentmap.run.edits import Journal
 
@@ -62,8 +70,19 @@ def file_server(tmp_path_factory) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture(scope="module")
 def site(bars, file_server) -> str:
-    export_site(bars, file_server.root / "maps" / "all")
+    export_site(bars, file_server.root / "maps" / "all", decoder=True)
     return file_server("maps/all")
+
+
+@pytest.fixture(scope="module")
+def channels(tmp_path_factory) -> Path:
+    """A run of given vectors with a decoder to images of two channels of 16 bits."""
+    random = np.random.default_rng(2)
+    images = random.integers(0, 60_000, (60, 10, 8, 2)).astype(np.uint16)
+    path = tmp_path_factory.mktemp("channels") / "run"
+    options = RunOptions(epochs=1, decoder=True, network="conv", perplexity=5.0, n_clusters=2, groups="kmeans")
+    make_run(images, path, options, vectors=random.normal(size=(60, 5)).astype(np.float32))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +95,8 @@ def tiled(bars, file_server) -> str:
         patch.setattr(site_facts, "MAX_LOADED", 300)
         patch.setattr(site_facts, "MAX_SAMPLE", 128)
         patch.setattr(site_facts, "N_TILES", 6)
-        export_site(bars, file_server.root / "maps" / "tiled")
+        patch.setattr(site_decoder, "N_BYTES_OF_LATENTS", 2**10)
+        export_site(bars, file_server.root / "maps" / "tiled", decoder=True)
     return file_server("maps/tiled")
 
 
@@ -102,7 +122,118 @@ def test_a_site_below_a_prefix_shows_the_map_and_asks_for_its_own_files_only(loo
     page.shoot("site")
     assert asked
     assert [url for url in asked if not url.startswith((site, "blob:", "data:"))] == []
-    assert page.page.locator("[data-tool=decode]").count() == 0
+    assert page.page.locator("[data-tool=decode]").count() == 1
+    assert [url for url in asked if "/decoder/" in url or "/latents/" in url] == []  # loaded when it is first used
+
+
+def pixels_of(picture: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(picture)) as opened:
+        return np.asarray(opened.convert("RGB")).astype(int)
+
+
+def decoded(page: Page, places: list[list[float]]) -> np.ndarray:
+    """The images that the page draws at places of the map, side by side."""
+    url = page.ask(
+        f"""latentmap.decoder.decoder.along({places}, "png").then((file) => new Promise((resolve) => {{
+            const reader = new FileReader();
+            reader.onload = () => resolve(reader.result);
+            reader.readAsDataURL(file);
+        }}))"""
+    )
+    return pixels_of(base64.b64decode(url.split(",")[1]))
+
+
+def by_server(run: Path, places: list[list[float]]) -> np.ndarray:
+    """The images that the server of a run draws at places of the map, side by side."""
+    data = AtlasView(run)
+    return as_shown(data, data.decode(np.array(places)))
+
+
+def as_shown(data: AtlasView, images: np.ndarray) -> np.ndarray:
+    return np.concatenate(list(as_picture(images, current_mixing(data))), axis=1).astype(int)
+
+
+def some_places(run: Path, n: int) -> list[list[float]]:
+    """Places within the map and outside of it, and one of an image."""
+    data = AtlasView(run)
+    left, bottom, side = data.square
+    random = np.random.default_rng(5)
+    places = [left, bottom] + side * random.uniform(-0.1, 1.1, (n - 1, 2))
+    return [*places.tolist(), data.xy[7].astype(float).tolist()]
+
+
+def test_the_decoder_of_a_site_draws_what_the_server_draws(look, site, bars):
+    page, asked = opened(look, site)
+    page.until("performance.getEntriesByName('all-rows').length > 0")
+    page.page.click("[data-tool=decode]")
+    left, top, width, height = page.stage()
+    at = (width / 2 - 40, height / 2 + 30)
+    page.page.mouse.move(left + at[0], top + at[1])
+    page.until("latentmap.decoder.times.length > 0")
+    assert "ms" in page.page.locator(".preview small").inner_text()
+    x, y = page.ask(f"latentmap.camera.toMap({at[0]}, {at[1]})")
+    drawn = page.page.evaluate(
+        """() => { const canvas = document.querySelector(".preview canvas");
+            return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]; }"""
+    )
+    expected = by_server(bars, [[x, y]])
+    assert np.abs(np.array(drawn).reshape(12, 12, 4)[..., :3] - expected).max() <= 1
+    assert expected.std() > 2
+    loaded = {url.rsplit("/", 1)[1] for url in asked if "/decoder/" in url}
+    assert {"onnxruntime.js", "onnxruntime.bin", "network.bin"} <= loaded
+    page.shoot("site-decoder")
+    places = some_places(bars, 12)
+    assert np.abs(decoded(page, places) - by_server(bars, places)).max() <= 1
+    page.ask("latentmap.decoder.interpolate(latentmap.model.rowOf[3], latentmap.model.rowOf[90])")
+    page.until("document.querySelector('.strip-picture')?.naturalWidth === 16 * 12")
+    assert page.page.locator(".decoded [data-format]").all_inner_texts() == ["PNG"]
+    with page.page.expect_download() as download:
+        page.page.click(".decoded [data-format=png]")
+    data = AtlasView(bars)
+    expected = as_shown(data, data.draw(interpolate(data.latents[3], data.latents[90], 16)))
+    assert np.abs(pixels_of(Path(download.value.path()).read_bytes()) - expected).max() <= 1
+    page.shoot("site-interpolation")
+
+
+def test_channels_and_given_vectors_are_decoded_alike(look, channels, file_server):
+    export_site(channels, file_server.root / "channels", decoder=True)
+    page, _ = opened(look, file_server("channels"))
+    page.until("performance.getEntriesByName('all-rows').length > 0")
+    places = some_places(channels, 6)
+    expected = by_server(channels, places)
+    assert expected.std() > 2
+    assert np.abs(decoded(page, places) - expected).max() <= 1
+
+
+def test_of_very_many_images_those_in_view_are_decoded_from(look, tiled, bars):
+    page, _ = opened(look, tiled)
+    page.until("performance.getEntriesByName('all-rows').length > 0")
+    assert page.ask("latentmap.model.nPresent") == 128
+    place = AtlasView(bars).xy[-1].astype(float).tolist()
+    expected = by_server(bars, [place])
+    assert np.abs(decoded(page, [place]) - expected).max() > 1
+    page.ask(f"latentmap.camera.set({place[0]}, {place[1]}, 4)")
+    page.until_true(lambda: np.abs(decoded(page, [place]) - expected).max() <= 1)
+
+
+def test_a_decoder_that_cannot_be_loaded_is_reported_and_tried_again(site, file_server, chromium):
+    broken = Path(shutil.copytree(file_server.root / "maps" / "all", file_server.root / "no-decoder"))
+    network = broken / "data" / "decoder" / "network.bin"
+    kept = network.rename(network.with_name("kept"))
+    page = Page(chromium.new_page())
+    page.open(file_server("no-decoder"))
+    page.page.click("[data-tool=decode]")
+    left, top, width, height = page.stage()
+    page.page.mouse.move(left + width / 2, top + height / 2)
+    page.page.get_by_text("network.bin could not be loaded (404").wait_for()
+    network.write_bytes(gzip.compress(b"no network"))
+    page.page.mouse.move(left + width / 2 + 9, top + height / 2)
+    page.page.get_by_text("The decoder could not be loaded or run.").wait_for()
+    kept.replace(network)
+    os.utime(network, (time.time() + 60, time.time() + 60))  # or else the file server takes it for the other one
+    page.page.mouse.move(left + width / 2 + 20, top + height / 2)
+    page.until("latentmap.decoder.times.length > 0")
+    page.page.close()
 
 
 def test_an_image_of_a_site_has_its_neighbours_and_its_columns(look, site, bars):

@@ -23,7 +23,10 @@ class Phone(Page):
         self.client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches, **when})
 
     def double_tap(self, image: int) -> None:
-        now, place = time.time(), self.point(image)
+        self.double_tap_at(*self.point(image))
+
+    def double_tap_at(self, *place: float) -> None:
+        now = time.time()
         for at in (now, now + 0.2):  # however long the machine takes for it
             self.touch("touchStart", place, at=at)
             self.touch("touchEnd", at=at + 0.05)
@@ -171,6 +174,58 @@ def test_two_taps_open_an_image_which_fingers_move_and_zoom(phone, served):
         page.touch("touchMove", (x + 60 - 30 * step, y))
     page.touch("touchEnd")
     page.until("document.querySelector('.lightbox output').textContent.startsWith('2 of')")
+
+
+def low_place(page: Phone) -> list[float]:
+    """A place of the page where the sheet would be, near an image and on none."""
+    found = page.ask(
+        """(() => {
+          const { camera, model } = latentmap, box = document.querySelector(".map").getBoundingClientRect();
+          for (let y = innerHeight - 190; y > 0.62 * innerHeight; y -= 3) for (let x = 40; x < 350; x += 3) {
+            const [mx, my] = camera.toMap(x - box.left, y - box.top);
+            let least = Infinity;
+            for (let row = 0; row < model.n; row++) {
+              least = Math.min(least, Math.hypot(model.x[row] - mx, model.y[row] - my) * camera.scale);
+            }
+            const isOnSprite = latentmap.state.sprites.some((one) =>
+              Math.hypot(one.at[0] - (x - box.left), one.at[1] - (y - box.top)) < 40);
+            const isMap = document.elementFromPoint(x, y)?.className === "map";
+            if (least > 10 && least < 18 && !isOnSprite && isMap && !latentmap.view.labels.at(x, y)) return [x, y];
+          }
+        })()"""
+    )
+    assert found is not None
+    return found
+
+
+def test_two_taps_low_on_the_map_zoom_there_and_one_opens_the_sheet(phone, served):
+    page = phone(served.url)
+    place = low_place(page)
+    left, top, _, _ = page.stage()
+    tapped = f"latentmap.camera.toMap({place[0] - left}, {place[1] - top})"
+    before = page.ask(tapped)
+    page.double_tap_at(*place)
+    page.until("latentmap.state.zoom > 0.9")
+    page.page.wait_for_timeout(500)
+    assert page.state("zoom") == pytest.approx(1, abs=0.01)
+    assert page.ask(tapped) == pytest.approx(before, abs=0.01)
+    assert page.page.locator("aside.right").is_hidden()
+    assert not page.state("pinned")
+    page.ask("latentmap.camera.reset()")
+    page.until("latentmap.state.zoom < 0.01")
+    page.page.touchscreen.tap(*place)
+    page.until("document.querySelector('aside.right').checkVisibility()")
+    assert page.state("pinned")
+    assert page.state("zoom") == pytest.approx(0, abs=0.01)
+
+
+def test_two_taps_on_an_image_low_on_the_map_open_it(phone, served):
+    page = phone(served.url)
+    image = max(page.free(0.1, 0.9, 0.8), key=lambda one: page.point(one)[1])
+    assert page.point(image)[1] > 0.62 * PHONE["height"]
+    page.double_tap(image)
+    page.until("document.querySelector('.lightbox').open && document.querySelector('.lightbox img')")
+    assert page.ask("latentmap.model.points.id[latentmap.state.row]") == image
 
 
 def test_sheets_have_a_handle_and_the_map_stays_beside_them(phone, served):

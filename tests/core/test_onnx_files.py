@@ -1,6 +1,7 @@
 """ONNX files are written for any number of rows, and only if onnxruntime computes what is expected."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,13 @@ def test_several_inputs_of_any_number_of_rows(tmp_path):
     for n in (1, 4):
         (found,) = session.run(None, {name: values[:n] for name, values in INPUTS.items()})
         np.testing.assert_allclose(found, expected[:n], rtol=1e-6)
+
+
+def test_a_file_says_nothing_about_the_machine_that_wrote_it(tmp_path):
+    path = tmp_path / "weighted.onnx"
+    expected = INPUTS["values"] * INPUTS["weights"]
+    write_onnx(path, Weighted(), INPUTS, "products", expected, max_difference=1e-6, reference="numpy")
+    assert Path(__file__).name.encode() not in path.read_bytes()
 
 
 @pytest.mark.parametrize("wrong", [0.5, np.nan])

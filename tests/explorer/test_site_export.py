@@ -18,6 +18,8 @@ from latentmap.explorer.columns import plain
 from latentmap.explorer.one_file import N_NEIGHBORS, nearest_others
 from latentmap.explorer.published_names import published
 from latentmap.run.edits import Journal
+from latentmap.run.lock import export_locked
+from latentmap.run.resumed_folders import hidden_folder
 
 ROWS, ROWS_OF_TEXT, ROWS_OF_NEIGHBORS = 64, 32, 50
 
@@ -166,19 +168,82 @@ def test_a_folder_that_is_there_is_kept(copied, tmp_path):
         export_site(copied, copied / "site")
 
 
-def test_an_interrupted_export_leaves_nothing(copied, tmp_path, monkeypatch):
+def test_a_finished_site_is_not_exported_again(copied, tmp_path):
+    export_site(copied, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with pytest.raises(RunError, match="finished site already"):
+        export_site(copied, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture
+def interrupted(copied, tmp_path) -> Path:
+    """Where the site of a run would be whose export was interrupted before the pictures."""
+
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(site_tables, "as_webp", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        export_site(copied, tmp_path / "www" / "out")
-    assert list((tmp_path / "www").iterdir()) == []
+    out = tmp_path / "www" / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site_tables, "as_webp", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            export_site(copied, out)
+    assert not out.exists()
+    return out
+
+
+def test_an_interrupted_export_is_resumed(copied, interrupted, tmp_path):
+    (kept,) = interrupted.parent.iterdir()
+    files = sorted((kept / "data").rglob("*.bin"))
+    assert len(files) > 10
+    made = {file.relative_to(kept): file.stat().st_mtime_ns for file in files[1:]}
+    files[0].unlink()
+    (files[0].parent / ".latentmap-1-0123456789abcdef.tmp").write_bytes(b"half")  # of a process that was killed
+    said: list[str] = []
+    export_site(copied, interrupted, say=said.append)
+    assert said[0] == f"resumed: {len(made)} files were there"
+    assert {name: (interrupted / name).stat().st_mtime_ns for name in made} == made
+    assert list(interrupted.parent.iterdir()) == [interrupted]
+    export_site(copied, tmp_path / "straight")
+    assert contents(interrupted) == contents(tmp_path / "straight")
+
+
+def test_what_was_exported_before_a_change_of_the_run_is_not_taken(copied, interrupted, tmp_path):
+    Journal(copied).add({"kind": "label", "ids": [3], "label": "later"}, 0)
+    said: list[str] = []
+    export_site(copied, interrupted, say=said.append)
+    assert not [line for line in said if "resumed" in line]
+    assert (read(interrupted, "points")["label"].to_numpy() == 0).sum() == 1
+
+
+def test_one_process_at_a_time_exports_to_a_folder(copied, interrupted):
+    (kept,) = interrupted.parent.iterdir()
+    before = contents(kept)
+    with (
+        export_locked(kept, interrupted),
+        pytest.raises(RunError, match="out: another latentmap is making it"),
+    ):
+        export_site(copied, interrupted)
+    assert contents(kept) == before
+
+
+def test_the_files_of_somebody_else_are_kept(copied, tmp_path):
+    hidden = hidden_folder(tmp_path / "out")
+    hidden.mkdir()
+    (hidden / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(RunError, match="not made by latentmap"):
+        export_site(copied, tmp_path / "out")
+    assert (hidden / "thesis.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_damaged_run_ends_as_a_sentence(copied, tmp_path):
     atlas = copied / "atlas.parquet"
     atlas.write_bytes(atlas.read_bytes()[:-50])
+    (tmp_path / "www").mkdir()
     with pytest.raises(RunError, match="bars"):
-        export_site(copied, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+        export_site(copied, tmp_path / "www" / "out")
+    assert list((tmp_path / "www").iterdir()) == []

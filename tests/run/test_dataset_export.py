@@ -494,6 +494,9 @@ def test_the_command_has_all_kinds_and_options(made, tmp_path):
     done = CliRunner().invoke(app, ["export", run, "site", str(tmp_path / "s"), "--splits", "a=1"])
     assert done.exit_code == 2
     assert "has no --only, --classes and --splits" in done.output
+    done = CliRunner().invoke(app, ["export", run, "csv", str(tmp_path / "t.csv"), "--decoder"])
+    assert done.exit_code == 2
+    assert "kind='csv': has no --decoder: leave it out" in done.output
 
 
 def test_nothing_is_left_of_an_export_that_is_interrupted(made, tmp_path, monkeypatch):

@@ -83,6 +83,11 @@ export class StaticSite implements Source {
 
   // ------------------------------------------------------------ rows
 
+  /** Coordinates by row, NaN for rows that are not loaded. */
+  get positions(): [Float32Array, Float32Array] {
+    return [this.arrays.x, this.arrays.y];
+  }
+
   private get nTiles(): number {
     return this.layout.boxes.length;
   }
@@ -124,10 +129,15 @@ export class StaticSite implements Source {
     return tile < this.nFixedTiles ? tile * rows : this.nFixed + this.slots.indexOf(tile) * rows;
   }
 
+  /** The place of an image in the zoom order. */
+  async placeOfImage(id: number): Promise<number> {
+    return (await this.files.value("places", "place", id, this.layout.rows)) as number;
+  }
+
   /** The row of an image, loaded if needed; -1 if there is none. */
   async find(id: number): Promise<number> {
     if (!(id >= 0 && id < this.described.nImages!)) return -1;
-    const place = (await this.files.value("places", "place", id, this.layout.rows)) as number;
+    const place = await this.placeOfImage(id);
     await this.ensure([place]);
     return this.rowAt(place);
   }
@@ -379,6 +389,20 @@ export class StaticSite implements Source {
     await this.ensure(places);
     const found = Array.from(places, (other, i) => ({ row: this.rowAt(other), distance: distances[i] }));
     return found.filter((one) => one.row >= 0).map((one) => ({ id: this.arrays.id[one.row], distance: one.distance }));
+  }
+
+  /** The latent vector of a place in the zoom order, in a folder with a decoder. */
+  async latent(place: number): Promise<Float32Array> {
+    const { rows } = this.layout.decoder!;
+    const number = Math.floor(place / rows);
+    const values = (await this.files.columns("latents", number))("latent") as Float32Array;
+    const size = values.length / Math.min(rows, this.described.nImages! - number * rows);
+    return values.subarray(size * (place % rows), size * (place % rows) + size);
+  }
+
+  /** A file, decompressed. */
+  bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    return this.files.bytes(name);
   }
 
   async spriteSheet(number: number): Promise<ImageBitmap> {

@@ -141,6 +141,8 @@ export interface SiteLayout {
   boxes: [number, number, number, number][];
   /** Number of neighbours of each image. */
   neighbors: number;
+  /** Rows in a file of latent vectors, and the pixel that stands for 1; only in a folder with a decoder. */
+  decoder?: { rows: number; largest: number };
   spacing: number;
   counts: { [column: string]: { counts: number[]; missing: number } };
 }

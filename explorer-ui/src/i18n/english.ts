@@ -183,6 +183,8 @@ export const ENGLISH = {
   chooseTarget: "Click the image to interpolate to. Esc cancels.",
   interpolation: "Interpolation",
   decodedAt: "decoder",
+  decoderLoading: "The decoder is loading …",
+  decoderFailed: "The decoder could not be loaded or run.",
   pathStrip: "Along the path",
   closeStrip: "Close the decoded images",
 

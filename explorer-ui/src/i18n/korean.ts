@@ -185,6 +185,8 @@ export const KOREAN: Record<Key, string> = {
   chooseTarget: "도착할 이미지를 클릭하세요. Esc로 취소합니다.",
   interpolation: "보간",
   decodedAt: "디코더",
+  decoderLoading: "디코더를 불러오는 중 …",
+  decoderFailed: "디코더를 불러오거나 실행하지 못했습니다.",
   pathStrip: "경로를 따라",
   closeStrip: "디코드한 이미지 닫기",
 

@@ -1,7 +1,7 @@
 // Decodes latent vectors: at the pointer, between two images, along a path.
 
+import type { Decoder } from "../data/decoder";
 import { errorMessage } from "../data/error-message";
-import type { Server } from "../data/server";
 import { t } from "../i18n/translate";
 import type { Model } from "../model/model";
 import { Signal } from "../model/signal";
@@ -28,7 +28,7 @@ export class DecoderTool {
 
   constructor(
     private readonly model: Model,
-    private readonly server: Server,
+    private readonly decoder: Decoder,
     private readonly camera: Camera,
   ) {
     const [height, width] = model.facts.imageShape;
@@ -63,7 +63,8 @@ export class DecoderTool {
       this.requested = null;
       const start = performance.now();
       try {
-        const bitmap = await createImageBitmap(await this.server.blob(`api/decode?x=${x}&y=${y}`));
+        if (!this.decoder.isReady) this.time.textContent = t("decoderLoading");
+        const bitmap = await createImageBitmap(await this.decoder.at(x, y));
         this.image.getContext("2d")!.drawImage(bitmap, 0, 0);
         const took = performance.now() - start;
         this.times.push(took);
@@ -87,24 +88,24 @@ export class DecoderTool {
 
   async interpolate(a: number, b: number): Promise<void> {
     const [from, to] = [a, b].map((row) => this.model.points.id[row]);
-    const request = (format: string): Promise<Blob> =>
-      this.server.blob(`api/interpolation?a=${from}&b=${to}&steps=${STEPS}&format=${format}`);
+    const request = (format: string): Promise<Blob> => this.decoder.between(from, to, STEPS, format);
     await this.strip(`${t("interpolation")} (${from} → ${to})`, request, `${from}-${to}`);
   }
 
   async decodePath(line: Point[]): Promise<void> {
     const positions = resamplePath(line, STEPS).map((point) => this.camera.toMap(...point));
-    const request = async (format: string): Promise<Blob> => (await this.server.post("api/strip", { places: positions, format })).blob();
+    const request = (format: string): Promise<Blob> => this.decoder.along(positions, format);
     await this.strip(t("pathStrip"), request, "path");
   }
 
   /** Show decoded images side by side, with buttons to save them. */
   private async strip(title: string, request: (format: string) => Promise<Blob>, name: string): Promise<void> {
     const close = button("×", () => this.close(), { class: "small", "aria-label": t("closeStrip"), title: t("closeStrip") });
-    const body = h("div", { class: "scroll", tabindex: 0 });
+    const waiting = this.decoder.isReady ? [] : [h("p", { class: "hint", text: t("decoderLoading") })];
+    const body = h("div", { class: "scroll", tabindex: 0 }, ...waiting);
     const failed = (error: unknown): void => body.replaceChildren(h("p", { class: "hint", text: errorMessage(error) }));
     const save = (format: string): void => void request(format).then((data) => download(data, `${name}.${format}`), failed);
-    const buttons = ["png", "gif"].map((format) => button(format.toUpperCase(), () => save(format), { "data-format": format }));
+    const buttons = this.decoder.formats.map((format) => button(format.toUpperCase(), () => save(format), { "data-format": format }));
     this.element.hidden = false;
     this.element.replaceChildren(h("h2", { text: title }, close), body, h("div", { class: "buttons" }, ...buttons));
     try {

@@ -42,6 +42,10 @@ export class Gestures {
   private isHeld = false;
   private lastTap = { at: [0, 0] as Point, time: -Infinity };
   private isTouch = false;
+  /** A tap that waits for a second one. */
+  private tapTimer = 0;
+  /** Whether a panel that a tap opens would cover a height of the window, so that a second tap would not meet the map. */
+  isSoonCovered: (y: number) => boolean = () => false;
 
   constructor(
     private readonly element: HTMLElement,
@@ -132,6 +136,7 @@ export class Gestures {
     if (distance(at, this.start) > (this.isTouch ? TAP_DISTANCE : CLICK_DISTANCE)) {
       this.dragged = true;
       this.stopHold();
+      clearTimeout(this.tapTimer);
     }
     if (this.pointers.size === 2) this.pinch(event.pointerId, at);
     else if (this.isPreview) this.actions.hover(...at);
@@ -162,7 +167,9 @@ export class Gestures {
     const { at: before, time } = this.lastTap;
     const isDouble = event.timeStamp - time < DOUBLE_TAP_TIME && distance(at, before) < DOUBLE_TAP_DISTANCE;
     this.lastTap = { at, time: isDouble ? -Infinity : event.timeStamp };
+    clearTimeout(this.tapTimer);
     if (isDouble) this.doubleClick(at, 1);
+    else if (this.isSoonCovered(event.clientY)) this.tapTimer = setTimeout(() => this.actions.click(...at, event), DOUBLE_TAP_TIME);
     else this.actions.click(...at, event);
   }
 

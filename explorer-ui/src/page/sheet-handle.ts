@@ -6,6 +6,9 @@ import { h } from "./dom";
 const [MIN_HEIGHT, MAX_HEIGHT, START_HEIGHT] = [15, 80, 42]; // percent of the height of the page
 const STEP = 10; // percent
 
+/** Height of sheets in percent of the height of the page. */
+export const sheetHeight = (): number => parseFloat(document.body.style.getPropertyValue("--sheet")) || START_HEIGHT;
+
 /** Create a handle. All sheets have the same height, which the style reads from `--sheet`. */
 export function sheetHandle(): HTMLElement {
   const handle = h("div", {

@@ -6,7 +6,7 @@ import type { Model } from "../model/model";
 import type { Inspector } from "../panels/inspector";
 import { NARROW } from "./breakpoints";
 import { button, h } from "./dom";
-import { sheetHandle } from "./sheet-handle";
+import { sheetHandle, sheetHeight } from "./sheet-handle";
 
 export class SidePanels {
   readonly left: HTMLElement;
@@ -41,6 +41,12 @@ export class SidePanels {
 
   get isDrawerOpen(): boolean {
     return matchMedia(NARROW).matches && document.body.classList.contains("drawer-open");
+  }
+
+  /** Whether the sheet, which is not open, would cover a height of the window; any, where it is beside the map. */
+  wouldCover(y: number): boolean {
+    if (!matchMedia(NARROW).matches || document.body.classList.contains("has-sheet")) return false;
+    return innerWidth > innerHeight || y > innerHeight * (1 - sheetHeight() / 100);
   }
 
   private updateSheet(): void {

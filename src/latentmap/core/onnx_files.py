@@ -90,6 +90,19 @@ def _trace(path: Path, module: "nn.Module", inputs: Mapping[str, NDArray[np.floa
         external_data=False,
         verbose=False,
     )
+    _remove_notes(path)
+
+
+def _remove_notes(path: Path) -> None:
+    """Remove what torch notes beside the network: lines of code with the paths of the files that they are in."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for one in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        one.ClearField("metadata_props")
+        one.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def _run(path: Path, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -5,21 +5,27 @@ the first file is a first picture of the whole map, and since images of one leve
 is a tile of the map. The page loads all of them up to MAX_LOADED rows; beyond, an even sample and the tiles in view.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from shutil import copytree
 
-from latentmap.core.atomic_files import user_path, write_bytes
+from latentmap import __version__
+from latentmap.core.atomic_files import user_path, write_bytes, write_text
+from latentmap.core.errors import RunError
 from latentmap.core.progress import Progress, Show, silent
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.one_file import as_json_bytes
 from latentmap.explorer.run_facts import facts_of, facts_with_edits
+from latentmap.explorer.site_decoder import SiteDecoder
 from latentmap.explorer.site_facts import site_facts
 from latentmap.explorer.site_tables import SiteTables
 from latentmap.explorer.sprite_sheets import SpriteSheets
 from latentmap.run.export import new_export
+from latentmap.run.resumed_folders import begin_in
 
 KIND = "site"
 DATA = "data"
@@ -36,13 +42,17 @@ def export_site(
     path: str | Path,
     out: str | Path,
     *,
+    decoder: bool = False,
     show: Show = silent,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Export the explorer of a run as a folder of static files: map, pictures, neighbours, search, filters and groups.
 
     Image names, the columns of the atlas and small pictures are in the files, so everybody who can fetch them can read
-    them. Original files are not, and of an absolute path or an address only the last part is.
+    them. Original files are not, and of an absolute path or an address only the last part is. With a decoder, latent
+    vectors are in the files too, and the network that draws images from them.
+
+    An export that was interrupted is resumed by the same call, unless the run has changed since.
 
     Parameters
     ----------
@@ -50,6 +60,8 @@ def export_site(
         The folder of a finished run.
     out : path
         A new or empty folder. It appears when it is complete.
+    decoder : bool, default=False
+        Decode in the browser, by ONNX Runtime Web. Needs ``pip install 'latentmap[onnx]'``.
     show : callable, optional
         From the name of the work to a context with a progress callback: pass
         :func:`latentmap.core.progress.show_progress`.
@@ -64,28 +76,42 @@ def export_site(
     Raises
     ------
     RunError
-        For a run that is not finished or damaged, or when something is in the way.
+        For a run that is not finished or damaged, a decoder of a run that has none, or when something is in the way.
+    MissingPackageError
+        If a package that writes ONNX files is not installed, and a decoder was asked for.
     """
+    if (user_path(out) / DATA / "site.json").is_file():
+        raise RunError(f"{out}: a finished site already: name a new folder, or remove it")
     with new_export(path, KIND, out) as (run, making), show("export") as callback:
-        _write(AtlasView(run.path), making, callback)
+        n_kept = _write(AtlasView(run.path), making, callback, has_decoder=decoder)
+        if n_kept:
+            say(f"resumed: {n_kept:,} files were there")
         sizes = [file.stat().st_size for file in making.rglob("*") if file.is_file()]
         say(f"{len(sizes):,} files, {sum(sizes) / 1e6:,.1f} MB; serve the folder with any web server")
     return user_path(out)
 
 
-def _write(data: AtlasView, folder: Path, callback: Callable[[Progress], None]) -> None:
+def _write(data: AtlasView, folder: Path, callback: Callable[[Progress], None], *, has_decoder: bool) -> int:
+    """Write what is not in a folder yet, and return the number of files that were."""
     sheets, tables = SpriteSheets(data), SiteTables(data)
-    facts = site_facts(data, facts_with_edits(data, facts_of(data, sheets)), tables.boxes())
+    decoder = SiteDecoder(data) if has_decoder else None
+    described = facts_with_edits(data, facts_of(data, sheets))
+    facts = as_json_bytes(site_facts(data, described, tables.boxes(), decoder.facts if decoder else None))
+    n_kept = begin_in(folder, hashlib.sha256(__version__.encode() + facts).hexdigest())
     below = folder / DATA
     n_sheets = sheets.layout.n_sheets if data.run.has_pictures else 0
-    total = tables.n_files + n_sheets
-    for done, _ in enumerate(tables.write(below), 1):
+    total = tables.n_files + n_sheets + (decoder.n_files if decoder else 0)
+    files = chain(
+        tables.write(below),
+        tables.write_sheets(sheets, below / "sheets", n_sheets),
+        decoder.write(below) if decoder else (),
+    )
+    for done, _ in enumerate(files, 1):
         callback(Progress(done, total))
-    for done, _ in enumerate(tables.write_sheets(sheets, below / "sheets", n_sheets), 1):
-        callback(Progress(tables.n_files + done, total))
-    copytree(STATIC / "assets", folder / "assets")
-    write_bytes(below / "site.json", as_json_bytes(facts))
-    (folder / "index.html").write_text(_page(), encoding="utf-8")
+    copytree(STATIC / "assets", folder / "assets", dirs_exist_ok=True)
+    write_bytes(below / "site.json", facts)
+    write_text(folder / "index.html", _page())
+    return n_kept
 
 
 def _page() -> str:

@@ -18,8 +18,10 @@ N_TILES = 64  # files of rows in view that are kept besides the sample
 N_SPACED = 500  # images whose nearest neighbour on the map is searched
 
 
-def site_facts(data: AtlasView, facts: dict[str, Any], boxes: NDArray[np.float32]) -> dict[str, Any]:
-    """The facts that the page asks for first, and the layout of the files."""
+def site_facts(
+    data: AtlasView, facts: dict[str, Any], boxes: NDArray[np.float32], decoder: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The facts that the page asks for first, and the layout of the files, with those of a decoder if there is one."""
     columns = [
         one | ({"categories": [published(name) for name in one["categories"]]} if "categories" in one else {})
         for one in facts["columns"]
@@ -36,9 +38,11 @@ def site_facts(data: AtlasView, facts: dict[str, Any], boxes: NDArray[np.float32
         "counts": _counts(data, facts["edits"]),
         "spacing": _spacing(data.xy, data.square[2]),
     }
+    if decoder:
+        site["decoder"] = decoder
     edits = facts["edits"] | {"canUndo": False, "canRedo": False, "nSetAside": 0}
     own = {"source": published(facts["source"]), "columns": columns, "edits": edits, "site": site}
-    return facts | own | {"hasDecoder": False, "hasEncoder": False, "weights": {}}
+    return facts | own | {"hasDecoder": decoder is not None, "hasEncoder": False, "weights": {}}
 
 
 def _counts(data: AtlasView, edits: dict[str, Any]) -> dict[str, dict[str, Any]]:

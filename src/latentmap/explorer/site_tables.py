@@ -2,8 +2,9 @@
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.core.atomic_files import write_bytes
 from latentmap.core.errors import RunError
 from latentmap.explorer.atlas_view import AtlasView, as_stream
 from latentmap.explorer.channel_mixing import current_mixing
@@ -54,22 +56,24 @@ class SiteTables:
         return np.array([[*part.min(axis=0), *part.max(axis=0)] for part in parts], np.float32)
 
     def write(self, folder: Path) -> Iterator[Path]:
-        """Write the files into a folder, and yield each."""
-        yield from write_rows(folder / "points", self._points(), N_ROWS)
-        yield from write_rows(folder / "places", {"place": self._data.place}, N_ROWS)
-        for number, (_, values) in enumerate(self._columns()):
-            rows = N_ROWS_OF_TEXT if isinstance(values, pa.Array) else N_ROWS
-            yield from write_rows(folder / "columns" / str(number), {"values": values}, rows)
-        if self._data.n > 1:
-            yield from write_rows(folder / "neighbors", self._neighbors(), N_ROWS_OF_NEIGHBORS)
+        """Write the files that are not in a folder yet, and yield each."""
+        data = self._data
+        yield from write_rows(folder / "points", data.n, N_ROWS, self._points)
+        yield from write_rows(folder / "places", data.n, N_ROWS, lambda: {"place": data.place})
+        for number, one in enumerate(data.columns.values()):
+            values, rows = partial(self._column, one.values), _rows_of(one.column.kind)
+            yield from write_rows(folder / "columns" / str(number), data.n, rows, values)
+        if data.n > 1:
+            yield from write_rows(folder / "neighbors", data.n, N_ROWS_OF_NEIGHBORS, self._neighbors)
 
     def write_sheets(self, sheets: SpriteSheets, folder: Path, n_sheets: int) -> Iterator[Path]:
-        """Write the sprite sheets as WebP files, and yield each."""
+        """Write the sprite sheets that are not there yet as WebP files, and yield each."""
         mixing = current_mixing(self._data)
 
         def make(sheet: int) -> Path:
             path = folder / f"{sheet:05d}.webp"
-            path.write_bytes(as_webp(sheets, sheet, mixing))
+            if not path.exists():
+                write_bytes(path, as_webp(sheets, sheet, mixing))
             return path
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,12 +90,10 @@ class SiteTables:
         rows = {"id": np.arange(data.n, dtype=np.int32), "group": edited.group, "label": edited.label, "marks": marks}
         return {"x": data.xy[:, 0], "y": data.xy[:, 1]} | {name: one[data.order] for name, one in rows.items()}
 
-    def _columns(self) -> Iterator[tuple[str, Any]]:
-        for name, one in self._data.columns.items():
-            if isinstance(one.values, pa.Array):
-                yield name, published_texts(one.values).take(pa.array(self._data.order))
-            else:
-                yield name, one.values[self._data.order]
+    def _column(self, values: Any) -> dict[str, Any]:
+        order = self._data.order
+        is_text = isinstance(values, pa.Array)
+        return {"values": published_texts(values).take(pa.array(order)) if is_text else values[order]}
 
     def _neighbors(self) -> dict[str, NDArray[Any]]:
         """Places in the zoom order and distances of the nearest images of each, (n, k), nearest first."""
@@ -125,15 +127,32 @@ def _n_files(n: int, rows: int) -> int:
     return -(-n // rows)
 
 
-def write_rows(folder: Path, columns: dict[str, Any], rows: int) -> Iterator[Path]:
-    """Write ranges of rows of columns of equal length; a column of k values a row is written row after row."""
+def write_rows(folder: Path, n: int, rows: int, read: Callable[[], dict[str, Any]]) -> Iterator[Path]:
+    """Write the ranges of rows that are not in a folder yet, and yield each.
+
+    Parameters
+    ----------
+    folder : Path
+    n : int
+        Number of rows.
+    rows : int
+        Number of rows in a file.
+    read : callable
+        Returns columns of n rows by name; called once if a file is missing. A column of k values a row is written row
+        after row.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    n = len(next(iter(columns.values())))
+    columns: dict[str, Any] = {}
     for number, first in enumerate(range(0, n, rows)):
-        parts = {
-            name: values[first : first + rows] if isinstance(values, pa.Array) else values[first : first + rows].ravel()
-            for name, values in columns.items()
-        }
         path = folder / f"{number:05d}.bin"
-        path.write_bytes(gzip.compress(as_stream(parts), GZIP_LEVEL, mtime=0))
+        if not path.exists():
+            columns = columns or read()
+            parts = {name: values[first : first + rows] for name, values in columns.items()}
+            flat = {name: part if isinstance(part, pa.Array) else part.ravel() for name, part in parts.items()}
+            write_bytes(path, compressed(as_stream(flat)))
         yield path
+
+
+def compressed(data: bytes) -> bytes:
+    """Bytes as those of a gzip file, which are the same each time."""
+    return gzip.compress(data, GZIP_LEVEL, mtime=0)

@@ -144,6 +144,8 @@ def _check_options(kind: str, *, only: Any, classes: str | None, splits: Any) ->
 def new_export(path: str | Path, kind: str, out: str | Path) -> Iterator[tuple[Run, Path]]:
     """Yield a run, and a temporary file or folder that is renamed to ``out`` if the block succeeds.
 
+    The folder of a site is kept if it does not; see :func:`latentmap.run.resumed_folders.resumed_folder`.
+
     Raises
     ------
     RunError
@@ -152,7 +154,7 @@ def new_export(path: str | Path, kind: str, out: str | Path) -> Iterator[tuple[R
     run = Run.open(path)
     if not (run.path / layout.ATLAS).exists():
         raise RunError(f"{run.path}: no {layout.ATLAS} in it yet: finish the run with the command that began it")
-    with new_place(out, [run], is_file=kind in FILES) as making:
+    with new_place(out, [run], is_file=kind in FILES, is_resumed=kind == SITE) as making:
         yield run, making
         if kind in PICTURES and _is_in_source(run, place_of(user_path(out))):
             (making / EXPORT_MARK).write_text(MARK_TEXT, encoding="utf-8")

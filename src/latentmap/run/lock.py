@@ -50,7 +50,28 @@ def journal_locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _held(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
+def export_locked(folder: Path, out: Path) -> Iterator[None]:
+    """Hold the lock of a folder in which an export is made.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    out : Path
+        The name that the export will have, for the message.
+
+    Raises
+    ------
+    RunError
+        If another process holds the lock, or the folder cannot be written to or its file system has no locks.
+    """
+    busy = f"{out}: another latentmap is making it: wait for it, or name another folder"
+    with _held(folder, LOCK_FILE, wait=False, busy=busy):
+        yield
+
+
+@contextmanager
+def _held(folder: Path, name: str, *, wait: bool, busy: str = "") -> Iterator[None]:
     from filelock import lock_descriptor
 
     try:
@@ -71,7 +92,9 @@ def _held(folder: Path, name: str, *, wait: bool) -> Iterator[None]:
                 "run at once: make the run on a local disk, and copy it there when it is done"
             ) from error
         if not is_held:
-            raise RunError(f"{folder}: another latentmap is writing to this run: wait for it, or use another folder")
+            raise RunError(
+                busy or f"{folder}: another latentmap is writing to this run: wait for it, or use another folder"
+            )
         yield
     finally:
         os.close(descriptor)

@@ -19,13 +19,13 @@ def new_file(path: Path) -> Iterator[Path]:
         If something has the name by then.
     """
     temporary = hidden_name(path)
-    with _errors_about(path):
+    with errors_about(path):
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        with _errors_about(path):
+        with errors_about(path):
             _give_name(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,11 +43,11 @@ def new_folder(path: Path) -> Iterator[Path]:
         If something has the name by then, or an empty folder cannot be replaced.
     """
     making = hidden_name(path)
-    with _errors_about(path):
+    with errors_about(path):
         making.mkdir()
     try:
         yield making
-        with _errors_about(path):
+        with errors_about(path):
             if os.name == "nt" and path.is_dir():  # where renaming replaces nothing
                 path.rmdir()
             making.rename(path)
@@ -56,7 +56,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _errors_about(path: Path) -> Iterator[None]:
+def errors_about(path: Path) -> Iterator[None]:
     """Replace the hidden name in errors by the path that the user knows."""
     try:
         yield

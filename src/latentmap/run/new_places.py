@@ -7,6 +7,7 @@ from pathlib import Path
 from latentmap.core.atomic_files import resolved, user_path
 from latentmap.core.errors import RunError
 from latentmap.run.new_files import new_file, new_folder
+from latentmap.run.resumed_folders import resumed_folder
 from latentmap.run.run import Run
 from latentmap.run.state import check_encodable
 
@@ -14,7 +15,7 @@ EXPORTS_FOLDER = "exports"  # of a run, where exports may lie inside it
 
 
 @contextmanager
-def new_place(out: str | Path, runs: Sequence[Run], *, is_file: bool) -> Iterator[Path]:
+def new_place(out: str | Path, runs: Sequence[Run], *, is_file: bool, is_resumed: bool = False) -> Iterator[Path]:
     """Yield a temporary file or folder that is renamed to ``out`` if the block succeeds.
 
     Parameters
@@ -24,6 +25,8 @@ def new_place(out: str | Path, runs: Sequence[Run], *, is_file: bool) -> Iterato
     runs : sequence of Run
         Runs whose own files it must not be among; below their ``exports`` it may be.
     is_file : bool
+    is_resumed : bool, default=False
+        Keep a folder that is not finished for the next try; see :func:`latentmap.run.resumed_folders.resumed_folder`.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def new_place(out: str | Path, runs: Sequence[Run], *, is_file: bool) -> Iterato
         check_place(run, out, target, is_file=is_file)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with (new_file if is_file else new_folder)(target) as making:
+        with (resumed_folder if is_resumed else new_file if is_file else new_folder)(target) as making:
             yield making
     except FileExistsError as error:
         raise RunError(f"{out}: appeared while it was made: name a new {called}") from error

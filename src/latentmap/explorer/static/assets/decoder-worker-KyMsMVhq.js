@@ -1,0 +1,3 @@
+let e,t;async function n({code:n,wasm:r,network:i}){e=await import(
+/* @vite-ignore */
+n),e.env.wasm.wasmBinary=r.buffer,e.env.wasm.numThreads=1,t=await e.InferenceSession.create(i,{executionProviders:[`wasm`]})}async function r(n){let r=new e.Tensor(`float32`,n,[1,n.length]);return(await t.run({[t.inputNames[0]]:r}))[t.outputNames[0]].data}addEventListener(`message`,async({data:{id:e,files:t,latent:i}})=>{let a={id:e};try{t&&await n(t),i&&(a.image=await r(i))}catch(e){a.error=e instanceof Error?e.message:String(e)}postMessage(a)});
