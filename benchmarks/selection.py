@@ -1,14 +1,13 @@
-"""Labels needed for MNIST by strategy of selection, spread by LabelSpreading, and the time that selecting takes.
+"""Labels needed for MNIST by strategy of selection, spread by LabelSpreading.
 
 Run with ``python -m benchmarks.selection``. Draws docs/images/selection.png as well. ``--n 12000`` takes a sample of
-the digits, ``--no-times`` leaves the times out, and ``--draw`` only draws the results again. Features, groups and graph
-are those of ``latentmap run``, and labels are spread as by ``latentmap label``. Random choice, k-center and entropy
-sampling are the other strategies: k-center picks the image that is farthest from all picks, and entropy sampling those
-whose spread label has the largest entropy, in batches between the numbers of labels, from ten random images on.
+the digits, and ``--draw`` only draws the results again. Features, groups and graph are those of ``latentmap run``,
+and labels are spread as by ``latentmap label``. Random choice, k-center and entropy sampling are the other
+strategies: k-center picks the image that is farthest from all picks, and entropy sampling those whose spread label
+has the largest entropy, in batches between the numbers of labels, from ten random images on.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,8 +26,6 @@ from latentmap.subsets import GroupedPoints, doubtful_points, facility_location,
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "selection.png"
 BUDGETS = (10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 300, 400, 500, 700, 1_000, 1_500, 2_000, 3_000)
-N_DRAWN, N_DRAWN_DIMENSIONS, N_DRAWN_GROUPS = 1_000_000, 64, 20
-N_TIMED = 200
 COLORS = {
     "mixed, asked again": "#009e73",
     "mixed": "#56b4e9",
@@ -75,23 +72,21 @@ Selecting = Callable[[Digits, int, int, Rows], Rows]  # from digits, a number, a
 
 
 def main() -> None:
-    """Measure the curves and the times, and draw the curves."""
+    """Measure the curves and draw them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.selection")
     parser.add_argument("--n", type=int, default=70_000, help="number of digits")
-    parser.add_argument("--no-times", action="store_true", help="leave the times out")
     parser.add_argument("--draw", action="store_true", help="only draw the results again")
     given = parser.parse_args()
     if not given.draw:
-        digits = _digits(given.n)
+        digits = load_digits(given.n)
         results: dict[str, Any] = {"n": given.n, "budgets": [k for k in BUDGETS if k <= given.n // 4]}
         results["curves"] = _curves(digits, results["budgets"])
-        if not given.no_times:
-            results["seconds"] = _all_times(digits)
         print(save("selection", results, packages=("numpy", "scikit-learn")))
     _draw(load("selection")["results"])
 
 
-def _digits(n: int) -> Digits:
+def load_digits(n: int) -> Digits:
+    """So many digits, as a run has them."""
     images, labels = lm.load_mnist("all")
     rows = np.random.RandomState(0).permutation(len(images))[:n]
     images, labels = images[rows], labels[rows]
@@ -107,7 +102,8 @@ def _digits(n: int) -> Digits:
 # ---------------------------------------------------------------- strategies
 
 
-def _at_once(digits: Digits, n: int, seed: int, _: Rows, strategy: str) -> Rows:
+def select_at_once(digits: Digits, n: int, seed: int, _: Rows, strategy: str) -> Rows:
+    """Images of a strategy that is given no labels."""
     random, data = np.random.RandomState(seed), digits.data
     if strategy == "coverage":
         return facility_location(data.points, n, random)[0]
@@ -153,13 +149,13 @@ def _entropy(digits: Digits, n: int, seed: int, labelled: Rows) -> Rows:
 # Strategies that select more by what is labelled, and those of which every beginning is a selection.
 IN_STEPS: dict[str, Selecting] = {
     "mixed, asked again": _asked_again,
-    "mixed": partial(_at_once, strategy="mixed"),
-    "doubt": partial(_at_once, strategy="doubt"),
+    "mixed": partial(select_at_once, strategy="mixed"),
+    "doubt": partial(select_at_once, strategy="doubt"),
     "entropy": _entropy,
 }
 IN_ORDER: dict[str, Selecting] = {
-    "typical": partial(_at_once, strategy="typical"),
-    "coverage": partial(_at_once, strategy="coverage"),
+    "typical": partial(select_at_once, strategy="typical"),
+    "coverage": partial(select_at_once, strategy="coverage"),
     "random": _random,
     "k-center": _k_center,
 }
@@ -181,37 +177,6 @@ def _curves(digits: Digits, budgets: list[int]) -> dict[str, list[float]]:
         curves[name] = np.median(measured, axis=0).tolist()
         print(name, [f"{n}: {value:.4f}" for n, value in zip(budgets, curves[name], strict=True)], flush=True)
     return curves
-
-
-# ---------------------------------------------------------------- times
-
-
-def _all_times(digits: Digits) -> dict[str, dict[str, float]]:
-    """Seconds of each strategy, by the number of vectors."""
-    _times(replace(digits, data=_first(digits.data, 5_000), doubts=digits.doubts[:5_000]))  # compiles
-    found = {f"{len(digits.labels):,} digits": _times(digits)}
-    random = np.random.default_rng(0)
-    groups = random.integers(0, N_DRAWN_GROUPS, N_DRAWN).astype(np.int32)
-    points = random.standard_normal((N_DRAWN, N_DRAWN_DIMENSIONS), np.float32)
-    points += 3 * random.standard_normal((N_DRAWN_GROUPS, N_DRAWN_DIMENSIONS), np.float32)[groups]
-    drawn = replace(
-        digits, data=GroupedPoints.all_of(points, groups), doubts=random.uniform(size=N_DRAWN).astype(np.float32)
-    )
-    return found | {f"{N_DRAWN:,} drawn vectors": _times(drawn)}
-
-
-def _first(data: GroupedPoints, n: int) -> GroupedPoints:
-    return GroupedPoints.all_of(data.points[:n], data.groups[:n])
-
-
-def _times(digits: Digits) -> dict[str, float]:
-    found = {}
-    for strategy in ("mixed", "typical", "coverage", "doubt"):
-        begun = time.perf_counter()
-        _at_once(digits, N_TIMED, 0, np.empty(0, np.intp), strategy)
-        found[strategy] = time.perf_counter() - begun
-    print(f"{len(digits.data.points):,} vectors", found, flush=True)
-    return found
 
 
 # ---------------------------------------------------------------- the picture

@@ -637,11 +637,11 @@ def _labels_needed(budgets: list[int], curve: list[float], target: float) -> int
 
 def selection_seconds() -> str:
     """Seconds that a selection of 200 takes, by strategy."""
-    record = load("selection")
-    seconds = record["results"].get("seconds", {})
-    names = list(next(iter(seconds.values()), {}))
+    record = load("selection_times")
+    seconds = record["results"]
+    names = list(next(iter(seconds.values())))
     rows = [[name, *(f"{seconds[name][strategy]:.1f}" for strategy in names)] for name in seconds]
-    return _table(["seconds for 200 of", *names], rows) + _source(record) if rows else ""
+    return _table(["seconds for 200 of", *names], rows) + _source(record)
 
 
 TABLES: dict[str, Callable[[], str]] = {

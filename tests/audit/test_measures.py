@@ -51,7 +51,7 @@ def test_exposure_of_a_ramp_and_of_one_pixel():
     ramp = np.linspace(0, 1, 101, dtype=np.float32).reshape(1, 1, 101)
     found = exposure_levels(np.concatenate([ramp, np.full_like(ramp, 0.25)]))
     np.testing.assert_allclose(found.brightness, [0.5, 0.25], atol=1e-6)
-    np.testing.assert_allclose(found.shadows, [0.05, 0.25], atol=1e-6)
+    np.testing.assert_allclose(found.shadows, [0.01, 0.25], atol=1e-6)
     np.testing.assert_allclose(found.highlights, [0.99, 0.25], atol=1e-6)
     assert [values.tolist() for values in exposure_levels(np.full((1, 1, 1), 0.5))] == [[0.5]] * 3
 

@@ -48,6 +48,15 @@ def test_results_come_before_how_they_were_made_and_what_was_skipped(page):
     assert "latentmap explore " in page[page.index('id="next"') : page.index('id="group-details"')]
 
 
+def test_issues_are_counted_and_shown(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8), np.uint8)
+    images[3] = 90
+    run = map_images(images, tmp_path / "run", epochs=1, latent_dim=1, quiet=True)
+    text = words((run.path / "report.html").read_text(encoding="utf-8"))
+    assert "The audit found low contrast (1) beside duplicates and outliers." in text
+    assert "figures/issues.png" in run.stages["report"]["files"]
+
+
 @pytest.mark.parametrize(("kept", "has_samples"), [(1.0, True), (0.8, True), (0.7, False), (0.0, False)])
 def test_samples_are_shown_where_the_network_draws_the_detail_of_the_images(kept, has_samples):
     images = np.random.default_rng(0).integers(0, 255, (450, 5, 4, 3), np.uint8)

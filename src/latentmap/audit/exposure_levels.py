@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SHADOWS, HIGHLIGHTS = 0.05, 0.99  # quantiles of the pixels
+SHADOWS, HIGHLIGHTS = 0.01, 0.99  # quantiles of the pixels
 
 
 class Exposure(NamedTuple):
@@ -16,7 +16,7 @@ class Exposure(NamedTuple):
     brightness : array
         Mean of all pixels.
     shadows : array
-        Brightness below which 5 in 100 pixels are. It is high where nothing in a picture is dark.
+        Brightness below which 1 in 100 pixels are. It is high where nothing in a picture is dark.
     highlights : array
         Brightness below which 99 in 100 pixels are. It is low where nothing in a picture is bright.
     """

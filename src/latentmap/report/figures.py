@@ -31,6 +31,8 @@ N_UNUSUAL = 8
 N_DUPLICATES, N_NEIGHBORS, N_ADDED = 12, 6, 2000
 # Whole images shown of a run of tiles or crops, and the side of their pictures in pixels.
 N_WHOLE_IMAGES, WHOLE_SIDE = 3, 1000
+# Images shown of each issue.
+N_ISSUES = 10
 # Groups in the sheets.
 MAX_GROUPS = 40
 # Labels up to which the map is coloured by them rather than by group.
@@ -73,6 +75,11 @@ def figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":
 def figures_of_results(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     """Yield the name and the figure of each that shows results of the last stage."""
     yield from _added(data.run, data.run.map())
+    if data.issues and data.run.has_pictures:
+        rows = [ids[:N_ISSUES] for ids in data.issues.values()]
+        names = np.repeat([name.replace("_", " ") for name in data.issues], [len(ids) for ids in rows])
+        pictures = data.images[np.concatenate(rows)]
+        yield "issues", plots.cluster_sheet(pictures, names, show_sizes=False, title="")
 
 
 def _network_figures(data: ReportData) -> "Iterator[tuple[str, Figure]]":

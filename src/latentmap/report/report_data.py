@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from latentmap.audit.issues import count_issues
 from latentmap.autoencoder import Autoencoder, ImageDecoder
 from latentmap.autoencoder.generation import find_medoid, principal_direction, traverse
 from latentmap.core.missing import missing_mask
@@ -15,6 +16,8 @@ from latentmap.images.mixing import MixedImages
 from latentmap.images.pixel_types import in_unit_interval
 from latentmap.run import Run
 from latentmap.run.channel_records import mixing_of
+from latentmap.run.findings import NAMED_APART
+from latentmap.run.layout import ISSUES as ISSUES_FILE
 
 # How many strips of how many steps are shown of what the decoder draws by itself.
 N_STRIPS, N_STEPS = 4, 9
@@ -160,6 +163,15 @@ class ReportData:
     def outliers(self) -> pa.Table:
         """Isolation and outlier score of each image."""
         return self.run.outliers()
+
+    @cached_property
+    def issues(self) -> dict[str, NDArray[np.int64]]:
+        """Images with each issue that the report says nothing else about, the worst first; empty without an audit."""
+        if not (self.run.path / ISSUES_FILE).exists():  # made by an earlier version
+            return {}
+        table = self.run.issues()
+        kinds, ids = table["issue"].to_numpy(zero_copy_only=False), table["id"].to_numpy()
+        return {name: ids[kinds == name] for name in count_issues(table) if name not in NAMED_APART}
 
     @cached_property
     def label_counts(self) -> dict[Any, int]:
