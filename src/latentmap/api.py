@@ -354,7 +354,8 @@ def explore(
     """
     from latentmap.explorer import Explorer, can_show_widgets
 
-    path, other = (one.path if isinstance(one, Run) else one for one in (run, compare))
+    path = run.path if isinstance(run, Run) else run
+    other = compare.path if isinstance(compare, Run) else compare
     if not can_show_widgets():
         return Explorer(path, height=height, user=user, compare=other)
     from latentmap.explorer.widget import ExplorerWidget

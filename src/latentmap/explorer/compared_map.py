@@ -51,8 +51,8 @@ class ComparedMap:
         ``number``, ``name`` and ``partner`` of each group of the other run: the group of this one that it stands for,
         or None. The last has the number -1 if images of the other run are in no group.
     arrays : dict of str to array
-        ``x`` and ``y`` on the other map, moved onto this one, ``group``, a position in ``groups``, and ``changed``, each
-        in the order of the ids; NaN and -1 for images that the other run does not have.
+        ``x`` and ``y`` on the other map, moved onto this one, ``group``, a position in ``groups``, and ``changed``, in
+        the order of the ids; NaN and -1 for images that the other run does not have.
     images_key : str
         Hash of what the images of the explored run were made of.
     """
@@ -153,7 +153,7 @@ def _name_beside(path: Path, other: Path) -> str:
 
 
 def _fitted(xy: NDArray[np.float32], square: tuple[float, float, float]) -> NDArray[np.float32]:
-    """Places made smaller about their middle, if need be, and moved as little as possible, so that all are in a square."""
+    """Places that are scaled down and moved, each as little as possible, so that all are in a square."""
     corner, side = np.array(square[:2]), square[2]
     low, high = xy.min(axis=0), xy.max(axis=0)
     middle = (low + high) / 2

@@ -56,13 +56,8 @@ class ComparedRun:
         if not path.exists():
             raise RunError(f"{run.path}: no {layout.ATLAS} in it yet: finish the run with the command that began it")
         places = np.column_stack([tables.read_column(path, name) for name in "xy"])
-        paths, edited = tables.read(path, ["path"])["path"], Journal(run.path).edited()
-        if not len(places) == len(edited.group) or not np.isfinite(places).all():
-            raise RunError(
-                f"{path}: images without a place on the map or without a group: wait while images are added; else give "
-                "the command of the run again"
-            )
-        return cls(run, edited, paths, places, tables.read_column(path, "confidence"))
+        paths = tables.read(path, ["path"])["path"]
+        return cls(run, Journal(run.path).edited(), paths, places, tables.read_column(path, "confidence"))
 
     @property
     def group(self) -> NDArray[np.int32]:
