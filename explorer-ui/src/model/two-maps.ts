@@ -65,9 +65,8 @@ export class TwoMaps {
 
   /** Put the points back on the map of the run at once. */
   back(): void {
-    if (!this.isShown) return;
     this.stop();
-    this.rest(0);
+    if (this.isShown || this.model.isMoving) this.rest(0);
   }
 
   private stop(): void {
