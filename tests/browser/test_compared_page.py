@@ -101,6 +101,8 @@ def test_the_points_move_to_the_other_map_and_are_the_same_points_there(look, co
     np.testing.assert_allclose(there, [wanted["x"], wanted["y"]], rtol=1e-5)
     assert np.isnan(there).any(axis=0).tolist() == [True] * N_ABSENT + [False] * (N - N_ABSENT)
     assert page.ask("latentmap.model.points.id[latentmap.inspector.row]") == pinned
+    facts = page.page.locator(".inspector .facts")
+    page.until_true(lambda: f"group in coarse\tGroup {wanted['group'][pinned]}" in facts.inner_text())
     x, y = page.ask(f"latentmap.placeOf({pinned})")
     assert page.ask(f"latentmap.camera.toMap({x}, {y})") == pytest.approx(there[:, pinned], rel=1e-4)
     page.page.mouse.move(*page.point(pinned))  # what is pointed at is what lies there now
