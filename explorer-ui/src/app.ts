@@ -32,6 +32,7 @@ import { SiteLoading } from "./page/site-loading";
 import { ViewControl } from "./page/view-control";
 import { ChannelPanel } from "./panels/channel-panel";
 import { ColorLegend } from "./panels/color-legend";
+import { ComparedMap } from "./panels/compared-map";
 import { Filters } from "./panels/filters";
 import { Groups } from "./panels/groups";
 import { Header } from "./panels/header";
@@ -75,6 +76,8 @@ export class App {
   readonly lessons: Lessons | null;
   /** Null where the kinds of features cannot be weighted. */
   readonly reweighted: ReweightedMap | null;
+  /** Null unless another run is compared. */
+  readonly compared: ComparedMap | null;
   /** Null for images that are grey or in colour. */
   private readonly channels: ChannelPanel | null;
   private readonly message = new Message();
@@ -113,6 +116,7 @@ export class App {
     this.query = new QueryImage(model, camera, (text) => message.show(text, QUERY_MESSAGE_TIME), goTo);
     const canWeight = server !== null && model.weights.kinds.length > 1;
     this.reweighted = canWeight ? new ReweightedMap(model, server, colorBy) : null;
+    this.compared = server && model.facts.compared ? new ComparedMap(model, server, model.facts.compared, colorBy) : null;
     const sliders = this.reweighted && new WeightSliders(model.weights, this.reweighted.element);
     const hasChannels = server !== null && model.channels.channels.length > 0;
     if (hasChannels) server.mix = model.channels.text;
@@ -144,7 +148,8 @@ export class App {
     this.control = new ViewControl({ model, camera, view, header, inspector, filters, search, address, message });
     search.attach(header.search);
     const history = this.editor ? [new History(this.editor).element] : [];
-    const left = [groups.element, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element, ...history];
+    const compared = this.compared ? [this.compared.element] : [];
+    const left = [groups.element, ...compared, ...(this.channels ? [this.channels.element] : []), colorLegend.element, filters.element, ...history];
     const panels = (this.panels = new SidePanels(model, inspector, left, [inspector.element, selection.element]));
     this.actions.gestures.isSoonCovered = (y) => panels.wouldCover(y);
     this.layOut();
@@ -180,12 +185,12 @@ export class App {
 
   /** Lessons are about the run's own map. */
   private toggleLessons(lessons: Lessons): void {
-    this.reweighted?.back();
+    for (const one of this.otherMaps) one.back();
     lessons.toggle();
   }
 
   private useTool(tool: Tool): void {
-    if (this.reweighted?.isShown && DECODER_TOOLS.includes(tool)) return this.message.show(t("decoderOwnMap"));
+    if (this.otherMaps.some((one) => one.isShown) && DECODER_TOOLS.includes(tool)) return this.message.show(t("decoderOwnMap"));
     this.actions.useTool(tool);
     this.header.showTool(tool);
   }
@@ -197,7 +202,7 @@ export class App {
       view.canvas,
       this.overlay.element,
       view.labels.element,
-      h("div", { class: "map-top" }, this.reweighted?.banner, view.legend),
+      h("div", { class: "map-top" }, this.compared?.bar, this.reweighted?.banner, view.legend),
       h("div", { class: "corner" }, view.zoomBar.element, view.minimap.element),
       this.query.element,
       this.query.zone,
@@ -262,7 +267,10 @@ export class App {
     this.query.changed.on(() => this.view.invalidate());
     this.grid.toggled.on(() => this.header.showGridOpen(this.grid.isOpen));
     model.weights.changed.on(() => this.address.saveSoon());
-    this.reweighted?.changed.on(() => this.noteOtherMap());
+    for (const one of this.otherMaps) {
+      one.starting.on(() => this.leaveOwnMap(one));
+      one.changed.on(() => this.view.minimap.repaint());
+    }
     editor?.notified.on((text) => message.show(text));
     editor?.conflicted.on(({ text, repeat }) => message.show(text, CONFLICT_MESSAGE_TIME, button(t("repeatEdit"), repeat)));
     editor?.runReplaced.on(() => message.show(t("runChanged"), RELOAD_MESSAGE_TIME, button(t("reload"), reloadPage)));
@@ -277,14 +285,17 @@ export class App {
     view.forgetPictures();
   }
 
-  /** Another map was shown or left: what is about the run's own map ends. */
-  private noteOtherMap(): void {
-    if (this.reweighted!.isShown) {
-      this.lessons?.close();
-      this.decoder?.close();
-      if (DECODER_TOOLS.includes(this.actions.gestures.tool)) this.useTool("pan");
-    }
-    this.view.minimap.repaint();
+  /** Maps that can be shown in place of the run's own. */
+  private get otherMaps(): (ReweightedMap | ComparedMap)[] {
+    return [this.reweighted, this.compared].filter((one) => one !== null);
+  }
+
+  /** Another map is about to be shown: what is about the run's own map ends, and so does a third map. */
+  private leaveOwnMap(shown: ReweightedMap | ComparedMap): void {
+    for (const one of this.otherMaps) if (one !== shown) one.back();
+    this.lessons?.close();
+    this.decoder?.close();
+    if (DECODER_TOOLS.includes(this.actions.gestures.tool)) this.useTool("pan");
   }
 
   private listenForKeys(): void {
@@ -311,6 +322,7 @@ export class App {
     const { model, view } = this;
     view.start();
     await model.recolor();
+    await this.compared?.load(); // its columns may be those of the address
     await this.control.apply(readView(this.notebook ? this.notebook.model.get("_address") : location.hash));
     void this.reweighted?.resume();
     if (this.link) await this.link.start();

@@ -28,6 +28,13 @@ describe("the camera", () => {
     expect([x, y]).toEqual([expect.closeTo(12.5), expect.closeTo(64)]);
   });
 
+  it("stays where it is when it is sent to an image that the map does not have", () => {
+    const camera = makeCamera();
+    camera.set(30, 70, 1);
+    camera.flyTo(NaN, NaN);
+    expect([camera.x, camera.y, camera.zoom]).toEqual([30, 70, expect.closeTo(1)]);
+  });
+
   it("keeps the position under the pointer while zooming", () => {
     const camera = makeCamera();
     const before = camera.toMap(500, 200);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { interpolate } from "../src/lessons/perplexity";
+import { interpolate } from "../src/model/interpolation";
 import { resamplePath } from "../src/map/decoder-tool";
 import { NeighborWalk } from "../src/map/neighbor-walk";
 import { makeModel } from "./make-model";

@@ -317,7 +317,9 @@ def compare(
     return comparison
 
 
-def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None) -> "ExplorerWidget | Explorer":
+def explore(
+    run: Run | str | Path, *, height: int = 720, user: str | None = None, compare: Run | str | Path | None = None
+) -> "ExplorerWidget | Explorer":
     """The explorer of a run: a widget in a notebook, elsewhere a page that is served on this machine.
 
     The widget needs the packages of ``pip install 'latentmap[notebook]'`` and works wherever widgets do, also in
@@ -332,6 +334,9 @@ def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None
         Height in a notebook, in pixels.
     user : str, optional
         Name by which edits are recorded; by default that of this user on the system.
+    compare : Run or path, optional
+        Another run of the same images: the points move to their places on its map, and its groups colour and filter
+        them. It is only read.
 
     Returns
     -------
@@ -343,15 +348,16 @@ def explore(run: Run | str | Path, *, height: int = 720, user: str | None = None
     Raises
     ------
     RunError
-        If the folder is not a finished run.
+        If the folder is not a finished run, or the runs cannot be compared.
     PortError
         If no port from 8765 on is free.
     """
     from latentmap.explorer import Explorer, can_show_widgets
 
     path = run.path if isinstance(run, Run) else run
+    other = compare.path if isinstance(compare, Run) else compare
     if not can_show_widgets():
-        return Explorer(path, height=height, user=user)
+        return Explorer(path, height=height, user=user, compare=other)
     from latentmap.explorer.widget import ExplorerWidget
 
-    return ExplorerWidget(path, height=height, user=user)
+    return ExplorerWidget(path, height=height, user=user, compare=other)

@@ -289,6 +289,15 @@ def explore(
     user: Annotated[
         str | None, typer.Option(help="Name by which edits are recorded; by default your name on this system.")
     ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_B",
+            help="Folder of another run of the same images, which is only read: the points move to their places on its "
+            "map, and its groups colour and filter them.",
+            callback=_expanded,
+        ),
+    ] = None,
 ) -> None:
     """Explore the map in the browser: zoom, search, compare, name groups, label images."""
     with _errors_as_sentences("what you changed is saved in the run", path):
@@ -306,7 +315,7 @@ def explore(
             read_only=read_only,
             needs_token=not no_token,
         )
-        serve(path, exposure, open_page=browser, new_token=new_token, user=user)
+        serve(path, exposure, open_page=browser, new_token=new_token, user=user, compare=compare)
 
 
 @app.command()

@@ -25,6 +25,7 @@ from latentmap.run.edits import EDITS_FILE
 READS = [
     *("/", "/api/run", "/api/points", "/api/edits", "/api/images/1", "/api/learn/sweep"),
     *("/api/images/1/neighbors", "/api/images/1/distances", "/api/reweighted", "/api/reweighted/map"),
+    "/api/compared/0",
 ]
 WRITES = [
     "/api/edits",
@@ -291,6 +292,7 @@ QUERIES = {
     "/api/learn/kmeans": "k",
     "/api/reweighted": "weights",
     "/api/reweighted/map": "weights",
+    "/api/compared/{x}": "v",
 }
 odd = st.integers().map(str) | st.floats().map(str) | st.text(st.characters(codec="utf-8"), max_size=12)
 

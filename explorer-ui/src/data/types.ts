@@ -13,6 +13,37 @@ export interface Column {
   missing?: number;
   /** Key of each category in filters, for categories whose names may change. */
   keys?: string[];
+  /** Palette index of each category, below 0 for grey; by default their order. */
+  slots?: number[];
+  /** Name of the images without a value. */
+  missingName?: string;
+}
+
+/** A group of another run; `partner` is the group of this run that it stands for, and the number of no group is -1. */
+export interface ComparedGroup {
+  number: number;
+  name: string;
+  partner: number | null;
+}
+
+/** Another run of the same images, as it was when the explorer was started. */
+export interface ComparedFacts {
+  key: string;
+  name: string;
+  matchedBy: "content" | "path" | "vector" | "id";
+  measures: {
+    nCommon: number;
+    nAbsent: number; // images of this run only
+    nOnlyOther: number;
+    nChanged: number;
+    ari: number | null;
+    nmi: number | null;
+    sharedNeighbors: number | null;
+    sharedOnMap: number | null;
+  };
+  groups: ComparedGroup[];
+  /** Names of the columns that the page makes. */
+  columns: { changed: string; group: string };
 }
 
 export interface Group {
@@ -116,6 +147,8 @@ export interface Facts {
   weights: { [kind: string]: number };
   /** The channels of images that are neither grey nor in colour. */
   channels?: ChannelOfRun[];
+  /** The run that is shown beside this one. */
+  compared?: ComparedFacts;
   edits: Edits;
   /** The layout of a folder of static files. */
   site?: SiteLayout;

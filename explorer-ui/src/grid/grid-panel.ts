@@ -193,7 +193,7 @@ export class GridPanel {
       void this.refresh(true);
     });
     model.weights.changed.on(() => this.sorts.value === SIMILARITY && void this.refresh(false));
-    model.positionsChanged.on(() => this.scope === "view" && void this.refresh(true));
+    model.positionsChanged.on(() => this.scope === "view" && !model.isMoving && void this.refresh(true));
     view.frameDrawn.on(() => {
       if (!this.isOpen || this.scope !== "view" || camera.key === this.shownView) return;
       this.shownView = camera.key;

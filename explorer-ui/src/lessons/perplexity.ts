@@ -1,6 +1,7 @@
 // Maps of several perplexities, interpolated with a slider.
 
 import { t } from "../i18n/translate";
+import { interpolate } from "../model/interpolation";
 import { h } from "../page/dom";
 import { jobButton } from "./job-button";
 import type { Lesson } from "./lesson";
@@ -54,8 +55,3 @@ export const perplexityLesson: Lesson = async (body, context) => {
     ...(isComplete ? [] : [jobButton("sweep", "makeMaps", context, () => void perplexityLesson(body, context))]),
   );
 };
-
-/** Write values between `from` (fraction 0) and `to` (fraction 1). */
-export function interpolate(out: Float32Array, from: Float32Array, to: Float32Array, fraction: number): void {
-  for (let i = 0; i < out.length; i++) out[i] = from[i] + fraction * (to[i] - from[i]);
-}

@@ -170,6 +170,7 @@ export class Camera {
 
   /** Move there with a short animation; at once if reduced motion is preferred. */
   flyTo(x: number, y: number, zoom = this.zoom): void {
+    if (Number.isNaN(x + y)) return; // an image that this map does not have
     cancelAnimationFrame(this.animation);
     if (reducedMotion()) return this.set(x, y, zoom);
     const start = { x: this.x, y: this.y, zoom: this.zoom, time: performance.now() };

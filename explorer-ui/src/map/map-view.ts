@@ -56,7 +56,8 @@ export class MapView {
     const { model, canvas } = this;
     model.positionsChanged.on(() => {
       this.renderer.updatePositions();
-      this.labels.markStale();
+      this.labels.element.hidden = model.isMoving;
+      if (!model.isMoving) this.labels.markStale();
       this.update();
     });
     model.colorsChanged.on(() => {

@@ -14,7 +14,7 @@ export function coloredCodes(column: Column, limit: number): number[] {
 /** Colours of a column's codes, from -1 (missing) to one past the last category (other). */
 export function categoryColors(column: Column, limit: number): Rgb[] {
   const colors: Rgb[] = [MISSING, ...column.categories!.map((): Rgb => OTHER), OTHER];
-  coloredCodes(column, limit).forEach((code, slot) => (colors[code + 1] = categoryColor(slot)));
+  coloredCodes(column, limit).forEach((code, slot) => (colors[code + 1] = categoryColor(column.slots?.[code] ?? slot)));
   return colors;
 }
 

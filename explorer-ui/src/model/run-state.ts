@@ -21,6 +21,8 @@ export class RunState {
   group: Int32Array;
   label: Int32Array;
   marks: Uint8Array;
+  /** Whether the points are on their way: what takes long waits until they rest. */
+  isMoving = false;
   readonly positionsChanged = new Signal();
   readonly editsChanged = new Signal();
   /** Weights by which neighbours are found. */
@@ -61,7 +63,8 @@ export class RunState {
   }
 
   /** Move the points; rows past the end of the arrays are hidden. null restores the positions of the run. */
-  setPositions(x: Float32Array | null, y: Float32Array | null): void {
+  setPositions(x: Float32Array | null, y: Float32Array | null, isMoving = false): void {
+    this.isMoving = isMoving;
     this.x.set(x ?? this.points.x);
     this.y.set(y ?? this.points.y);
     if (x && x.length < this.n) this.x.fill(NaN, x.length);
@@ -134,6 +137,7 @@ export class RunState {
 
   /** Name of the images that have no value in a column. */
   nameOfMissing(column: Column): string {
+    if (column.missingName) return column.missingName;
     if (column.name === GROUP) return t("unsure");
     return column.name === LABEL ? t("noLabel") : column.name === MARK ? t("noMark") : t("missing");
   }
@@ -151,7 +155,12 @@ export class RunState {
 
   /** Colour of a group. It depends on the number, so that it stays when other groups are split. */
   groupColor(number: number): Rgb {
-    return categoryColor(this.slots.get(number) ?? -1);
+    return categoryColor(this.slotOf(number));
+  }
+
+  /** Palette index of a group; -1 if there is none of that number. */
+  slotOf(number: number): number {
+    return this.slots.get(number) ?? -1;
   }
 
   /** Maximum number of groups that the tree can be cut into. */

@@ -2,7 +2,7 @@
 
 import type { App } from "../app";
 
-export function pageState({ model, camera, view, actions, inspector, overlay, query, decoder, lessons, reweighted }: App): object {
+export function pageState({ model, camera, view, actions, inspector, overlay, query, decoder, lessons, reweighted, compared }: App): object {
   return {
     zoom: camera.zoom,
     center: [camera.x, camera.y],
@@ -26,6 +26,7 @@ export function pageState({ model, camera, view, actions, inspector, overlay, qu
     decodeTimes: decoder?.times ?? [],
     weights: model.weights.text,
     isOtherMap: reweighted?.isShown ?? false,
+    betweenMaps: compared?.maps?.at ?? null,
     centers: lessons?.kmeans.centers ?? null,
   };
 }

@@ -2,13 +2,13 @@
 
 import { MARKS } from "../data/types";
 import { t } from "../i18n/translate";
-import { GROUP, LABEL, MARK } from "../model/columns";
+import { GROUP, LABEL, MARK, nameOfCode } from "../model/columns";
 import type { Model } from "../model/model";
 import { h } from "../page/dom";
 
 /** Fill a table with the values of the columns of a row. */
 export function fillFacts(table: HTMLTableElement, model: Model, row: number, values: { [name: string]: unknown }): void {
-  const rows = Object.entries({ ...edited(model, row), ...withoutGroups(values) });
+  const rows = Object.entries({ ...edited(model, row), ...inOtherRun(model, row), ...withoutGroups(values) });
   table.replaceChildren(...rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row", text: name }), h("td", { text: formatValue(value) }))));
 }
 
@@ -20,6 +20,14 @@ function edited(model: Model, row: number): { [name: string]: unknown } {
     ...(marks.length ? { [MARK]: marks.map((mark) => t(mark)).join(", ") } : {}),
     ...(model.label[row] >= 0 ? { [LABEL]: model.edits.labels[model.label[row]] } : {}),
   };
+}
+
+/** The group in the run that is compared. */
+function inOtherRun(model: Model, row: number): { [name: string]: unknown } {
+  const column = model.describe(model.facts.compared?.columns.group ?? "");
+  if (!column) return {};
+  const code = model.loaded(column.name)![row] as number;
+  return { [column.name]: nameOfCode(column.categories!, code) ?? model.nameOfMissing(column) };
 }
 
 /** Columns without those that the edits replace. */

@@ -20,6 +20,8 @@ export class ReweightedMap {
   readonly element: HTMLElement;
   /** What is shown, and the way back; it lies over the map. */
   readonly banner = h("section", { class: "other-map", "aria-label": t("otherMap"), hidden: true });
+  /** The map of the run is about to be left. */
+  readonly starting = new Signal();
   /** Another map is shown. */
   readonly changed = new Signal();
   private readonly status = h("p", { class: "hint", role: "status" });
@@ -133,6 +135,7 @@ export class ReweightedMap {
   private async show(weights: string, description: string): Promise<void> {
     const { model, server } = this;
     const column = await server.table(`${server.versioned("/api/reweighted/map")}&weights=${encodeURIComponent(weights)}`);
+    this.starting.emit();
     const [x, y, group] = [column("x") as Float32Array, column("y") as Float32Array, column("group") as Int32Array];
     model.setPositions(x, y);
     const codes = new Int32Array(model.n).fill(-1);

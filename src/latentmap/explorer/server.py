@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from latentmap.core.atomic_files import user_path
 from latentmap.core.errors import LatentmapError
+from latentmap.core.progress import Show, silent
 from latentmap.explorer.atlas_view import AtlasView
+from latentmap.explorer.compared_map import ComparedMap
 from latentmap.explorer.export_jobs import ExportJobs
 from latentmap.explorer.full_size import FullSize
 from latentmap.explorer.jobs import LessonJobs
@@ -54,6 +56,10 @@ class Server:
         Token that requests must carry; a new one by default.
     user : str, optional
         Name by which edits are recorded unless the page gives another one; by default that of this user on the system.
+    compare : path, optional
+        Folder of another run of the same images, whose map and groups the page shows beside its own.
+    show : callable, optional
+        From the name of the work to a context with a progress callback; for the comparison.
 
     Attributes
     ----------
@@ -63,6 +69,8 @@ class Server:
         Ids of the images that are selected in the page.
     events : RunEvents
         Changes of the run, as open pages are told of them.
+    compared : ComparedMap or None
+        The other run.
     lanes : dict of str to WorkLane
         Threads of expensive requests, by their kind.
     parsing : WorkLane
@@ -73,12 +81,20 @@ class Server:
     Raises
     ------
     RunError
-        If the folder is not a finished run.
+        If the folder is not a finished run, or the runs cannot be compared.
     EditError
         If the name of the user is no text of one line.
     """
 
-    def __init__(self, path: str | Path, *, token: str | None = None, user: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        compare: str | Path | None = None,
+        show: Show = silent,
+    ) -> None:
         self.token = token or new_token()
         self._user = checked_user(user) if user is not None else None
         self.selection: list[int] = []
@@ -90,6 +106,7 @@ class Server:
         self._lock = threading.Lock()
         self._retry_at = 0.0  # when a changed run that could not be opened is tried again
         self._opened = self._open()
+        self.compared = None if compare is None else ComparedMap.of(self.data, compare, show)
         self.saving = threading.Lock()  # held while the page is saved as one file
         self._stepping = threading.Lock()
         self.events = RunEvents(self)

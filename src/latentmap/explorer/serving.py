@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 
 from latentmap.core.atomic_files import user_path
+from latentmap.core.progress import show_progress
 from latentmap.explorer.access import Access
 from latentmap.explorer.app import make_app
 from latentmap.explorer.connections import BoundedServer, raise_handle_limit
@@ -34,6 +35,8 @@ class Explorer:
         Height of the frame in a notebook, in pixels.
     user : str, optional
         Name by which edits are recorded; by default that of this user on the system.
+    compare : path, optional
+        Folder of another run of the same images, whose map and groups the page shows beside its own.
 
     Attributes
     ----------
@@ -47,13 +50,15 @@ class Explorer:
     Raises
     ------
     RunError
-        If the folder is not a finished run.
+        If the folder is not a finished run, or the runs cannot be compared.
     PortError
         If no port from 8765 on is free.
     """
 
-    def __init__(self, path: str | Path, *, height: int = 720, user: str | None = None) -> None:
-        self._server = Server(path, user=user)
+    def __init__(
+        self, path: str | Path, *, height: int = 720, user: str | None = None, compare: str | Path | None = None
+    ) -> None:
+        self._server = Server(path, user=user, compare=compare)
         self._socket = listen(None)
         self._height = height
         self.port: int = self._socket.getsockname()[1]
@@ -96,6 +101,7 @@ def explore(
     open_page: bool = True,
     new_token: bool = False,
     user: str | None = None,
+    compare: str | Path | None = None,
 ) -> None:
     """Serve the explorer of a run until it is interrupted.
 
@@ -111,11 +117,13 @@ def explore(
         Whether to replace the tokens of the run, so that addresses printed before are refused.
     user : str, optional
         Name by which edits are recorded; by default that of this user on the system.
+    compare : path, optional
+        Folder of another run of the same images, whose map and groups the page shows beside its own.
 
     Raises
     ------
     RunError
-        If the folder is not a finished run.
+        If the folder is not a finished run, or the runs cannot be compared.
     EditError
         If the name of the user is no text of one line.
     InputError
@@ -131,7 +139,7 @@ def explore(
         port: int = listening.getsockname()[1]
         if new_token:
             forget_tokens(run)
-        server = Server(path, token=run_token(run), user=user)
+        server = Server(path, token=run_token(run), user=user, compare=compare, show=show_progress)
         access = Access(
             server.token,
             run_token(run, for_readers=True),

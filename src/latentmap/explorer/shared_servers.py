@@ -7,21 +7,21 @@ from latentmap.core.atomic_files import user_path
 from latentmap.explorer.server import Server
 
 _lock = threading.Lock()
-# By folder and author of edits, with the number of those that use each.
-_servers: dict[tuple[Path, str | None], tuple[Server, int]] = {}
+# By folder, author of edits and folder that is compared, with the number of those that use each.
+_servers: dict[tuple[Path, str | None, Path | None], tuple[Server, int]] = {}
 
 
-def use_server(path: str | Path, user: str | None = None) -> Server:
+def use_server(path: str | Path, user: str | None = None, compare: str | Path | None = None) -> Server:
     """The server of a run, which :func:`release_server` gives back.
 
     Raises
     ------
     RunError
-        If the folder is not a finished run.
+        If the folder is not a finished run, or the runs cannot be compared.
     """
-    place = user_path(path).resolve(), user
+    place = user_path(path).resolve(), user, None if compare is None else user_path(compare).resolve()
     with _lock:
-        server, n_users = _servers.get(place) or (Server(path, user=user), 0)
+        server, n_users = _servers.get(place) or (Server(path, user=user, compare=compare), 0)
         _servers[place] = server, n_users + 1
     if n_users:
         server.refresh()

@@ -48,6 +48,8 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
         Height in pixels.
     user : str, optional
         Name by which edits are recorded; by default that of this user on the system.
+    compare : path, optional
+        Folder of another run of the same images, whose map and groups the page shows beside its own.
 
     Attributes
     ----------
@@ -66,7 +68,7 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
     Raises
     ------
     RunError
-        If the folder is not a finished run.
+        If the folder is not a finished run, or the runs cannot be compared.
     InputError
         If an attribute is set to ids that the run does not have, a column that it does not have, or a place that is not
         on the map.
@@ -86,8 +88,10 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
     _still = traitlets.Unicode().tag(sync=True)  # CSS selector of the still picture
     _height = traitlets.Int().tag(sync=True)
 
-    def __init__(self, path: str | Path, *, height: int = 720, user: str | None = None) -> None:
-        self._server = use_server(path, user)
+    def __init__(
+        self, path: str | Path, *, height: int = 720, user: str | None = None, compare: str | Path | None = None
+    ) -> None:
+        self._server = use_server(path, user, compare)
         self._channel: WidgetChannel | None = None
         left, bottom, side = self._server.data.square
         edited = self._server.data.journal.edited()
@@ -137,8 +141,9 @@ class ExplorerWidget(anywidget.AnyWidget):  # type: ignore[misc]  # it has no ty
 
     @traitlets.validate("color_by")
     def _check_color_by(self, proposal: Any) -> str:
-        data, name = self._server.data, proposal.value
+        data, name, compared = self._server.data, proposal.value, self._server.compared
         offered = _derived_columns(data.journal.edited())
+        offered += [] if compared is None else compared.column_names(data).values()
         offered += [one for one in data.columns if one not in (GROUP, TREE_COLUMN)]
         colored = [one for one in offered if one not in data.columns or data.columns[one].column.kind != "text"]
         if name in colored:

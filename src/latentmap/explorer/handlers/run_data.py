@@ -22,8 +22,11 @@ routes = Routes()
 @routes.get("/api/run")
 def describe(server: "Server", request: Request) -> dict[str, Any]:
     """The facts that the page needs before it asks for more."""
-    opened = server.refresh()
-    return facts_with_edits(opened.data, opened.facts) | {"canEdit": request.scope[ROLE_KEY] >= Role.WRITER}
+    opened, compared = server.refresh(), server.compared
+    facts = facts_with_edits(opened.data, opened.facts) | {"canEdit": request.scope[ROLE_KEY] >= Role.WRITER}
+    if compared is not None and compared.fits(opened.data):
+        facts["compared"] = compared.facts(opened.data)
+    return facts
 
 
 @routes.get("/api/points")
@@ -43,3 +46,14 @@ def column(server: "Server", request: Request) -> Response:
         raise HTTPException(404, f"there is no such column: choose among {', '.join(data.columns)}")
     tag = hashlib.sha256(name.encode()).hexdigest()[:16]
     return answer(request, partial(data.column, name), ARROW, data.version, tag)
+
+
+@routes.get("/api/compared/{key}")
+def compared_map(server: "Server", request: Request) -> Response:
+    """Where the map of the other run has the points, their groups in it, and which of them changed their group."""
+    data, compared = server.data, server.compared
+    check_version(request, data.version)
+    # the key is in the address, since the answer may be kept for ever
+    if compared is None or compared.key != request.path_params["key"] or not compared.fits(data):
+        raise HTTPException(404, "this run is not compared with that one: load the page again")
+    return answer(request, partial(compared.stream, data), ARROW, data.version, f"compared-{compared.key}")
