@@ -177,6 +177,26 @@ def site() -> str:
     return _table(["", *(f"{run['n']:,} images" for run in runs)], body) + _source(record) + note
 
 
+def curation() -> str:
+    """Seconds of the audit, and how quickly the grid answers."""
+    record = load("curation")
+    runs = record["results"]["rows"]
+    lines: Lines = {
+        "audit, s": lambda run: f"{run['audit_s']:.1f}",
+        "grid opened, ms": lambda run: f"{run['grid']['opened']:,.0f}",
+        "sorted by a column, ms": lambda run: f"{run['grid']['sorted']:,.0f}",
+        "scrolled to the middle at once, ms": lambda run: f"{run['grid']['moved to the middle']:,.0f}",
+        "frame while it is scrolled, median, ms": lambda run: f"{run['grid']['scrolled, median_ms']:.0f}",
+        "elements of the page for images": lambda run: f"{run['grid']['elements']:.0f}",
+    }
+    body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
+    note = (
+        f"Chromium {record['results']['chromium']} at 1400 × 900 with software rendering, and the server on the same two "
+        "cores. Times are medians of five and end when all pictures in view are there.\n"
+    )
+    return _table(["", *(f"{run['n']:,} images" for run in runs)], body) + _source(record) + note
+
+
 def explorer_load() -> str:
     """Waiting times of one reader while the explorer is abused."""
     record = load("explorer_load")
@@ -658,6 +678,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "interop": interop,
     "explorer": explorer,
     "explorer_load": explorer_load,
+    "curation": curation,
     "site": site,
     "training": training,
     "collections": collections,
