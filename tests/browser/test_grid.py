@@ -1,31 +1,20 @@
 """The grid beside the map: what it shows, how it is linked with the map, and the keys that label images."""
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from browser.conftest import Page, Served, serve
+from browser.conftest import Page, Served, colored_images
 from latentmap import map_images
 from latentmap.explorer import server
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.one_file import one_file_parts
 from latentmap.explorer.run_facts import facts_with_edits
+from latentmap.images.mnist import load_mnist
 from latentmap.run import Run
 from latentmap.run.edits import Journal
 
 IMAGES = "[...document.querySelectorAll('.cell')].map((one) => Number(one.dataset.image))"
-
-
-@pytest.fixture
-def edited(made, tmp_path) -> Iterator[Served]:
-    """An explorer of a copy of its own."""
-    found = serve(Path(shutil.copytree(made, tmp_path / "run")))
-    yield found
-    found.stop()
 
 
 def column(served: Served, name: str) -> list:
@@ -162,7 +151,7 @@ def test_keys_label_and_mark_one_image_after_the_other(edited, look):
     page.page.wait_for_selector(".lightbox[open]")
     keyboard.press("1")
     page.until("latentmap.state.revision === 6")
-    page.until(f"document.querySelector('.lightbox h2').textContent.includes('{ids[7]}')")
+    page.until(f"document.querySelector('.lightbox-stage img')?.alt === 'Image {ids[7]}'")
     keyboard.press("Control+z")
     page.until("latentmap.state.revision === 7")
     keyboard.press("Escape")
@@ -212,8 +201,9 @@ def test_axe_finds_nothing_in_the_grid(look, served, theme):
     assert [(one["id"], node["html"]) for one in found for node in one["nodes"]] == []
 
 
-def test_issues_are_accepted_and_dismissed_one_after_the_other(look, serving, tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+@pytest.mark.parametrize("is_colored", [False, True])
+def test_issues_are_accepted_and_dismissed_one_after_the_other(look, serving, tmp_path, is_colored):
+    images = colored_images(40, 8) if is_colored else load_mnist("test")[0][:40]
     images[[7, 12, 20]] = images[3]
     run = tmp_path / "run"
     map_images(images, run, epochs=1, latent_dim=3, n_clusters=2, features="latent", quiet=True)
