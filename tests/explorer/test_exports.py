@@ -154,8 +154,9 @@ def test_a_zip_file_is_sent_in_parts_and_without_links(tmp_path):
         assert archive.read("folder/large") == (folder / "large").read_bytes()
 
 
-def test_an_export_that_is_cancelled_leaves_nothing(client, copied, held):
-    job = client.post("/api/export", json={"kind": "folder"}).json()["job"]
+@pytest.mark.parametrize("kind", ["folder", "imagefolder", "coco"])
+def test_an_export_that_is_cancelled_leaves_nothing(client, copied, held, kind):
+    job = client.post("/api/export", json={"kind": kind}).json()["job"]
     assert client.post(f"/api/export/{job}/cancel", json={}).status_code == 200
     held.set()
     state = ended(client, job)
