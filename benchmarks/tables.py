@@ -105,6 +105,27 @@ def interop() -> str:
     return _table(["reader", "version", "rows read"], rows) + _source(record)
 
 
+def loaders() -> str:
+    """Tools that load exports as they are."""
+    record = load("loaders")
+    rows = [
+        [
+            name,
+            result["version"],
+            f"{result['images']:,}",
+            ", ".join(f"{part} {n:,}" for part, n in result["parts"].items()),
+            str(result["classes"]),
+        ]
+        for name, result in record["results"].items()
+    ]
+    note = (
+        "Parts, classes and pixels (of tables, labels) are compared with what was exported, image by image. "
+        "Ultralytics also trained for an epoch. FiftyOne was read by the importers that `Dataset.from_dir` calls, "
+        "without its database.\n"
+    )
+    return _table(["tool and export", "version", "images read", "parts", "classes"], rows) + _source(record) + note
+
+
 def _frame(found: dict[str, float] | None) -> str:
     return "" if found is None else f"{found['median_ms']:.0f} ({found['p95_ms']:.0f})"
 
@@ -676,6 +697,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "reconstruction_korean": reconstruction_korean,
     "scale": scale,
     "interop": interop,
+    "loaders": loaders,
     "explorer": explorer,
     "explorer_load": explorer_load,
     "curation": curation,

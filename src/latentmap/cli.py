@@ -438,17 +438,25 @@ def export(
     kind: Annotated[
         str,
         typer.Argument(
-            help="csv, parquet, folders, imagefolder, yolo, coco, projector, overviews, onnx or site.",
+            help="csv, parquet, issues, folders, imagefolder, yolo, coco, projector, overviews, onnx or site.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="A new file (csv, parquet) or a new folder.", callback=_expanded)],
+    out: Annotated[Path, typer.Argument(help="A new file (csv, parquet, issues) or a new folder.", callback=_expanded)],
     only: Annotated[
         Path | None,
         typer.Option(
-            help="Table with the column id or path of the images to export (csv, parquet, folders, imagefolder, yolo, "
-            "coco); by default all.",
+            help="Table with the column id or path of the images to export (csv, parquet, issues, folders, "
+            "imagefolder, yolo, coco); by default all.",
             callback=_expanded,
         ),
+    ] = None,
+    without: Annotated[
+        Path | None,
+        typer.Option(help="Table, as for --only, of the images to leave out.", callback=_expanded),
+    ] = None,
+    verdict: Annotated[
+        str | None,
+        typer.Option(help="Of issues, only those that are open, accepted or dismissed.", show_default="all"),
     ] = None,
     classes: Annotated[
         str | None,
@@ -485,13 +493,14 @@ def export(
         if kind == "site":
             from latentmap.explorer import export_site
 
-            if only or classes or splits:
-                raise InputError("kind='site': has no --only, --classes and --splits: leave them out")
+            if only or without or verdict or classes or splits:
+                raise InputError("kind='site': has no --only, --without, --verdict, --classes and --splits")
             made = export_site(path, out, decoder=decoder, show=show_progress, say=said.append)
         else:
             from latentmap.run import export_run
 
-            options: dict[str, Any] = {"only": only, "classes": classes, "splits": splits, "seed": seed, "copy": copy}
+            options: dict[str, Any] = {"only": only, "without": without, "verdict": verdict, "classes": classes}
+            options |= {"splits": splits, "seed": seed, "copy": copy}
             made = export_run(path, kind, out, show=show_progress, say=said.append, **options)
         print(f"{kind:<12}{made}")
         for line in said:

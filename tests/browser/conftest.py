@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from latentmap.images.mnist import load_mnist
 from latentmap.run import RunOptions, make_run
@@ -40,6 +42,43 @@ def made(tmp_path_factory) -> Path:
     images, labels = load_mnist("test")
     make_run(images[:3000], path, RunOptions(epochs=2), labels=labels[:3000])
     return path
+
+
+HUES = ("blue", "brown", "green", "orange", "red", "violet", "yellow")
+COLORS = [(40, 80, 200), (110, 70, 30), (30, 150, 60), (240, 140, 20), (200, 30, 40), (140, 60, 180), (240, 220, 60)]
+
+
+def colored_images(n: int, side: int = 16) -> np.ndarray:
+    """Pictures in colour, of as many kinds as there are hues, in turn."""
+    random = np.random.default_rng(4)
+    images = random.integers(0, 40, (n, side, side, 3), dtype=np.uint8)
+    for number, image in enumerate(images):
+        kind = number % len(HUES)
+        top = kind * (side - 6) // len(HUES)
+        image[top : top + 6, 2:-2] = np.clip(COLORS[kind] + random.integers(-15, 16, 3), 0, 255)
+    return images
+
+
+@pytest.fixture(scope="session")
+def colors(tmp_path_factory) -> Path:
+    """A run of small files in colour, in a folder for each hue, with three exact duplicates."""
+    folder = tmp_path_factory.mktemp("colors")
+    images = colored_images(91)
+    images[[13, 20, 27]] = images[6]
+    for number, image in enumerate(images):
+        below = folder / "source" / HUES[number % len(HUES)]
+        below.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(below / f"{number:02d}.png")
+    make_run(folder / "source", folder / "colors", RunOptions(epochs=1, latent_dim=4, n_clusters=len(HUES)))
+    return folder / "colors"
+
+
+@pytest.fixture(params=["made", "colors"])
+def edited(request, tmp_path) -> Iterator["Served"]:
+    """An explorer of a copy of its own, of digits and of the images in colour."""
+    found = serve(Path(shutil.copytree(request.getfixturevalue(request.param), tmp_path / "run")))
+    yield found
+    found.stop()
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +122,18 @@ def serve(run: Path, port: int = 0, *options: str) -> Served:
 def served(made, tmp_path_factory) -> Iterator[Served]:
     run = Path(shutil.copytree(made, tmp_path_factory.mktemp("served") / "digits"))
     found = serve(run)
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module", params=["digits", "colors"])
+def both(request, tmp_path_factory) -> Iterator[Served]:
+    """An explorer of digits, and one of the images in colour."""
+    if request.param == "digits":
+        yield request.getfixturevalue("served")
+        return
+    run = request.getfixturevalue("colors")
+    found = serve(Path(shutil.copytree(run, tmp_path_factory.mktemp("served") / "colors")))
     yield found
     found.stop()
 

@@ -6,21 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from browser.conftest import Served, serve
+from browser.conftest import Served, colored_images, serve
+from latentmap.images.mnist import load_mnist
 from latentmap.run import Run, RunOptions, make_run
 from latentmap.run.selecting import select_images
 
 N = 60
 
 
-@pytest.fixture(scope="module")
-def unlabelled(tmp_path_factory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=["digits", "colors"])
+def unlabelled(request, tmp_path_factory) -> Iterator[Served]:
     """An explorer of 60 images in three groups, without labels."""
     random = np.random.default_rng(0)
     kinds = np.arange(N) % 3
-    images = random.integers(0, 60, (N, 16, 16), dtype=np.uint8)
-    for image, kind in zip(images, kinds, strict=True):
-        image[5 * kind : 5 * kind + 5] += 150
+    images = load_mnist("test")[0][:N] if request.param == "digits" else colored_images(N)
     vectors = (np.eye(3)[kinds] * 20 + random.normal(size=(N, 3))).astype(np.float32)
     path = tmp_path_factory.mktemp("unlabelled") / "run"
     make_run(images, path, RunOptions(n_clusters=3), vectors=vectors)

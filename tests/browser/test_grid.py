@@ -1,31 +1,24 @@
 """The grid beside the map: what it shows, how it is linked with the map, and the keys that label images."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from browser.conftest import Page, Served, serve
+from browser.conftest import Page, Served
 from latentmap import map_images
 from latentmap.explorer import server
 from latentmap.explorer.handlers.page_files import STATIC
 from latentmap.explorer.one_file import one_file_parts
 from latentmap.explorer.run_facts import facts_with_edits
+from latentmap.images.mnist import load_mnist
 from latentmap.run import Run
 from latentmap.run.edits import Journal
 
 IMAGES = "[...document.querySelectorAll('.cell')].map((one) => Number(one.dataset.image))"
-
-
-@pytest.fixture
-def edited(made, tmp_path) -> Iterator[Served]:
-    """An explorer of a copy of its own."""
-    found = serve(Path(shutil.copytree(made, tmp_path / "run")))
-    yield found
-    found.stop()
 
 
 def column(served: Served, name: str) -> list:
@@ -162,7 +155,7 @@ def test_keys_label_and_mark_one_image_after_the_other(edited, look):
     page.page.wait_for_selector(".lightbox[open]")
     keyboard.press("1")
     page.until("latentmap.state.revision === 6")
-    page.until(f"document.querySelector('.lightbox h2').textContent.includes('{ids[7]}')")
+    page.until(f"document.querySelector('.lightbox-stage img')?.alt === 'Image {ids[7]}'")
     keyboard.press("Control+z")
     page.until("latentmap.state.revision === 7")
     keyboard.press("Escape")
@@ -212,30 +205,41 @@ def test_axe_finds_nothing_in_the_grid(look, served, theme):
     assert [(one["id"], node["html"]) for one in found for node in one["nodes"]] == []
 
 
-def test_issues_are_accepted_and_dismissed_one_after_the_other(look, serving, tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+@pytest.fixture(params=["digits", "colors"])
+def reviewed(request, tmp_path) -> Path:
+    """A run of digits, and one of images in colour, with three exact duplicates of one image."""
+    if request.param == "colors":
+        return Path(shutil.copytree(request.getfixturevalue("colors"), tmp_path / "run"))
+    images = load_mnist("test")[0][:40]
     images[[7, 12, 20]] = images[3]
-    run = tmp_path / "run"
-    map_images(images, run, epochs=1, latent_dim=3, n_clusters=2, features="latent", quiet=True)
+    map_images(images, tmp_path / "run", epochs=1, latent_dim=3, n_clusters=2, features="latent", quiet=True)
+    return tmp_path / "run"
+
+
+def test_issues_are_accepted_and_dismissed_one_after_the_other(look, serving, reviewed):
+    run = reviewed
+    issues = Run.open(run).issues().filter(pc.field("issue") == "exact_duplicate")
+    first, second, third = issues["id"].to_pylist()
+    (original,) = set(issues["related"].to_pylist())
     page = look(serving(run).url)
     page.page.keyboard.press("g")
     page.page.wait_for_selector(".cell img[src]")
     page.page.select_option(".grid-bar .scope", label="exact duplicates (3)")
-    page.until(f"JSON.stringify({IMAGES}) === '[7,12,20]'")
+    page.until(f"JSON.stringify({IMAGES}) === '[{first},{second},{third}]'")
     assert page.page.inner_text(".grid-count") == "3 to review, 0 accepted"
-    assert "like 3" in page.page.inner_text(".cell >> nth=0")
+    assert f"like {original}" in page.page.inner_text(".cell >> nth=0")
     page.shoot("issues")
     page.page.click(".cell >> nth=0")
     page.page.keyboard.press("a")
-    page.until(f"JSON.stringify({IMAGES}) === '[12,20]'")
+    page.until(f"JSON.stringify({IMAGES}) === '[{second},{third}]'")
     page.page.keyboard.press("d")
-    page.until(f"JSON.stringify({IMAGES}) === '[20]'")
+    page.until(f"JSON.stringify({IMAGES}) === '[{third}]'")
     page.page.click(".decisions [data-key=a]")
     page.until("document.querySelector('.grid-count').textContent === 'Nothing is left to review: 2 accepted.'")
     assert page.page.locator(".scope option:checked").inner_text() == "exact duplicates (0)"
     page.page.click(".select-accepted")
     page.until("latentmap.state.nSelected === 2")
     verdicts = Journal(run).edited().verdicts["exact_duplicate"]
-    assert {image: int(verdicts[image]) for image in (7, 12, 20)} == {7: 1, 12: 2, 20: 1}
+    assert {image: int(verdicts[image]) for image in (first, second, third)} == {first: 1, second: 2, third: 1}
     page.page.keyboard.press("Control+z")
-    page.until(f"JSON.stringify({IMAGES}) === '[20]'")
+    page.until(f"JSON.stringify({IMAGES}) === '[{third}]'")

@@ -1,24 +1,11 @@
 """Names that the page proposes for groups."""
 
-import shutil
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import pytest
 
-from browser.conftest import Served, serve
 from latentmap.run import Run
-
-
-@pytest.fixture
-def edited(made, tmp_path) -> Iterator[Served]:
-    """An explorer of a copy of its own."""
-    found = serve(Path(shutil.copytree(made, tmp_path / "run")))
-    yield found
-    found.stop()
 
 
 def test_words_that_set_a_group_apart_are_proposed_and_taken_by_one_key_or_click(edited, look):

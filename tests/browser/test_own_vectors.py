@@ -78,7 +78,7 @@ def test_points_without_pictures_are_dots(look, url_of_points):
     assert page.ask("document.querySelector('dialog.lightbox')") is None
     page.box()
     page.until("latentmap.state.nSelected > 0")
-    assert names(page, "data-export") == ["csv", "parquet"]
+    assert names(page, "data-export") == ["csv", "parquet", "issues-csv", "issues-parquet"]
     page.page.click("[data-open=learn]")
     assert names(page, "data-tab") == ["perplexity", "kmeans"]
     page.shoot("points")

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import shutil
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
@@ -22,7 +24,8 @@ from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
 from latentmap.explorer.selection_export import export_table
 from latentmap.explorer.server import Server
-from latentmap.run import RunOptions, make_run
+from latentmap.explorer.zip_stream import CHUNK_BYTES, zip_stream
+from latentmap.run import RunOptions, export_run, make_run
 from latentmap.run.lock import locked
 from latentmap.run.originals import Originals
 
@@ -76,8 +79,84 @@ def test_one_folder_at_a_time_the_next_one_waits_its_turn(client, copied, held):
     assert client.post("/api/export", json={"kind": "folder", "ids": [4]}).status_code == 202
 
 
-def test_an_export_that_is_cancelled_leaves_nothing(client, copied, held):
-    job = client.post("/api/export", json={"kind": "folder"}).json()["job"]
+def exported_for_training(client, **asked: object) -> dict:
+    return ended(client, client.post("/api/export", json=asked).json()["job"])
+
+
+@pytest.mark.parametrize("kind", ["imagefolder", "coco", "yolo"])
+def test_an_export_for_training_is_that_of_the_command_and_comes_as_a_zip_file(client, copied, tmp_path, kind):
+    client.post("/api/edits", json={"revision": 0, "edit": {"kind": "label", "ids": [3, 5], "label": "mine"}})
+    ids = [*range(0, 240, 2), 3, 5]
+    splits = "train=0.5,val=0.3,test=0.2"
+    state = exported_for_training(client, kind=kind, ids=ids, classes="label", splits=splits)
+    assert (state["state"], state["done"], state["total"]) == ("done", 122, 122)
+    assert state["notes"][:2] == ["122 copies of original files", "4 classes"]
+    folder = Path(state["folder"])
+    assert folder.parent == (copied / "exports").resolve()
+    export_run(copied, kind, tmp_path / "out", only=ids, classes="label", splits=splits)
+
+    def files(root: Path) -> dict[str, bytes]:
+        return {one.relative_to(root).as_posix(): one.read_bytes() for one in root.rglob("*") if one.is_file()}
+
+    assert files(folder) == files(tmp_path / "out")
+    answer = client.get(f"/api/export/{client.app.state.server.exports.last.id}/zip")
+    assert answer.headers["content-disposition"] == f'attachment; filename="{folder.name}.zip"'
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    assert files(tmp_path / "unpacked" / folder.name) == files(folder)
+    folders = {one.relative_to(folder) for one in folder.rglob("*") if one.is_dir()}
+    unpacked = tmp_path / "unpacked" / folder.name
+    assert {one.relative_to(unpacked) for one in unpacked.rglob("*") if one.is_dir()} == folders
+
+
+def test_an_export_for_training_that_cannot_be_is_a_sentence(client, copied):
+    for asked, reason in (
+        ({"classes": "x"}, "classes: choose among given, label, spread, group"),
+        ({"classes": ["label"]}, "classes: choose among given, label, spread, group"),
+        ({"splits": "train=0.5"}, "the fractions sum to 0.5, not 1"),
+        ({"splits": 3}, "splits: pass names and fractions, such as train=0.8"),
+    ):
+        answer = client.post("/api/export", json={"kind": "imagefolder", **asked})
+        assert answer.status_code == 400
+        assert reason in answer.json()["error"]
+    state = exported_for_training(client, kind="yolo", splits="a=0.5,b=0.5")
+    assert state["state"] == "failed"
+    assert "YOLO needs the parts train and val" in state["error"]
+    assert "labels" in exported_for_training(client, kind="coco", classes="spread")["error"]
+    assert list((copied / "exports").iterdir()) == []
+
+
+def test_only_what_was_copied_for_training_comes_as_a_zip_file(client, copied):
+    job = client.post("/api/export", json={"kind": "folder", "ids": [1, 2]}).json()["job"]
+    assert ended(client, job)["zip"] is False
+    assert "there is nothing to download" in client.get(f"/api/export/{job}/zip").json()["error"]
+    job = client.post("/api/export", json={"kind": "coco", "ids": [1, 2]}).json()["job"]
+    shutil.rmtree(ended(client, job)["folder"])
+    gone = client.get(f"/api/export/{job}/zip")
+    assert gone.status_code == 404
+    assert "no longer there: export again" in gone.json()["error"]
+    assert client.get("/api/export/other/zip").status_code == 404
+
+
+def test_a_zip_file_is_sent_in_parts_and_without_links(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "empty").mkdir(parents=True)
+    (folder / "large").write_bytes(bytes(range(256)) * 2**14)
+    (folder / "größe.txt").write_text("x", encoding="utf-8")
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    parts = list(zip_stream(folder))
+    assert max(map(len, parts)) < 2 * CHUNK_BYTES
+    assert len(parts) >= 4
+    with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["folder/empty/", "folder/größe.txt", "folder/large"]
+        assert archive.read("folder/large") == (folder / "large").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["folder", "imagefolder", "coco"])
+def test_an_export_that_is_cancelled_leaves_nothing(client, copied, held, kind):
+    job = client.post("/api/export", json={"kind": kind}).json()["job"]
     assert client.post(f"/api/export/{job}/cancel", json={}).status_code == 200
     held.set()
     state = ended(client, job)
@@ -178,8 +257,10 @@ values = st.recursive(
 bodies = values | st.fixed_dictionaries(
     {},
     optional={
-        "kind": st.sampled_from(["csv", "parquet", "folders"]) | values,
+        "kind": st.sampled_from(["csv", "parquet", "folders", "issues-csv", "issues-parquet"]) | values,
         "ids": st.lists(st.integers(-2, 300), max_size=3) | values,
+        "classes": st.sampled_from(["label"]) | values,
+        "splits": st.sampled_from(["train=0.5,val=0.5"]) | values,
         "revision": st.integers(-1, 3) | values,
         "edit": st.dictionaries(
             st.sampled_from(["kind", "group", "groups", "ids", "name", "label", "n", "mark", "on"]),

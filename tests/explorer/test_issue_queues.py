@@ -1,19 +1,23 @@
 """Issues that the audit found, as queues: what is asked for, and what is decided on them."""
 
 import csv
+import io
 import shutil
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from latentmap.audit.issues import SCHEMA
+from latentmap.cli import app
 from latentmap.explorer.app import make_app
 from latentmap.explorer.guard import TOKEN
 from latentmap.explorer.issue_queues import MAX_SENT, IssueQueues
 from latentmap.explorer.server import Server
-from latentmap.run import Run, RunOptions, make_run
+from latentmap.run import Run, RunError, RunOptions, export_run, make_run
 from latentmap.run.audit_run import audit_run
 from latentmap.run.edits import ConflictError, EditedRun, EditError, Journal
 
@@ -73,6 +77,24 @@ def test_a_queue_has_what_nothing_was_decided_on(client):
     assert asked(client) == ({7: 3, 12: 3}, [20])
 
 
+def test_issues_are_exported_with_what_was_decided_and_accepted_images_are_told(client, run):
+    assert client.get("/api/issues").json() == {"accepted": []}
+    client.post("/api/edits", json={"edit": review([7], "accepted"), "revision": 0})
+    client.post("/api/edits", json={"edit": review([12], "dismissed"), "revision": 1})
+    client.post("/api/edits", json={"edit": review([7, 3], "accepted", "dark"), "revision": 2})  # 3 has no issue
+    assert client.get("/api/issues").json() == {"accepted": [7]}
+    answer = client.post("/api/export", json={"kind": "issues-csv", "ids": None})
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert {int(row["id"]): row["verdict"] for row in rows} == {7: "accepted", 12: "dismissed", 20: "open"}
+    assert answer.headers["content-type"].startswith("text/csv")
+    (kept,) = (run / "exports").iterdir()
+    assert kept.name.startswith("issues-")
+    assert kept.read_bytes() == answer.content
+    answer = client.post("/api/export", json={"kind": "issues-parquet", "ids": [12, 13]})
+    table = pq.read_table(io.BytesIO(answer.content))
+    assert table.select(["id", "related", "verdict"]).to_pylist() == [{"id": 12, "related": 3, "verdict": "dismissed"}]
+
+
 def test_decisions_of_another_process_are_seen(client, run):
     Journal(run, user="bob").add(review([7], "accepted"), 0)
     assert asked(client) == ({12: 3, 20: 5}, [7])
@@ -110,6 +132,10 @@ def test_a_run_without_an_audit_has_no_issues(run):
         client = client_of(server)
         assert client.get("/api/run").json()["edits"]["openIssues"] == {}
         assert client.get("/api/issues/exact_duplicate").status_code == 404
+        assert client.get("/api/issues").json() == {"accepted": []}
+        refused = client.post("/api/export", json={"kind": "issues-csv"})
+        assert refused.status_code == 400
+        assert "not audited yet" in refused.json()["error"]
     finally:
         server.close()
 
@@ -135,6 +161,68 @@ def test_two_decisions_on_one_issue_are_a_conflict_and_on_others_are_none(run):
     bob.add(review([7], "dismissed", "dark"), 0)
     with pytest.raises(ConflictError, match="ann accepted exact_duplicate of 1 image"):
         bob.add(review([7, 20], "dismissed"), 0)
+
+
+def test_what_was_accepted_is_thrown_out(run, tmp_path):
+    Journal(run).add(review([7, 20], "accepted"), 0)
+    Journal(run).add(review([12], "dismissed"), 1)
+    for name in ("all.csv", "all.parquet"):
+        done = CliRunner().invoke(app, ["export", str(run), "issues", str(tmp_path / name)])
+        assert done.exit_code == 0, done.output
+    table = pq.read_table(tmp_path / "all.parquet")
+    assert table.column_names == [
+        *("id", "path", "issue", "score", "threshold", "related", "note", "related_path", "verdict"),
+    ]
+    assert table.drop_columns(["path", "related_path", "verdict"]) == Run(run).issues()
+    assert dict(zip(table["id"].to_pylist(), table["verdict"].to_pylist(), strict=True)) == {
+        **{7: "accepted", 12: "dismissed", 20: "accepted"},
+    }
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 4
+    for verdict, n_left in (("accepted", 38), ("open", 40), ("dismissed", 39)):
+        bad, kept = tmp_path / f"{verdict}.csv", tmp_path / f"without-{verdict}.csv"
+        for arguments in (["issues", str(bad), "--verdict", verdict], ["csv", str(kept), "--without", str(bad)]):
+            done = CliRunner().invoke(app, ["export", str(run), *arguments])
+            assert done.exit_code == 0, done.output
+        with kept.open(encoding="utf-8", newline="") as file:
+            ids = {int(row["id"]) for row in csv.DictReader(file)}
+        assert len(ids) == n_left
+        assert {image for image in COPIES if image not in ids} == {
+            *{"accepted": (7, 20), "open": (), "dismissed": (12,)}[verdict],
+        }
+    export_run(run, "issues", tmp_path / "some.parquet", only=[1, 7, 12], without=[7])
+    assert pq.read_table(tmp_path / "some.parquet")["id"].to_pylist() == [12]
+    export_run(run, "parquet", tmp_path / "left.parquet", only=[1, 7, 12], without=np.array([7, 9]))
+    assert pq.read_table(tmp_path / "left.parquet")["id"].to_pylist() == [1, 12]
+
+
+@pytest.mark.parametrize(
+    ("kind", "out", "options", "problem"),
+    [
+        ("issues", "a.txt", {}, r"a\.txt: name a file that ends in \.csv or \.parquet"),
+        ("issues", "a.csv", {"verdict": "bad"}, "verdict='bad': choose among open, accepted, dismissed"),
+        ("csv", "a.csv", {"verdict": "open"}, "kind='csv': has no verdict: leave it out, or choose among issues"),
+        ("onnx", "a", {"without": [1]}, "kind='onnx': has no without"),
+        ("csv", "a.csv", {"without": [40]}, "no image 40: ids are 0 to 39"),
+        ("csv", "a.csv", {"without": [0.5]}, r"without: an array \(1,\) of float64"),
+        ("csv", "a.csv", {"without": range(40)}, "without: all images are in it: leave out fewer"),
+        ("csv", "a.csv", {"only": [3], "without": [3]}, "without: all images are in it"),
+        ("csv", "a.csv", {"without": "none.csv"}, "none.csv: there is no such file of images"),
+    ],
+)
+def test_issues_and_choices_that_cannot_be_exported(run, tmp_path, kind, out, options, problem):
+    with pytest.raises(RunError, match=problem):
+        export_run(run, kind, tmp_path / out, **options)
+    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+
+
+def test_issues_of_a_run_without_an_audit_or_with_a_damaged_table(run, tmp_path):
+    (run / "issues.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(RunError, match="issues.parquet"):
+        export_run(run, "issues", tmp_path / "a.csv")
+    (run / "issues.parquet").unlink()
+    with pytest.raises(RunError, match="not audited yet"):
+        export_run(run, "issues", tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_the_table_of_the_command_says_what_was_decided(run, tmp_path):

@@ -451,14 +451,14 @@ def test_options_of_other_kinds_are_refused(made, tmp_path):
         (
             "onnx",
             {"only": [1]},
-            "kind='onnx': has no only: leave it out, or choose among csv, parquet, folders, imagef",
+            "kind='onnx': has no only: leave it out, or choose among csv, parquet, issues, folders, imagef",
         ),
         ("coco", {"classes": "x"}, "classes='x': choose among given, label, spread, group"),
         ("site", {}, "kind='site': call latentmap.explorer.export_site"),
         (
             "xml",
             {},
-            "choose among csv, parquet, folders, imagefolder, yolo, coco, projector, overviews, onnx and site",
+            "choose among csv, parquet, issues, folders, imagefolder, yolo, coco, projector, overviews, onnx and site",
         ),
     ):
         with pytest.raises(RunError, match=re.escape(reason)):
@@ -493,7 +493,7 @@ def test_the_command_has_all_kinds_and_options(made, tmp_path):
     ]
     done = CliRunner().invoke(app, ["export", run, "site", str(tmp_path / "s"), "--splits", "a=1"])
     assert done.exit_code == 2
-    assert "has no --only, --classes and --splits" in done.output
+    assert "has no --only, --without, --verdict, --classes and --splits" in done.output
     done = CliRunner().invoke(app, ["export", run, "csv", str(tmp_path / "t.csv"), "--decoder"])
     assert done.exit_code == 2
     assert "kind='csv': has no --decoder: leave it out" in done.output

@@ -221,6 +221,8 @@ export interface ExportJob {
   error?: string | null;
   /** Numbers of links, copies and PNG files, and reasons. */
   notes?: string[];
+  /** Whether the folder can be downloaded. */
+  zip?: boolean;
 }
 
 export interface EditedColumns {

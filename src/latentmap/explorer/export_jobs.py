@@ -2,15 +2,15 @@
 
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from latentmap.core.errors import CancelledError, LatentmapError
-from latentmap.core.progress import Progress
+from latentmap.core.progress import Callback, Progress
 from latentmap.explorer.atlas_view import AtlasView
-from latentmap.explorer.selection_export import export_folder, export_table
-from latentmap.run.folder_export import Written
+from latentmap.explorer.selection_export import DatasetRequest, export_dataset, export_folder, export_table
 
 
 @dataclass
@@ -29,10 +29,14 @@ class ExportJob:
         Number of images that are exported.
     folder : str, optional
         The folder that was written.
+    has_zip : bool
+        Whether the folder can be downloaded: it has copies, not links.
     error : str, optional
         Why the export failed.
-    written : Written, optional
-        Numbers of links, copies and PNG files.
+    counts : dict of str to int
+        Numbers of links, copies and PNG files, if the folder has links.
+    notes : list of str
+        Lines about what was written.
     is_cancelled : threading.Event
         Set to cancel the job.
     """
@@ -42,18 +46,17 @@ class ExportJob:
     state: str = "running"
     done: int = 0
     folder: str | None = None
+    has_zip: bool = False
     error: str | None = None
-    written: Written | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     is_cancelled: threading.Event = field(default_factory=threading.Event)
 
     def as_dict(self) -> dict[str, Any]:
         """The job as JSON can hold it."""
         names = ("state", "done", "total", "folder", "error")
-        found = {name: getattr(self, name) for name in names}
-        if self.written is not None:
-            found |= {"links": self.written.n_links, "copies": self.written.n_copies, "pngs": self.written.n_pngs}
-            found["notes"] = [line.strip() for line in self.written.describe()]
-        return found
+        found = {name: getattr(self, name) for name in names} | self.counts
+        return found | ({"notes": self.notes, "zip": self.has_zip} if self.state == "done" else {})
 
 
 class ExportJobs:
@@ -68,14 +71,25 @@ class ExportJobs:
         """Write a CSV or Parquet file into the run."""
         return export_table(data, ids, kind)
 
-    def start(self, data: AtlasView, ids: list[int] | None) -> ExportJob | None:
-        """Start the export of a folder; None while another one is running."""
+    def start(self, data: AtlasView, ids: list[int] | None, dataset: DatasetRequest | None = None) -> ExportJob | None:
+        """Start the export of a folder by groups, or for training; None while another one is running."""
         with self._lock:
             if self.last is not None and self.last.state == "running":
                 return None
             job = self.last = ExportJob(data.n if ids is None else len(ids))
+
+            def write(callback: Callback) -> None:
+                if dataset is None:
+                    folder, written = export_folder(data, ids, callback)
+                    job.counts = {"links": written.n_links, "copies": written.n_copies, "pngs": written.n_pngs}
+                    lines = written.describe()
+                else:
+                    folder, lines = export_dataset(data, ids, dataset, callback)
+                    job.has_zip = True
+                job.folder, job.notes = str(folder), [line.strip() for line in lines]
+
             # not a daemon: unfinished files are removed before the process ends
-            self._thread = threading.Thread(target=_export, args=(job, data, ids), name="export")
+            self._thread = threading.Thread(target=_export, args=(job, write), name="export")
             self._thread.start()
             return job
 
@@ -87,15 +101,15 @@ class ExportJobs:
             self._thread.join()
 
 
-def _export(job: ExportJob, data: AtlasView, ids: list[int] | None) -> None:
+def _export(job: ExportJob, write: Callable[[Callback], None]) -> None:
     def report(progress: Progress) -> None:
         if job.is_cancelled.is_set():
             raise CancelledError
-        job.done = progress.done
+        job.done, job.total = progress.done, progress.total
 
     try:
-        folder, job.written = export_folder(data, ids, report)
-        job.folder, job.state = str(folder), "done"
+        write(report)
+        job.state = "done"
     except CancelledError:
         job.state = "cancelled"
     except (LatentmapError, OSError) as error:

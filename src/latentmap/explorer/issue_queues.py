@@ -41,9 +41,19 @@ class IssueQueues:
         table = self._tables[kind]
         is_open = self._is_open(kind, edited)
         ids = table["id"].to_numpy()
-        accepted = edited.verdicts[kind][ids] == VERDICTS.index("accepted") if kind in edited.verdicts else ~is_open
+        accepted = ids[self._is_accepted(kind, edited)]
         columns = table.take(np.flatnonzero(is_open)[:MAX_SENT]).select(["id", "score", "related", "note"])
-        return {"open": columns.to_pylist(), "accepted": ids[accepted].tolist()}
+        return {"open": columns.to_pylist(), "accepted": accepted.tolist()}
+
+    def accepted(self, edited: EditedRun) -> list[int]:
+        """The ids of the images with an accepted issue of any kind, ascending."""
+        found = [table["id"].to_numpy()[self._is_accepted(kind, edited)] for kind, table in self._tables.items()]
+        return np.unique(np.concatenate(found)).tolist() if found else []
+
+    def _is_accepted(self, kind: str, edited: EditedRun) -> Any:
+        ids = self._tables[kind]["id"].to_numpy()
+        accepted = VERDICTS.index("accepted")
+        return edited.verdicts[kind][ids] == accepted if kind in edited.verdicts else np.zeros(len(ids), bool)
 
     def _is_open(self, kind: str, edited: EditedRun) -> Any:
         ids = self._tables[kind]["id"].to_numpy()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
 
 from latentmap.core.atomic_files import atomic_write, user_path
 from latentmap.core.errors import OptionError, RunError
@@ -19,7 +18,7 @@ from latentmap.run.audit_inputs import AuditInputs
 from latentmap.run.auditing import AUDIT_COLUMNS, audit, named_apart
 from latentmap.run.edits import Journal
 from latentmap.run.executor import memory_in_words
-from latentmap.run.flat import as_csv
+from latentmap.run.issue_export import ISSUE_SUFFIXES, decided_issues, write_issue_table
 from latentmap.run.label_table import read_label_table
 from latentmap.run.lock import locked
 from latentmap.run.pending import begin, commit, is_finished, settle
@@ -27,8 +26,6 @@ from latentmap.run.restoring import restore_pixels
 from latentmap.run.run import Run
 from latentmap.run.stages.find_stage import write_quality
 from latentmap.run.state import describe_files, read_state, write_state
-
-TABLE_SUFFIXES = (".csv", ".parquet")
 
 
 def audit_run(
@@ -92,29 +89,17 @@ def audit_run(
         write_state(here, state)
         commit(folder)
     if target is not None:
-        write_issues(target, made.issues, Run(folder))
+        with atomic_write(target) as temporary:
+            write_issue_table(temporary, decided_issues(Run(folder), made.issues), target.suffix)
     return made.issues
 
 
 def _checked_target(target: Path) -> Path:
-    if target.suffix.lower() not in TABLE_SUFFIXES:
-        raise OptionError(f"{target}: name a file that ends in {' or '.join(TABLE_SUFFIXES)}")
+    if target.suffix.lower() not in ISSUE_SUFFIXES:
+        raise OptionError(f"{target}: name a file that ends in {' or '.join(ISSUE_SUFFIXES)}")
     if not target.parent.is_dir():
         raise OptionError(f"{target.parent}: no such folder: make it, or name another file")
     return target
-
-
-def write_issues(target: Path, issues: pa.Table, run: Run) -> None:
-    """Write the table of issues with paths and with what was decided in the explorer, as CSV or Parquet."""
-    paths = tables.read(run.path / layout.ATLAS, ["path"])["path"]
-    table = issues.add_column(1, "path", paths.take(issues["id"]))
-    table = table.append_column("related_path", paths.take(issues["related"]))
-    table = table.append_column("verdict", Journal(run.path).edited().verdicts_on(issues))
-    if target.suffix.lower() == ".parquet":
-        tables.write_table(target, table)
-        return
-    with atomic_write(target) as temporary:
-        csv.write_csv(as_csv(table), temporary)
 
 
 def _labels(inputs: AuditInputs, journal: Journal, file: Path | None) -> list[str | None]:

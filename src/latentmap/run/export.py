@@ -28,6 +28,7 @@ from latentmap.run.edits import EditedRun, Journal
 from latentmap.run.flat import as_csv, flat_tables
 from latentmap.run.folder_export import png_pictures, write_folders
 from latentmap.run.image_classes import CLASSES
+from latentmap.run.issue_export import check_issue_options, decided_issues, write_issue_table
 from latentmap.run.new_places import new_place, place_of
 from latentmap.run.overviews import write_overviews
 from latentmap.run.run import Run
@@ -44,6 +45,8 @@ def export_run(
     out: str | Path,
     *,
     only: str | Path | ArrayLike | None = None,
+    without: str | Path | ArrayLike | None = None,
+    verdict: str | None = None,
     classes: str | None = None,
     splits: str | Mapping[str, float] | None = None,
     seed: int = 0,
@@ -57,10 +60,12 @@ def export_run(
     ----------
     path : path
         The folder of a finished run.
-    kind : {"csv", "parquet", "folders", "imagefolder", "yolo", "coco", "projector", "overviews", "onnx"}
+    kind : {"csv", "parquet", "issues", "folders", "imagefolder", "yolo", "coco", "projector", "overviews", "onnx"}
         - "csv": a line an image: all columns of the atlas but the picture, latent dimensions as z0, z1, … Text that a
           spreadsheet would take for a formula gets an apostrophe before it; see :func:`latentmap.run.flat.as_csv`.
         - "parquet": the atlas without pictures, latent dimensions as columns, each value as it is.
+        - "issues": what the audit found with the paths of the images and what was decided in the explorer, as CSV or
+          Parquet by the name of the file.
         - "folders": a folder a group, with links to the original files. PNG files of the working size stand for images
           that were no files of their own, and for files that are gone or have changed since they were decoded.
         - "imagefolder": a folder a class with copies of the original files, or PNG files of the working size, and
@@ -73,10 +78,14 @@ def export_run(
           parts.csv with the place and the group of each part, and groups.csv with the colours.
         - "onnx": encoder.onnx, decoder.onnx, features.onnx if neighbours are found by visual features, and shape.json.
     out : path
-        A new file for "csv" and "parquet", a new or empty folder for the others.
+        A new file for "csv", "parquet" and "issues", a new or empty folder for the others.
     only : path or array-like of int, optional
         The images to export, all by default: their ids, or a .csv, .tsv or .parquet table with the column ``id`` or
         ``path``. Not for "projector", "overviews" and "onnx".
+    without : path or array-like of int, optional
+        Images to leave out, given likewise. A table without rows leaves out none.
+    verdict : {"open", "accepted", "dismissed"}, optional
+        Leave out issues with other decisions. Only for "issues".
     classes : {"given", "label", "spread", "group"}, default="given"
         The class of an image in "imagefolder", "yolo" and "coco": the label given in the explorer, or else for "given"
         the group, for "label" the label in the source, and for "spread" that of ``latentmap label``; for "group" the
@@ -106,10 +115,14 @@ def export_run(
         For another kind, an option that the kind does not have, a run that is not finished or damaged, images that the
         run does not have, or when something is in the way.
     """
-    _check_options(kind, only=only, classes=classes, splits=splits)
+    _check_options(kind, only=only, without=without, verdict=verdict, classes=classes, splits=splits)
+    if kind == ISSUES:
+        check_issue_options(user_path(out), verdict)
     with new_export(path, kind, out) as (run, making), show("export") as callback:
-        ids = None if only is None else chosen_ids(run, only)
-        if kind in TABLES:
+        ids = chosen_ids(run, only, without) if kind in CHOOSING else None
+        if kind == ISSUES:
+            write_issue_table(making, decided_issues(run, verdict=verdict, ids=ids), user_path(out).suffix)
+        elif kind in TABLES:
             TABLES[kind](run, making, ids)
         elif kind in OTHERS:
             OTHERS[kind](run, making)
@@ -125,17 +138,14 @@ def export_run(
     return user_path(out)
 
 
-def _check_options(kind: str, *, only: Any, classes: str | None, splits: Any) -> None:
+def _check_options(kind: str, **options: Any) -> None:
     """Raise RunError for another kind of export, or an option that it does not have."""
     if kind == SITE:
         raise RunError(f"kind={kind!r}: call latentmap.explorer.export_site, or `latentmap export RUN {SITE} OUT`")
     if kind not in EXPORTS:
         raise RunError(f"kind={kind!r}: choose among {', '.join(EXPORTS)} and {SITE}")
-    for name, value, kinds in (
-        ("only", only, (*FILES, "folders", *DATASETS)),
-        ("classes", classes, DATASETS),
-        ("splits", splits, DATASETS),
-    ):
+    for name, value in options.items():
+        kinds = KINDS_WITH[name]
         if value is not None and kind not in kinds:
             raise RunError(f"kind={kind!r}: has no {name}: leave it out, or choose among {', '.join(kinds)}")
 
@@ -292,6 +302,9 @@ def _onnx(run: Run, folder: Path) -> None:
 TABLES: dict[str, Callable[[Run, Path, NDArray[np.int64] | None], None]] = {"csv": _csv, "parquet": _parquet}
 OTHERS: dict[str, Callable[[Run, Path], None]] = {"projector": _projector, "onnx": _onnx}
 SITE = "site"  # which the explorer writes
-EXPORTS = ("csv", "parquet", "folders", *DATASETS, "projector", "overviews", "onnx")
-FILES = tuple(TABLES)
+ISSUES = "issues"
+EXPORTS = ("csv", "parquet", ISSUES, "folders", *DATASETS, "projector", "overviews", "onnx")
+FILES = (*TABLES, ISSUES)
+CHOOSING = (*FILES, "folders", *DATASETS)  # which can have some of the images
+KINDS_WITH = {"only": CHOOSING, "without": CHOOSING, "verdict": (ISSUES,), "classes": DATASETS, "splits": DATASETS}
 PICTURES = ("folders", *DATASETS, "projector", "overviews", SITE)

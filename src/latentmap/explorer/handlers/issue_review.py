@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 routes = Routes()
 
 
+@routes.get("/api/issues")
+def accepted_issues(server: "Server", request: Request) -> dict[str, Any]:
+    """The ids of the images with an accepted issue of any kind."""
+    data = server.data
+    check_version(request, data.version)
+    data.journal.refresh()
+    return {"accepted": data.issues.accepted(data.journal.edited())}
+
+
 @routes.get("/api/issues/{issue}")
 def issues(server: "Server", request: Request) -> dict[str, Any]:
     """The open issues of one kind, the worst first, and the ids of the images whose issue was accepted."""
