@@ -3,7 +3,8 @@
 Run with ``python -m benchmarks.loaders``. A tool that cannot be installed beside latentmap is read in an environment of
 its own: PYTHON_ULTRALYTICS and PYTHON_FIFTYONE name the Python of one, and what they are run with is recorded. FiftyOne
 is read by its importers, which ``Dataset.from_dir`` calls, without its database. The recorded result of Ultralytics is
-of an environment in which the compiled operators of torchvision were not available; classifiers call none of them.
+of an environment in which the compiled operators of torchvision could not be loaded: ``nms`` and ``qnms``, which
+classifiers do not call, were declared without code.
 """
 
 import json

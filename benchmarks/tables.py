@@ -120,8 +120,9 @@ def loaders() -> str:
     ]
     note = (
         "Parts, classes and pixels (of tables, labels) are compared with what was exported, image by image. "
-        "Ultralytics also trained for an epoch. FiftyOne was read by the importers that `Dataset.from_dir` calls, "
-        "without its database.\n"
+        "Ultralytics also trained for an epoch, with a torchvision whose compiled operators `nms` and `qnms`, which "
+        "classifiers do not call, were only declared. FiftyOne was read by the importers that `Dataset.from_dir` "
+        "calls, without its database.\n"
     )
     return _table(["tool and export", "version", "images read", "parts", "classes"], rows) + _source(record) + note
 
@@ -212,8 +213,8 @@ def curation() -> str:
     }
     body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
     note = (
-        f"Chromium {record['results']['chromium']} at 1400 × 900 with software rendering, and the server on the same two "
-        "cores. Times are medians of five and end when all pictures in view are there.\n"
+        f"Chromium {record['results']['chromium']} at 1400 × 900 with software rendering, and the server on the same "
+        "two cores. Times are medians of five and end when all pictures in view are there.\n"
     )
     return _table(["", *(f"{run['n']:,} images" for run in runs)], body) + _source(record) + note
 
