@@ -187,6 +187,20 @@ describe("a queue of issues", () => {
     expect(queue.textOf(1)).toBe("48 × 4");
     expect(queue.counts).toEqual({ dark: 1 });
   });
+
+  it("keeps the answer of the last request if an earlier one comes after it", async () => {
+    const { model } = makeModel({ x: [0, 1], y: [0, 0], id: [0, 1] });
+    const answers: ((found: object) => void)[] = [];
+    const queue = new IssueQueue(model, { issues: () => new Promise((resolve) => answers.push(resolve as never)) });
+    const first = queue.load("dark");
+    model.edits = { ...model.edits, revision: 1 };
+    const second = queue.load("dark");
+    answers[1]({ open: [issue(1)], accepted: [0] });
+    await second;
+    answers[0]({ open: [issue(0), issue(1)], accepted: [] });
+    await first;
+    expect([queue.rows, queue.accepted]).toEqual([[1], [0]]);
+  });
 });
 
 describe("keys to go through images", () => {

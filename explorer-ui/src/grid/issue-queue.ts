@@ -11,6 +11,7 @@ export class IssueQueue {
   /** The kind whose issues are loaded; "" for none. */
   private kind = "";
   private loadedFor = "";
+  private asked = "";
   /** The open issues by row, the worst first: not all if there are many. */
   private readonly open = new Map<number, Issue>();
 
@@ -27,8 +28,10 @@ export class IssueQueue {
   /** Load the issues of a kind, unless those of this revision are loaded. */
   async load(kind: string): Promise<void> {
     const wanted = `${kind} ${this.model.edits.revision}`;
+    this.asked = wanted;
     if (wanted === this.loadedFor) return;
     const { open, accepted } = await this.server.issues(kind);
+    if (wanted !== this.asked) return; // a later answer may have come before this one
     this.open.clear();
     for (const issue of open) this.open.set(this.model.rowOf[issue.id], issue);
     this.accepted = accepted.map((id) => this.model.rowOf[id]);
