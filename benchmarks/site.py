@@ -34,6 +34,7 @@ def file_server(folder: Path) -> Iterator[str]:
     """Address of a folder that the standard library's file server serves."""
     handler = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] - pages that are closed leave
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"

@@ -10,6 +10,7 @@ import pytest
 from browser.conftest import Page, Served, serve
 from latentmap.explorer.atlas_view import AtlasView
 from latentmap.explorer.compared_map import ComparedMap
+from latentmap.images import load_mnist
 from latentmap.run import RunOptions, make_run
 from latentmap.run.edits import Journal
 
@@ -237,3 +238,22 @@ def test_the_controls_can_be_used_by_everybody(look, compared, width, theme, lan
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     page.shoot(f"compared-{width}-{theme}")
+
+
+def test_a_few_digits_move_and_those_whose_group_changed_are_selected(look, made, tmp_path):
+    few = np.arange(5, 305)
+    make_run(load_mnist("test")[0][few], tmp_path / "few", RunOptions(epochs=1, latent_dim=4, n_clusters=4))
+    found = ComparedMap.of(AtlasView(made), tmp_path / "few").arrays
+    served = serve(made, 0, "--compare", str(tmp_path / "few"))
+    try:
+        page = look(served.url)
+        move_to(page, 1)
+        there = positions(page)
+        np.testing.assert_allclose(there, [found["x"], found["y"]], rtol=1e-5)
+        assert np.flatnonzero(np.isfinite(there[0])).tolist() == few.tolist()
+        page.page.click("[data-act=select-changed]")
+        selected = page.ask("latentmap.model.idsOf(latentmap.model.selectedRows())")
+        assert sorted(selected) == np.flatnonzero(found["changed"] == 1).tolist()
+        page.page.close()  # before its server
+    finally:
+        served.stop()
