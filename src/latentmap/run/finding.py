@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from latentmap.core.mapped_arrays import blocks
 from latentmap.run.near_duplicates import near_duplicates
 
-# Neighbours of each image among which near duplicates are looked for, and whose distance says how alone it is.
+# Neighbours of each image whose distance says how alone it is.
 N_NEAREST = 5
 # Outliers lie more than so many robust standard deviations above the median, on a logarithmic scale.
 FAR_OUT = 4.0
@@ -65,24 +65,30 @@ def duplicates(
     n = len(indices)
     firsts = exact_copies(images, contents)
     copies = np.flatnonzero(firsts != np.arange(n))
-    left = np.repeat(np.arange(n), indices.shape[1])
-    right, lengths = indices.ravel().astype(np.int64), distances.ravel()
-    apart = (firsts[left] == left) & (firsts[right] == right) & (left != right)
-    low, high, lengths = np.minimum(left, right)[apart], np.maximum(left, right)[apart], lengths[apart]
-    _, once = np.unique(low * n + high, return_index=True)
-    low, high, lengths = low[once], high[once], lengths[once]
-    kept, differences = np.empty(0, np.intp), np.empty(0)
+    low, high, lengths, differences = np.empty((4, 0))
     if images is not None:
-        kept, differences = near_duplicates(images, low, high)
-    order = np.argsort(differences, kind="stable")
-    kept, differences = kept[order], differences[order]
+        low, high, lengths, differences = _near_pairs(images, indices, distances, firsts)
     return {
-        "id": np.concatenate([copies, high[kept]]),
-        "duplicate_of": np.concatenate([firsts[copies], low[kept]]),
-        "exact": np.repeat([True, False], [len(copies), len(kept)]),
-        "distance": np.concatenate([np.zeros(len(copies)), lengths[kept]]).astype(np.float32),
+        "id": np.concatenate([copies, high]).astype(np.int64),
+        "duplicate_of": np.concatenate([firsts[copies], low]).astype(np.int64),
+        "exact": np.repeat([True, False], [len(copies), len(low)]),
+        "distance": np.concatenate([np.zeros(len(copies)), lengths]).astype(np.float32),
         "difference": np.concatenate([np.zeros(len(copies)), differences]).astype(np.float32),
     }
+
+
+def _near_pairs(
+    images: NDArray[Any], indices: NDArray[np.int32], distances: NDArray[np.floating[Any]], firsts: NDArray[np.int64]
+) -> tuple[NDArray[Any], ...]:
+    """Both ids, the smaller first, distance and difference of near duplicates that are no copies of others."""
+    rows, columns, differences = near_duplicates(images, indices)
+    others = indices[rows, columns].astype(np.int64)
+    apart = (firsts[rows] == rows) & (firsts[others] == others) & (rows != others)
+    rows, columns, others, differences = rows[apart], columns[apart], others[apart], differences[apart]
+    low, high = np.minimum(rows, others), np.maximum(rows, others)
+    _, once = np.unique(low * len(indices) + high, return_index=True)
+    once = once[np.argsort(differences[once], kind="stable")]
+    return low[once], high[once], distances[rows, columns][once], differences[once]
 
 
 def outliers(errors: NDArray[np.floating[Any]] | None, distances: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,7 @@
-"""Near duplicates: pairs of neighbours whose pixels are almost equal."""
+"""Near duplicates: neighbours whose pixels are almost equal."""
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,57 +10,79 @@ from latentmap.core.mapped_arrays import blocks, release
 
 NEAR_DIFFERENCE = 0.02  # most squared difference of two images over their variance: a correlation of 0.99
 N_SAMPLED = 64  # pixels of each image that rule most pairs out
+SLACK = 1.001  # of bounds, for rounding
 VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
+class _Sample(NamedTuple):
+    """What is known of each image without reading it again."""
+
+    values: NDArray[Any]  # (n, at most 64), some of the pixels
+    means: NDArray[np.float32]
+    deviations: NDArray[np.float32]
+
+
 def near_duplicates(
-    images: NDArray[Any], left: NDArray[np.int64], right: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Find the pairs of images whose mean squared difference is at most 0.02 of the mean of their variances.
+    images: NDArray[Any], indices: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Find neighbours whose mean squared difference is at most 0.02 of the mean of their variances.
 
     Parameters
     ----------
     images : array (n, h, w) or (n, h, w, channels), uint8 or uint16
-    left, right : array (m,), int64
-        Images of each pair.
+    indices : array (n, k), int
+        The neighbours of each image.
 
     Returns
     -------
-    pairs : array, intp
-        Those of the m pairs that are near, ascending.
-    differences : array, float64
+    rows, columns : arrays (m,), intp
+        Where in ``indices`` they are, by rows.
+    differences : array (m,), float64
         Squared difference of each, as a fraction of the variance. Two images of one colour are 0 apart if the colour is
         the same, else infinitely far.
     """
-    values, variances = _sample(images)
-    variance = (variances[left] + variances[right]) / 2
-    # The squares of some pixels are never more than those of all.
-    most = NEAR_DIFFERENCE * prod(images.shape[1:]) / values.shape[1] * variance
-    kept = [np.empty(0, np.intp)]
-    for part in _parts(len(left), values.shape[1]):
-        squares = _mean_squares(values[left[part]], values[right[part]])
-        kept.append(np.flatnonzero(squares <= most[part] * 1.001) + part.start)
-    candidates = np.concatenate(kept)
-    differences = _differences(images, left[candidates], right[candidates], variance[candidates])
-    near = differences <= NEAR_DIFFERENCE
-    return candidates[near], differences[near]
+    sample = _sampled(images)
+    k, n_values = indices.shape[1], prod(images.shape[1:])
+    found = []
+    for part in _parts(len(indices), max(1, k) * sample.values.shape[1]):
+        left = np.repeat(np.arange(len(indices))[part], k)
+        right = indices[part].ravel().astype(np.intp)
+        kept = _candidates(sample, left, right, n_values)
+        left, right = left[kept], right[kept]
+        variance = (sample.deviations[left] ** 2 + sample.deviations[right] ** 2) / 2
+        differences = _differences(images, left, right, variance)
+        near = differences <= NEAR_DIFFERENCE
+        found.append((left[near], kept[near] % k, differences[near]))
+    rows, columns, all_differences = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, columns, all_differences
 
 
-def _sample(images: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Some pixels of each image (n, at most 64), and the variance of all of them (n,)."""
+def _candidates(sample: _Sample, left: NDArray[np.intp], right: NDArray[np.intp], n_values: int) -> NDArray[np.intp]:
+    """The pairs that means, deviations and some of the pixels do not rule out; each gives a lower bound."""
+    means, deviations = sample.means, sample.deviations
+    most = NEAR_DIFFERENCE * (deviations[left] ** 2 + deviations[right] ** 2) / 2 * SLACK
+    apart = (means[left] - means[right]) ** 2 + (deviations[left] - deviations[right]) ** 2
+    kept = np.flatnonzero(apart <= most)
+    squares = _mean_squares(sample.values[left[kept]], sample.values[right[kept]])
+    found: NDArray[np.intp] = kept[squares <= most[kept] * n_values / sample.values.shape[1]]
+    return found
+
+
+def _sampled(images: NDArray[Any]) -> _Sample:
     n_values = prod(images.shape[1:])
     which = np.unique(np.linspace(0, n_values - 1, N_SAMPLED).astype(np.intp))
     values = np.empty((len(images), len(which)), images.dtype)
-    variances = np.empty(len(images), np.float32)
+    means, deviations = np.empty((2, len(images)), np.float32)
     begin = 0
     for part in blocks(images, max(1, VALUES_AT_ONCE // n_values)):
         flat = part.reshape(len(part), -1)
         rows = slice(begin, begin + len(part))
         values[rows] = flat[:, which]
-        centred = flat - flat.mean(axis=1, keepdims=True, dtype=np.float32)
-        variances[rows] = np.einsum("ij,ij->i", centred, centred) / np.float32(n_values)
+        means[rows] = flat.mean(axis=1, dtype=np.float32)
+        centred = flat - means[rows, None]
+        deviations[rows] = np.sqrt(np.einsum("ij,ij->i", centred, centred) / np.float32(n_values))
         begin += len(part)
-    return values, variances
+    return _Sample(values, means, deviations)
 
 
 def _differences(

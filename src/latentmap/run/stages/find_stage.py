@@ -21,14 +21,15 @@ def find(work: Work) -> list[str]:
     folder = work.folder
     n = len(work.pixels)
     with work.show("find"):
-        graph = work.neighbors.for_groups(work.points).nearest(N_NEAREST)
-        indices, distances = graph.indices, graph.distances
+        graph = work.neighbors.for_groups(work.points)
         pixels = work.pixels if work.has_pictures else None
-        tables.write_table(folder / DUPLICATES, duplicates(pixels, indices, distances, _contents(folder)))
+        tables.write_table(folder / DUPLICATES, duplicates(pixels, graph.indices, graph.distances, _contents(folder)))
         errors = None
         if "error" in tables.column_names(folder / LATENTS):
             errors = tables.read_column(folder / LATENTS, "error")
-        tables.write_table(folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, distances))
+        tables.write_table(
+            folder / OUTLIERS, {"id": np.arange(n)} | outliers(errors, graph.nearest(N_NEAREST).distances)
+        )
         if work.has_pictures:
             write_quality(folder, work.pixels)
     work.neighbors.forget()
