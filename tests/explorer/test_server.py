@@ -94,8 +94,8 @@ def test_columns_come_in_the_order_of_the_points(client, copied):
     assert {name: column["kind"] for name, column in kinds.items()} == {
         **{"path": "text", "error": "number", "group": "category", "confidence": "number", "tree": "category"},
         **{"outlier": "number", "duplicate_of": "category", "added": "category", "label": "category"},
-        **{"sharpness": "number", "brightness": "number", "contrast": "number", "bytes": "number"},
-        **{"weight": "number", "taken": "category", "sharp": "category"},
+        **dict.fromkeys(("sharpness", "brightness", "shadows", "highlights", "contrast", "difference"), "number"),
+        **{"bytes": "number", "weight": "number", "taken": "category", "sharp": "category"},
     }
     for name, column in kinds.items():
         values = table(client.get(f"/api/columns/{name}"))["values"].to_pylist()

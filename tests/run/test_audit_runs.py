@@ -19,7 +19,8 @@ from latentmap.run import Run, audit_run, pending
 from latentmap.run.edits import Journal
 
 OPTIONS = {"epochs": 1, "latent_dim": 3, "quiet": True}
-COLUMNS = {"sharpness", "brightness", "contrast", "width", "height", "bytes", "format", "mode"}
+MEASURES = {"sharpness", "brightness", "shadows", "highlights", "contrast", "difference"}
+COLUMNS = MEASURES | {"width", "height", "bytes", "format", "mode"}
 
 
 def bars(kind: int, random: np.random.Generator) -> np.ndarray:
@@ -239,14 +240,27 @@ def test_points_without_pictures_have_no_measures_of_pictures(tmp_path):
     assert lm.audit_images(run, quiet=True).equals(run.issues())
 
 
+def test_the_difference_from_the_most_similar_duplicate_is_a_column(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (30, 8, 8), np.uint8)
+    images[[4, 5]] = images[3] ^ 1, images[2]
+    run = lm.map_images(images, tmp_path / "run", **OPTIONS)
+    pairs = run.duplicates().to_pylist()
+    assert [(one["id"], one["duplicate_of"], one["exact"]) for one in pairs] == [(5, 2, True), (4, 3, False)]
+    found = run.atlas()["difference"].to_pylist()
+    assert [found[one] for one in (2, 3, 4, 5)] == [0, pairs[1]["difference"], pairs[1]["difference"], 0]
+    assert found.count(None) == 26
+
+
 def test_five_channels_of_16_bits_and_equal_images(tmp_path):
     deep = np.random.default_rng(0).integers(0, 60000, (20, 8, 8, 5)).astype(np.uint16)
     run = lm.map_images(deep, tmp_path / "deep", **OPTIONS)
     assert run.atlas()["contrast"].null_count == 0
+    assert run.atlas()["difference"].null_count == 20
     equal = lm.map_images(np.full((12, 8, 8), 7, np.uint8), tmp_path / "equal", **OPTIONS)
     assert set(found_in(equal)) == {"exact_duplicate"}
     assert len(equal.issues()) == 11
     assert equal.atlas()["sharpness"].null_count == 12
+    assert equal.atlas()["difference"].to_pylist() == [0.0] * 12
 
 
 def test_a_column_of_the_source_keeps_its_name(tmp_path):

@@ -188,8 +188,8 @@ def test_atlas_joins_everything(whole, source):
     table = pq.read_table(whole / "atlas.parquet")
     assert table.column_names == [
         *("id", "path", "image", "latent", "features", "error", "group", "confidence", "tree", "x", "y"),
-        *("outlier", "duplicate_of", "added", "sharpness", "brightness", "contrast", "wrong_label"),
-        *("label", "source", "frame"),
+        *("outlier", "duplicate_of", "added", "sharpness", "brightness", "shadows", "highlights", "contrast"),
+        *("difference", "wrong_label", "label", "source", "frame"),
     ]
     assert table.num_rows == 400
     run, collection = Run.open(whole), open_images(source)

@@ -20,10 +20,10 @@ from latentmap.run.near_duplicates import NEAR_DIFFERENCE
 from latentmap.run.tables import free_names
 
 # Columns of the atlas that an audit makes, and those of images.parquet that it shows by another name.
-SHOWN_MEASURES = ("sharpness", "brightness", "contrast")
-WRONG_LABEL = "wrong_label"
+SHOWN_MEASURES = ("sharpness", "brightness", "shadows", "highlights", "contrast")
+DIFFERENCE, WRONG_LABEL = "difference", "wrong_label"
 FILE_FACTS = {"width": "width", "height": "height", "file_bytes": "bytes", "file_format": "format", "file_mode": "mode"}
-AUDIT_COLUMNS = [*SHOWN_MEASURES, WRONG_LABEL, *FILE_FACTS.values()]
+AUDIT_COLUMNS = [*SHOWN_MEASURES, DIFFERENCE, WRONG_LABEL, *FILE_FACTS.values()]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def audit(inputs: AuditInputs, labels: list[str | None] | None = None, split: st
         find_bad_pictures(issues, measured)
     _find_odd_files(issues, inputs, measured.get("grey"))
     columns = {name: pa.array(measured[name], from_pandas=True) for name in SHOWN_MEASURES if name in measured}
+    if measured:
+        columns[DIFFERENCE] = pa.array(_least_differences(inputs), from_pandas=True)
     right = _judge_labels(issues, inputs, inputs.labels() if labels is None else labels)
     if right is not None:
         columns[WRONG_LABEL] = pa.array(1 - right, from_pandas=True)
@@ -87,6 +89,18 @@ def _find_duplicates(issues: IssueList, inputs: AuditInputs) -> None:
     issues.add("exact_duplicate", ids, 0.0, NEAR_DIFFERENCE, copies[ids])
     pairs, differences = inputs.similar
     issues.add("near_duplicate", pairs[:, 0], differences, NEAR_DIFFERENCE, pairs[:, 1])
+
+
+def _least_differences(inputs: AuditInputs) -> NDArray[np.float32]:
+    """Difference of each image from the most similar of its duplicates (n,): 0 for copies, NaN without a duplicate."""
+    found = np.full(len(inputs.copies), np.inf, np.float32)
+    pairs, differences = inputs.similar
+    for ids in pairs.T:
+        np.minimum.at(found, ids, differences)
+    is_copy = inputs.copies != np.arange(len(found))
+    found[is_copy] = found[inputs.copies[is_copy]] = 0
+    found[np.isinf(found)] = np.nan
+    return found
 
 
 def _find_odd_files(issues: IssueList, inputs: AuditInputs, grey: NDArray[np.float32] | None) -> None:
