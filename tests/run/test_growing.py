@@ -265,7 +265,7 @@ def test_images_come_from_the_atlas_when_the_cache_is_gone(run):
     np.testing.assert_array_equal(Run.open(run).images().images, held)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EXPORTS if kind not in ("onnx", "overviews", "coco")])
+@pytest.mark.parametrize("kind", [kind for kind in EXPORTS if kind not in ("issues", "onnx", "overviews", "coco")])
 def test_exports(made, tmp_path, kind):
     run, out = Run.open(made / "run"), tmp_path / "out"
     assert export_run(made / "run", kind, out) == out
@@ -330,7 +330,7 @@ def test_onnx_export(made, tmp_path):
 
 
 def test_wrong_exports_are_met_with_a_sentence(made, tmp_path):
-    with pytest.raises(RunError, match="kind='xml': choose among csv, parquet, folders"):
+    with pytest.raises(RunError, match="kind='xml': choose among csv, parquet, issues, folders"):
         export_run(made / "run", "xml", tmp_path / "out")
     (tmp_path / "run").mkdir()
     shutil.copy(made / "run" / "run.json", tmp_path / "run")
