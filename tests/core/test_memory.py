@@ -53,17 +53,22 @@ def test_other_errors_stay_what_they_are(tmp_path):
         raise RuntimeError("shape mismatch")
 
 
-def test_memory_is_released_once_it_has_grown(monkeypatch):
-    resident, releases = [0], []
+def test_garbage_is_collected_once_memory_has_grown_that_is_not_merely_free(monkeypatch):
+    resident, free, collected = [0], [0], []
 
     def collect() -> None:
-        releases.append(resident[0])
-        resident[0] -= 2**26
+        collected.append(resident[0])
+        resident[0] -= 64
 
-    monkeypatch.setattr(memory, "_resident_bytes", lambda: resident[0])
+    def return_unused() -> None:
+        resident[0] -= free[0]
+        free[0] = 0
+
+    monkeypatch.setattr(memory, "_resident_bytes", lambda: resident[0] * 2**20)
+    monkeypatch.setattr(memory, "_return_unused", return_unused)
     monkeypatch.setattr(memory, "_resident_after_release", 0)
     monkeypatch.setattr(memory.gc, "collect", collect)
-    for megabytes in (1000, 1100, 1100, 1160, 1165, 500, 1100):
-        resident[0] = megabytes * 2**20
+    for now, unused in ((1000, 0), (1100, 0), (1160, 0), (3000, 1840), (1170, 0), (1150, 150), (1140, 0)):
+        resident[0], free[0] = now, unused
         memory.release_memory()
-    assert [size // 2**20 for size in releases] == [1100, 1165, 1100]
+    assert collected == [1100, 1170, 1140]

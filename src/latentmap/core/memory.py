@@ -22,9 +22,10 @@ _SIZE_PATTERN = re.compile(
 _UNIT_BYTES = {"": 1, "bytes": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50, "eib": 2**60}
 _UNIT_BYTES |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
-# Nothing is released below this resident memory, or before it has grown by so much since the last release: a garbage
-# collection takes 0.25 s with torch loaded, and seconds in a process that holds many objects.
+# Nothing is released below this resident memory.
 MIN_RESIDENT_BYTES = 2**30
+# Garbage is collected if so much more is held than after the last collection: it takes 0.25 s with torch loaded, and
+# seconds in a process that holds many objects.
 MIN_GROWTH_BYTES = 2**27
 
 _resident_after_release = 0
@@ -33,17 +34,24 @@ _resident_after_release = 0
 def release_memory() -> None:
     """Return freed memory to the system, as far as the allocators of Python, Arrow and the C library can."""
     global _resident_after_release  # noqa: PLW0603 - one number of the process
-    resident = _resident_bytes()
-    _resident_after_release = min(_resident_after_release, resident)
-    if resident < max(MIN_RESIDENT_BYTES, _resident_after_release + MIN_GROWTH_BYTES):
+    if _resident_bytes() < MIN_RESIDENT_BYTES:
         return
-    gc.collect()
+    _return_unused()
+    grown = _resident_bytes() >= max(MIN_RESIDENT_BYTES, _resident_after_release + MIN_GROWTH_BYTES)
+    if grown:
+        gc.collect()
+        _return_unused()
+    resident = _resident_bytes()
+    _resident_after_release = resident if grown else min(_resident_after_release, resident)
+
+
+def _return_unused() -> None:
+    """Return what is free already; this takes no time."""
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
         if hasattr(library, "malloc_trim"):  # glibc
             library.malloc_trim(0)
-    _resident_after_release = _resident_bytes()
 
 
 def _resident_bytes() -> int:
