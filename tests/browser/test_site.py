@@ -213,6 +213,7 @@ def test_of_very_many_images_those_in_view_are_decoded_from(look, tiled, bars):
     expected = by_server(bars, [place])
     assert np.abs(decoded(page, [place]) - expected).max() > 1
     page.ask(f"latentmap.camera.set({place[0]}, {place[1]}, 4)")
+    page.until("latentmap.model.nPresent > 128")  # the rows in view are there
     page.until_true(lambda: np.abs(decoded(page, [place]) - expected).max() <= 1)
 
 
