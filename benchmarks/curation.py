@@ -1,4 +1,4 @@
-"""Looking through collections: seconds of audit and comparison, and how quickly the grid beside the map answers.
+"""Curation of a collection: seconds of the audit, and how quickly the grid beside the map answers.
 
 Run with ``python -m benchmarks.curation`` after ``make demo`` and ``python -m benchmarks.scale``, whose runs of MNIST
 and of a million images it takes, or with other runs behind it; Chromium must be there, and it renders in software.

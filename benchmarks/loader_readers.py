@@ -1,4 +1,4 @@
-"""What a tool reads from an export: one function a tool, which uses nothing but that tool.
+"""Readers of exports: one function for each tool, which uses nothing but that tool.
 
 :mod:`benchmarks.loaders` runs ``python -m benchmarks.loader_readers NAME PATH`` with the Python that has the tool.
 It prints JSON: the version of the tool, and a list of the part, the file, the class and the SHA-256 of the pixels of

@@ -63,7 +63,7 @@ def expected(run: Path, source: Path, folder: Path) -> list[Row]:
 
 
 def read(name: str, path: Path) -> dict[str, Any]:
-    """What a tool reads, in a process of its own."""
+    """The images that a tool reads, in a process of its own."""
     tool, _, _ = name.partition(" ")
     python = os.environ.get(f"PYTHON_{tool.upper()}", sys.executable)
     command = [python, "-m", "benchmarks.loader_readers", name, str(path)]

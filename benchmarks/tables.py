@@ -143,10 +143,16 @@ PANNING: Lines = {
 }
 
 
+def _by_run(record: dict[str, Any], lines: Lines, note: str) -> str:
+    """A table with a column for each run, and how Chromium drew the pages."""
+    runs = record["results"]["rows"]
+    body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
+    drawn = f"Chromium {record['results']['chromium']} at 1400 × 900, with software rendering on the same two cores. "
+    return _table(["", *(f"{run['n']:,} images" for run in runs)], body) + _source(record) + drawn + note
+
+
 def explorer() -> str:
     """Start-up time, frame times and server load of the explorer."""
-    record = load("explorer")
-    runs = record["results"]["rows"]
 
     def call(found: dict[str, float]) -> str:
         return f"{found['median_ms']:.0f} ({found['p99_ms']:.0f})"
@@ -167,20 +173,12 @@ def explorer() -> str:
         "as one HTML file, MB": lambda run: f"{run['one_file']['megabytes']:.0f}" if "one_file" in run else "",
         "server memory at the end, MiB": lambda run: f"{run['server_mb']:,.0f}",
     }
-    body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
-    note = (
-        f"Chromium {record['results']['chromium']} at 1400 × 900, with software rendering on the same two cores. The "
-        "first rows are times since the page was requested: medians of five, each in a new profile.\n"
-    )
-    head = ["", *(f"{run['n']:,} images" for run in runs)]
-    return _table(head, body) + _source(record) + note
+    note = "The first rows are times since the page was requested: medians of five, each in a new profile.\n"
+    return _by_run(load("explorer"), lines, note)
 
 
 def site() -> str:
     """Start-up time and size of maps exported as static files."""
-    record = load("site")
-    runs = record["results"]["rows"]
-
     lines: Lines = {
         "export, s": lambda run: f"{run['export_s']:.0f}",
         "files": lambda run: f"{run['files']:,}",
@@ -191,18 +189,15 @@ def site() -> str:
         "sent by then in all, MB": lambda run: f"{run['opening']['megabytes']:.1f}",
         **PANNING,
     }
-    body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
     note = (
-        f"Chromium {record['results']['chromium']} at 1400 × 900 with software rendering, and Python's file server, on "
-        "the same two cores. Times since the page was requested are medians of five, each in a new profile.\n"
+        "The files are served by Python's file server. Times since the page was requested are medians of five, each in "
+        "a new profile.\n"
     )
-    return _table(["", *(f"{run['n']:,} images" for run in runs)], body) + _source(record) + note
+    return _by_run(load("site"), lines, note)
 
 
 def curation() -> str:
     """Seconds of the audit, and how quickly the grid answers."""
-    record = load("curation")
-    runs = record["results"]["rows"]
     lines: Lines = {
         "audit, s": lambda run: f"{run['audit_s']:.1f}",
         "grid opened, ms": lambda run: f"{run['grid']['opened']:,.0f}",
@@ -211,12 +206,11 @@ def curation() -> str:
         "frame while it is scrolled, median, ms": lambda run: f"{run['grid']['scrolled, median_ms']:.0f}",
         "elements of the page for images": lambda run: f"{run['grid']['elements']:.0f}",
     }
-    body = [[name, *(line(run) for run in runs)] for name, line in lines.items()]
     note = (
-        f"Chromium {record['results']['chromium']} at 1400 × 900 with software rendering, and the server on the same "
-        "two cores. Times are medians of five and end when all pictures in view are there.\n"
+        "The audit takes the measures of pictures and the neighbours from the run; only the digits have labels, which "
+        "it judges. Times of the grid are medians of five and end when all pictures in view are there.\n"
     )
-    return _table(["", *(f"{run['n']:,} images" for run in runs)], body) + _source(record) + note
+    return _by_run(load("curation"), lines, note)
 
 
 def explorer_load() -> str:

@@ -61,7 +61,7 @@ def compared(runs, comparing) -> Served:
 
 @pytest.fixture(scope="module")
 def wanted(runs) -> dict[str, np.ndarray]:
-    """What the page should have of the other run, in the order of the ids."""
+    """Places, groups and changes that the page should show, in the order of the ids."""
     return ComparedMap.of(AtlasView(runs[0]), runs[1]).arrays
 
 

@@ -46,7 +46,7 @@ def release_memory() -> None:
 
 
 def _return_unused() -> None:
-    """Return what is free already; this takes no time."""
+    """Return memory that is free already; unlike collecting garbage, this is quick."""
     pa.default_memory_pool().release_unused()
     if sys.platform == "linux":
         library = ctypes.CDLL(None)

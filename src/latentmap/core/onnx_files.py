@@ -94,7 +94,7 @@ def _trace(path: Path, module: "nn.Module", inputs: Mapping[str, NDArray[np.floa
 
 
 def _remove_notes(path: Path) -> None:
-    """Remove what torch notes beside the network: lines of code with the paths of the files that they are in."""
+    """Remove the notes that torch adds to the network: lines of its code, with the paths of their files."""
     import onnx
 
     model = onnx.load(path)

@@ -1,4 +1,4 @@
-"""Another run beside the one that is explored: where its map has the images, and in which groups they are."""
+"""Another run beside the one that is explored: places of the images on its map, and their groups in it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class ComparedMap:
-    """What the page shows of another run: places and groups of the images that the explored run has too.
+    """Places and groups that images of the explored run have in another run.
 
     It stays as it was when it was made, also if a run is edited or added to.
 
@@ -131,7 +131,7 @@ class ComparedMap:
         return dict(zip(wanted, free_names(list(wanted.values()), OF_THE_PAGE | set(data.columns)), strict=True))
 
     def facts(self, data: AtlasView) -> dict[str, Any]:
-        """What the page has to know before it asks for the arrays, as JSON can hold it."""
+        """Name, measures, groups and columns, which the page needs before the arrays; as JSON can hold them."""
         return {
             "key": self.key,
             "name": self.name,

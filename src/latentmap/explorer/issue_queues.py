@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from latentmap.run.edits import VERDICTS, EditedRun
 
+OPEN, ACCEPTED = VERDICTS.index("open"), VERDICTS.index("accepted")
 MAX_SENT = 2_000  # images of a queue that are sent at once; more follow when some of them are decided on
 
 
@@ -34,27 +36,22 @@ class IssueQueues:
 
     def counts(self, edited: EditedRun) -> dict[str, int]:
         """Number of images of each kind on which nothing was decided yet."""
-        return {kind: int(self._is_open(kind, edited).sum()) for kind in self._tables}
+        return {kind: int((self._verdicts(kind, edited) == OPEN).sum()) for kind in self._tables}
 
     def queue(self, kind: str, edited: EditedRun) -> dict[str, Any]:
         """The open issues of a kind, the worst first, and the ids of the images whose issue was accepted."""
         table = self._tables[kind]
-        is_open = self._is_open(kind, edited)
-        ids = table["id"].to_numpy()
-        accepted = ids[self._is_accepted(kind, edited)]
-        columns = table.take(np.flatnonzero(is_open)[:MAX_SENT]).select(["id", "score", "related", "note"])
+        verdicts = self._verdicts(kind, edited)
+        accepted = table["id"].to_numpy()[verdicts == ACCEPTED]
+        columns = table.take(np.flatnonzero(verdicts == OPEN)[:MAX_SENT]).select(["id", "score", "related", "note"])
         return {"open": columns.to_pylist(), "accepted": accepted.tolist()}
 
     def accepted(self, edited: EditedRun) -> list[int]:
         """The ids of the images with an accepted issue of any kind, ascending."""
-        found = [table["id"].to_numpy()[self._is_accepted(kind, edited)] for kind, table in self._tables.items()]
+        found = [one["id"].to_numpy()[self._verdicts(kind, edited) == ACCEPTED] for kind, one in self._tables.items()]
         return np.unique(np.concatenate(found)).tolist() if found else []
 
-    def _is_accepted(self, kind: str, edited: EditedRun) -> Any:
+    def _verdicts(self, kind: str, edited: EditedRun) -> NDArray[np.int8]:
+        """The verdict on each image of a queue, by its place in ``VERDICTS``."""
         ids = self._tables[kind]["id"].to_numpy()
-        accepted = VERDICTS.index("accepted")
-        return edited.verdicts[kind][ids] == accepted if kind in edited.verdicts else np.zeros(len(ids), bool)
-
-    def _is_open(self, kind: str, edited: EditedRun) -> Any:
-        ids = self._tables[kind]["id"].to_numpy()
-        return edited.verdicts[kind][ids] == 0 if kind in edited.verdicts else np.ones(len(ids), bool)
+        return edited.verdicts[kind][ids] if kind in edited.verdicts else np.full(len(ids), OPEN, np.int8)

@@ -9,7 +9,7 @@ CHUNK_BYTES = 2**20
 
 
 class _Sent:
-    """What :mod:`zipfile` writes into: bytes that are taken away once they are enough to be sent."""
+    """A file for :mod:`zipfile` that keeps the bytes until they are sent."""
 
     def __init__(self) -> None:
         self.written = bytearray()

@@ -77,7 +77,7 @@ def figures_of_results(data: ReportData) -> "Iterator[tuple[str, Figure]]":
     yield from _added(data.run, data.run.map())
     if data.issues and data.run.has_pictures:
         rows = [ids[:N_ISSUES] for ids in data.issues.values()]
-        names = np.repeat([name.replace("_", " ") for name in data.issues], [len(ids) for ids in rows])
+        names = np.repeat(list(data.issues), [len(ids) for ids in rows])
         pictures = np.stack([np.asarray(data.run.image(row)) for row in np.concatenate(rows).tolist()])
         yield "issues", plots.cluster_sheet(pictures, names, show_sizes=False, title="")
 

@@ -172,7 +172,7 @@ def _facts(data: ReportData) -> dict[str, Any]:
         "n_exact": int(exact.sum()),
         "n_near": int((~exact).sum()),
         "n_outliers": int(np.sum(data.outliers["is_outlier"].to_numpy(zero_copy_only=False))),
-        "issues": ", ".join(f"{name.replace('_', ' ')} ({len(ids):,})" for name, ids in data.issues.items()),
+        "issues": ", ".join(f"{name} ({len(ids):,})" for name, ids in data.issues.items()),
         "weights": run.features().weights_ if run.has_features else {},
         "added": run.state["added"],
         "n_skipped": len(data.collection.skipped),

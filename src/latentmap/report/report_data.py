@@ -166,12 +166,13 @@ class ReportData:
 
     @cached_property
     def issues(self) -> dict[str, NDArray[np.int64]]:
-        """Images with each issue that the report says nothing else about, the worst first; empty without an audit."""
+        """Ids by issue, the worst first, without duplicates and outliers; empty if the run was not audited."""
         if not (self.run.path / ISSUES_FILE).exists():  # made by an earlier version
             return {}
         table = self.run.issues()
         kinds, ids = table["issue"].to_numpy(zero_copy_only=False), table["id"].to_numpy()
-        return {name: ids[kinds == name] for name in count_issues(table) if name not in NAMED_APART}
+        shown = [name for name in count_issues(table) if name not in NAMED_APART]
+        return {name.replace("_", " "): ids[kinds == name] for name in shown}
 
     @cached_property
     def label_counts(self) -> dict[Any, int]:

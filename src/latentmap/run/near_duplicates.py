@@ -15,7 +15,7 @@ VALUES_AT_ONCE = 2**22  # pixels of the pairs that are compared at once
 
 
 class _Sample(NamedTuple):
-    """What is known of each image without reading it again."""
+    """A summary of each image, by which most pairs are ruled out."""
 
     values: NDArray[Any]  # (n, at most 64), some of the pixels
     means: NDArray[np.float32]
@@ -45,8 +45,8 @@ def near_duplicates(
     k, n_values = indices.shape[1], prod(images.shape[1:])
     found = []
     for part in _parts(len(indices), max(1, k) * sample.values.shape[1]):
-        left = np.repeat(np.arange(len(indices))[part], k)
         right = indices[part].ravel().astype(np.intp)
+        left = part.start + np.arange(len(right)) // k
         kept = _candidates(sample, left, right, n_values)
         left, right = left[kept], right[kept]
         variance = (sample.deviations[left] ** 2 + sample.deviations[right] ** 2) / 2
@@ -69,6 +69,7 @@ def _candidates(sample: _Sample, left: NDArray[np.intp], right: NDArray[np.intp]
 
 
 def _sampled(images: NDArray[Any]) -> _Sample:
+    """Summaries of all images, in one pass."""
     n_values = prod(images.shape[1:])
     which = np.unique(np.linspace(0, n_values - 1, N_SAMPLED).astype(np.intp))
     values = np.empty((len(images), len(which)), images.dtype)

@@ -48,11 +48,16 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         yield making
         with errors_about(path):
-            if os.name == "nt" and path.is_dir():  # where renaming replaces nothing
-                path.rmdir()
-            making.rename(path)
+            rename_folder(making, path)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+
+
+def rename_folder(making: Path, path: Path) -> None:
+    """Give a folder its name, in the place of an empty folder if there is one."""
+    if os.name == "nt" and path.is_dir():  # where renaming replaces nothing
+        path.rmdir()
+    making.rename(path)
 
 
 @contextmanager

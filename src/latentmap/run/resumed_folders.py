@@ -10,7 +10,7 @@ from pathlib import Path
 from latentmap.core.atomic_files import TEMPORARY, write_text
 from latentmap.core.errors import LatentmapError, RunError
 from latentmap.run.lock import LOCK_FILE, export_locked
-from latentmap.run.new_files import errors_about
+from latentmap.run.new_files import errors_about, rename_folder
 
 UNFINISHED = ".unfinished"  # the file by which such a folder is known; its text says what is made in it
 OWN = (LOCK_FILE, UNFINISHED)
@@ -44,9 +44,7 @@ def resumed_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(making, ignore_errors=True)
             raise
     with errors_about(path):
-        if os.name == "nt" and path.is_dir():  # where renaming replaces nothing
-            path.rmdir()
-        making.rename(path)
+        rename_folder(making, path)
     for name in OWN:
         (path / name).unlink(missing_ok=True)
 

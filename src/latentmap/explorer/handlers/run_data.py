@@ -50,7 +50,7 @@ def column(server: "Server", request: Request) -> Response:
 
 @routes.get("/api/compared/{key}")
 def compared_map(server: "Server", request: Request) -> Response:
-    """Where the map of the other run has the points, their groups in it, and which of them changed their group."""
+    """Places of the points on the map of the other run, their groups in it, and which of them changed their group."""
     data, compared = server.data, server.compared
     check_version(request, data.version)
     # the key is in the address, since the answer may be kept for ever

@@ -67,7 +67,7 @@ class EditedRun:
     n_set_aside: int = 0
 
     def verdicts_on(self, issues: pa.Table) -> pa.Array:
-        """What was decided on each row of a table of issues: "open", "accepted" or "dismissed"."""
+        """The verdict on each row of a table of issues: "open", "accepted" or "dismissed"."""
         pairs = zip(issues["issue"].to_pylist(), issues["id"].to_pylist(), strict=True)
         found = [self.verdicts[kind][image] if kind in self.verdicts else 0 for kind, image in pairs]
         return pa.array([VERDICTS[verdict] for verdict in found], pa.string())
