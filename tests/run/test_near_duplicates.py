@@ -9,7 +9,9 @@ RANDOM = np.random.default_rng(0)
 
 @pytest.mark.parametrize("shape", [(3, 4), (16, 17), (20, 20, 3), (30, 30, 5)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_pairs_are_those_of_a_comparison_of_all_pixels(shape, dtype):
+@pytest.mark.parametrize("at_once", [2**22, 20_000])  # all images, or eight
+def test_pairs_are_those_of_a_comparison_of_all_pixels(shape, dtype, at_once, monkeypatch):
+    monkeypatch.setattr("latentmap.run.near_duplicates.VALUES_AT_ONCE", at_once)
     largest = np.iinfo(dtype).max
     images = RANDOM.integers(0, largest, (40, *shape), endpoint=True).astype(float)
     noise = RANDOM.normal(0, largest * np.linspace(0.01, 0.12, 20).reshape(-1, *[1] * len(shape)), (20, *shape))
